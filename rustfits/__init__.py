@@ -1,0 +1,1 @@
+"""Read and write FITS files whose images may be tile-compressed."""

@@ -1,0 +1,229 @@
+"""Everything rustfits raises.
+
+Every class derives from `FitsError` and from the built-in type that the API promises, so that both habits of
+catching work. The exception takes facts and writes the sentence; whoever knows the place adds it with `locate`.
+
+FitsError
+    FitsIOError (OSError)                  the bytes cannot be had or changed
+        NotAFitsFile                       empty or too short to be FITS
+        TruncatedFile                      a header or data unit ends early
+        HandleClosed                       the file was closed
+        HandleTainted                      a change was cut short and could not be undone
+        ReadOnlyFile                       a change was asked of a file opened for reading
+    NotAFitsBuffer (OSError, ValueError)   the same for `FITS.from_bytes`
+    HeaderError (ValueError)               a card or a keyword breaks the standard, or may not be set
+        ProtectedKeyword                   the keyword describes the structure of the file
+    MissingKeyword (KeyError)              no card of that name
+    HDUNotFound (ValueError)               no HDU has that name
+        HDUIndexError (IndexError)         no HDU has that number
+    ImageError (ValueError)                a shape, dtype, section or value does not fit the image
+        PixelIndexError (IndexError)       a pixel index is out of range
+    TableError (ValueError)                a table's columns or rows cannot be read as asked
+    NotSupported (NotImplementedError)     absent on purpose, or not there yet
+    CodecError
+        CodecNotInstalled (LookupError, ValueError)   no plugin offers the algorithm
+        PluginError (ValueError)           a plugin cannot be loaded, is outdated, or two offer one name
+        InvalidParameter (ValueError)      a parameter the codec cannot accept
+        ParameterOverflow (OverflowError)  a parameter beyond its type's range
+        UnsupportedPixels (NotImplementedError)       the algorithm cannot hold such pixels
+        TileDecodeError (ValueError)       the bytes of one tile are damaged
+        TileEncodeError (ValueError)       the pixels of one tile cannot be coded
+"""
+
+from __future__ import annotations
+
+
+class FitsError(Exception):
+    """Base of everything rustfits raises; `where` names file and HDU once they are known."""
+
+    where: str = ""
+
+    def locate(self, where: str) -> None:
+        """Say where it happened, unless that was said already nearer to the fault."""
+        self.where = self.where or where
+
+    def _sentence(self) -> str:
+        """Return what happened, without the place."""
+        return " ".join(str(arg) for arg in self.args)
+
+    def __str__(self) -> str:
+        return f"{self._sentence()} (in {self.where})" if self.where else self._sentence()
+
+
+class FitsIOError(FitsError, OSError):
+    """The bytes of a file cannot be had or changed."""
+
+
+class NotAFitsFile(FitsIOError):
+    """Too few bytes, or the wrong ones, to be a FITS file."""
+
+
+class NotAFitsBuffer(FitsError, OSError, ValueError):
+    """Too few bytes, or the wrong ones, given to `FITS.from_bytes`."""
+
+
+class TruncatedFile(FitsIOError):
+    """A header or a data unit ends early."""
+
+
+class HandleClosed(FitsIOError):
+    """The file was closed."""
+
+    def __init__(self, filename: str) -> None:
+        super().__init__(filename)
+        self.path = filename
+
+    def _sentence(self) -> str:
+        return f"the file is closed: {self.path}; open it again"
+
+
+class HandleTainted(FitsIOError):
+    """An earlier change of the file was cut short and could not be undone."""
+
+    def __init__(self, filename: str) -> None:
+        super().__init__(filename)
+        self.path = filename
+
+    def _sentence(self) -> str:
+        return f"{self.path} is in an indeterminate state since a change of it failed half-way; close and reopen it"
+
+
+class ReadOnlyFile(FitsIOError):
+    """A change was asked of a file that was opened for reading."""
+
+    def __init__(self, filename: str) -> None:
+        super().__init__(filename)
+        self.path = filename
+
+    def _sentence(self) -> str:
+        return f"{self.path} is open read-only (mode 'r'); open it with mode 'r+' to change it"
+
+
+class HeaderError(FitsError, ValueError):
+    """A card or a keyword breaks the standard, or may not be set in this way."""
+
+
+class ProtectedKeyword(HeaderError):
+    """The keyword describes the structure of the file, which the library keeps right."""
+
+    def __init__(self, keyword: str) -> None:
+        super().__init__(keyword)
+        self.keyword = keyword
+
+    def _sentence(self) -> str:
+        return f"keyword {self.keyword!r} is protected: it describes the structure of the file and cannot be edited"
+
+
+class MissingKeyword(FitsError, KeyError):
+    """A header has no card of that name."""
+
+    def __init__(self, keyword: str) -> None:
+        super().__init__(keyword)
+        self.keyword = keyword
+
+    def _sentence(self) -> str:
+        return f"no keyword {self.keyword!r} in this header"
+
+
+class HDUNotFound(FitsError, ValueError):
+    """No HDU of the file has that name."""
+
+
+class HDUIndexError(HDUNotFound, IndexError):
+    """No HDU of the file has that number."""
+
+
+class ImageError(FitsError, ValueError):
+    """A shape, dtype, section or value does not fit the image."""
+
+
+class PixelIndexError(ImageError, IndexError):
+    """A pixel index lies outside its axis."""
+
+
+class TableError(FitsError, ValueError):
+    """The columns or rows of a table cannot be read as asked."""
+
+
+class NotSupported(FitsError, NotImplementedError):
+    """Absent on purpose, or not there yet; the message says which, and the alternative."""
+
+
+class CodecError(FitsError):
+    """Base of what concerns a compression algorithm."""
+
+
+class CodecNotInstalled(CodecError, LookupError, ValueError):
+    """No installed plugin offers the algorithm an image was compressed with."""
+
+    def __init__(self, algorithm: str, installed: tuple[str, ...], package: str | None = None) -> None:
+        super().__init__(algorithm, installed, package)
+        self.algorithm, self.installed, self.package = algorithm, installed, package
+
+    def _sentence(self) -> str:
+        found = f"no codec for ZCMPTYPE {self.algorithm!r} (installed: {', '.join(self.installed) or 'none'})"
+        if self.package is None:
+            return f"{found}; install the package that offers it as an entry point of the group 'rustfits.codecs'"
+        return f"{found}; try: pip install {self.package}"
+
+
+class PluginError(CodecError, ValueError):
+    """A plugin cannot be loaded, is outdated, or two distributions offer one name."""
+
+
+class InvalidParameter(CodecError, ValueError):
+    """A parameter that the codec, or the image, cannot accept."""
+
+    def __init__(self, parameter: str, found: object, allowed: str) -> None:
+        super().__init__(parameter, found, allowed)
+        self.parameter, self.found, self.allowed = parameter, found, allowed
+
+    def _sentence(self) -> str:
+        return f"{self.parameter} {self.allowed}; got {self.found!r}"
+
+
+class ParameterOverflow(CodecError, OverflowError):
+    """A parameter beyond the range of its type."""
+
+    def __init__(self, parameter: str, found: object, allowed: str) -> None:
+        super().__init__(parameter, found, allowed)
+        self.parameter, self.found, self.allowed = parameter, found, allowed
+
+    def _sentence(self) -> str:
+        return f"{self.parameter} {self.allowed}; got {self.found!r}"
+
+
+class UnsupportedPixels(CodecError, NotImplementedError):
+    """The algorithm cannot hold pixels of that kind."""
+
+
+class TileDecodeError(CodecError, ValueError):
+    """The compressed bytes of one tile are damaged.
+
+    Attributes
+    ----------
+    algorithm : str
+        ZCMPTYPE of the codec that found the fault.
+    row : int
+        Table row of the tile, from 0; messages count from 1, as FITS does.
+    reason : str
+        What was found.
+    """
+
+    def __init__(self, algorithm: str, row: int, reason: str) -> None:
+        super().__init__(algorithm, int(row), reason)
+        self.algorithm, self.row, self.reason = algorithm, int(row), reason
+
+    def _sentence(self) -> str:
+        return f"{self.algorithm}: tile in table row {self.row + 1}: {self.reason}"
+
+
+class TileEncodeError(CodecError, ValueError):
+    """The pixels of one tile cannot be coded; attributes as in `TileDecodeError`."""
+
+    def __init__(self, algorithm: str, row: int, reason: str) -> None:
+        super().__init__(algorithm, int(row), reason)
+        self.algorithm, self.row, self.reason = algorithm, int(row), reason
+
+    def _sentence(self) -> str:
+        return f"{self.algorithm}: tile in table row {self.row + 1}: {self.reason}"

@@ -1,0 +1,1 @@
+"""Header cards: parsing, the live view, batched edits."""

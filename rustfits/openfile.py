@@ -1,0 +1,201 @@
+"""One open FITS file: its storage, where each HDU lies in it, and who may touch it when."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from rustfits.errors import FitsError, HandleClosed, HandleTainted, ReadOnlyFile, TruncatedFile
+from rustfits.locks import ReadWriteLock
+from rustfits.storage.base import Storage
+
+BLOCK = 2880  # bytes; headers and data units fill whole blocks (FITS 4.0, section 3.1)
+
+
+def padded(nbytes: int) -> int:
+    """Return ``nbytes`` rounded up to whole blocks."""
+    return -(-nbytes // BLOCK) * BLOCK
+
+
+@dataclass(slots=True)
+class Extent:
+    """Where one HDU lies: all numbers are bytes from the start of the file.
+
+    Attributes
+    ----------
+    header_start, data_start : int
+        First byte of the header and of the data unit, multiples of 2880.
+    data_nbytes : int
+        Size of the data unit without its padding.
+    """
+
+    header_start: int
+    data_start: int
+    data_nbytes: int
+
+    @property
+    def stop(self) -> int:
+        """First byte after the HDU, padding included."""
+        return self.data_start + padded(self.data_nbytes)
+
+
+class OpenFile:
+    """What all HDUs and headers of one handle share.
+
+    Attributes
+    ----------
+    storage : Storage
+    filename : str
+        What `FITS.filename` says.
+    mode : {'r', 'r+', 'w+'}
+    extents : list of Extent
+        One per HDU, in file order. HDUs keep their `Extent`, whose numbers change when bytes move.
+    closed : bool
+    """
+
+    def __init__(self, storage: Storage, filename: str, mode: str) -> None:
+        self.storage = storage
+        self.filename = filename
+        self.mode = mode
+        self.extents: list[Extent] = []
+        self.closed = False
+        self._lock = ReadWriteLock()
+        self._undo: list[Callable[[], None]] = []
+
+    @property
+    def tainted(self) -> bool:
+        """Whether a change failed half-way and could not be undone."""
+        return self.storage.tainted
+
+    def check_untainted(self) -> None:
+        """Raise `HandleTainted` if the file is in an unknown state."""
+        if self.storage.tainted:
+            raise HandleTainted(self.filename)
+
+    @contextmanager
+    def reading(self, where: str = "") -> Iterator[None]:
+        """Hold off changes while bytes are read; nests, and several threads may read at once.
+
+        Parameters
+        ----------
+        where : str
+            What the errors raised inside say of the place, if they do not know it.
+        """
+        with self._locating(where), self._lock.shared():
+            self._check_open()
+            yield
+
+    @contextmanager
+    def changing(self, where: str = "") -> Iterator[None]:
+        """Hold off everybody else and make the changes inside one transaction of the storage; nests."""
+        with self._locating(where), self._lock.exclusive():
+            self._check_open()
+            if not self.storage.writable:
+                raise ReadOnlyFile(self.filename)
+            mark = len(self._undo)
+            try:
+                with self.storage.transaction():
+                    yield
+            except BaseException:
+                while len(self._undo) > mark:
+                    self._undo.pop()()
+                raise
+            if not mark:
+                self._undo.clear()
+
+    def on_failure(self, undo: Callable[[], None]) -> None:
+        """Have ``undo`` put something in memory back if the change under way fails. Inside `changing`."""
+        self._undo.append(undo)
+
+    def append(self, header: bytes, data_nbytes: int) -> Extent:
+        """Add an HDU at the end: its header, a multiple of 2880 bytes, and a data unit of zeros.
+
+        Only inside `changing`.
+        """
+        start = self._end()
+        extent = Extent(start, start + len(header), data_nbytes)
+        self.storage.truncate(start)  # drops trailing junk of less than a block
+        self.storage.truncate(extent.stop)
+        self.storage.write(start, header)
+        self.extents.append(extent)
+        self.on_failure(lambda: self.extents.remove(extent))
+        return extent
+
+    def resize_header(self, extent: Extent, nbytes: int) -> None:
+        """Make room for a header of ``nbytes`` bytes, a multiple of 2880; later bytes move. Inside `changing`."""
+        shift = nbytes - (extent.data_start - extent.header_start)
+        self._shift(extent, extent.data_start, shift)
+        self._place(extent, extent.header_start, extent.data_start + shift, extent.data_nbytes)
+
+    def resize_data(self, extent: Extent, nbytes: int, *, zero: bool = True) -> None:
+        """Make the data unit ``nbytes`` bytes long, padding apart; later HDUs move. Inside `changing`.
+
+        Parameters
+        ----------
+        extent : Extent
+        nbytes : int
+        zero : bool
+            Whether to write zeros over the bytes gained; a caller that fills them need not. The padding always is.
+        """
+        old_nbytes = extent.data_nbytes
+        new_stop = extent.data_start + padded(nbytes)
+        self._shift(extent, extent.stop, new_stop - extent.stop)
+        self._place(extent, extent.header_start, extent.data_start, nbytes)
+        self._zero(extent.data_start + (min(old_nbytes, nbytes) if zero else nbytes), new_stop)
+
+    def _end(self) -> int:
+        """Return the first byte after the last HDU, which must be there whole, its padding apart."""
+        if not self.extents:
+            return 0
+        last = self.extents[-1]
+        if self.storage.size() < last.data_start + last.data_nbytes:
+            raise TruncatedFile(
+                f"{self.filename} has {self.storage.size()} bytes, but its last HDU ends at byte "
+                f"{last.data_start + last.data_nbytes}: a truncated file cannot be changed in size"
+            )
+        return last.stop
+
+    def _shift(self, extent: Extent, source: int, shift: int) -> None:
+        """Move all bytes from ``source`` on by ``shift`` bytes, and the HDUs after ``extent`` with them."""
+        if not shift:
+            return
+        end = self._end()
+        if shift > 0 or self.storage.size() < end:
+            self.storage.truncate(end + max(shift, 0))
+        self.storage.move(source, source + shift, end - source)
+        if shift < 0:
+            self.storage.truncate(end + shift)
+        index = next(index for index, other in enumerate(self.extents) if other is extent)
+        for other in self.extents[index + 1 :]:
+            self._place(other, other.header_start + shift, other.data_start + shift, other.data_nbytes)
+
+    def _place(self, extent: Extent, header_start: int, data_start: int, data_nbytes: int) -> None:
+        old = (extent.header_start, extent.data_start, extent.data_nbytes)
+        extent.header_start, extent.data_start, extent.data_nbytes = header_start, data_start, data_nbytes
+
+        def undo() -> None:
+            extent.header_start, extent.data_start, extent.data_nbytes = old
+
+        self.on_failure(undo)
+
+    def _zero(self, start: int, stop: int) -> None:
+        zeros = bytes(min(stop - start, 1 << 20))
+        while start < stop:
+            nbytes = min(len(zeros), stop - start)
+            self.storage.write(start, memoryview(zeros)[:nbytes])
+            start += nbytes
+
+    def _check_open(self) -> None:
+        if self.closed:
+            raise HandleClosed(self.filename)
+        self.check_untainted()
+
+    @contextmanager
+    def _locating(self, where: str) -> Iterator[None]:
+        try:
+            yield
+        except FitsError as error:
+            if where:
+                error.locate(where)
+            raise
