@@ -1,0 +1,314 @@
+"""The work that is not a codec's: gzip streams, byte shuffles, dequantising.
+
+`Kernels` holds the NumPy and standard-library forms. A package may offer faster ones through the hook
+`rustfits_kernels`; they must give the same bits. Whoever needs kernels asks `active`.
+"""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rustfits.codec import EncodedTiles, Int64s, TileBatch
+from rustfits.dither import DITHER_2, METHODS, NO_DITHER, ZERO_PIXEL, random_table, runs
+from rustfits.errors import InvalidParameter, TileDecodeError
+
+Float64s = NDArray[np.float64]
+Bytes = NDArray[np.uint8]
+
+_GZIP_OR_ZLIB = zlib.MAX_WBITS | 32  # zlib looks at the first bytes itself
+_GZIP = zlib.MAX_WBITS | 16
+_GZIP_MAGIC = b"\x1f\x8b"
+_STEP = 4096
+_DEFAULT_LEVEL = 6
+
+
+class Kernels:
+    """The core's forms of the kernels, one call a batch.
+
+    A subclass may replace any of them, with the same results bit for bit (`deflate`: with bytes that inflate to the
+    same). All are called from several threads at once. Arrays are contiguous and of native byte order.
+
+    Attributes
+    ----------
+    name : str
+        What to call this set of kernels where it is shown.
+    """
+
+    name: ClassVar[str] = "numpy"
+
+    # -- gzip -----------------------------------------------------------------------------------------------------
+
+    def inflate(self, algorithm: str, batch: TileBatch, nbytes: Int64s, out: Bytes) -> None:
+        """Inflate every tile of a batch.
+
+        Parameters
+        ----------
+        algorithm : str
+            Name of the codec, for errors.
+        batch : TileBatch
+            Each tile is a gzip stream (RFC 1952) of one or more members, or a zlib stream (RFC 1950). Bytes after
+            the member that completes the tile are ignored, as CFITSIO ignores them.
+        nbytes : (ntiles,) int64 array
+            Bytes that each tile must give. No more memory than this is asked for, whatever the stream promises.
+        out : (nbytes.sum(),) uint8 array
+            Filled with the tiles, back to back. A damaged tile leaves its own bytes unspecified.
+
+        Raises
+        ------
+        TileDecodeError
+            For the first damaged tile, after all others are done; the reason begins with "decompression".
+        """
+        fault: TileDecodeError | None = None
+        data = batch.data.data
+        stop = 0
+        for start, length, expected, row in zip(
+            batch.start.tolist(), batch.length.tolist(), nbytes.tolist(), batch.row.tolist(), strict=True
+        ):
+            begin, stop = stop, stop + expected
+            try:
+                self._inflate_tile(data[start : start + length], out[begin:stop])
+            except (ValueError, zlib.error) as error:
+                if fault is None:
+                    fault = TileDecodeError(algorithm, row, f"decompression failed: {error}")
+                    fault.__cause__ = error
+        if fault is not None:
+            raise fault
+
+    def _inflate_tile(self, stream: memoryview, out: Bytes) -> None:
+        """Inflate one stream into ``out``; ValueError or zlib.error if it does not fill it exactly."""
+        inflate_stdlib(stream, out)
+
+    def deflate(self, data: Bytes, nbytes: Int64s, level: int | None) -> EncodedTiles:
+        """Deflate every tile of a batch into one gzip member.
+
+        Parameters
+        ----------
+        data : (nbytes.sum(),) uint8 array
+            Bytes of all tiles, back to back.
+        nbytes : (ntiles,) int64 array
+            Bytes of each tile.
+        level : int or None
+            0 to 9; None is 6.
+        """
+        level = _DEFAULT_LEVEL if level is None else level
+        view = data.data
+        members = []
+        stop = 0
+        for expected in nbytes.tolist():
+            begin, stop = stop, stop + expected
+            members.append(self._deflate_tile(view[begin:stop], level))
+        return join_tiles(members)
+
+    def _deflate_tile(self, data: memoryview, level: int) -> bytes:
+        """Return one gzip member; it names no file and no time, so that equal tiles give equal bytes."""
+        return zlib.compress(data, level, wbits=_GZIP)
+
+    # -- the byte order of GZIP_2 -----------------------------------------------------------------------------------
+
+    def shuffle(self, data: Bytes, nbytes: Int64s, itemsize: int, out: Bytes) -> None:
+        """Group the bytes of each tile by significance, as GZIP_2 stores them.
+
+        Parameters
+        ----------
+        data : (nbytes.sum(),) uint8 array
+            Big-endian pixels of all tiles, back to back.
+        nbytes : (ntiles,) int64 array
+            Bytes of each tile, a multiple of ``itemsize``.
+        itemsize : int
+            Bytes of a pixel.
+        out : array as ``data``
+            Filled; must not share memory with ``data``. (FITS 4.0, section 10.4.2)
+        """
+        for begin, stop, ntiles, npixels in _equal_tiles(nbytes, itemsize):
+            pixels = data[begin:stop].reshape(ntiles, npixels, itemsize)
+            out[begin:stop].reshape(ntiles, itemsize, npixels)[...] = pixels.transpose(0, 2, 1)
+
+    def unshuffle(self, data: Bytes, nbytes: Int64s, itemsize: int, out: Bytes) -> None:
+        """Undo `shuffle`; parameters as there, with ``data`` grouped and ``out`` big-endian pixels."""
+        for begin, stop, ntiles, npixels in _equal_tiles(nbytes, itemsize):
+            planes = data[begin:stop].reshape(ntiles, itemsize, npixels)
+            out[begin:stop].reshape(ntiles, npixels, itemsize)[...] = planes.transpose(0, 2, 1)
+
+    # -- quantised floats -------------------------------------------------------------------------------------------
+
+    def dequantize(
+        self,
+        stored: NDArray[np.int32],
+        npixels: Int64s,
+        scale: Float64s,
+        zero: Float64s,
+        row: Int64s,
+        *,
+        method: str,
+        zdither0: int,
+        null: Int64s | None,
+        out: NDArray[Any],
+    ) -> None:
+        """Turn the stored integers of a batch into floats, with the bits that CFITSIO gives.
+
+        Parameters
+        ----------
+        stored : (npixels.sum(),) int32 array
+            Integers of all tiles, back to back.
+        npixels : (ntiles,) int64 array
+            Pixels of each tile.
+        scale, zero : (ntiles,) float64 array
+            ZSCALE and ZZERO of each tile.
+        row : (ntiles,) int64 array
+            Table row of each tile, from 0, which selects its random numbers.
+        method : {'NO_DITHER', 'SUBTRACTIVE_DITHER_1', 'SUBTRACTIVE_DITHER_2'}
+            Value of ZQUANTIZ.
+        zdither0 : int
+            Value of ZDITHER0; not used without dither.
+        null : (ntiles,) int64 array or None
+            The integer that means NaN in each tile; None if there is none.
+        out : (npixels.sum(),) float32 or float64 array
+            Filled.
+
+        Raises
+        ------
+        InvalidParameter
+            If the method is none of the three. (FITS 4.0, section 10.2)
+        """
+        check_method(method)
+        table = None if method == NO_DITHER else random_table()
+        stop = 0
+        with np.errstate(all="ignore"):  # a scale read from a file may be anything
+            for tile, length in enumerate(npixels.tolist()):
+                begin, stop = stop, stop + length
+                for start, end, entry in runs(row[tile], zdither0, length):  # pieces that stay in the cache
+                    numbers = None if table is None else table[entry : entry + end - start]
+                    piece = slice(begin + start, begin + end)
+                    _dequantize_piece(stored[piece], numbers, scale[tile], zero[tile], out[piece])
+                if method == DITHER_2:
+                    out[begin:stop][stored[begin:stop] == ZERO_PIXEL] = 0.0
+                if null is not None:
+                    out[begin:stop][stored[begin:stop] == null[tile]] = np.nan
+
+
+def inflate_stdlib(stream: memoryview, out: Bytes) -> None:
+    """Inflate one gzip or zlib stream into ``out`` with the standard library.
+
+    Parameters
+    ----------
+    stream : memoryview of bytes
+        As one tile of `Kernels.inflate`.
+    out : (nbytes,) uint8 array
+        Must be filled exactly.
+
+    Raises
+    ------
+    ValueError, zlib.error
+        If the stream is damaged, ends early, or gives more or fewer bytes.
+    """
+    room = out.data
+    expected, filled = out.size, 0
+    position, step = 0, len(stream)
+    while True:
+        member = zlib.decompressobj(_GZIP_OR_ZLIB)
+        while not member.eof:
+            part = stream[position : position + step]
+            if not part:
+                raise ValueError(f"the stream ends early, after {filled} of {expected} bytes")
+            position += len(part)
+            # One byte more than there is room for shows a stream that is too long, and lets the last member end.
+            given = member.decompress(part, expected - filled + 1)
+            if len(given) > expected - filled:
+                raise ValueError(f"the stream gives more than the {expected} bytes of the tile")
+            room[filled : filled + len(given)] = given
+            filled += len(given)
+        position -= len(member.unused_data)
+        if filled == expected:
+            return
+        if stream[position : position + 2] != _GZIP_MAGIC:
+            raise ValueError(f"the stream gives {filled} of the {expected} bytes of the tile")
+        # zlib copies what follows a member: in small steps, thousands of tiny members stay cheap.
+        step = _STEP
+
+
+def join_tiles(members: list[bytes]) -> EncodedTiles:
+    """Return the compressed tiles of a batch as one array with their lengths."""
+    length = np.fromiter(map(len, members), dtype=np.int64, count=len(members))
+    return EncodedTiles(np.frombuffer(b"".join(members), dtype=np.uint8), length)
+
+
+def check_method(method: str) -> None:
+    """Refuse a ZQUANTIZ that names no way to quantise."""
+    if method not in METHODS:
+        raise InvalidParameter("ZQUANTIZ", method, f"must be one of {', '.join(METHODS)}")
+
+
+def _equal_tiles(nbytes: Int64s, itemsize: int) -> list[tuple[int, int, int, int]]:
+    """Return (begin, stop, ntiles, npixels) of each run of tiles that are equally long."""
+    if nbytes.size == 0:
+        return []
+    if (nbytes % itemsize).any():
+        raise ValueError(f"tiles of {nbytes.tolist()} bytes do not hold whole pixels of {itemsize} bytes")
+    first = np.flatnonzero(np.r_[True, nbytes[1:] != nbytes[:-1]])
+    count = np.diff(np.r_[first, nbytes.size])
+    stop = np.cumsum(nbytes[first] * count)
+    begin = stop - nbytes[first] * count
+    return list(zip(begin.tolist(), stop.tolist(), count.tolist(), (nbytes[first] // itemsize).tolist(), strict=True))
+
+
+def _dequantize_piece(
+    stored: NDArray[np.int32],
+    numbers: NDArray[np.float32] | None,
+    scale: np.float64,
+    zero: np.float64,
+    out: NDArray[Any],
+) -> None:
+    """Turn integers of one tile into floats; ``numbers`` are their random numbers, None without dither."""
+    values = stored.astype(np.float64)
+    if numbers is not None:
+        # The order of these steps decides the last bit.
+        values -= numbers
+        values += 0.5
+    values *= scale
+    values += zero
+    out[...] = values
+
+
+# -- which kernels are in use ---------------------------------------------------------------------------------------
+
+_active: Kernels | None = None
+_find: Callable[[], Kernels | None] | None = None
+
+
+def active() -> Kernels:
+    """Return the kernels in use: those set, or those a plugin offers, or the core's.
+
+    The environment variable ``RUSTFITS_KERNELS`` with the value ``numpy`` keeps to the core's; it is looked at when
+    kernels are first needed.
+
+    Raises
+    ------
+    InvalidParameter
+        If that variable has another value than ``numpy`` or ``auto``.
+    """
+    global _active  # noqa: PLW0603 - one choice for the process, which is what the environment variable says
+    if _active is None:
+        choice = os.environ.get("RUSTFITS_KERNELS", "").strip().lower() or "auto"
+        if choice not in ("auto", "numpy"):
+            raise InvalidParameter("RUSTFITS_KERNELS", choice, "must be 'numpy' or 'auto'")
+        found = _find() if _find is not None and choice == "auto" else None
+        _active = found or Kernels()
+    return _active
+
+
+def set_active(kernels: Kernels | None) -> None:
+    """Use ``kernels`` from now on; None looks for them anew when they are next needed."""
+    global _active  # noqa: PLW0603
+    _active = kernels
+
+
+def set_provider(find: Callable[[], Kernels | None]) -> None:
+    """Say who looks for a plugin's kernels; called by the module that knows the plugins, which stands above."""
+    global _find  # noqa: PLW0603
+    _find = find
