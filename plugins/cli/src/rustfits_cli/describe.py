@@ -1,0 +1,108 @@
+"""One line about each HDU, from its header alone: no codec is needed, though a missing one is told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+import rustfits
+
+KINDS = (  # most special first
+    (rustfits.CompressedImageHDU, "compressed image"),
+    (rustfits.ImageHDU, "image"),
+    (rustfits.CompressedTableHDU, "compressed table"),
+    (rustfits.TableHDU, "table"),
+    (rustfits.AsciiTableHDU, "ASCII table"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What `rustfits info` shows of one HDU; every field is text, empty where it means nothing.
+
+    Attributes
+    ----------
+    index, name, kind, shape, dtype, codec, tiles, ratio : str
+        The columns of the table; shapes in numpy order.
+    remark : str
+        Why the pixels cannot be read here, and what to do; empty if they can.
+    """
+
+    index: str
+    name: str
+    kind: str
+    shape: str = ""
+    dtype: str = ""
+    codec: str = ""
+    tiles: str = ""
+    ratio: str = ""
+    remark: str = ""
+
+
+def describe(hdu: rustfits.HDU) -> Description:
+    """Return the line of ``hdu``.
+
+    Raises
+    ------
+    HeaderError
+        If a keyword that the line needs breaks the standard.
+    """
+    name = hdu.extname or ""
+    if hdu.extver != 1:
+        name = f"{name},{hdu.extver}"
+    kind = next((kind for cls, kind in KINDS if isinstance(hdu, cls)), "other")
+    if isinstance(hdu, rustfits.CompressedImageHDU):
+        return _compressed_image(hdu, name, kind)
+    if isinstance(hdu, rustfits.ImageHDU):
+        if not hdu.ndim:
+            return Description(str(hdu.index), name, kind)
+        return Description(str(hdu.index), name, kind, _by(hdu.shape), str(hdu.dtype))
+    if kind != "other":
+        return _table(hdu, name, kind)
+    return Description(str(hdu.index), name, kind, codec=str(hdu.header.get("XTENSION", "")))
+
+
+def _compressed_image(hdu: rustfits.CompressedImageHDU, name: str, kind: str) -> Description:
+    header = hdu.header
+    row = prod(hdu.shape[-1:])
+    tile = tuple(header.get(f"ZTILE{axis}", row if axis == 1 else 1) for axis in range(hdu.ndim, 0, -1))
+    packed = int(header["NAXIS1"]) * int(header["NAXIS2"]) + int(header.get("PCOUNT", 0))
+    nbytes = hdu.size * hdu.dtype.itemsize
+    remark = ""
+    try:
+        hdu.compression  # noqa: B018  loading the codec is what is tried
+    except rustfits.CodecError as error:
+        remark = " ".join(str(error).split())
+    return Description(
+        index=str(hdu.index),
+        name=name,
+        kind=kind,
+        shape=_by(hdu.shape),
+        dtype=str(hdu.dtype),
+        codec=str(header.get("ZCMPTYPE", "?")),
+        tiles=f"{hdu.n_tiles} of {_by(tile)}",
+        ratio=f"{nbytes / packed:.2f}" if packed and nbytes else "",
+        remark=remark,
+    )
+
+
+def _table(hdu: rustfits.HDU, name: str, kind: str) -> Description:
+    header = hdu.header
+    compressed = kind == "compressed table"
+    nrows = header.get("ZNAXIS2" if compressed else "NAXIS2", 0)
+    ncolumns = header.get("TFIELDS", 0)
+    codecs = {str(header[key]) for key in header if key.startswith("ZCTYP")} if compressed else set()
+    tiles = f"{header.get('NAXIS2', 0)} of {header['ZTILELEN']} rows" if compressed and "ZTILELEN" in header else ""
+    return Description(
+        index=str(hdu.index),
+        name=name,
+        kind=kind,
+        shape=f"{nrows} rows",
+        dtype=f"{ncolumns} columns",
+        codec=" ".join(sorted(codecs)),
+        tiles=tiles,
+    )
+
+
+def _by(shape: tuple[int, ...]) -> str:
+    return " x ".join(str(axis) for axis in shape)

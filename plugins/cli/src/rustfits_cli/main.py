@@ -1,0 +1,160 @@
+"""The commands; what they do stands in the modules beside this one."""
+
+from __future__ import annotations
+
+import errno
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+import rustfits
+from rustfits_cli.check import check
+from rustfits_cli.demo import read_m13, try_every_codec
+from rustfits_cli.describe import describe
+from rustfits_cli.image import pick_image, plane
+from rustfits_cli.preview import write_preview
+
+PIPE_WIDTH = 200  # columns for a table that goes to a file or a pipe, where nothing says how wide it may be
+
+
+class Commands(click.Group):
+    """A group whose faults are one line: a damaged file is no reason for a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; `FitsError` and `OSError` become exit code 1 and one line on standard error."""
+        try:
+            return super().invoke(ctx)
+        except (rustfits.FitsError, OSError) as error:
+            if isinstance(error, OSError) and error.errno == errno.EPIPE:
+                raise  # click ends quietly when `head` has seen enough
+            raise click.ClickException(" ".join(str(error).split())) from error
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(rustfits.__version__, prog_name="rustfits")
+def main() -> None:
+    """Look into FITS files, check them, cut and preview their images."""
+
+
+@main.command()
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("rustfits-demo.png"),
+    show_default=True,
+    help="Where the preview goes.",
+)
+def demo(output: Path) -> None:
+    """Pack a real image with every installed codec, read it back and check every pixel.
+
+    The exit code is 1 if a pixel is wrong or an installed codec does not work.
+    """
+    pixels, header = read_m13()
+    height, width = pixels.shape
+    click.echo(f"M13, {width} x {height} pixels of {pixels.dtype}, {pixels.nbytes / 1e3:.0f} kB; rustfits {rustfits.__version__}")
+    with tempfile.TemporaryDirectory(prefix="rustfits-demo-") as folder:
+        results = list(try_every_codec(pixels, header, Path(folder)))
+    table = new_table("codec", "ratio", "write MB/s", "read MB/s", "largest error", "", right=slice(1, 5))
+    for result in results:
+        if result.refusal:
+            add_row(table, result.codec, "", "", "", "", result.refusal)
+            continue
+        verdict = f"{result.wrong} PIXELS WRONG" if result.wrong else "every pixel right"
+        add_row(
+            table,
+            result.codec,
+            f"{result.ratio:.2f}",
+            f"{result.write_rate:.0f}",
+            f"{result.read_rate:.0f}",
+            f"{result.largest_error:g}",
+            verdict,
+        )
+    console().print(table)
+    write_preview(output, pixels)
+    click.echo(f"preview: {output.resolve()}")
+    faults = [result.codec for result in results if result.wrong or result.broken]
+    if faults:
+        raise click.ClickException(f"these codecs failed: {', '.join(faults)}")
+    if all(result.refusal for result in results):
+        raise click.ClickException("no codec could hold the image")
+
+
+@main.command()
+@click.argument("file")
+def info(file: str) -> None:
+    """List the HDUs of FILE; no codec is needed for it."""
+    with rustfits.FITS(file) as fits:
+        described = [describe(hdu) for hdu in fits]
+    table = new_table("index", "name", "kind", "shape", "dtype", "codec", "tiles", "ratio", right=slice(7, 8))
+    for line in described:
+        add_row(table, line.index, line.name, line.kind, line.shape, line.dtype, line.codec, line.tiles, line.ratio)
+    console().print(table)
+    for remark in dict.fromkeys(line.remark for line in described if line.remark):
+        click.echo(remark)
+
+
+@main.command()
+def codecs() -> None:
+    """List the installed compression algorithms; none of them is loaded."""
+    table = new_table("name", "distribution", "version")
+    for name, source in rustfits.codecs().items():
+        add_row(table, name, source.distribution, source.version)
+    console().print(table)
+
+
+@main.command()
+@click.argument("file")
+@click.option("--decode/--no-decode", default=True, show_default=True, help="Also decode every pixel.")
+def verify(file: str, decode: bool) -> None:
+    """Compare the checksums of FILE and decode its images.
+
+    The exit code is 1 if a checksum does not match or an image cannot be decoded.
+    """
+    with rustfits.FITS(file) as fits:
+        checks = [check(hdu, decode=decode) for hdu in fits]
+    table = new_table("index", "name", "DATASUM", "CHECKSUM", "pixels")
+    for found in checks:
+        add_row(table, found.index, found.name, found.datasum, found.checksum, found.pixels)
+    console().print(table)
+    bad = [found.index for found in checks if found.bad]
+    if bad:
+        raise click.ClickException(f"{file}: bad HDUs: {', '.join(bad)}")
+
+
+@main.command()
+@click.argument("file")
+@click.argument("output", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--hdu", "key", help="Index or EXTNAME; the first image that has data if not given.")
+@click.option("--size", type=click.IntRange(min=1), default=1024, show_default=True, help="Longest side, in pixels.")
+def preview(file: str, output: Path, key: str | None, size: int) -> None:
+    """Write a PNG of an image of FILE to OUTPUT; of a cube, its first plane."""
+    with rustfits.FITS(file) as fits:
+        pixels = plane(pick_image(fits, key))
+    width, height = write_preview(output, pixels, longest=size)
+    click.echo(f"preview: {output.resolve()} ({width} x {height})")
+
+
+def console() -> Console:
+    """Return where tables go; wide where nobody looks, so that no cell is cut."""
+    out = Console(highlight=False)
+    return out if out.is_terminal else Console(highlight=False, width=PIPE_WIDTH)
+
+
+def new_table(*columns: str, right: slice = slice(0)) -> Table:
+    """Return an empty table; ``right`` says which columns hold numbers."""
+    table = Table(box=None, pad_edge=False)
+    numbers = set(range(len(columns))[right])
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="right" if number in numbers else "left", overflow="fold")
+    return table
+
+
+def add_row(table: Table, *cells: str) -> None:
+    """Add cells as they are: names from a file may look like markup, or hold control characters."""
+    table.add_row(*(Text("".join(char if char.isprintable() else "?" for char in cell)) for cell in cells))
