@@ -5,6 +5,8 @@ catching work. The exception takes facts and writes the sentence; whoever knows 
 
 FitsError
     FitsIOError (OSError)                  the bytes cannot be had or changed
+        OpenFailed                         the file cannot be opened
+            FileMissing (FileNotFoundError)    there is none of that name
         NotAFitsFile                       empty or too short to be FITS
         TruncatedFile                      a header or data unit ends early
         HandleClosed                       the file was closed
@@ -14,6 +16,8 @@ FitsError
     HeaderError (ValueError)               a card or a keyword breaks the standard, or may not be set
         ProtectedKeyword                   the keyword describes the structure of the file
     MissingKeyword (KeyError)              no card of that name
+    LocationError (ValueError)             a filename, a URL or `remote=` cannot be understood
+    HDUKeyInvalid (ValueError)             the key between `f[` and `]` is of a kind that selects no HDU
     HDUNotFound (ValueError)               no HDU has that name
         HDUIndexError (IndexError)         no HDU has that number
     ImageError (ValueError)                a shape, dtype, section or value does not fit the image
@@ -51,7 +55,30 @@ class FitsError(Exception):
 
 
 class FitsIOError(FitsError, OSError):
-    """The bytes of a file cannot be had or changed."""
+    """The bytes of a file cannot be had or changed; with two arguments they are `errno` and the sentence."""
+
+    def _sentence(self) -> str:
+        return super()._sentence() if self.errno is None else str(self.strerror)
+
+
+class OpenFailed(FitsIOError):
+    """A file cannot be opened; `errno`, `strerror` and `filename` as of every OSError."""
+
+    def __init__(self, errno: int, strerror: str, filename: str) -> None:
+        super().__init__(errno, strerror, filename)
+
+    @classmethod
+    def of(cls, filename: str, error: OSError) -> OpenFailed:
+        """Build the exception from what the operating system said."""
+        kind = FileMissing if isinstance(error, FileNotFoundError) else cls
+        return kind(error.errno or 0, error.strerror or str(error), filename)
+
+    def _sentence(self) -> str:
+        return f"Failed to open {self.filename}: {self.strerror}"
+
+
+class FileMissing(OpenFailed, FileNotFoundError):
+    """There is no file of that name, or no folder to create it in."""
 
 
 class NotAFitsFile(FitsIOError):
@@ -123,6 +150,14 @@ class MissingKeyword(FitsError, KeyError):
 
     def _sentence(self) -> str:
         return f"no keyword {self.keyword!r} in this header"
+
+
+class LocationError(FitsError, ValueError):
+    """A filename, a URL or the argument `remote=` cannot be understood, or they do not go together."""
+
+
+class HDUKeyInvalid(FitsError, ValueError):
+    """A key of a kind that selects no HDU."""
 
 
 class HDUNotFound(FitsError, ValueError):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from rustfits.errors import FitsError, HandleClosed, HandleTainted, ReadOnlyFile, TruncatedFile
+from rustfits.errors import FitsError, HandleClosed, HandleTainted, ImageError, ReadOnlyFile, TruncatedFile
 from rustfits.locks import ReadWriteLock
 from rustfits.storage.base import Storage
 
@@ -52,6 +52,9 @@ class OpenFile:
     extents : list of Extent
         One per HDU, in file order. HDUs keep their `Extent`, whose numbers change when bytes move.
     closed : bool
+    contexts : dict of int to str
+        HDUs, by position, that buffer what is appended, and the name of the method that opened the context:
+        such a file cannot be closed.
     """
 
     def __init__(self, storage: Storage, filename: str, mode: str) -> None:
@@ -60,7 +63,9 @@ class OpenFile:
         self.mode = mode
         self.extents: list[Extent] = []
         self.closed = False
+        self.contexts: dict[int, str] = {}
         self._lock = ReadWriteLock()
+        self._depth = 0  # of `changing`
         self._undo: list[Callable[[], None]] = []
 
     @property
@@ -94,6 +99,7 @@ class OpenFile:
             if not self.storage.writable:
                 raise ReadOnlyFile(self.filename)
             mark = len(self._undo)
+            self._depth += 1
             try:
                 with self.storage.transaction():
                     yield
@@ -101,8 +107,39 @@ class OpenFile:
                 while len(self._undo) > mark:
                     self._undo.pop()()
                 raise
-            if not mark:
+            finally:
+                self._depth -= 1
+            if not self._depth:  # an inner change still has to be undone if the outer one fails
                 self._undo.clear()
+
+    def content(self) -> bytes:
+        """Return all bytes of the file, as `FITS.to_bytes` does."""
+        with self.reading(self.filename):
+            return bytes(self.storage.read(0, self.storage.size()))
+
+    def sync(self) -> None:
+        """Make every change reach the medium; does nothing once the file is closed."""
+        with self._lock.exclusive():
+            if not self.closed:
+                self.storage.sync()
+
+    def close(self) -> None:
+        """Flush and release the storage; closes even when that fails, and does nothing the second time.
+
+        Raises
+        ------
+        ImageError
+            If an HDU still buffers what is appended to it; the file stays open.
+        """
+        with self._lock.exclusive():
+            if self.contexts:
+                index, method = next(iter(self.contexts.items()))
+                raise ImageError(
+                    f"cannot close FITS while HDU at index {index} is inside {method}() context; leave that block first"
+                )
+            if not self.closed:
+                self.closed = True
+                self.storage.close()
 
     def on_failure(self, undo: Callable[[], None]) -> None:
         """Have ``undo`` put something in memory back if the change under way fails. Inside `changing`."""

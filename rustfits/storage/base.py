@@ -15,6 +15,7 @@ from rustfits.errors import TruncatedFile
 Bytes = NDArray[np.uint8]
 
 MOVE_NBYTES = 4 << 20  # bytes moved at a time: bounds memory, and is large enough for the disk
+UNCHECKED_NBYTES = 1 << 16  # reads up to this size do without asking for the size of the storage first
 
 
 class Storage(ABC):
@@ -88,7 +89,7 @@ class Storage(ABC):
 
         The size is checked against the storage first, so that a hostile number allocates nothing.
         """
-        if offset < 0 or nbytes < 0 or offset + nbytes > self.size():
+        if offset < 0 or nbytes < 0 or (nbytes > UNCHECKED_NBYTES and offset + nbytes > self.size()):
             raise TruncatedFile(
                 f"{self.name} has {self.size()} bytes: wanted {nbytes} bytes from byte {offset}; the file is truncated"
             )
