@@ -1,0 +1,17 @@
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+def decode(
+    data: NDArray[np.uint8],
+    start: NDArray[np.int64],
+    length: NDArray[np.int64],
+    height: NDArray[np.int64],
+    width: NDArray[np.int64],
+    smooth: bool,
+    out: NDArray[Any],
+) -> NDArray[np.int32]: ...
+def encode(
+    pixels: NDArray[Any], height: NDArray[np.int64], width: NDArray[np.int64], scale: int
+) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int32]]: ...
