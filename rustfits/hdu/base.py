@@ -1,0 +1,95 @@
+"""What every HDU of a file has in common."""
+
+from __future__ import annotations
+
+from typing import ClassVar, NoReturn, Self
+
+from rustfits.errors import HandleTainted
+from rustfits.header.cards import Cards
+from rustfits.header.header import FITSHeader
+from rustfits.header.state import HeaderState
+from rustfits.openfile import Extent, OpenFile
+
+
+class HDU:
+    """One header and data unit of an open file, of a kind that has no class of its own.
+
+    HDUs come from a `FITS` handle; they stay valid while bytes of the file move, and their header values stay
+    readable after the file is closed.
+
+    Attributes
+    ----------
+    label : str
+        What the listing of a file calls this kind of HDU.
+    """
+
+    label: ClassVar[str] = "UNKNOWN_HDU"
+
+    _file: OpenFile
+    _extent: Extent
+    _state: HeaderState
+    _index: int
+    _named: tuple[Cards, str]
+
+    def __new__(cls, *args: object, **kwargs: object) -> NoReturn:  # noqa: D102
+        raise TypeError(f"{cls.__name__} objects come from a FITS handle, such as FITS(filename)[0]")
+
+    @classmethod
+    def _attach(cls, file: OpenFile, extent: Extent, state: HeaderState, index: int) -> Self:
+        """Build the HDU that lies at ``extent``; reads and checks nothing."""
+        hdu: Self = object.__new__(cls)
+        hdu._file, hdu._extent, hdu._state, hdu._index = file, extent, state, index
+        return hdu
+
+    @property
+    def extname(self) -> str | None:
+        """Name of the HDU, the keyword EXTNAME without trailing blanks; None if absent or no text."""
+        name = self._state.cards.get("EXTNAME")
+        return name.rstrip(" ") if isinstance(name, str) else None
+
+    @property
+    def extver(self) -> int:
+        """Version among HDUs of one name, the keyword EXTVER; 1 if absent or no integer."""
+        version = self._state.cards.get("EXTVER")
+        return version if isinstance(version, int) and not isinstance(version, bool) else 1
+
+    @property
+    def has_data(self) -> bool:
+        """Whether there is at least one axis and none has length zero."""
+        cards = self._state.cards
+        naxis = cards.integer("NAXIS", 0)
+        return naxis > 0 and all(cards.integer(f"NAXIS{axis}", 0) > 0 for axis in range(1, naxis + 1))
+
+    @property
+    def header(self) -> FITSHeader:
+        """A live view of the header: changes are written to the file at once."""
+        return FITSHeader._of(self._state)
+
+    @property
+    def index(self) -> int:
+        """Position in the file, from 0; never changes."""
+        return self._index
+
+    @property
+    def _place(self) -> str:
+        """What errors say of where they happened."""
+        try:
+            cards = self._state.cards
+        except HandleTainted:
+            return f"HDU {self._index} of {self._file.filename}"
+        known = self.__dict__.get("_named")
+        if known is None or known[0] is not cards:
+            name = f" ({self.extname!r})" if self.extname else ""
+            known = self._named = (cards, f"HDU {self._index}{name} of {self._file.filename}")
+        return known[1]
+
+    def _force_taint(self) -> None:
+        """Put the handle in the state that a failed change leaves; for tests."""
+        self._file.storage.tainted = True
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(f"{type(self).__name__} objects belong to an open file and can be neither copied nor pickled")
+
+    def __repr__(self) -> str:
+        name = f"  extname: {self.extname}\n" if self.extname else ""
+        return f"  file: {self._file.filename}\n  extension: {self._index}\n  type: {self.label}\n{name}"

@@ -1,0 +1,156 @@
+"""Regular sections of an image: what ``hdu[key]`` means in whole numbers."""
+
+from __future__ import annotations
+
+import operator
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from rustfits.errors import ImageError, PixelIndexError
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Every ``step``-th pixel of a box, numpy axis order.
+
+    Attributes
+    ----------
+    start : tuple of int
+        First selected pixel along each axis.
+    count : tuple of int
+        Pixels selected along each axis; 0 where nothing is.
+    step : tuple of int
+        Distance between selected pixels along each axis, positive.
+    dropped : tuple of int
+        Axes indexed by an integer, which the result lacks; ascending.
+    """
+
+    start: tuple[int, ...]
+    count: tuple[int, ...]
+    step: tuple[int, ...]
+    dropped: tuple[int, ...] = ()
+
+    @property
+    def stop(self) -> tuple[int, ...]:
+        """One past the last selected pixel along each axis; equal to ``start`` where nothing is selected."""
+        return tuple(
+            start + (count - 1) * step + 1 if count else start
+            for start, count, step in zip(self.start, self.count, self.step, strict=True)
+        )
+
+    @property
+    def ndim(self) -> int:
+        """Axes of the image."""
+        return len(self.count)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the result, without the dropped axes."""
+        if not self.dropped:
+            return self.count
+        return tuple(count for axis, count in enumerate(self.count) if axis not in self.dropped)
+
+    @property
+    def npixels(self) -> int:
+        """Pixels selected."""
+        return prod(self.count)
+
+    @property
+    def empty(self) -> bool:
+        """Whether no pixel is selected."""
+        return 0 in self.count
+
+    @property
+    def scalar(self) -> bool:
+        """Whether one pixel was named by integers alone: the result is a scalar, not an array."""
+        return bool(self.count) and len(self.dropped) == len(self.count)
+
+    def whole(self, shape: tuple[int, ...]) -> bool:
+        """Tell whether every pixel of an image of shape ``shape`` is selected."""
+        return self.count == tuple(shape)
+
+    def slices(self) -> tuple[slice, ...]:
+        """Return one slice per axis that selects the same from an array of the image's shape, dropping no axis."""
+        return tuple(
+            slice(start, stop, step) for start, stop, step in zip(self.start, self.stop, self.step, strict=True)
+        )
+
+
+def full_section(shape: tuple[int, ...]) -> Section:
+    """Return the section that selects a whole image of shape ``shape``."""
+    return Section((0,) * len(shape), tuple(shape), (1,) * len(shape))
+
+
+def box_section(start: tuple[int, ...], count: tuple[int, ...]) -> Section:
+    """Return the section of ``count`` pixels along each axis from ``start`` on."""
+    return Section(start, count, (1,) * len(count))
+
+
+def parse_section(key: object, shape: tuple[int, ...]) -> Section:
+    """Turn the key of ``hdu[key]`` into a `Section` of an image of shape ``shape``.
+
+    Parameters
+    ----------
+    key : int, slice, Ellipsis, or tuple of these
+        As numpy's basic indexing, without negative steps and without new axes.
+    shape : tuple of int
+
+    Returns
+    -------
+    Section
+
+    Raises
+    ------
+    ImageError
+        If the key has another type, too many entries, two ellipses, or a step that is not positive.
+    PixelIndexError
+        If an integer lies outside its axis.
+    TypeError
+        If a bound of a slice is not an integer.
+    """
+    entries = _expand(key if isinstance(key, tuple) else (key,), len(shape))
+    axes = [_parse_axis(entry, axis, size) for axis, (entry, size) in enumerate(zip(entries, shape, strict=True))]
+    return Section(
+        tuple([start for start, _, _ in axes]),
+        tuple([count for _, count, _ in axes]),
+        tuple([step for _, _, step in axes]),
+        tuple([axis for axis, entry in enumerate(entries) if not isinstance(entry, slice)]),
+    )
+
+
+def _expand(entries: tuple[object, ...], ndim: int) -> list[object]:
+    """Return one entry per axis: the ellipsis, or what is left out at the end, becomes whole axes."""
+    # Compared by identity: an array among the entries would compare element by element.
+    ellipses = [place for place, entry in enumerate(entries) if entry is Ellipsis]
+    if len(ellipses) > 1:
+        raise ImageError(f"an index can have only a single ellipsis ('...'); got {len(ellipses)}")
+    missing = ndim - (len(entries) - len(ellipses))
+    if missing < 0:
+        raise ImageError(f"too many indices: the image has {ndim} axes, the index names {ndim - missing}")
+    place = ellipses[0] if ellipses else len(entries)
+    return [*entries[:place], *[slice(None)] * missing, *entries[place + 1 :]]
+
+
+def _parse_axis(entry: object, axis: int, size: int) -> tuple[int, int, int]:
+    """Return start, count and step along one axis."""
+    if isinstance(entry, slice):
+        if entry.step is not None and operator.index(entry.step) <= 0:
+            raise ImageError(
+                f"negative or zero step in the slice of axis {axis}: {entry.step}; read with a positive step "
+                "and reverse the array"
+            )
+        start, stop, step = entry.indices(size)
+        count = len(range(start, stop, step))
+        return start, count, step if count > 1 else 1
+    # bool is an int to Python, but as an index it nearly always is a mask gone wrong.
+    if isinstance(entry, int | np.integer) and not isinstance(entry, bool):
+        index = int(entry)
+        if not -size <= index < size:
+            raise PixelIndexError(f"index {index} is out of range for axis {axis}, which has {size} pixels")
+        return index % size, 1, 1
+    raise ImageError(
+        f"unsupported index type {type(entry).__name__} for axis {axis}: an image takes ints, slices with a "
+        "positive step and '...'; use hdu.read()[...] for other numpy indexing"
+    )
