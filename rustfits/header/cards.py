@@ -1,0 +1,396 @@
+"""The cards of one header as a value: what the live view shows and what an edit works on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rustfits.errors import HeaderError, MissingKeyword
+from rustfits.header.card import (
+    CARD,
+    Value,
+    bad_byte,
+    commentary_cards,
+    field_of,
+    format_cards,
+    is_hierarch,
+    parse_chain,
+    printable,
+    unquoted_card,
+)
+from rustfits.header.keys import COMMENTARY, NOT_KEYS, canonical, checked_str, key_field, stripped
+from rustfits.openfile import padded
+
+_PRINTABLE = bytes(range(0x20, 0x7F))
+_TO_PRINTABLE = bytes(byte if 0x20 <= byte <= 0x7E else ord("_") for byte in range(256))
+_END = "END".ljust(8)
+_EMPTY = "\0"  # stands for cards of blanks alone, which are nobody's
+
+
+class Cards:
+    """The cards of one header, in order, without END; changed only while nobody else sees them.
+
+    The text stays as it is on disk. Which card has which keyword is found in one pass when first asked for, and a
+    value is parsed when first asked for.
+    """
+
+    __slots__ = ("_numbers", "_text", "_values")
+
+    def __init__(self, text: str = "") -> None:
+        self._text = text  # 80 characters per card
+        self._numbers: dict[str, int] | None = None  # canonical keyword -> number of its first card
+        self._values: dict[str, tuple[Value, str]] = {}  # canonical keyword -> value and comment
+
+    # -- making and writing ---------------------------------------------------------------------------------------
+
+    @classmethod
+    def parse(cls, raw: bytes | bytearray, *, lenient: bool = False) -> Cards:
+        """Take the cards of a header as they are on disk.
+
+        Parameters
+        ----------
+        raw : bytes
+            Whole cards; END and what follows it are left out.
+        lenient : bool
+            Whether to read bytes that no header may hold as ``_``.
+
+        Raises
+        ------
+        HeaderError
+            If a byte is not printable ASCII (FITS 4.0, section 3.2).
+        """
+        if raw.translate(None, _PRINTABLE):
+            if not lenient:
+                raise bad_byte(bytes(raw))
+            raw = raw.translate(_TO_PRINTABLE)
+        text = raw.decode("ascii")
+        end = text.find(_END)
+        while end > 0 and end % CARD:
+            end = text.find(_END, end + 1)
+        return cls(text[: end if end >= 0 else len(text) // CARD * CARD])
+
+    @classmethod
+    def build(cls, entries: Iterable[tuple[str, object] | tuple[str, object, str]]) -> Cards:
+        """Return new cards, in the order given: ``(keyword, value)`` or ``(keyword, value, comment)`` each.
+
+        Commentary keywords take their text as the value.
+
+        Raises
+        ------
+        HeaderError
+            If a card cannot be written.
+        """
+        lines: list[str] = []
+        for key, value, *comment in entries:
+            name = canonical(key)
+            if name in COMMENTARY:
+                lines += commentary_cards(name, checked_str(value))
+            else:
+                lines += format_cards(key_field(key), value, *comment or ("",))
+        return cls("".join(lines))
+
+    def copy(self) -> Cards:
+        """Return cards that may be changed."""
+        other = Cards(self._text)
+        other._numbers = None if self._numbers is None else self._numbers.copy()
+        other._values = self._values.copy()
+        return other
+
+    def encode(self) -> bytes:
+        """Return the cards and END, filled with blanks to whole blocks of 2880 bytes."""
+        return (self._text + "END").ljust(padded(len(self._text) + CARD)).encode("ascii")
+
+    def drop_fill(self, nbytes: int) -> None:
+        """Drop blank cards before END as far as the cards would not fit in ``nbytes`` with them."""
+        used = max(self._fill() * CARD, nbytes - CARD)
+        self._text = self._text[:used]
+
+    # -- reading --------------------------------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        """Return the number of cards, END left out."""
+        return len(self._text) // CARD
+
+    def __contains__(self, key: str) -> bool:
+        return canonical(key) in self._index()
+
+    def get(self, key: str, default: Value = None) -> Value:
+        """Return the value of the first card of a keyword, which is not one of the commentary keywords.
+
+        Raises
+        ------
+        TypeError
+            If ``key`` is not a str.
+        """
+        found = self._values.get(key)  # the usual spelling, parsed before
+        if found is None:
+            found = self._parsed(canonical(key))
+        return default if found is None else found[0]
+
+    def comment(self, key: str) -> str:
+        """Return the comment of a keyword, which is not one of the commentary keywords.
+
+        Raises
+        ------
+        MissingKeyword
+            If there is no such card.
+        """
+        found = self._parsed(canonical(key))
+        if found is None:
+            raise MissingKeyword(key)
+        return found[1]
+
+    def integer(self, key: str, default: int | None = None) -> int:
+        """Return the integer value of a keyword.
+
+        Raises
+        ------
+        HeaderError
+            If the value is something else, or the card is absent and there is no ``default``.
+        """
+        value = self._wanted(key, default)
+        if isinstance(value, int) and not isinstance(value, bool):
+            return value
+        raise _wrong_type(key, value, "an integer")
+
+    def real(self, key: str, default: float | None = None) -> float:
+        """Return the value of a keyword as a float, integers included; errors as `integer`."""
+        value = self._wanted(key, default)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return float(value)
+        raise _wrong_type(key, value, "a number")
+
+    def text(self, key: str, default: str | None = None) -> str:
+        """Return the string value of a keyword; errors as `integer`."""
+        value = self._wanted(key, default)
+        if isinstance(value, str):
+            return value
+        raise _wrong_type(key, value, "a string")
+
+    def logical(self, key: str, default: bool | None = None) -> bool:
+        """Return the logical value of a keyword; errors as `integer`."""
+        value = self._wanted(key, default)
+        if isinstance(value, bool):
+            return value
+        raise _wrong_type(key, value, "T or F")
+
+    def keys(self) -> list[str]:
+        """Return every keyword once, by first occurrence: HIERARCH ones as they are spelled, others upper-case."""
+        return [self._spelling(name, number) for name, number in self._index().items()]
+
+    def lines(self) -> list[str]:
+        """Return all cards, each without the blanks at its end, and END."""
+        return [*(self._line(number).rstrip(" ") for number in range(len(self))), "END"]
+
+    def commentary(self, key: str) -> list[str]:
+        """Return the text of every card of a commentary keyword; blank cards that are empty are left out."""
+        name = canonical(key)
+        texts = [self._line(number)[8:].rstrip(" ") for number in self._numbers_of(name)]
+        return texts if name else list(filter(None, texts))
+
+    # -- changing -------------------------------------------------------------------------------------------------
+
+    def set(self, key: str, value: object, comment: str | None = None, *, after: str | None = None) -> None:
+        """Give a keyword a value: its first card is rewritten where it stands, or a new one is made.
+
+        Parameters
+        ----------
+        key : str
+        value : bool, int, float, complex, str or None
+        comment : str, optional
+            By default the card keeps its comment, which is cut if it has no room any more.
+        after : str, optional
+            Keyword behind which a new card goes, instead of the end.
+
+        Raises
+        ------
+        HeaderError
+            If the card cannot be written; nothing has changed then.
+        """
+        name = canonical(key)
+        number = self._index().get(name)
+        if number is None:
+            lines = format_cards(key_field(key), value, comment or "")
+            self._insert(name, lines, after)
+            return
+        kept = self.comment(name) if comment is None else comment
+        lines = format_cards(self._start(name, number), value, kept, cut=comment is None)
+        self._replace(name, number, lines)
+
+    def set_comment(self, key: str, comment: str) -> None:
+        """Give the first card of a keyword another comment; the text of a value that is no string stays as it is.
+
+        Raises
+        ------
+        MissingKeyword
+            If there is no such card.
+        HeaderError
+            If the comment does not fit.
+        """
+        name = canonical(key)
+        number = self._index().get(name)
+        if number is None:
+            raise MissingKeyword(key)
+        field = self._fields(number)[0].lstrip(" ")
+        if field.startswith("'"):
+            self.set(name, self.get(name), comment)
+            return
+        comment = printable(comment, f"comment of {name}").strip(" ")
+        text = field.partition("/")[0].rstrip(" ")
+        self._replace(name, number, [unquoted_card(self._start(name, number), text, comment)])
+
+    def remove(self, key: str) -> None:
+        """Remove the first card of a keyword with its CONTINUE cards, or all cards of a commentary keyword.
+
+        Raises
+        ------
+        MissingKeyword
+            If there is no such card.
+        """
+        name = canonical(key)
+        numbers = self._numbers_of(name) if name in COMMENTARY else [self._index().get(name, -1)]
+        if not numbers or numbers[0] < 0:
+            raise MissingKeyword(key)
+        for number in reversed(numbers):
+            self._replace(name, number, [])
+
+    def add_commentary(self, key: str, text: str) -> None:
+        """Add text under a commentary keyword, 72 characters per card, behind the last card of that keyword.
+
+        Raises
+        ------
+        HeaderError
+            If the text is not printable ASCII.
+        """
+        name, fill = canonical(key), self._fill()
+        lines = commentary_cards(name, text)
+        numbers = [number for number in self._numbers_of(name) if number < fill]
+        self._splice(numbers[-1] + 1 if numbers else fill, 0, lines)
+
+    def adopt(self, other: Cards, key: str) -> None:
+        """Take over the first card of a keyword from another header, byte for byte but for the keyword's spelling."""
+        name = canonical(key)
+        lines = other._group(name)
+        if not is_hierarch(lines[0]):
+            lines[0] = f"{name:8}{lines[0][8:]}"
+        number = self._index().get(name)
+        if number is None:
+            self._insert(name, lines, None)
+            return
+        mine = self._line(number)
+        if is_hierarch(mine) and is_hierarch(lines[0]):
+            respelled = f"{mine[: mine.index('=')]}{lines[0][lines[0].index('=') :].rstrip(' ')}"
+            lines[0] = respelled.ljust(CARD) if len(respelled) <= CARD else lines[0]
+        self._replace(name, number, lines)
+
+    def adopt_commentary(self, other: Cards) -> None:
+        """Append every commentary card of another header, byte for byte, without the blank cards before its END."""
+        lines = [other._line(number) for number in range(other._fill())]
+        self._splice(self._fill(), 0, [line for line in lines if canonical(line[:8]) in COMMENTARY])
+
+    # -- cards by number ------------------------------------------------------------------------------------------
+
+    def _line(self, number: int) -> str:
+        return self._text[number * CARD : (number + 1) * CARD]
+
+    def _index(self) -> dict[str, int]:
+        """Return the number of the first card of every keyword, in card order."""
+        if self._numbers is None:
+            text = self._text
+            numbers: dict[str, int] = {}
+            for number, start in enumerate(range(0, len(text), CARD)):
+                name = text[start : start + 8].rstrip(" ")
+                if name in numbers or name == "CONTINUE":
+                    continue
+                if not name.isupper() or name == "HIERARCH" or " " in name:
+                    name = _unusual_name(text[start : start + CARD])
+                    if name in numbers or name in NOT_KEYS:
+                        continue
+                numbers[name] = number
+            numbers.pop(_EMPTY, None)
+            self._numbers = numbers
+        return self._numbers
+
+    def _numbers_of(self, name: str) -> list[int]:
+        """Return the numbers of all cards of a commentary keyword, empty ones included."""
+        return [number for number in range(len(self)) if canonical(self._line(number)[:8]) == name]
+
+    def _fill(self) -> int:
+        """Return the number of the first of the blank cards before END."""
+        return -(-len(self._text.rstrip(" ")) // CARD)
+
+    def _stop(self, number: int) -> int:
+        """Return the number of the first card behind a card and all CONTINUE cards that follow it."""
+        stop = number + 1
+        while self._text.startswith("CONTINUE", stop * CARD):
+            stop += 1
+        return stop
+
+    def _group(self, name: str) -> list[str]:
+        number = self._index()[name]
+        return [self._line(member) for member in range(number, self._stop(number))]
+
+    def _fields(self, number: int) -> list[str]:
+        """Return what follows the value indicator of a card, and columns 9 to 80 of its CONTINUE cards."""
+        field = field_of(self._line(number))
+        return [field, *(self._line(member)[8:] for member in range(number + 1, self._stop(number)))]
+
+    def _start(self, name: str, number: int) -> str:
+        """Return how the card begins when it is rewritten: a HIERARCH keyword keeps its spelling."""
+        line = self._line(number)
+        return f"{line[: line.index('=')].rstrip(' ')} = " if is_hierarch(line) else key_field(name)
+
+    def _spelling(self, name: str, number: int) -> str:
+        line = self._line(number)
+        return stripped(line[: line.index("=")]) if is_hierarch(line) and name != "HIERARCH" else name
+
+    def _parsed(self, name: str) -> tuple[Value, str] | None:
+        found = self._values.get(name)
+        if found is None and name not in COMMENTARY:
+            number = self._index().get(name)
+            if number is not None:
+                found = self._values[name] = parse_chain(self._fields(number))
+        return found
+
+    def _wanted(self, key: str, default: Value) -> Value:
+        found = self._parsed(canonical(key))
+        if found is not None:
+            return found[0]
+        if default is None:
+            raise HeaderError(f"keyword {key} is missing from the header")
+        return default
+
+    def _insert(self, name: str, lines: list[str], after: str | None) -> None:
+        numbers, fill = self._index(), self._fill()
+        before = None if after is None else numbers.get(canonical(after))
+        if before is not None:
+            self._splice(self._stop(before), 0, lines)
+        else:
+            self._splice(fill, 0, lines)
+            numbers[name] = fill  # no keyword stands behind it, so all other numbers hold
+            self._numbers = numbers
+        self._values.pop(name, None)
+
+    def _replace(self, name: str, number: int, lines: list[str]) -> None:
+        self._splice(number, self._stop(number) - number, lines)
+        self._values.pop(name, None)
+
+    def _splice(self, number: int, count: int, lines: list[str]) -> None:
+        """Put ``lines`` in the place of ``count`` cards."""
+        self._text = self._text[: number * CARD] + "".join(lines) + self._text[(number + count) * CARD :]
+        if count != len(lines):
+            self._numbers = None
+
+
+def _unusual_name(line: str) -> str:
+    """Return the canonical keyword of a card whose first 8 characters are not a keyword in upper case."""
+    if is_hierarch(line):
+        name = canonical(line[: line.index("=")])
+        # Commentary is told by its first 8 columns, so these words name something else here.
+        return "HIERARCH" if name in COMMENTARY or name in NOT_KEYS else name
+    name = canonical(line[:8])
+    return _EMPTY if not name and line.isspace() else name
+
+
+def _wrong_type(key: str, value: Value, wanted: str) -> HeaderError:
+    found = "no value" if value is None else f"{value!r}"
+    return HeaderError(f"keyword {key} has {found}; it must be {wanted}")

@@ -1,0 +1,113 @@
+"""What all views of one header share: its cards, and the way of a change to the file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import numpy as np
+
+from rustfits.header.cards import Cards
+from rustfits.openfile import Extent, OpenFile
+
+
+class HeaderState:
+    """The cards of one header, in memory and on disk.
+
+    Parameters
+    ----------
+    file : OpenFile or None
+        None for a header that lives in memory alone.
+    extent : Extent or None
+        Where the header lies in ``file``.
+    cards : Cards
+
+    Attributes
+    ----------
+    place : str
+        How messages call the HDU.
+    """
+
+    def __init__(self, file: OpenFile | None, extent: Extent | None, cards: Cards) -> None:
+        self.place = ""
+        self._file = file
+        self._extent = extent
+        self._cards = cards
+
+    @property
+    def cards(self) -> Cards:
+        """The cards now: not to be changed, copy them first. Readable after the file was closed.
+
+        Raises
+        ------
+        HandleTainted
+            If the file is in an unknown state.
+        """
+        if self._file is not None:
+            self._file.check_untainted()
+        return self._cards
+
+    @property
+    def cards_anyhow(self) -> Cards:
+        """The cards in memory, whatever the state of the file: for ``repr`` alone."""
+        return self._cards
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Hold off everybody else, so that what is read inside is still true when it is committed."""
+        if self._file is None:
+            yield
+        else:
+            with self._file.changing(self.place):
+                yield
+
+    def commit(self, cards: Cards) -> None:
+        """Write new cards to the file, then show them; the header grows by whole blocks if it must.
+
+        Parameters
+        ----------
+        cards : Cards
+            Not to be changed afterwards.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be changed.
+        """
+        with self.changing():
+            old = self._cards
+            if self._file is not None and self._extent is not None:
+                self._write(self._file, self._extent, cards)
+                self._file.on_failure(lambda: self._show(old))
+            self._show(cards)
+
+    def change(self, changes: Mapping[str, object]) -> None:
+        """Set several keywords in one commit, protected ones too: for the library's own edits.
+
+        Parameters
+        ----------
+        changes : mapping of str to value or (value, comment)
+        """
+        with self.changing():
+            cards = self.cards.copy()
+            for key, entry in changes.items():
+                cards.set(key, *(entry if isinstance(entry, tuple) else (entry,)))
+            self.commit(cards)
+
+    def _show(self, cards: Cards) -> None:
+        self._cards = cards
+
+    def _write(self, file: OpenFile, extent: Extent, cards: Cards) -> None:
+        """Write the bytes that differ from those of the present cards."""
+        room = extent.data_start - extent.header_start
+        cards.drop_fill(room)
+        new = cards.encode().ljust(room)
+        old = self._cards.encode().ljust(room)[:room]
+        if len(new) > room:
+            file.resize_header(extent, len(new))
+        differs = np.flatnonzero(np.frombuffer(new, np.uint8, room) != np.frombuffer(old, np.uint8, room))
+        if not differs.size and len(new) == room:
+            return
+        first = int(differs[0]) if differs.size else room
+        stop = len(new) if len(new) > room else int(differs[-1]) + 1
+        file.storage.write(extent.header_start + first, memoryview(new)[first:stop])
