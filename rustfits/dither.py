@@ -12,6 +12,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from rustfits.errors import InvalidParameter
+
 NRANDOM = 10000
 """Entries of the random table."""
 
@@ -24,8 +26,8 @@ ZERO_PIXEL = -2147483646
 NO_DITHER = "NO_DITHER"
 DITHER_1 = "SUBTRACTIVE_DITHER_1"
 DITHER_2 = "SUBTRACTIVE_DITHER_2"
-METHODS = (NO_DITHER, DITHER_1, DITHER_2)
-"""Values of ZQUANTIZ that a quantised tile can have."""
+DITHER_METHODS = (NO_DITHER, DITHER_1, DITHER_2)
+"""Values of ZQUANTIZ that quantised tiles can have."""
 
 _MULTIPLIER = 16807
 _MODULUS = 2147483647
@@ -50,15 +52,28 @@ def random_table() -> NDArray[np.float32]:
 
 
 @functools.cache
-def starts() -> NDArray[np.int64]:
+def random_starts() -> NDArray[np.int64]:
     """Return where in the table a run begins, ``(10000,)`` int64, for each place the tile number can select."""
     begin: NDArray[np.int64] = np.floor(random_table() * np.float32(500)).astype(np.int64)
     begin.setflags(write=False)
     return begin
 
 
+def method_number(method: str) -> int:
+    """Return the place of a ZQUANTIZ value in `DITHER_METHODS`.
+
+    Raises
+    ------
+    InvalidParameter
+        If it is none of the three.
+    """
+    if method not in DITHER_METHODS:
+        raise InvalidParameter("ZQUANTIZ", method, f"must be one of {', '.join(DITHER_METHODS)}")
+    return DITHER_METHODS.index(method)
+
+
 def first_seed(row: int, zdither0: int) -> int:
-    """Return which of `starts` begins the first run of a tile.
+    """Return which of `random_starts` begins the first run of a tile.
 
     Parameters
     ----------
@@ -85,7 +100,7 @@ def runs(row: int, zdither0: int, npixels: int) -> Iterator[tuple[int, int, int]
     start, stop, entry : int
         Pixels ``start:stop`` of the tile use ``random_table()[entry : entry + stop - start]``.
     """
-    begin = starts()
+    begin = random_starts()
     seed = first_seed(row, zdither0)
     start = 0
     while start < npixels:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rustfits.codec import EncodedTiles, Int64s, TileBatch
-from rustfits.dither import DITHER_2, METHODS, NO_DITHER, ZERO_PIXEL, random_table, runs
+from rustfits.dither import DITHER_2, NO_DITHER, ZERO_PIXEL, method_number, random_table, runs
 from rustfits.errors import InvalidParameter, TileDecodeError
 
 Float64s = NDArray[np.float64]
@@ -72,7 +72,7 @@ class Kernels:
         ):
             begin, stop = stop, stop + expected
             try:
-                self._inflate_tile(data[start : start + length], out[begin:stop])
+                self.inflate_tile(data[start : start + length], out[begin:stop])
             except (ValueError, zlib.error) as error:
                 if fault is None:
                     fault = TileDecodeError(algorithm, row, f"decompression failed: {error}")
@@ -80,9 +80,44 @@ class Kernels:
         if fault is not None:
             raise fault
 
-    def _inflate_tile(self, stream: memoryview, out: Bytes) -> None:
-        """Inflate one stream into ``out``; ValueError or zlib.error if it does not fill it exactly."""
-        inflate_stdlib(stream, out)
+    def inflate_tile(self, stream: memoryview, out: Bytes) -> None:
+        """Inflate one stream into ``out``; what `inflate` calls for each tile.
+
+        Parameters
+        ----------
+        stream : memoryview of bytes
+            A gzip or zlib stream, as `inflate` describes it.
+        out : (nbytes,) uint8 array
+            Must be filled exactly.
+
+        Raises
+        ------
+        ValueError, zlib.error
+            If the stream is damaged, ends early, or gives more or fewer bytes.
+        """
+        room = out.data
+        expected, filled = out.size, 0
+        position, step = 0, len(stream)
+        while True:
+            member = zlib.decompressobj(_GZIP_OR_ZLIB)
+            while not member.eof:
+                part = stream[position : position + step]
+                if not part:
+                    raise ValueError(f"the stream ends early, after {filled} of {expected} bytes")
+                position += len(part)
+                # One byte more than there is room for shows a stream that is too long, and lets the last member end.
+                given = member.decompress(part, expected - filled + 1)
+                if len(given) > expected - filled:
+                    raise ValueError(f"the stream gives more than the {expected} bytes of the tile")
+                room[filled : filled + len(given)] = given
+                filled += len(given)
+            position -= len(member.unused_data)
+            if filled == expected:
+                return
+            if stream[position : position + 2] != _GZIP_MAGIC:
+                raise ValueError(f"the stream gives {filled} of the {expected} bytes of the tile")
+            # zlib copies what follows a member: in small steps, thousands of tiny members stay cheap.
+            step = _STEP
 
     def deflate(self, data: Bytes, nbytes: Int64s, level: int | None) -> EncodedTiles:
         """Deflate every tile of a batch into one gzip member.
@@ -98,15 +133,15 @@ class Kernels:
         """
         level = _DEFAULT_LEVEL if level is None else level
         view = data.data
-        members = []
+        members: list[bytes | bytearray] = []
         stop = 0
         for expected in nbytes.tolist():
             begin, stop = stop, stop + expected
-            members.append(self._deflate_tile(view[begin:stop], level))
-        return join_tiles(members)
+            members.append(self.deflate_tile(view[begin:stop], level))
+        return _join_tiles(members)
 
-    def _deflate_tile(self, data: memoryview, level: int) -> bytes:
-        """Return one gzip member; it names no file and no time, so that equal tiles give equal bytes."""
+    def deflate_tile(self, data: memoryview, level: int) -> bytes | bytearray:
+        """Return one gzip member that names neither file nor time, so that equal tiles give equal bytes."""
         return zlib.compress(data, level, wbits=_GZIP)
 
     # -- the byte order of GZIP_2 -----------------------------------------------------------------------------------
@@ -176,7 +211,7 @@ class Kernels:
         InvalidParameter
             If the method is none of the three. (FITS 4.0, section 10.2)
         """
-        check_method(method)
+        method_number(method)
         table = None if method == NO_DITHER else random_table()
         stop = 0
         with np.errstate(all="ignore"):  # a scale read from a file may be anything
@@ -192,56 +227,10 @@ class Kernels:
                     out[begin:stop][stored[begin:stop] == null[tile]] = np.nan
 
 
-def inflate_stdlib(stream: memoryview, out: Bytes) -> None:
-    """Inflate one gzip or zlib stream into ``out`` with the standard library.
-
-    Parameters
-    ----------
-    stream : memoryview of bytes
-        As one tile of `Kernels.inflate`.
-    out : (nbytes,) uint8 array
-        Must be filled exactly.
-
-    Raises
-    ------
-    ValueError, zlib.error
-        If the stream is damaged, ends early, or gives more or fewer bytes.
-    """
-    room = out.data
-    expected, filled = out.size, 0
-    position, step = 0, len(stream)
-    while True:
-        member = zlib.decompressobj(_GZIP_OR_ZLIB)
-        while not member.eof:
-            part = stream[position : position + step]
-            if not part:
-                raise ValueError(f"the stream ends early, after {filled} of {expected} bytes")
-            position += len(part)
-            # One byte more than there is room for shows a stream that is too long, and lets the last member end.
-            given = member.decompress(part, expected - filled + 1)
-            if len(given) > expected - filled:
-                raise ValueError(f"the stream gives more than the {expected} bytes of the tile")
-            room[filled : filled + len(given)] = given
-            filled += len(given)
-        position -= len(member.unused_data)
-        if filled == expected:
-            return
-        if stream[position : position + 2] != _GZIP_MAGIC:
-            raise ValueError(f"the stream gives {filled} of the {expected} bytes of the tile")
-        # zlib copies what follows a member: in small steps, thousands of tiny members stay cheap.
-        step = _STEP
-
-
-def join_tiles(members: list[bytes]) -> EncodedTiles:
+def _join_tiles(members: list[bytes | bytearray]) -> EncodedTiles:
     """Return the compressed tiles of a batch as one array with their lengths."""
     length = np.fromiter(map(len, members), dtype=np.int64, count=len(members))
     return EncodedTiles(np.frombuffer(b"".join(members), dtype=np.uint8), length)
-
-
-def check_method(method: str) -> None:
-    """Refuse a ZQUANTIZ that names no way to quantise."""
-    if method not in METHODS:
-        raise InvalidParameter("ZQUANTIZ", method, f"must be one of {', '.join(METHODS)}")
 
 
 def _equal_tiles(nbytes: Int64s, itemsize: int) -> list[tuple[int, int, int, int]]:

@@ -10,6 +10,7 @@ from rustfits.codec import (
     TileCodec,
     raise_first_fault,
 )
+from rustfits.dither import DITHER_METHODS, method_number, random_starts, random_table
 from rustfits.errors import (
     InvalidParameter,
     ParameterOverflow,
@@ -23,6 +24,7 @@ from rustfits.storage.base import Storage
 
 __all__ = [
     "API_VERSION",
+    "DITHER_METHODS",
     "EncodedTiles",
     "InvalidParameter",
     "Kernels",
@@ -35,5 +37,8 @@ __all__ = [
     "TileEncodeError",
     "UnsupportedPixels",
     "hookimpl",
+    "method_number",
     "raise_first_fault",
+    "random_starts",
+    "random_table",
 ]

@@ -1,0 +1,23 @@
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+def best_isa() -> int: ...
+def dequantize(
+    stored: NDArray[np.int32],
+    npixels: NDArray[np.int64],
+    scale: NDArray[np.float64],
+    zero: NDArray[np.float64],
+    row: NDArray[np.int64],
+    null: NDArray[np.int64] | None,
+    random: NDArray[np.float32],
+    starts: NDArray[np.int64],
+    seed: int,
+    method: int,
+    isa: int,
+    out: NDArray[Any],
+) -> None: ...
+def shuffle(
+    data: NDArray[np.uint8], nbytes: NDArray[np.int64], itemsize: int, undo: bool, out: NDArray[np.uint8]
+) -> None: ...

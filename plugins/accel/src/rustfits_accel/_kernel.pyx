@@ -1,0 +1,89 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, embedsignature=False
+# cython: freethreading_compatible=True
+"""Bindings: check lengths, drop the GIL, call."""
+
+from libc.stdint cimport int32_t, int64_t, uint8_t
+
+
+cdef extern from "isa.h" nogil:
+    int32_t rf_best_isa()
+
+
+cdef extern from "dequantize.h" nogil:
+    const int RF_NRANDOM
+    struct rf_dither:
+        const float *random
+        const int64_t *starts
+        int64_t seed
+        int32_t method
+        int32_t isa
+    void rf_dequantize_f32(const int32_t *, const int64_t *, const double *, const double *, const int64_t *,
+                           const int64_t *, int64_t, const rf_dither *, float *)
+    void rf_dequantize_f64(const int32_t *, const int64_t *, const double *, const double *, const int64_t *,
+                           const int64_t *, int64_t, const rf_dither *, double *)
+
+
+cdef extern from "shuffle.h" nogil:
+    void rf_shuffle(const uint8_t *, const int64_t *, int64_t, int32_t, uint8_t *)
+    void rf_unshuffle(const uint8_t *, const int64_t *, int64_t, int32_t, uint8_t *)
+
+
+ctypedef fused floating:
+    float
+    double
+
+
+cdef int _check_parts(const int64_t[::1] part, int64_t unit, int64_t source, int64_t target) except -1:
+    """Refuse parts that are not whole units or do not add up to the room on both sides."""
+    cdef int64_t total = 0, i
+    for i in range(part.shape[0]):
+        if part[i] < 0 or part[i] % unit or part[i] > source - total:
+            raise ValueError(f"tile {i}: {part[i]} does not fit {source} in all, in units of {unit}")
+        total += part[i]
+    if total != source or total != target:
+        raise ValueError(f"tiles add up to {total}, but the arrays hold {source} and {target}")
+    return 0
+
+
+def best_isa():
+    """Return the number of the widest instruction set of this machine that the kernels know."""
+    return rf_best_isa()
+
+
+def dequantize(const int32_t[::1] stored, const int64_t[::1] npixels, const double[::1] scale,
+               const double[::1] zero, const int64_t[::1] row, const int64_t[::1] null, const float[::1] random,
+               const int64_t[::1] starts, int64_t seed, int32_t method, int32_t isa, floating[::1] out):
+    """Fill ``out`` with the floats of all tiles."""
+    cdef int64_t ntiles = npixels.shape[0]
+    cdef rf_dither dither
+    if not scale.shape[0] == zero.shape[0] == row.shape[0] == ntiles:
+        raise ValueError(f"{ntiles} tiles, {scale.shape[0]} scales, {zero.shape[0]} zeros, {row.shape[0]} rows")
+    if null is not None and null.shape[0] != ntiles:
+        raise ValueError(f"{ntiles} tiles, {null.shape[0]} nulls")
+    if random.shape[0] != RF_NRANDOM or starts.shape[0] != RF_NRANDOM or not 0 <= seed < RF_NRANDOM:
+        raise ValueError(f"a table of {random.shape[0]} random numbers, {starts.shape[0]} starts, seed {seed}")
+    _check_parts(npixels, 1, stored.shape[0], out.shape[0])
+    if stored.shape[0] == 0:
+        return
+    dither.random, dither.starts, dither.seed = &random[0], &starts[0], seed
+    dither.method, dither.isa = method, min(isa, rf_best_isa())
+    cdef const int64_t *blank = &null[0] if null is not None else NULL
+    with nogil:
+        if floating is float:
+            rf_dequantize_f32(&stored[0], &npixels[0], &scale[0], &zero[0], &row[0], blank, ntiles, &dither, &out[0])
+        else:
+            rf_dequantize_f64(&stored[0], &npixels[0], &scale[0], &zero[0], &row[0], blank, ntiles, &dither, &out[0])
+
+
+def shuffle(const uint8_t[::1] data, const int64_t[::1] nbytes, int32_t itemsize, bint undo, uint8_t[::1] out):
+    """Group the bytes of all tiles by significance, or undo it."""
+    if itemsize not in (1, 2, 4, 8):
+        raise ValueError(f"pixels of {itemsize} bytes; there are pixels of 1, 2, 4 and 8")
+    _check_parts(nbytes, itemsize, data.shape[0], out.shape[0])
+    if data.shape[0] == 0:
+        return
+    with nogil:
+        if undo:
+            rf_unshuffle(&data[0], &nbytes[0], nbytes.shape[0], itemsize, &out[0])
+        else:
+            rf_shuffle(&data[0], &nbytes[0], nbytes.shape[0], itemsize, &out[0])

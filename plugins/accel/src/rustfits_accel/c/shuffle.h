@@ -1,0 +1,16 @@
+/* The byte order of GZIP_2: all most significant bytes, then the next, ... (FITS 4.0, section 10.4.2). */
+#ifndef RF_SHUFFLE_H
+#define RF_SHUFFLE_H
+
+#include <stdint.h>
+
+/* Group the bytes of ntiles tiles by significance, or undo it.
+ * data       bytes of all tiles, back to back, sum of nbytes
+ * nbytes     [ntiles] bytes of each tile, a multiple of itemsize
+ * itemsize   bytes of a pixel: 1, 2, 4 or 8
+ * out        room for as many bytes; must not overlap data
+ * Thread-safe; allocates nothing. */
+void rf_shuffle(const uint8_t *data, const int64_t *nbytes, int64_t ntiles, int32_t itemsize, uint8_t *out);
+void rf_unshuffle(const uint8_t *data, const int64_t *nbytes, int64_t ntiles, int32_t itemsize, uint8_t *out);
+
+#endif

@@ -1,0 +1,81 @@
+"""The kernels of `rustfits.plugin.Kernels` in compiled form, with the same bits."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rustfits.plugin import Kernels, method_number, random_starts, random_table
+from rustfits_accel import _kernel
+
+try:
+    import deflate as libdeflate
+except ImportError:  # a platform without that package: the standard library serves
+    libdeflate = None  # type: ignore[assignment]
+
+_SMALL = 1 << 31  # the package counts bytes in 32 bits
+
+
+class CompiledKernels(Kernels):
+    """Kernels in C, and gzip by libdeflate.
+
+    Parameters
+    ----------
+    isa : int, optional
+        The widest instruction set to use: 0 for portable C, 1 for AVX2, 2 for AVX-512; None for all the machine
+        has. The bits never depend on it.
+    """
+
+    name: ClassVar[str] = "accel"
+
+    def __init__(self, isa: int | None = None) -> None:
+        best: int = _kernel.best_isa()
+        self.isa = best if isa is None else min(isa, best)
+
+    def inflate_tile(self, stream: memoryview, out: NDArray[np.uint8]) -> None:
+        """Inflate one stream into ``out``; as in `Kernels`, whose form settles whatever is out of the ordinary."""
+        if libdeflate is not None and 0 < out.size < _SMALL:
+            try:
+                whole = libdeflate.gzip_decompress(stream, out.size)
+            except (ValueError, libdeflate.DeflateError):
+                pass  # damaged, of several members, or zlib's format: the other form decides, and says why
+            else:
+                if len(whole) == out.size:
+                    out.data[:] = whole
+                    return
+        super().inflate_tile(stream, out)
+
+    def deflate_tile(self, data: memoryview, level: int) -> bytes | bytearray:
+        """Return one gzip member."""
+        if libdeflate is None:
+            return super().deflate_tile(data, level)
+        return libdeflate.gzip_compress(data, level)
+
+    def shuffle(self, data: NDArray[np.uint8], nbytes: NDArray[np.int64], itemsize: int, out: NDArray[Any]) -> None:
+        """Group the bytes of each tile by significance; as in `Kernels`."""
+        _kernel.shuffle(data, nbytes, itemsize, False, out)
+
+    def unshuffle(self, data: NDArray[np.uint8], nbytes: NDArray[np.int64], itemsize: int, out: NDArray[Any]) -> None:
+        """Undo `shuffle`; as in `Kernels`."""
+        _kernel.shuffle(data, nbytes, itemsize, True, out)
+
+    def dequantize(
+        self,
+        stored: NDArray[np.int32],
+        npixels: NDArray[np.int64],
+        scale: NDArray[np.float64],
+        zero: NDArray[np.float64],
+        row: NDArray[np.int64],
+        *,
+        method: str,
+        zdither0: int,
+        null: NDArray[np.int64] | None,
+        out: NDArray[Any],
+    ) -> None:
+        """Turn the stored integers of a batch into floats; as in `Kernels`."""
+        table, starts = random_table(), random_starts()
+        seed = (int(zdither0) - 1) % table.size
+        number = method_number(method)
+        _kernel.dequantize(stored, npixels, scale, zero, row, null, table, starts, seed, number, self.isa, out)

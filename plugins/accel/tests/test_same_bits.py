@@ -1,0 +1,208 @@
+"""Every compiled kernel gives the bits of the core's form, in every instruction set this machine has."""
+
+import contextlib
+import gzip
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import rustfits_accel.kernels
+from rustfits.plugin import DITHER_METHODS, InvalidParameter, Kernels, TileBatch, TileDecodeError
+from rustfits_accel import CompiledKernels, _kernel
+
+CORE = Kernels()
+VARIANTS = [CompiledKernels(isa) for isa in range(_kernel.best_isa() + 1)]
+BLANK, ZERO = -2147483647, -2147483646
+
+
+def bits(pixels):
+    """Return floats as integers, NaN in one form: which NaN comes of a NaN is left open."""
+    return np.where(np.isnan(pixels), np.nan, pixels).view(f"u{pixels.itemsize}")
+
+
+def batch_of(streams):
+    length = np.array([len(stream) for stream in streams], dtype=np.int64)
+    return TileBatch(
+        np.frombuffer(b"".join(streams), dtype=np.uint8),
+        np.cumsum(length) - length,
+        length,
+        np.ones((len(streams), 1), dtype=np.int64),
+        np.arange(len(streams)),
+    )
+
+
+@settings(max_examples=120, deadline=None)
+@given(
+    npixels=st.lists(st.one_of(st.integers(0, 70), st.sampled_from([9499, 10001, 20500])), max_size=5),
+    first_row=st.one_of(st.integers(0, 5), st.integers(9990, 10005), st.integers(0, 2**40)),
+    zdither0=st.integers(-(2**66), 2**66),
+    method=st.sampled_from(DITHER_METHODS),
+    nulls=st.sampled_from([None, BLANK, -(2**31), 0, 2**35]),
+    dtype=st.sampled_from(["f4", "f8"]),
+    scales=st.sampled_from([1.0, 1e-30, 1e30, 1e300, np.inf, np.nan]),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_dequantize(npixels, first_row, zdither0, method, nulls, dtype, scales, seed):
+    rng = np.random.default_rng(seed)
+    ntiles, npixels = len(npixels), np.array(npixels, dtype=np.int64)
+    stored = rng.integers(-(2**31), 2**31, npixels.sum()).astype(np.int32)
+    stored >>= rng.integers(0, 32, stored.size, dtype=np.int32)
+    special = rng.random(stored.size) < 0.2
+    stored[special] = rng.choice(np.array([BLANK, ZERO, -(2**31), 2**31 - 1, 0], np.int32), special.sum())
+    scale, zero = rng.normal(size=ntiles) * scales, rng.normal(size=ntiles) * 1e3
+    row = np.arange(first_row, first_row + ntiles)
+    null = None if nulls is None else np.full(ntiles, nulls, dtype=np.int64)
+    results = []
+    for kernels in [CORE, *VARIANTS]:
+        out = np.empty(stored.size, dtype)
+        kernels.dequantize(stored, npixels, scale, zero, row, method=method, zdither0=zdither0, null=null, out=out)
+        results.append(bits(out))
+    for result in results[1:]:
+        assert np.array_equal(result, results[0])
+
+
+@settings(max_examples=120, deadline=None)
+@given(
+    npixels=st.lists(st.one_of(st.integers(0, 80), st.sampled_from([511, 512, 513, 1500])), max_size=6),
+    itemsize=st.sampled_from([1, 2, 4, 8]),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_shuffle(npixels, itemsize, seed):
+    nbytes = np.array(npixels, dtype=np.int64) * itemsize
+    data = np.random.default_rng(seed).integers(0, 256, nbytes.sum(), dtype=np.uint8)
+    expected, shuffled, restored = np.empty_like(data), np.empty_like(data), np.empty_like(data)
+    CORE.shuffle(data, nbytes, itemsize, expected)
+    VARIANTS[0].shuffle(data, nbytes, itemsize, shuffled)
+    assert np.array_equal(shuffled, expected)
+    VARIANTS[0].unshuffle(shuffled, nbytes, itemsize, restored)
+    assert np.array_equal(restored, data)
+
+
+@pytest.mark.parametrize("without", [False, True], ids=["libdeflate", "standard library"])
+class TestGzip:
+    @pytest.fixture(autouse=True)
+    def _library(self, monkeypatch, without):
+        if without:
+            monkeypatch.setattr(rustfits_accel.kernels, "libdeflate", None)
+        else:
+            pytest.importorskip("deflate", reason="the package deflate is not installed")
+
+    @pytest.mark.parametrize("level", [None, 0, 1, 9])
+    def test_what_is_deflated_here_inflates_everywhere(self, level):
+        data = np.random.default_rng(2).integers(0, 9, 5000, dtype=np.uint8)
+        nbytes = np.array([4000, 1, 999])
+        encoded = VARIANTS[0].deflate(data, nbytes, level)
+        stop = np.cumsum(encoded.length)
+        members = [encoded.data[end - length : end].tobytes() for end, length in zip(stop, encoded.length, strict=True)]
+        assert b"".join(gzip.decompress(member) for member in members) == data.tobytes()
+        assert all(member[4:8] == bytes(4) for member in members)
+
+    @pytest.mark.parametrize(
+        "stream",
+        [
+            gzip.compress(bytes(100)),
+            gzip.compress(b"") + gzip.compress(bytes(40)) + gzip.compress(bytes(60)),
+            gzip.compress(bytes(100)) + b"junk behind the last member",
+            zlib.compress(bytes(100)),
+        ],
+        ids=["one member", "several members", "trailing bytes", "zlib"],
+    )
+    def test_every_stream_the_core_reads_is_read(self, stream):
+        out = np.ones(100, np.uint8)
+        VARIANTS[0].inflate("GZIP_2", batch_of([stream]), np.array([100]), out)
+        assert not out.any()
+
+    @pytest.mark.parametrize(
+        "stream",
+        [
+            b"",
+            gzip.compress(bytes(100))[:-1],
+            gzip.compress(bytes(99)),
+            gzip.compress(bytes(101)),
+            gzip.compress(bytes(1 << 24)),
+            gzip.compress(bytes(100))[:-4] + struct.pack("<I", 0xFFFFFFFF),
+            gzip.compress(bytes(100))[:-8] + bytes(8),
+            gzip.compress(bytes(60)) + b"junk",
+            b"not gzip",
+        ],
+        ids=["empty", "cut", "short", "long", "bomb", "false size", "false checksum", "half and junk", "text"],
+    )
+    def test_a_damaged_stream_is_refused_in_the_words_of_the_core(self, stream):
+        with pytest.raises(TileDecodeError, match="decompression") as expected:
+            CORE.inflate("GZIP_1", batch_of([stream]), np.array([100]), np.empty(100, np.uint8))
+        with pytest.raises(TileDecodeError, match="decompression") as found:
+            VARIANTS[0].inflate("GZIP_1", batch_of([stream]), np.array([100]), np.empty(100, np.uint8))
+        assert str(found.value) == str(expected.value)
+
+    @settings(max_examples=150, deadline=None)
+    @given(position=st.integers(0, 10**6), bit=st.integers(0, 7), kept=st.integers(0, 10**6))
+    def test_a_flipped_bit_never_gives_other_bytes(self, position, bit, kept, without):
+        text = bytes(range(200)) * 3
+        stream = bytearray(gzip.compress(text, mtime=0))
+        stream[position % len(stream)] ^= 1 << bit
+        stream = bytes(stream[: len(stream) - kept % 3])
+        out = np.empty(len(text), np.uint8)
+        with contextlib.suppress(TileDecodeError):
+            VARIANTS[0].inflate("GZIP_1", batch_of([stream]), np.array([len(text)]), out)
+            assert out.tobytes() == text
+
+
+def test_an_unknown_method_is_refused():
+    one = np.ones(1)
+    with pytest.raises(InvalidParameter, match="ZQUANTIZ"):
+        VARIANTS[0].dequantize(
+            np.zeros(1, np.int32),
+            np.ones(1, np.int64),
+            one,
+            one,
+            np.zeros(1, np.int64),
+            method="NONE",
+            zdither0=1,
+            null=None,
+            out=np.empty(1, "f4"),
+        )
+
+
+class TestLengthsThatDisagree:
+    """The binding stands between the kernels and memory that is not theirs."""
+
+    @pytest.mark.parametrize("npixels", [[5], [3], [4, 1], [5, -1], [2**62, 2**62]])
+    def test_pixels_that_do_not_add_up_are_refused(self, npixels):
+        ntiles = len(npixels)
+        with pytest.raises(ValueError, match=r"tiles add up to|does not fit"):
+            VARIANTS[0].dequantize(
+                np.zeros(4, np.int32),
+                np.array(npixels),
+                np.ones(ntiles),
+                np.ones(ntiles),
+                np.zeros(ntiles, np.int64),
+                method="NO_DITHER",
+                zdither0=1,
+                null=None,
+                out=np.empty(4, "f4"),
+            )
+
+    @pytest.mark.parametrize("short", ["scale", "zero", "row", "null"])
+    def test_a_tile_without_its_numbers_is_refused(self, short):
+        numbers = {"scale": np.ones(2), "zero": np.ones(2), "row": np.zeros(2, np.int64), "null": np.zeros(2, np.int64)}
+        numbers[short] = numbers[short][:1]
+        null = numbers.pop("null")
+        with pytest.raises(ValueError, match="2 tiles"):
+            VARIANTS[0].dequantize(
+                np.zeros(4, np.int32),
+                np.array([2, 2]),
+                **numbers,
+                method="NO_DITHER",
+                zdither0=1,
+                null=null,
+                out=np.empty(4, "f4"),
+            )
+
+    @pytest.mark.parametrize(("nbytes", "itemsize"), [([6], 4), ([16], 4), ([4], 4), ([-8, 16], 8), ([8], 3)])
+    def test_bytes_that_are_not_whole_pixels_are_refused(self, nbytes, itemsize):
+        with pytest.raises(ValueError, match=r"does not fit|add up|pixels of 3"):
+            VARIANTS[0].shuffle(np.zeros(8, np.uint8), np.array(nbytes), itemsize, np.zeros(8, np.uint8))
