@@ -22,6 +22,7 @@ FitsError
         HDUIndexError (IndexError)         no HDU has that number
     ImageError (ValueError)                a shape, dtype, section or value does not fit the image
         PixelIndexError (IndexError)       a pixel index is out of range
+        PixelOverflow (OverflowError)      an integer is beyond the range of the pixels
     TableError (ValueError)                a table's columns or rows cannot be read as asked
     NotSupported (NotImplementedError)     absent on purpose, or not there yet
     CodecError
@@ -174,6 +175,10 @@ class ImageError(FitsError, ValueError):
 
 class PixelIndexError(ImageError, IndexError):
     """A pixel index lies outside its axis."""
+
+
+class PixelOverflow(ImageError, OverflowError):
+    """An integer lies beyond the range of the pixels."""
 
 
 class TableError(FitsError, ValueError):

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rustfits.bitpix import BITPIX, CONVENTION_OF, bitpix_dtype, dtype_bitpix, short_name, stored_form
-from rustfits.errors import ImageError
+from rustfits.errors import ImageError, PixelOverflow
 from rustfits.header.cards import Cards
 
 __all__ = [
@@ -213,7 +213,7 @@ class Scaling:
         TypeError
             If it is no real number, or a float for an image of integers that are not scaled.
         ImageError
-            If it has no stored form.
+            If it has no stored form. `PixelOverflow` for integers out of range.
         """
         number = _as_number(value)
         if self.stored.kind == "f" or not (self.trivial or self.convention):
@@ -224,7 +224,7 @@ class Scaling:
             raise TypeError(f"a float, {number!r}, cannot be put into an image of {short_name(self.dtype)} pixels")
         limits = np.iinfo(self.dtype)
         if not limits.min <= number <= limits.max:
-            raise ImageError(
+            raise PixelOverflow(
                 f"value {number} is out of range: {short_name(self.dtype)} pixels hold {limits.min} to {limits.max}"
             )
         converted: np.generic[Any] = self.stored.type(number - int(self.bzero))
