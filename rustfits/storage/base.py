@@ -146,8 +146,13 @@ class Storage(ABC):
     def truncate(self, nbytes: int) -> None:
         """Cut to, or grow with zeros to, ``nbytes``; only inside `transaction`."""
         if nbytes != self.size():
+            changed = self._changed
             self._begin_change()
-            self._truncate(nbytes)
+            try:
+                self._truncate(nbytes)
+            except BaseException:
+                self._changed = changed  # it happens whole or not at all
+                raise
 
     def move(self, source: int, target: int, nbytes: int) -> None:
         """Copy ``nbytes`` bytes from ``source`` to ``target``, which may overlap; only inside `transaction`.

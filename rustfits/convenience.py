@@ -1,0 +1,128 @@
+"""One call for the common jobs: read an HDU, read a header, write an HDU."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any, Literal, overload
+
+from numpy.typing import NDArray
+
+from rustfits.creation import check_writable
+from rustfits.errors import HDUNotFound, TableError
+from rustfits.fitsfile import FITS
+from rustfits.hdu.base import HDU
+from rustfits.hdu.image import ImageHDU
+from rustfits.hdu.table import TableHDU
+from rustfits.header.header import FITSHeader
+
+Filename = str | os.PathLike[str]
+Key = int | str | bytes | tuple[str | bytes, int]
+
+
+@overload
+def read(filename: Filename, ext: Key | None = None, *, header: Literal[False] = False) -> NDArray[Any]: ...
+@overload
+def read(filename: Filename, ext: Key | None = None, *, header: Literal[True]) -> tuple[NDArray[Any], FITSHeader]: ...
+@overload
+def read(
+    filename: Filename, ext: Key | None = None, *, header: bool
+) -> NDArray[Any] | tuple[NDArray[Any], FITSHeader]: ...
+def read(
+    filename: Filename, ext: Key | None = None, *, header: bool = False
+) -> NDArray[Any] | tuple[NDArray[Any], FITSHeader]:
+    """Return the data of one HDU.
+
+    Parameters
+    ----------
+    filename : str or os.PathLike
+        As in `FITS`.
+    ext : int, str, bytes or tuple, optional
+        Key of the HDU, as in ``FITS(filename)[ext]``; by default the first one that has data.
+    header : bool
+        Whether to return the header too.
+
+    Returns
+    -------
+    data : array
+        As the HDU's `read` returns it.
+    header : FITSHeader
+        Only with ``header=True``; stays readable.
+
+    Raises
+    ------
+    HDUNotFound, HDUKeyInvalid
+        If there is no such HDU, or none with data.
+    TableError
+        If the HDU is neither an image nor a binary table.
+    FitsError
+        Whatever `FITS` and the HDU's `read` raise.
+    """
+    with FITS(filename) as fits:
+        hdu = _first_with_data(fits) if ext is None else fits[ext]
+        if not isinstance(hdu, ImageHDU | TableHDU):
+            raise TableError(
+                f"read does not yet support HDUs of the kind of HDU {hdu.index} of {fits.filename} ({hdu.label}): "
+                "images and binary tables only"
+            )
+        data = hdu.read()
+        return (data, hdu.header) if header else data
+
+
+def read_header(filename: Filename, ext: Key = 0) -> FITSHeader:
+    """Return the header of one HDU of any kind; it stays readable.
+
+    Parameters
+    ----------
+    filename : str or os.PathLike
+    ext : int, str, bytes or tuple
+        As in `read`.
+
+    Raises
+    ------
+    HDUNotFound, HDUKeyInvalid
+        If there is no such HDU.
+    FitsError
+        Whatever `FITS` raises.
+    """
+    with FITS(filename) as fits:
+        return fits[ext].header
+
+
+def write(
+    filename: Filename,
+    data: Any,
+    *,
+    mode: str = "w+",
+    extname: str | None = None,
+    header: FITSHeader | Mapping[str, Any] | None = None,
+) -> None:
+    """Write one HDU.
+
+    Parameters
+    ----------
+    filename : str or os.PathLike
+    data : array, array with named fields, or dict of name to array
+    mode : {'w+', 'r+'}
+        'w+' writes the file anew; 'r+' adds to what is there.
+    extname : str, optional
+    header : FITSHeader or mapping, optional
+        As in `FITS.write_image`.
+
+    Raises
+    ------
+    ImageError, TableError
+        If ``data`` cannot be written; an existing file is not touched then.
+    FitsError
+        Whatever `FITS` and `FITS.write` raise.
+    """
+    check_writable(data, extname, header)
+    with FITS(filename, mode) as fits:
+        fits.write(data, extname=extname, header=header)
+
+
+def _first_with_data(fits: FITS) -> HDU:
+    for hdu in fits:
+        if hdu.has_data:
+            return hdu
+    raise HDUNotFound(f"no HDU with data in {fits.filename}")

@@ -1,0 +1,130 @@
+"""The HDUs of an open file, in order, and how a key finds one."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rustfits.errors import HDUIndexError, HDUKeyInvalid, HDUNotFound
+from rustfits.hdu.base import HDU
+from rustfits.hdu.kinds import hdu_class
+from rustfits.header.cards import Cards
+from rustfits.header.state import HeaderState
+from rustfits.openfile import Extent, OpenFile
+from rustfits.scan import check_size, data_size, scan
+
+_SHOWN_NAMES = 20  # in the message about a name that is not there
+
+
+class HDUList:
+    """One object for each HDU of a file, made once.
+
+    Parameters
+    ----------
+    file : OpenFile
+        Without extents as yet.
+    """
+
+    def __init__(self, file: OpenFile) -> None:
+        self._file = file
+        self._hdus: list[HDU] = []
+
+    def load(self, *, lenient: bool) -> None:
+        """Find what is in the file; errors as `check_size` and `scan`."""
+        check_size(self._file.storage)
+        for extent, cards in scan(self._file.storage, lenient=lenient):
+            self._file.extents.append(extent)
+            self._attach(extent, cards)
+
+    def append(self, cards: Cards, room: int = 0) -> HDU:
+        """Add an HDU with this header and data of zeros at the end of the file. Inside `OpenFile.changing`.
+
+        ``room``, a multiple of 2880, is how many bytes the header takes at least.
+        """
+        extent = self._file.append(cards.encode().ljust(room), data_size(cards, primary=not self._hdus))
+        hdu = self._attach(extent, cards)
+        self._file.on_failure(lambda: self._hdus.remove(hdu))
+        return hdu
+
+    def snapshot(self) -> list[HDU]:
+        """Return the HDUs in a new list."""
+        return self._hdus.copy()
+
+    def __len__(self) -> int:
+        return len(self._hdus)
+
+    def find(self, key: object) -> HDU | None:
+        """Return the HDU that ``key`` selects, or None if there is none.
+
+        Parameters
+        ----------
+        key : int, str, bytes, or tuple (name, extver)
+
+        Raises
+        ------
+        HDUKeyInvalid
+            If the key is of another kind.
+        """
+        if isinstance(key, bool):
+            raise HDUKeyInvalid(f"a bool, {key!r}, is no HDU number; use int({key!r}) if that is meant")
+        if isinstance(key, int | np.integer):
+            return self._hdus[key] if -len(self._hdus) <= key < len(self._hdus) else None
+        if isinstance(key, str | bytes):
+            return self._find_named(key, None)
+        if isinstance(key, tuple) and len(key) == 2:
+            name, version = key
+            numbered = isinstance(version, int | np.integer) and not isinstance(version, bool)
+            if numbered and isinstance(name, str | bytes):
+                return self._find_named(name, int(version))
+        raise HDUKeyInvalid(f"FITS index must be an int, a name, or a tuple (name, extver), not {key!r}")
+
+    def get(self, key: object) -> HDU:
+        """Return the HDU that ``key`` selects.
+
+        Raises
+        ------
+        HDUKeyInvalid
+            As `find`.
+        HDUIndexError, HDUNotFound
+            If there is none.
+        """
+        hdu = self.find(key)
+        if hdu is not None:
+            return hdu
+        if isinstance(key, int | np.integer):
+            count = len(self._hdus)
+            raise HDUIndexError(f"HDU index {key} is out of range: {self._file.filename} has {count} HDUs")
+        names = [repr(name) for hdu in self._hdus if (name := hdu_name(hdu)) is not None]
+        shown = ", ".join(names[:_SHOWN_NAMES]) + (", ..." if len(names) > _SHOWN_NAMES else "")
+        raise HDUNotFound(f"no HDU named {key!r} in {self._file.filename}; the names there are: {shown or 'none'}")
+
+    def _find_named(self, key: str | bytes, version: int | None) -> HDU | None:
+        if isinstance(key, bytes):
+            try:
+                key = key.decode("ascii")
+            except UnicodeDecodeError as error:
+                raise HDUKeyInvalid(f"the name of an HDU is ASCII text, not {key!r}") from error
+        wanted = key.strip().upper()
+        for hdu in self._hdus:
+            name = hdu_name(hdu)
+            if name is not None and name.strip().upper() == wanted and version in (None, _version(hdu)):
+                return hdu
+        return None
+
+    def _attach(self, extent: Extent, cards: Cards) -> HDU:
+        index = len(self._hdus)
+        state = HeaderState(self._file, extent, cards)
+        state.place = f"HDU {index} of {self._file.filename}"
+        hdu = hdu_class(cards, primary=not index)._attach(self._file, extent, state, index)
+        self._hdus.append(hdu)
+        return hdu
+
+
+def hdu_name(hdu: HDU) -> str | None:
+    """Return the EXTNAME of an HDU, even if its file is in an unknown state: its place in the list is certain."""
+    name = hdu._state.cards_anyhow.get("EXTNAME")
+    return name if isinstance(name, str) else None
+
+
+def _version(hdu: HDU) -> int:
+    version = hdu._state.cards_anyhow.get("EXTVER")
+    return version if isinstance(version, int) and not isinstance(version, bool) else 1
