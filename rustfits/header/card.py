@@ -258,12 +258,14 @@ def _chain(start: str, value: str, tail: str) -> list[str]:
     cards: list[str] = []
     at = 0
     while True:
-        if cards and len(symbols) - at < CARD:
+        if cards and len(symbols) - at < CARD and (at == len(symbols) or symbols[-1] != "&"):
             last = f"{start}'{''.join(symbols[at:])}'{tail}"
             if len(last) <= CARD:
                 return [*cards, last.ljust(CARD)]
-        # The last piece gets at least one character if it can: some readers overlook an empty one.
-        stop = len(symbols) - (1 if len(symbols) - at > 1 or not cards else 0)
+        # The last piece is left some text if it may be: a card less. But a string that ends with an ampersand ends
+        # with an empty piece, as not every reader leaves that character to a last piece.
+        spare = (len(symbols) - at > 1 or not cards) and symbols[-1:] != ["&"]
+        stop = len(symbols) - spare
         piece = ""
         while at < stop and len(piece) + len(symbols[at]) <= room:
             piece += symbols[at]

@@ -266,15 +266,18 @@ class Cards:
         numbers = [number for number in self._numbers_of(name) if number < fill]
         self._splice(numbers[-1] + 1 if numbers else fill, 0, lines)
 
-    def adopt(self, other: Cards, key: str) -> None:
-        """Take over the first card of a keyword from another header, byte for byte but for the keyword's spelling."""
+    def adopt(self, other: Cards, key: str, *, after: str | None = None) -> None:
+        """Take over the first card of a keyword from another header, byte for byte but for the keyword's spelling.
+
+        If the keyword is new here, the card goes behind the keyword ``after`` or to the end.
+        """
         name = canonical(key)
         lines = other._group(name)
         if not is_hierarch(lines[0]):
             lines[0] = f"{name:8}{lines[0][8:]}"
         number = self._index().get(name)
         if number is None:
-            self._insert(name, lines, None)
+            self._insert(name, lines, after)
             return
         mine = self._line(number)
         if is_hierarch(mine) and is_hierarch(lines[0]):

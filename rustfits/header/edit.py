@@ -1,0 +1,305 @@
+"""Changes of a header: the rules that hold for the live view and for a batched edit alike."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from types import TracebackType
+from typing import Any, Literal, NoReturn, Self
+
+from rustfits.errors import FitsError, HeaderError, MissingKeyword, ProtectedKeyword
+from rustfits.header.card import Value, plain_value
+from rustfits.header.cards import Cards
+from rustfits.header.keys import COMMENTARY, canonical, is_protected_key
+from rustfits.header.state import HeaderState
+
+_ADDING = {"COMMENT": "add_comment", "HISTORY": "add_history", "": "add_blank"}
+
+
+class HeaderChanges(ABC):
+    """Item access and every change of a header, for whoever says where the cards are."""
+
+    _state: HeaderState
+
+    def __new__(cls, *_args: object, **_keywords: object) -> Self:
+        """Refuse: a view without a header to show makes no sense."""
+        raise TypeError(f"{cls.__name__} objects come from hdu.header; they cannot be made directly")
+
+    def __reduce_ex__(self, _protocol: object) -> NoReturn:
+        raise TypeError(f"{type(self).__name__} cannot be pickled or copied: it shows a header of an open file")
+
+    @abstractmethod
+    def _cards(self) -> Cards:
+        """Return the cards as they are shown now."""
+
+    @abstractmethod
+    def _changing(self) -> AbstractContextManager[Cards]:
+        """Give cards to change; they are taken over if the block does not fail."""
+
+    @contextmanager
+    def _located(self) -> Iterator[None]:
+        try:
+            yield
+        except FitsError as error:
+            self._locate(error)
+            raise
+
+    def _locate(self, error: FitsError) -> None:
+        if self._state.place:
+            error.locate(self._state.place)
+
+    # -- reading --------------------------------------------------------------------------------------------------
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._cards()
+
+    def __getitem__(self, key: str) -> Any:
+        """Return the value of a keyword, or the list of texts of a commentary keyword.
+
+        Returns
+        -------
+        bool, int, float, complex, str, None or list of str
+            None where the card has no value (FITS 4.0, section 4.1.2.3).
+
+        Raises
+        ------
+        KeyError
+            If there is no such keyword.
+        TypeError
+            If ``key`` is not a str.
+        """
+        try:
+            return value_of(self._cards(), key)
+        except FitsError as error:
+            self._locate(error)
+            raise
+
+    # -- changing -------------------------------------------------------------------------------------------------
+
+    def __setitem__(self, key: str, value: object) -> None:
+        """Give a keyword a value: ``value`` or ``(value, comment)``; a bare value keeps the comment.
+
+        Raises
+        ------
+        ValueError
+            If the keyword is protected or invalid, or no card can hold the value.
+        OSError
+            If the file cannot be changed.
+        """
+        with self._located(), self._changing() as cards:
+            assign(cards, key, value)
+
+    def __delitem__(self, key: str) -> None:
+        """Remove the first card of a keyword with its CONTINUE cards, or all cards of a commentary keyword.
+
+        Raises
+        ------
+        KeyError
+            If there is no such card.
+        ValueError
+            If the keyword is protected.
+        """
+        with self._located(), self._changing() as cards:
+            _refuse_protected(key)
+            cards.remove(key)
+
+    def set_comment(self, key: str, comment: str) -> None:
+        """Replace the comment of a keyword; an empty one removes it.
+
+        Raises
+        ------
+        KeyError
+            If there is no such card.
+        ValueError
+            If the keyword is protected or commentary, or the comment cannot be written.
+        """
+        with self._located(), self._changing() as cards:
+            _refuse_protected(key)
+            _refuse_commentary(key)
+            if not isinstance(comment, str):
+                raise TypeError(f"a comment is a str, not {type(comment).__name__}")
+            cards.set_comment(key, comment)
+
+    def update(self, other: Any, *, copy_commentary: bool = False) -> None:
+        """Set many keywords in one change; either all of them or none.
+
+        Parameters
+        ----------
+        other : FITSHeader or mapping
+            Of a header every keyword is copied that is neither protected nor commentary. Of a mapping, of keyword to
+            value or ``(value, comment)``, every entry is assigned.
+        copy_commentary : bool
+            Whether the commentary cards of a header are appended too.
+
+        Raises
+        ------
+        ValueError
+            If ``other`` is something else, or an entry cannot be assigned.
+        """
+        with self._located(), self._changing() as cards:
+            if isinstance(other, HeaderChanges):
+                source = other._cards().copy()  # it may be the very cards under change
+                for name in source.keys():  # noqa: SIM118  # Cards is no mapping
+                    if canonical(name) not in COMMENTARY and not is_protected_key(canonical(name)):
+                        cards.adopt(source, name)
+                if copy_commentary:
+                    cards.adopt_commentary(source)
+            elif callable(getattr(other, "items", None)):
+                for key, value in other.items():
+                    assign(cards, key, value)
+            else:
+                raise HeaderError(f"update() expects a FITSHeader or a mapping, not {type(other).__name__}")
+
+    def add_comment(self, text: str) -> None:
+        """Add a COMMENT, 72 characters per card, behind the last one there is.
+
+        Raises
+        ------
+        TypeError
+            If ``text`` is not a str.
+        ValueError
+            If it is not printable ASCII.
+        """
+        self._add("COMMENT", text)
+
+    def add_history(self, text: str) -> None:
+        """Add a HISTORY; as `add_comment`."""
+        self._add("HISTORY", text)
+
+    def add_blank(self, text: str) -> None:
+        """Add text under the blank keyword, or an empty card; as `add_comment`."""
+        self._add("", text)
+
+    def _add(self, key: str, text: str) -> None:
+        if not isinstance(text, str):
+            raise TypeError(f"the text of {_ADDING[key]} is a str, not {type(text).__name__}")
+        with self._located(), self._changing() as cards:
+            cards.add_commentary(key, text)
+
+
+class FITSHeaderEdit(HeaderChanges):
+    """Changes of one header that are written at once when the ``with`` block ends; from `FITSHeader.edit`."""
+
+    _staged: Cards | None
+    _seen: Cards
+    _progress: Literal["pending", "active", "committed", "discarded"]
+    _changed: bool
+
+    @classmethod
+    def _of(cls, state: HeaderState) -> FITSHeaderEdit:
+        edit = object.__new__(cls)
+        edit._state, edit._staged, edit._seen = state, None, state.cards
+        edit._progress, edit._changed = "pending", False
+        return edit
+
+    def __enter__(self) -> FITSHeaderEdit:
+        if self._staged is not None:
+            raise HeaderError("this edit is under way already; call header.edit() for another one")
+        self._seen = self._state.cards
+        self._staged, self._changed, self._progress = self._seen.copy(), False, "active"
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> Literal[False]:
+        staged, self._staged = self._staged, None
+        self._progress = "discarded"
+        if kind is None:
+            if self._changed and staged is not None:
+                with self._located(), self._state.changing():
+                    if self._state.cards is not self._seen:
+                        _adopt_protected(staged, self._state.cards)
+                    self._state.commit(staged)
+            self._progress = "committed"
+        return False
+
+    def __repr__(self) -> str:
+        cards = self._staged if self._staged is not None else self._state.cards_anyhow
+        return f"<FITSHeaderEdit: {len(cards) + 1} cards, {self._progress}>"
+
+    def _cards(self) -> Cards:
+        current = self._state.cards  # refuses when the file is in an unknown state
+        return current if self._staged is None else self._staged
+
+    @contextmanager
+    def _changing(self) -> Iterator[Cards]:
+        if self._staged is None:
+            raise HeaderError("a header edit must be used inside a `with header.edit():` block")
+        cards = self._cards().copy()
+        yield cards
+        self._staged, self._changed = cards, True
+
+
+def value_of(cards: Cards, key: str) -> Any:
+    """Return the value of a keyword, or the list of texts of a commentary keyword, as the views show it.
+
+    Raises
+    ------
+    MissingKeyword
+        If there is no such keyword.
+    """
+    found = cards.get(key)
+    if found is None:
+        if key not in cards:
+            raise MissingKeyword(key)
+        if canonical(key) in COMMENTARY:
+            return cards.commentary(key)
+    return found
+
+
+def assign(cards: Cards, key: str, entry: object) -> None:
+    """Assign as a user may: neither protected nor commentary keywords, and no undefined value.
+
+    Raises
+    ------
+    HeaderError
+        If the keyword, the value or the comment is not allowed.
+    """
+    _refuse_protected(key)
+    _refuse_commentary(key)
+    if canonical(key) == "HIERARCH":
+        raise HeaderError("HIERARCH alone is no keyword; assign to what would follow it")
+    value, comment = entry, None
+    if isinstance(entry, tuple):
+        if len(entry) != 2 or not isinstance(entry[1], str):
+            raise HeaderError(f"{key}: a tuple must be (value, comment) with a str comment; got {entry!r}")
+        value, comment = entry
+    cards.set(key, _accepted(key, value), comment)
+
+
+def _accepted(key: str, value: object) -> Value:
+    if value is None:
+        raise HeaderError(f"{key}: unsupported value type NoneType; allowed are bool, int, float, complex and str")
+    plain = plain_value(value)
+    if isinstance(plain, int) and not -(2**63) <= plain < 2**64:
+        try:
+            return float(plain)
+        except OverflowError:
+            raise HeaderError(f"{key}: the integer has {plain.bit_length()} bits, more than a float can hold") from None
+    return plain
+
+
+def _refuse_protected(key: str) -> None:
+    if is_protected_key(canonical(key)):
+        raise ProtectedKeyword(canonical(key))
+
+
+def _refuse_commentary(key: str) -> None:
+    name = canonical(key)
+    if name in COMMENTARY:
+        raise HeaderError(
+            f"{name or 'the blank keyword'} holds commentary, not a value; use add_comment, add_history or add_blank"
+        )
+
+
+def _adopt_protected(cards: Cards, current: Cards) -> None:
+    """Bring the structure up to date in cards that were staged before it changed, say by added rows."""
+    for name in cards.keys():  # noqa: SIM118  # Cards is no mapping
+        if is_protected_key(canonical(name)) and name not in current:
+            cards.remove(name)
+    previous = None
+    for name in current.keys():  # noqa: SIM118
+        if is_protected_key(canonical(name)):
+            cards.adopt(current, name, after=previous)
+        previous = name
