@@ -3,99 +3,37 @@
 #include <string.h>
 
 #include "bits.h"
+#include "nybbles.h"
 
 enum { HEADER_NBYTES = 25, MAGIC = 0xDD99 };
 
-/* -- nybble grids: the same for every width of coefficient -- */
-
-/* Huffman codes of one plane, first code in the lowest bits; they are sent backwards. */
-struct codes {
-    uint8_t *bytes;
-    int64_t room, nbytes;
-    uint32_t window;
-    int nbits;
+/* Eight planes of a quadrant: a byte for each block and each of its places, 0 1 over 2 3. */
+struct slices {
+    uint8_t *place[4];
 };
 
-/* Add the codes of all non-zero nybbles; return 0 when the room is used up. */
-static int add_codes(struct codes *list, const uint8_t *nybbles, int64_t n)
+/* The nybbles of one of the eight planes. */
+static void collect_plane(const struct slices *slices, int bit, uint8_t *restrict nybbles, int64_t n)
 {
+    const uint8_t *restrict a = slices->place[0], *restrict b = slices->place[1];
+    const uint8_t *restrict c = slices->place[2], *restrict d = slices->place[3];
+    const uint8_t mask = (uint8_t)(1 << bit);
+    for (int64_t k = 0; k < n; k++) /* comparisons stay in bytes, shifts would not */
+        nybbles[k] = (uint8_t)((a[k] & mask ? 8 : 0) | (b[k] & mask ? 4 : 0) | (c[k] & mask ? 2 : 0) |
+                               (d[k] & mask ? 1 : 0));
+}
+
+/* Add the next lower plane. */
+static void add_plane(struct slices *slices, const uint8_t *restrict nybbles, int64_t n)
+{
+    uint8_t *restrict a = slices->place[0], *restrict b = slices->place[1];
+    uint8_t *restrict c = slices->place[2], *restrict d = slices->place[3];
     for (int64_t k = 0; k < n; k++) {
-        if (!nybbles[k])
-            continue;
-        list->window |= (uint32_t)HUFFMAN_CODE[nybbles[k]] << list->nbits;
-        list->nbits += HUFFMAN_LENGTH[nybbles[k]];
-        if (list->nbits >= 8) {
-            list->bytes[list->nbytes++] = (uint8_t)list->window;
-            list->window >>= 8;
-            list->nbits -= 8;
-            if (list->nbytes >= list->room)
-                return 0;
-        }
-    }
-    return 1;
-}
-
-static void put_codes(struct writer *out, const struct codes *list)
-{
-    if (list->nbits)
-        put(out, list->window, list->nbits);
-    else if (!list->nbytes)
-        put(out, HUFFMAN_CODE[0], HUFFMAN_LENGTH[0]);
-    for (int64_t k = list->nbytes - 1; k >= 0; k--)
-        put(out, list->bytes[k], 8);
-}
-
-/* Replace a grid by the nybbles of the level above, which take its first places. */
-static void reduce_nybbles(uint8_t *nybbles, int64_t rows, int64_t columns)
-{
-    uint8_t *next = nybbles;
-    for (int64_t i = 0; i < rows; i += 2) {
-        const uint8_t *top = nybbles + i * columns;
-        const uint8_t *low = i + 1 < rows ? top + columns : NULL;
-        for (int64_t j = 0; j < columns; j += 2) {
-            int right = j + 1 < columns;
-            *next++ = (uint8_t)((top[j] != 0) << 3 | (right && top[j + 1]) << 2 | (low && low[j]) << 1 |
-                                (low && right && low[j + 1]));
-        }
-    }
-}
-
-/* Replace a grid by the flags of the level below: the bits of its nybbles, each at its place in rows x columns. */
-static void spread_nybbles(uint8_t *nybbles, int64_t rows, int64_t columns)
-{
-    int64_t half_rows = (rows + 1) / 2, half_columns = (columns + 1) / 2;
-    /* Backwards, since the larger grid overwrites the smaller; a block's nybble is read before its place is filled. */
-    for (int64_t i = half_rows - 1; i >= 0; i--)
-        for (int64_t j = half_columns - 1; j >= 0; j--) {
-            uint8_t nybble = nybbles[i * half_columns + j];
-            uint8_t *top = nybbles + 2 * i * columns + 2 * j;
-            int right = 2 * j + 1 < columns, low = 2 * i + 1 < rows;
-            if (low && right)
-                top[columns + 1] = nybble & 1;
-            if (low)
-                top[columns] = nybble >> 1 & 1;
-            if (right)
-                top[1] = nybble >> 2 & 1;
-            top[0] = nybble >> 3;
-        }
-}
-
-/* Read a tree down to a grid of rows x columns nybbles. */
-static void take_tree(struct reader *in, uint8_t *nybbles, int64_t rows, int64_t columns)
-{
-    int nlevels = 0;
-    while (((int64_t)1 << nlevels) < (rows > columns ? rows : columns))
-        nlevels++;
-    uint8_t root = take_nybble_code(in);
-    if (rows * columns == 0)
-        return;
-    nybbles[0] = root;
-    for (int level = nlevels - 1; level >= 0 && !is_cut(in); level--) {
-        int64_t level_rows = ((rows - 1) >> level) + 1, level_columns = ((columns - 1) >> level) + 1;
-        spread_nybbles(nybbles, level_rows, level_columns);
-        for (int64_t k = level_rows * level_columns - 1; k >= 0; k--)
-            if (nybbles[k])
-                nybbles[k] = take_nybble_code(in);
+        uint8_t nybble = nybbles[k];
+        a[k] = (uint8_t)(a[k] + a[k] + (nybble & 8 ? 1 : 0));
+        b[k] = (uint8_t)(b[k] + b[k] + (nybble & 4 ? 1 : 0));
+        c[k] = (uint8_t)(c[k] + c[k] + (nybble & 2 ? 1 : 0));
+        d[k] = (uint8_t)(d[k] + d[k] + (nybble & 1));
     }
 }
 
@@ -123,10 +61,16 @@ static int nlevels_of(int64_t height, int64_t width)
     return nlevels;
 }
 
+/* Blocks of the largest quadrant, and some to spare for what is written in whole words. */
+static int64_t nblocks(int64_t npixels)
+{
+    return npixels / 3 + 32; /* (h / 4 + 1) * (w / 4 + 1) for any h and w; a multiple of nothing */
+}
+
 int64_t rf_hcompress_scratch(int64_t npixels)
 {
-    /* Three arrays of int64; nybbles and their codes; sign bits. */
-    return 24 * npixels + 2 * (npixels + 8) + npixels / 8 + 64;
+    /* Three arrays of coefficients, positions, eight grids, sign bits. */
+    return 24 * npixels + 12 * nblocks(npixels) + npixels / 8 + 16;
 }
 
 /* Bits of a coefficient at most: the first level adds two, each later one another, and rounding one. */
@@ -137,9 +81,30 @@ static int coef_nbits(int pixel_nbits, int nlevels)
 
 int64_t rf_hcompress_bound(int64_t height, int64_t width, int pixel)
 {
-    int64_t nybbles = (height / 4 + 1) * (width / 4 + 1);
-    int64_t plane = nybbles / 2 + 4;
-    return HEADER_NBYTES + 4 * plane * coef_nbits(8 * pixel, nlevels_of(height, width)) + height * width / 8 + 8;
+    int64_t plane = (height / 4 + 1) * (width / 4 + 1) / 2 + 4;
+    return HEADER_NBYTES + 4 * plane * coef_nbits(8 * pixel, nlevels_of(height, width)) + height * width / 8 + 24;
+}
+
+struct tile {
+    int64_t height, width, npixels;
+    int pixel;
+    void *coef; /* three arrays of npixels coefficients */
+    int32_t *positions;
+    struct slices slices;
+    struct grids grids;
+    uint8_t *nybbles, *signs;
+};
+
+static struct tile tile_of(int64_t height, int64_t width, int pixel, void *scratch)
+{
+    int64_t npixels = height * width, n = nblocks(npixels);
+    uint8_t *bytes = (uint8_t *)scratch + 24 * npixels + 4 * n;
+    return (struct tile){
+        .height = height, .width = width, .npixels = npixels, .pixel = pixel, .coef = scratch,
+        .positions = (int32_t *)(void *)((uint8_t *)scratch + 24 * npixels),
+        .slices = {{bytes, bytes + n, bytes + 2 * n, bytes + 3 * n}},
+        .grids = {bytes + 4 * n, bytes + 5 * n, bytes + 6 * n}, .nybbles = bytes + 7 * n, .signs = bytes + 8 * n,
+    };
 }
 
 static int64_t big_endian(const uint8_t *bytes, int nbytes)
@@ -149,12 +114,6 @@ static int64_t big_endian(const uint8_t *bytes, int nbytes)
         value = value << 8 | bytes[k];
     return (int64_t)value;
 }
-
-struct tile {
-    int64_t height, width, npixels;
-    int pixel;
-    uint8_t *scratch;
-};
 
 struct stream {
     int32_t scale;
@@ -177,7 +136,7 @@ static int32_t read_header(const uint8_t *data, int64_t nbytes, const struct til
     for (int group = 0; group < 3; group++)
         if (stream->nplanes[group] > 62)
             return RF_HCOMPRESS_PLANES;
-    stream->bits = (struct reader){data + HEADER_NBYTES, data + nbytes, 0, 0, 0};
+    stream->bits = (struct reader){data + HEADER_NBYTES, 0, 8 * (nbytes - HEADER_NBYTES)};
     return RF_HCOMPRESS_OK;
 }
 
@@ -204,20 +163,20 @@ static void store_i32(const struct tile *tile, const int32_t *pixels, uint8_t *u
         memcpy(i32, pixels, (size_t)tile->npixels * sizeof *i32);
 }
 
-static int32_t decode_tile(const uint8_t *data, int64_t nbytes, const struct tile *tile, int smooth, void *out)
+static int32_t decode_tile(const uint8_t *data, int64_t nbytes, struct tile *tile, int smooth, void *out)
 {
     struct stream stream;
     int32_t fault = read_header(data, nbytes, tile, &stream);
     if (fault || tile->npixels == 0)
         return fault;
-    uint8_t *nybbles = tile->scratch + 24 * tile->npixels;
     uint8_t *u8 = tile->pixel == RF_U8 ? out : NULL;
     int16_t *i16 = tile->pixel == RF_I16 ? out : NULL;
     int32_t *i32 = tile->pixel == RF_I32 ? out : NULL;
     int64_t n = tile->npixels;
     if (fits_32(&stream, smooth && stream.scale > 1)) {
-        int32_t *coef = (int32_t *)(void *)tile->scratch, *pixels = coef + n;
-        fault = decode_coef_i32(&stream.bits, stream.nplanes, coef, tile->height, tile->width, nybbles);
+        int32_t *coef = tile->coef, *pixels = coef + n;
+        fault = take_coef_i32(&stream.bits, stream.nplanes, coef, tile->height, tile->width, &tile->slices,
+                              tile->grids, tile->positions);
         if (fault)
             return fault;
         coef[0] = (int32_t)stream.sum;
@@ -227,8 +186,9 @@ static int32_t decode_tile(const uint8_t *data, int64_t nbytes, const struct til
         store_i32(tile, pixels, u8, i16, i32);
         return RF_HCOMPRESS_OK;
     }
-    int64_t *coef = (int64_t *)(void *)tile->scratch, *pixels = coef + n;
-    fault = decode_coef_i64(&stream.bits, stream.nplanes, coef, tile->height, tile->width, nybbles);
+    int64_t *coef = tile->coef, *pixels = coef + n;
+    fault = take_coef_i64(&stream.bits, stream.nplanes, coef, tile->height, tile->width, &tile->slices,
+                              tile->grids, tile->positions);
     if (fault)
         return fault;
     coef[0] = stream.sum;
@@ -251,7 +211,7 @@ void rf_hcompress_decode(const uint8_t *data, int64_t data_nbytes, const int64_t
 {
     int64_t done = 0;
     for (int64_t i = 0; i < ntiles; i++) {
-        struct tile tile = {height[i], width[i], height[i] * width[i], pixel, scratch};
+        struct tile tile = tile_of(height[i], width[i], pixel, scratch);
         if (height[i] < 0 || width[i] < 0 || tile.npixels > out_n - done ||
             rf_hcompress_scratch(tile.npixels) > scratch_n) {
             for (; i < ntiles; i++) /* where the next tiles go is unknown */
@@ -266,16 +226,17 @@ void rf_hcompress_decode(const uint8_t *data, int64_t data_nbytes, const int64_t
     }
 }
 
-static inline int64_t pixel_at(const struct tile *tile, const void *pixels, int64_t k)
+/* OR of all pixels, those below 0 inverted: tells how many bits they need. */
+static uint32_t magnitude(const struct tile *tile, const uint8_t *u8, const int16_t *i16, const int32_t *i32)
 {
-    switch (tile->pixel) {
-    case RF_U8:
-        return ((const uint8_t *)pixels)[k];
-    case RF_I16:
-        return ((const int16_t *)pixels)[k];
-    default:
-        return ((const int32_t *)pixels)[k];
-    }
+    uint32_t any = 0;
+    for (int64_t k = 0; u8 && k < tile->npixels; k++)
+        any |= u8[k];
+    for (int64_t k = 0; i16 && k < tile->npixels; k++)
+        any |= (uint16_t)(i16[k] ^ i16[k] >> 15);
+    for (int64_t k = 0; i32 && k < tile->npixels; k++)
+        any |= (uint32_t)(i32[k] ^ i32[k] >> 31);
+    return any;
 }
 
 static int64_t divided(int64_t value, int32_t scale)
@@ -284,27 +245,28 @@ static int64_t divided(int64_t value, int32_t scale)
     return (value > 0 ? value + half : value - half) / scale;
 }
 
-static int64_t encode_tile(const struct tile *tile, const void *pixels, int32_t scale, struct writer *out)
+static void encode_tile(struct tile *tile, const void *pixels, int32_t scale, struct writer *out)
 {
+    const uint8_t *u8 = tile->pixel == RF_U8 ? pixels : NULL;
+    const int16_t *i16 = tile->pixel == RF_I16 ? pixels : NULL;
+    const int32_t *i32 = tile->pixel == RF_I32 ? pixels : NULL;
     int64_t n = tile->npixels, sum;
-    uint8_t *first = out->next, *nybbles = tile->scratch + 24 * n, *codes = nybbles + n + 8;
-    uint8_t *signs = codes + n + 8;
-    int64_t any = 0;
-    for (int64_t k = 0; k < n; k++) {
-        int64_t pixel = pixel_at(tile, pixels, k);
-        any |= pixel < 0 ? ~pixel : pixel;
-    }
+    uint32_t any = magnitude(tile, u8, i16, i32);
     int pixel_nbits = 0;
-    while (any >> pixel_nbits)
+    while (pixel_nbits < 32 && any >> pixel_nbits)
         pixel_nbits++;
     put(out, MAGIC, 16);
     put(out, (uint32_t)tile->height, 32);
     put(out, (uint32_t)tile->width, 32);
     put(out, (uint32_t)scale, 32);
     if (coef_nbits(pixel_nbits, nlevels_of(tile->height, tile->width)) <= 29) {
-        int32_t *coef = (int32_t *)(void *)tile->scratch, *means = coef + n;
-        for (int64_t k = 0; k < n; k++)
-            means[k] = (int32_t)pixel_at(tile, pixels, k);
+        int32_t *coef = tile->coef, *means = coef + n;
+        for (int64_t k = 0; u8 && k < n; k++)
+            means[k] = u8[k];
+        for (int64_t k = 0; i16 && k < n; k++)
+            means[k] = i16[k];
+        for (int64_t k = 0; i32 && k < n; k++)
+            means[k] = i32[k];
         transform_i32(means, means + n, tile->height, tile->width, coef);
         for (int64_t k = 0; scale > 1 && k < n; k++)
             coef[k] = (int32_t)divided(coef[k], scale);
@@ -312,11 +274,15 @@ static int64_t encode_tile(const struct tile *tile, const void *pixels, int32_t 
         coef[0] = 0;
         put(out, (uint32_t)((uint64_t)sum >> 32), 32);
         put(out, (uint32_t)sum, 32);
-        encode_coef_i32(out, coef, tile->height, tile->width, nybbles, codes, signs);
+        put_coef_i32(out, coef, tile->height, tile->width, &tile->slices, tile->nybbles, tile->grids, tile->signs);
     } else {
-        int64_t *coef = (int64_t *)(void *)tile->scratch, *means = coef + n;
-        for (int64_t k = 0; k < n; k++)
-            means[k] = pixel_at(tile, pixels, k);
+        int64_t *coef = tile->coef, *means = coef + n;
+        for (int64_t k = 0; u8 && k < n; k++)
+            means[k] = u8[k];
+        for (int64_t k = 0; i16 && k < n; k++)
+            means[k] = i16[k];
+        for (int64_t k = 0; i32 && k < n; k++)
+            means[k] = i32[k];
         transform_i64(means, means + n, tile->height, tile->width, coef);
         for (int64_t k = 0; scale > 1 && k < n; k++)
             coef[k] = divided(coef[k], scale);
@@ -324,9 +290,8 @@ static int64_t encode_tile(const struct tile *tile, const void *pixels, int32_t 
         coef[0] = 0;
         put(out, (uint32_t)((uint64_t)sum >> 32), 32);
         put(out, (uint32_t)sum, 32);
-        encode_coef_i64(out, coef, tile->height, tile->width, nybbles, codes, signs);
+        put_coef_i64(out, coef, tile->height, tile->width, &tile->slices, tile->nybbles, tile->grids, tile->signs);
     }
-    return out->next - first;
 }
 
 int64_t rf_hcompress_encode(int pixel, const void *pixels, int64_t pixels_n, const int64_t *height,
@@ -334,17 +299,22 @@ int64_t rf_hcompress_encode(int pixel, const void *pixels, int64_t pixels_n, con
                             int64_t *out_length, void *scratch, int64_t scratch_n, int32_t *status)
 {
     int64_t read = 0;
-    struct writer writer = {out, out + out_nbytes, 0, 0, 0};
+    struct writer writer = {out, 0, 0};
     for (int64_t i = 0; i < ntiles; i++) {
-        struct tile tile = {height[i], width[i], height[i] * width[i], pixel, scratch};
-        out_length[i] = 0;
+        struct tile tile = tile_of(height[i], width[i], pixel, scratch);
+        uint8_t *first = writer.next;
         if (height[i] < 1 || width[i] < 1 || tile.npixels > pixels_n - read ||
-            rf_hcompress_scratch(tile.npixels) > scratch_n) {
-            status[i] = RF_HCOMPRESS_NO_ROOM;
-            return writer.next - out;
+            rf_hcompress_scratch(tile.npixels) > scratch_n ||
+            rf_hcompress_bound(height[i], width[i], pixel) > out + out_nbytes - first) {
+            for (; i < ntiles; i++) {
+                out_length[i] = 0;
+                status[i] = RF_HCOMPRESS_NO_ROOM;
+            }
+            break;
         }
-        out_length[i] = encode_tile(&tile, (const uint8_t *)pixels + read * pixel, scale, &writer);
-        status[i] = writer.full ? RF_HCOMPRESS_NO_ROOM : RF_HCOMPRESS_OK;
+        encode_tile(&tile, (const uint8_t *)pixels + read * pixel, scale, &writer);
+        out_length[i] = writer.next - first;
+        status[i] = RF_HCOMPRESS_OK;
         read += tile.npixels;
     }
     return writer.next - out;

@@ -11,16 +11,17 @@ static inline COEF NAME(round_to)(COEF value, COEF half)
 }
 
 /* One level: means [height][width] dense -> means of half the size, differences into coef (row stride `stride`). */
-static void NAME(reduce)(const COEF *from, int64_t height, int64_t width, COEF *means, COEF *coef, int64_t stride,
+static void NAME(halve)(const COEF *from, int64_t height, int64_t width, COEF *means, COEF *coef, int64_t stride,
                          int first, COEF unit)
 {
     int64_t half_height = (height + 1) / 2, half_width = (width + 1) / 2;
     int shift = first ? 0 : 1; /* halve, but for the first level */
     COEF two = first ? 2 : 1;  /* half the pixels are missing at an edge: double, but for the halving */
     for (int64_t i = 0; i < height / 2; i++) {
-        const COEF *top = from + 2 * i * width, *low = top + width;
-        COEF *h0 = means + i * half_width, *hy = coef + i * stride + half_width;
-        COEF *hx = coef + (half_height + i) * stride, *hc = hx + half_width;
+        /* The four rows written do not overlap those read, nor each other. */
+        const COEF *restrict top = from + 2 * i * width, *restrict low = top + width;
+        COEF *restrict h0 = means + i * half_width, *restrict hy = coef + i * stride + half_width;
+        COEF *restrict hx = coef + (half_height + i) * stride, *restrict hc = hx + half_width;
         for (int64_t j = 0; j < width / 2; j++) {
             COEF a = top[2 * j], b = top[2 * j + 1], c = low[2 * j], d = low[2 * j + 1];
             h0[j] = NAME(round_to)((d + c + b + a) >> shift, 2 * unit);
@@ -53,7 +54,7 @@ static void NAME(transform)(COEF *means, COEF *other, int64_t height, int64_t wi
     COEF unit = 1;
     int64_t stride = width;
     for (int first = 1; height > 1 || width > 1; first = 0, unit *= 2) {
-        NAME(reduce)(means, height, width, other, coef, stride, first, unit);
+        NAME(halve)(means, height, width, other, coef, stride, first, unit);
         COEF *swap = means;
         means = other;
         other = swap;
@@ -63,7 +64,7 @@ static void NAME(transform)(COEF *means, COEF *other, int64_t height, int64_t wi
     coef[0] = means[0];
 }
 
-/* The inverse of `reduce`: unit is that of the level, `last` marks the one that gives pixels. */
+/* The inverse of `halve`: unit is that of the level, `last` marks the one that gives pixels. */
 static void NAME(expand)(const COEF *means, const COEF *coef, int64_t stride, int64_t height, int64_t width, COEF *to,
                          int last, COEF unit)
 {
@@ -71,9 +72,9 @@ static void NAME(expand)(const COEF *means, const COEF *coef, int64_t stride, in
     int shift = last ? 2 : 1;
     COEF half = last ? 0 : unit / 2, below = last ? 0 : unit / 2 - 1; /* hc is exact on the last level */
     for (int64_t i = 0; i < height / 2; i++) {
-        const COEF *mean = means + i * half_width, *ydiff = coef + i * stride + half_width;
-        const COEF *xdiff = coef + (half_height + i) * stride, *cdiff = xdiff + half_width;
-        COEF *top = to + 2 * i * width, *low = top + width;
+        const COEF *restrict mean = means + i * half_width, *restrict ydiff = coef + i * stride + half_width;
+        const COEF *restrict xdiff = coef + (half_height + i) * stride, *restrict cdiff = xdiff + half_width;
+        COEF *restrict top = to + 2 * i * width, *restrict low = top + width;
         for (int64_t j = 0; j < width / 2; j++) {
             COEF h0 = mean[j], hx = NAME(round_to)(xdiff[j], unit), hy = NAME(round_to)(ydiff[j], unit);
             COEF hc = (cdiff[j] + (cdiff[j] >= 0 ? half : below)) & -unit;
