@@ -143,7 +143,9 @@ def report(workload: Workload, outcome: dict[str, Any]) -> None:
             print(f"  {name:16}{found['error']}")
             continue
         ratios = ("best", "median")
-        shown = "".join(f"{found[key] / first[key]:{9 + i}.2f}" for i, key in enumerate(ratios)) if "best" in first else ""
+        shown = (
+            "".join(f"{found[key] / first[key]:{9 + i}.2f}" for i, key in enumerate(ratios)) if "best" in first else ""
+        )
         print(f"  {name:16}{found['best'] * 1e3:10.1f}{found['median'] * 1e3:11.1f}{shown}")
 
 
@@ -152,7 +154,9 @@ def machine() -> dict[str, Any]:
     model = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
-        names = [line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
+        names = [
+            line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")
+        ]
         model = names[0] if names else model
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return {"processor": model, "cpus": usable, "system": platform.platform(), "python": platform.python_version()}
@@ -174,7 +178,9 @@ def main() -> None:
     print("  ".join(f"{key}: {value}" for key, value in about.items()))
     for worker in workers:
         print(f"  {worker.name:16}{worker.about['version']}, numpy {worker.about['numpy']}")
-    print(f"{options.repeats} interleaved repeats; file in the page cache; ratios: times as long as {CONTENDERS[0].name}")
+    print(
+        f"{options.repeats} interleaved repeats; file in the page cache; ratios: times as long as {CONTENDERS[0].name}"
+    )
     outcomes = {}
     with tempfile.TemporaryDirectory(prefix="rustfits-benchmark-") as folder:
         for workload in chosen:

@@ -89,9 +89,7 @@ class Astropy:
             return file[1].data
 
     def write(self, path: str, array: Any, codec: str, tile_shape: list[int]) -> None:
-        hdu = self.library.CompImageHDU(
-            array, compression_type=codec, tile_shape=tuple(tile_shape), quantize_level=0.0
-        )
+        hdu = self.library.CompImageHDU(array, compression_type=codec, tile_shape=tuple(tile_shape), quantize_level=0.0)
         self.library.HDUList([self.library.PrimaryHDU(), hdu]).writeto(path, overwrite=True)
 
     def cutouts(self, path: str, at: list[tuple[int, int]]) -> Any:

@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 
 DATA = Path(__file__).resolve().parents[1] / "data"
-ROWS = dict(re.findall(r"^\| `([^`]+)` \|.*\| (?:`([0-9a-f]{16})`)? ?\|$", (DATA / "README.md").read_text(), re.MULTILINE))
+ROWS = dict(
+    re.findall(r"^\| `([^`]+)` \|.*\| (?:`([0-9a-f]{16})`)? ?\|$", (DATA / "README.md").read_text(), re.MULTILINE)
+)
 
 
 def test_every_file_has_a_line_about_its_origin():

@@ -14,6 +14,7 @@ from rich.text import Text
 
 import rustfits
 from rustfits_cli.check import check
+from rustfits_cli.cutout import parse_section, write_cutout
 from rustfits_cli.demo import read_m13, try_every_codec
 from rustfits_cli.describe import describe
 from rustfits_cli.image import pick_image, plane
@@ -57,7 +58,7 @@ def demo(output: Path) -> None:
     """
     pixels, header = read_m13()
     height, width = pixels.shape
-    click.echo(f"M13, {width} x {height} pixels of {pixels.dtype}, {pixels.nbytes / 1e3:.0f} kB; rustfits {rustfits.__version__}")
+    click.echo(f"M13, {width} x {height} pixels of {pixels.dtype}; rustfits {rustfits.__version__}")
     with tempfile.TemporaryDirectory(prefix="rustfits-demo-") as folder:
         results = list(try_every_codec(pixels, header, Path(folder)))
     table = new_table("codec", "ratio", "write MB/s", "read MB/s", "largest error", "", right=slice(1, 5))
@@ -125,6 +126,22 @@ def verify(file: str, decode: bool) -> None:
     bad = [found.index for found in checks if found.bad]
     if bad:
         raise click.ClickException(f"{file}: bad HDUs: {', '.join(bad)}")
+
+
+@main.command()
+@click.argument("file")
+@click.argument("section")
+@click.argument("output", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--hdu", "key", help="Index or EXTNAME; the first image that has data if not given.")
+@click.option("--compress", help="Name of a codec, such as GZIP_2; not compressed if not given.")
+def cutout(file: str, section: str, output: Path, key: str | None, compress: str | None) -> None:
+    """Write a SECTION of an image of FILE to OUTPUT, its coordinates shifted along.
+
+    SECTION is written as in Python, in numpy order: 100:200,50:80
+    """
+    with rustfits.FITS(file) as fits:
+        shape = write_cutout(pick_image(fits, key), parse_section(section), output, compress)
+    click.echo(f"cutout: {output.resolve()} ({' x '.join(map(str, shape))})")
 
 
 @main.command()

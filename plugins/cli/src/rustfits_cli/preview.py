@@ -42,11 +42,11 @@ def write_preview(path: Path, pixels: NDArray[Any], *, longest: int = 1024) -> t
 
 
 def shrink(pixels: NDArray[Any], longest: int) -> NDArray[np.float64]:
-    """Return the means of square blocks, so that no axis is longer than ``longest``; a partial block is left out."""
+    """Return the means of blocks, so that no axis is longer than ``longest``; a partial block is left out."""
     block = max(1, -(-max(pixels.shape) // longest))
-    block = min(block, *pixels.shape)
-    height, width = (length // block for length in pixels.shape)
-    blocks = pixels[: height * block, : width * block].reshape(height, block, width, block)
+    tall, wide = (min(block, length) for length in pixels.shape)
+    height, width = pixels.shape[0] // tall, pixels.shape[1] // wide
+    blocks = pixels[: height * tall, : width * wide].reshape(height, tall, width, wide)
     means: NDArray[np.float64] = blocks.mean(axis=(1, 3), dtype=np.float64)
     return means
 
@@ -60,10 +60,13 @@ def stretch(pixels: NDArray[np.float64]) -> NDArray[np.uint8]:
     sample = sample[np.isfinite(sample)]
     if not sample.size:
         return np.zeros(pixels.shape, dtype=np.uint8)
-    sky, white = np.percentile(sample, [50.0, 99.8])
-    noise = 1.4826 * float(np.median(np.abs(sample - sky)))
-    noise = noise or float(np.std(sample)) or 1.0  # masks: most pixels are equal, and the median deviation is 0
-    black = sky - 1.5 * noise
-    white = max(white, black + noise)
-    scaled = np.arcsinh((pixels - black) / (SOFTENING * noise)) / np.arcsinh((white - black) / (SOFTENING * noise))
-    return np.rint(255 * np.clip(np.nan_to_num(scaled, nan=0.0), 0.0, 1.0)).astype(np.uint8)
+    with np.errstate(over="ignore", invalid="ignore"):  # numbers near the end of their range make a dull picture
+        sky, white = np.percentile(sample, [50.0, 99.8])
+        noise = 1.4826 * np.median(np.abs(sample - sky))
+        noise = noise or np.std(sample)  # masks: most pixels are equal, and the median deviation is 0
+        noise = max(noise, 1e-9 * abs(sky)) or 1.0
+        black = sky - 1.5 * noise
+        white = max(white, sky + 3.0 * noise)
+        scaled = np.arcsinh((pixels - black) / (SOFTENING * noise)) / np.arcsinh((white - black) / (SOFTENING * noise))
+    grey: NDArray[np.uint8] = np.rint(255 * np.clip(np.nan_to_num(scaled, nan=0.0), 0.0, 1.0)).astype(np.uint8)
+    return grey

@@ -1,0 +1,214 @@
+"""The commands, as a shell sees them."""
+
+from __future__ import annotations
+
+import hashlib
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+from rustfits_cli import demo as demo_module
+from rustfits_cli.main import main
+
+import rustfits
+
+DATA = Path(__file__).resolve().parents[3] / "tests" / "data"
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments, code=0):
+        result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+        assert result.exit_code == code, result.output
+        return result
+
+    return run
+
+
+@pytest.fixture
+def packed(tmp_path):
+    path = tmp_path / "packed.fits"
+    pixels = np.arange(30 * 40, dtype="u2").reshape(30, 40)
+    with rustfits.FITS(path, "w+") as fits:
+        header = {"CRPIX1": 20.5, "CRPIX2": (10.0, "row"), "OBJECT": "M13"}
+        fits.write_image(pixels, extname="SCI", compress=rustfits.Gzip2(tile_shape=(10, 10)), header=header)
+        fits["SCI"].add_checksum()
+    return path
+
+
+# -- demo -------------------------------------------------------------------------------------------------------------
+
+
+def test_the_demo_tries_every_codec_and_finds_every_pixel_right(run):
+    output = run("demo").output
+    for codec in rustfits.codecs():
+        assert codec in output
+    assert "every pixel right" in output
+    assert "WRONG" not in output
+
+
+def test_the_demo_writes_a_picture_where_it_says(run, tmp_path):
+    output = run("demo").output
+    assert str(tmp_path / "rustfits-demo.png") in output
+    with Image.open(tmp_path / "rustfits-demo.png") as picture:
+        assert picture.size == (300, 300)
+
+
+def test_the_image_of_the_demo_is_the_one_of_the_tests():
+    shipped = (resources.files("rustfits_cli.data") / "m13.fits").read_bytes()
+    assert hashlib.sha256(shipped).digest() == hashlib.sha256((DATA / "m13.fits").read_bytes()).digest()
+
+
+def test_one_wrong_pixel_fails_the_demo(run, monkeypatch):
+    def spoil(codec, pixels, header, folder):
+        found = pixels.copy()
+        found[7, 9] += 2
+        wrong, largest = demo_module.differences(found, pixels)
+        return demo_module.Result(codec, 2.0, 1.0, 1.0, largest, wrong)
+
+    monkeypatch.setattr(demo_module, "try_codec", spoil)
+    result = run("demo", code=1)
+    assert "1 PIXELS WRONG" in result.output
+    assert "codecs failed: GZIP_1" in result.output
+
+
+def test_a_codec_that_cannot_hold_the_image_does_not_fail_the_demo(tmp_path):
+    pixels = np.full((300, 300), -1.5, dtype="f4")
+    results = {result.codec: result for result in demo_module.try_every_codec(pixels, {}, tmp_path)}
+    assert results["GZIP_2"].wrong == 0
+    assert not results["GZIP_2"].refusal
+    for codec in set(results) - {"GZIP_1", "GZIP_2", "NOCOMPRESS"}:
+        assert results[codec].refusal
+        assert not results[codec].broken
+
+
+def test_a_result_of_another_dtype_is_all_wrong():
+    pixels = np.ones((3, 3), dtype="i2")
+    assert demo_module.differences(pixels.astype("i4"), pixels) == (9, float("inf"))
+
+
+# -- info -------------------------------------------------------------------------------------------------------------
+
+
+def row_of(output, index):
+    return next(line for line in output.splitlines() if line.split()[:1] == [str(index)])
+
+
+def test_info_shows_one_line_for_each_hdu(run, packed):
+    output = run("info", packed).output
+    for word in ("SCI", "compressed image", "30 x 40", "uint16", "GZIP_2", "12 of 10 x 10"):
+        assert word in row_of(output, 1)
+    assert "image" in row_of(output, 0)
+
+
+@pytest.mark.parametrize("path", sorted(DATA.glob("*.f*")), ids=lambda path: path.name)
+def test_info_works_on_every_file_whatever_is_installed(run, path):
+    output = run("info", path).output
+    with rustfits.FITS(path) as fits:
+        assert len(output.splitlines()) >= 1 + len(fits)
+
+
+def test_info_names_the_package_of_a_missing_codec(run, tmp_path):
+    data = (DATA / "m13_gzip.fits").read_bytes()
+    (tmp_path / "odd.fits").write_bytes(data.replace(b"'GZIP_1  '", b"'ODD_9   '"))
+    output = run("info", "odd.fits").output
+    assert "ODD_9" in row_of(output, 1)
+    assert "no codec for ZCMPTYPE 'ODD_9'" in output
+
+
+def test_names_that_look_like_markup_or_escapes_are_shown_as_they_are(run, tmp_path):
+    with rustfits.FITS(tmp_path / "odd.fits", "w+") as fits:
+        fits.write_image(np.zeros((2, 2), dtype="i2"), extname="[bold]X[/]")
+    assert "[bold]X[/]" in run("info", "odd.fits").output
+
+
+# -- codecs, verify, preview, cutout ----------------------------------------------------------------------------------
+
+
+def test_codecs_lists_names_distributions_and_versions(run):
+    output = run("codecs").output
+    for name, source in rustfits.codecs().items():
+        line = next(line for line in output.splitlines() if line.startswith(f"{name} "))
+        assert line.split()[1:] == [source.distribution, source.version]
+
+
+def test_verify_finds_a_good_file_good(run, packed):
+    assert row_of(run("verify", packed).output, 1).split() == ["1", "SCI", "ok", "ok", "ok"]
+
+
+def test_verify_finds_a_changed_byte(run, packed):
+    data = bytearray(packed.read_bytes())
+    data[-2880 + 40] ^= 0xFF
+    packed.write_bytes(data)
+    result = run("verify", packed, code=1)
+    assert "BAD" in row_of(result.output, 1)
+    assert "bad HDUs: 1" in result.output
+
+
+def test_preview_writes_a_picture_of_an_hdu(run, packed, tmp_path):
+    run("preview", packed, "sky.png", "--hdu", "SCI")
+    with Image.open(tmp_path / "sky.png") as picture:
+        assert picture.size == (40, 30)
+
+
+def test_preview_of_a_cube_shows_its_first_plane(run, tmp_path):
+    rustfits.write(tmp_path / "cube.fits", np.zeros((3, 4, 5, 6), dtype="i2"))
+    run("preview", "cube.fits", "cube.png")
+    with Image.open(tmp_path / "cube.png") as picture:
+        assert picture.size == (6, 5)
+
+
+def test_a_cutout_holds_its_pixels_and_moves_the_reference_pixel(run, packed, tmp_path):
+    run("cutout", packed, "5:25,10:", "part.fits")
+    with rustfits.FITS(tmp_path / "part.fits") as fits, rustfits.FITS(packed) as source:
+        hdu = fits["SCI"]
+        np.testing.assert_array_equal(hdu.read(), source["SCI"][5:25, 10:])
+        assert hdu.dtype.kind + str(hdu.read().dtype.itemsize) == "i2"
+        assert (hdu.header["CRPIX1"], hdu.header["CRPIX2"], hdu.header["OBJECT"]) == (10.5, 5.0, "M13")
+        assert hdu.header.comment_of("CRPIX2") == "row"
+        assert not [key for key in hdu.header if key.startswith("Z")]
+
+
+def test_a_cutout_of_scaled_pixels_holds_physical_values(run, tmp_path):
+    with rustfits.FITS(tmp_path / "scaled.fits", "w+") as fits:
+        hdu = fits.write_image(np.arange(12, dtype="i2").reshape(3, 4), blank=7)
+        hdu.header.update({"BSCALE": 0.5, "BZERO": 100.0})
+    run("cutout", "scaled.fits", "1,:", "part.fits", "--compress", "gzip_2")
+    found = rustfits.read(tmp_path / "part.fits")
+    np.testing.assert_array_equal(found, [[102.0, 102.5, 103.0, np.nan]])
+
+
+# -- faults -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("info", "nothing-here.fits"),
+        ("info", DATA / "README.md"),
+        ("verify", "nothing-here.fits"),
+        ("preview", DATA / "m13.fits", "sky.png", "--hdu", "NOPE"),
+        ("preview", DATA / "m13.fits", "sky.png", "--hdu", "5"),
+        ("preview", DATA / "m13.fits", "no/such/folder/sky.png"),
+        ("cutout", DATA / "m13.fits", "1:2,x", "part.fits"),
+        ("cutout", DATA / "m13.fits", "", "part.fits"),
+        ("cutout", DATA / "m13.fits", "400,1", "part.fits"),
+        ("cutout", DATA / "m13.fits", "1:2,1:2", "part.fits", "--compress", "NOPE_1"),
+        ("demo", "--output", "no/such/folder/demo.png"),
+    ],
+    ids=lambda arguments: " ".join(Path(argument).name for argument in arguments),
+)
+def test_a_fault_is_one_line_and_exit_code_1(run, arguments):
+    result = run(*arguments, code=1)
+    assert isinstance(result.exception, SystemExit)
+    assert result.stderr.startswith("Error: ")
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_the_version_is_told(run):
+    assert rustfits.__version__ in run("--version").output
