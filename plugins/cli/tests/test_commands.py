@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from PIL import Image
-from rustfits_cli import demo as demo_module
-from rustfits_cli.main import main
 
 import rustfits
+from rustfits_cli import demo as demo_module
+from rustfits_cli.main import main
 
 DATA = Path(__file__).resolve().parents[3] / "tests" / "data"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from PIL import Image
+
 from rustfits_cli.preview import shrink, stretch, write_preview
 
 
