@@ -1,101 +1,39 @@
-"""What a codec is: its parameters, its abilities, and the two batches it works on."""
+"""What a codec is: its parameters, its abilities, and the work it does on batches of tiles."""
 
 from __future__ import annotations
 
+import math
 import operator
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Self, TypeVar, dataclass_transform
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import Field, dataclass, fields
+from typing import Any, ClassVar, Self, dataclass_transform
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rustfits.errors import InvalidParameter, TileDecodeError, TileEncodeError, UnsupportedPixels
+from rustfits.errors import (
+    InvalidParameter,
+    ParameterOverflow,
+    TileDecodeError,
+    TileEncodeError,
+    UnsupportedPixels,
+)
+from rustfits.tilebatch import EncodedTiles, Int64s, PixelBatch, TileBatch, raise_first_fault
 
-API_VERSION = 1
+__all__ = [
+    "API_VERSION",
+    "EncodedTiles",
+    "Int64s",
+    "Parameter",
+    "PixelBatch",
+    "TileBatch",
+    "TileCodec",
+    "raise_first_fault",
+]
 
-Int64s = NDArray[np.int64]
+API_VERSION = 1  # of the contract between the core and its plugins; changed when plugins must change with it
+
 Parameter = int | float | bool | str
-Fault = TypeVar("Fault", TileDecodeError, TileEncodeError)
-
-
-@dataclass(frozen=True, slots=True)
-class TileBatch:
-    """Compressed tiles of one image, as read from its heap.
-
-    Attributes
-    ----------
-    data : (nbytes,) uint8 array
-        Heap bytes that hold every tile of the batch; read-only.
-    start, length : (ntiles,) int64 array
-        Tile ``i`` is ``data[start[i] : start[i] + length[i]]``, in bytes.
-    shape : (ntiles, ndim) int64 array
-        Pixels along each axis of a tile, numpy order; tiles at an image edge are smaller.
-    row : (ntiles,) int64 array
-        Table row of each tile, from 0; names the tile in errors.
-    """
-
-    data: NDArray[np.uint8]
-    start: Int64s
-    length: Int64s
-    shape: Int64s
-    row: Int64s
-
-    @property
-    def npixels(self) -> Int64s:
-        """Pixels of each tile, ``(ntiles,)`` int64."""
-        npixels: Int64s = self.shape.prod(axis=1, dtype=np.int64)
-        return npixels
-
-
-@dataclass(frozen=True, slots=True)
-class PixelBatch:
-    """Tiles of one image, still to be compressed.
-
-    Attributes
-    ----------
-    pixels : (total,) array
-        Pixels of all tiles, back to back, each tile in C order; native byte order.
-    shape : (ntiles, ndim) int64 array
-        Pixels along each axis of a tile, numpy order.
-    row : (ntiles,) int64 array
-        Table row of each tile, from 0.
-    """
-
-    pixels: NDArray[Any]
-    shape: Int64s
-    row: Int64s
-
-    @property
-    def npixels(self) -> Int64s:
-        """Pixels of each tile, ``(ntiles,)`` int64."""
-        npixels: Int64s = self.shape.prod(axis=1, dtype=np.int64)
-        return npixels
-
-
-@dataclass(frozen=True, slots=True)
-class EncodedTiles:
-    """Compressed tiles, back to back.
-
-    Attributes
-    ----------
-    data : (length.sum(),) uint8 array
-        The bytes of all tiles, in the order of the batch, with nothing between them.
-    length : (ntiles,) int64 array
-        Bytes of each tile.
-    """
-
-    data: NDArray[np.uint8]
-    length: Int64s
-
-
-def raise_first_fault(algorithm: str, row: Int64s, status: NDArray[np.int32], reasons: Mapping[int, str]) -> None:
-    """Raise `TileDecodeError` for the first tile whose kernel status is not 0."""
-    faults = np.flatnonzero(status)
-    if faults.size:
-        first = int(faults[0])
-        code = int(status[first])
-        raise TileDecodeError(algorithm, int(row[first]), reasons.get(code, f"fault {code}"))
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True)
@@ -103,8 +41,9 @@ def raise_first_fault(algorithm: str, row: Int64s, status: NDArray[np.int32], re
 class TileCodec:
     """Base of every codec: the parameters a user passes, what `hdu.compression` returns, and what does the work.
 
-    A subclass becomes a frozen dataclass by itself; its annotated attributes are keyword-only parameters. A simple
-    codec defines `decode_tile` and `encode_tile`; a fast one takes whole batches in `decode` and `encode`.
+    A subclass becomes a frozen dataclass by itself, without a decorator; its annotated attributes are keyword-only
+    parameters. A simple codec defines `decode_tile` and `encode_tile`; a fast one takes whole batches in `decode` and
+    `encode`.
 
     Parameters
     ----------
@@ -130,7 +69,16 @@ class TileCodec:
     descriptor_type : {'B', 'I'}
         Unit of the element count in descriptors: bytes or 16-bit words.
     api_version : int
-        Version of this contract that the codec was written for.
+        Version of this contract that the codec was written for; to be set by a codec for a later one than 1.
+
+    Raises
+    ------
+    InvalidParameter
+        If a value is not allowed.
+    ParameterOverflow
+        If a tile axis does not fit into 64 bits.
+    TypeError
+        If an argument has the wrong type, or is not given by keyword.
     """
 
     zcmptype: ClassVar[str]
@@ -140,7 +88,8 @@ class TileCodec:
     tile_ndim: ClassVar[int | None] = None
     min_tile_axis: ClassVar[int] = 1
     descriptor_type: ClassVar[str] = "B"
-    api_version: ClassVar[int] = API_VERSION
+    # Not API_VERSION: a codec that says nothing must not pass for one of whatever version the core has.
+    api_version: ClassVar[int] = 1
 
     tile_shape: Sequence[int] | None = None
     heap_format: str = "P"
@@ -150,17 +99,24 @@ class TileCodec:
         dataclass(frozen=True, kw_only=True, repr=False)(cls)
 
     def __post_init__(self) -> None:
-        # The only conversions: a list or array becomes a tuple, 'q' becomes 'Q'; equality and hash need them.
-        object.__setattr__(self, "tile_shape", _as_tile_shape(self.tile_shape))
-        object.__setattr__(self, "heap_format", _as_heap_format(self.heap_format))
+        # The only conversions: a list becomes a tuple, 'q' becomes 'Q', a numpy scalar what Python has. Callers may
+        # pass any of them, and equality, hash and repr need one form.
+        plain = {field.name: value.item() for field, value in self._items() if isinstance(value, np.generic)}
+        plain["tile_shape"] = _as_tile_shape(self.tile_shape)
+        plain["heap_format"] = _as_heap_format(self.heap_format)
+        for name, value in plain.items():
+            object.__setattr__(self, name, value)
 
     def __repr__(self) -> str:
-        shown = []
-        for field in fields(self):
-            if field.repr:
-                value = getattr(self, field.name)
-                shown.append(f"{field.name}={list(value) if isinstance(value, tuple) else value!r}")
+        shown = (
+            f"{field.name}={list(value) if isinstance(value, tuple) else value!r}"
+            for field, value in self._items()
+            if field.repr
+        )
         return f"{type(self).__name__}({', '.join(shown)})"
+
+    def _items(self) -> Iterable[tuple[Field[Any], Any]]:
+        return ((field, getattr(self, field.name)) for field in fields(self))
 
     # -- what the header says -------------------------------------------------------------------------------------
 
@@ -193,6 +149,11 @@ class TileCodec:
         """
         return pixel
 
+    @property
+    def lossless(self) -> bool:
+        """Whether decoding gives back the very pixels that were encoded."""
+        return True
+
     # -- which images it holds ------------------------------------------------------------------------------------
 
     def default_tile_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -222,11 +183,16 @@ class TileCodec:
         """
         if dtype.kind == "f":
             self._check_floats(dtype.str[1:], quantized)
-            return
+        else:
+            self._check_integers(dtype)
+        self._check_tiles(shape, tile_shape)
+
+    def _check_integers(self, dtype: np.dtype[Any]) -> None:
         stored = "u1" if dtype.itemsize == 1 else f"i{dtype.itemsize}"
         if stored not in self.pixel_dtypes:
-            width = "64-bit" if dtype.itemsize == 8 else f"{8 * dtype.itemsize}-bit"
-            raise UnsupportedPixels(f"{self.zcmptype} cannot hold {width} integers; use GZIP_1 or GZIP_2")
+            raise UnsupportedPixels(
+                f"{self.zcmptype} cannot hold {8 * dtype.itemsize}-bit integers; use GZIP_1 or GZIP_2"
+            )
         if not self.negative and dtype.str[1:] in ("i1", "u2", "u4", "u8"):
             raise UnsupportedPixels(
                 f"{self.zcmptype} cannot hold {dtype} pixels, which are stored as negative numbers "
@@ -234,15 +200,46 @@ class TileCodec:
             )
 
     def _check_floats(self, stored: str, quantized: bool) -> None:
-        if quantized and not self.quantizable:
+        if not self.quantizable and (quantized or stored not in self.pixel_dtypes):
             raise UnsupportedPixels(f"{self.zcmptype} cannot hold float pixels; use RICE_1 or GZIP_2")
         if not quantized and stored not in self.pixel_dtypes:
-            if not self.quantizable:
-                raise UnsupportedPixels(f"{self.zcmptype} cannot hold float pixels; use RICE_1 or GZIP_2")
             raise InvalidParameter(
                 "compress",
                 self.zcmptype,
-                "cannot hold unquantized float pixels; pass quantize=Quantize(...), or use GZIP_2, which is lossless",
+                "must be a lossless codec, such as GZIP_2, for unquantized float pixels, or be joined by "
+                "quantize=Quantize(...)",
+            )
+
+    def _check_tiles(self, shape: tuple[int, ...], tile_shape: tuple[int, ...]) -> None:
+        ndim = len(shape) if self.tile_ndim is None else self.tile_ndim
+        if len(shape) < ndim:
+            raise InvalidParameter("image shape", shape, f"must be {ndim}-D, or more, for {self.zcmptype}")
+        axes = [axis for axis, npixels in enumerate(tile_shape) if npixels > 1 or len(shape) == ndim]
+        if len(axes) < ndim:  # usually the tile is one pixel long where it must not be: the check of the axis says so
+            axes = list(range(len(shape) - ndim, len(shape)))
+        for axis in axes if len(axes) == ndim else ():
+            self._check_axis(axis, shape[axis], tile_shape[axis])
+        if len(axes) != ndim or (len(shape) > ndim and min(tile_shape[axis] for axis in axes) == 1):
+            allowed = f"of {self.zcmptype} must be {ndim}-D: {ndim} axes longer than 1"
+            raise InvalidParameter("tile_shape", tile_shape, allowed)
+
+    def _check_axis(self, axis: int, npixels: int, tile: int) -> None:
+        least = self.min_tile_axis
+        if least <= 1:
+            return
+        minimum = f"must have {self.zcmptype}'s minimum of {least} pixels"
+        if npixels < least:
+            raise InvalidParameter(f"image axis {axis}", npixels, minimum)
+        if tile < least:
+            raise InvalidParameter(f"tile_shape[{axis}]", tile, minimum)
+        last = npixels % tile
+        if npixels > tile and 0 < last < least:
+            larger = tile + -(-last // (npixels // tile))
+            raise InvalidParameter(
+                f"tile_shape[{axis}]",
+                tile,
+                f"leaves a last tile of {last} pixels, fewer than {self.zcmptype}'s minimum of {least}. "
+                f"Try tile_shape[{axis}]={larger}",
             )
 
     # -- the work -------------------------------------------------------------------------------------------------
@@ -269,11 +266,15 @@ class TileCodec:
         for start, length, shape, row in zip(
             batch.start.tolist(), batch.length.tolist(), batch.shape.tolist(), batch.row.tolist(), strict=True
         ):
-            begin, stop = stop, stop + int(np.prod(shape, dtype=np.int64))
+            begin, stop = stop, stop + math.prod(shape)
             try:
                 self.decode_tile(batch.data[start : start + length], out[begin:stop].reshape(shape))
-            except ValueError as error:
-                fault = fault or _as_fault(TileDecodeError, self.zcmptype, row, error)
+            except (NotImplementedError, MemoryError):
+                raise
+            except Exception as error:  # decoders have errors of their own: zlib.error, the OSError of bz2
+                if fault is None:
+                    fault = TileDecodeError(self.zcmptype, row, str(error) or type(error).__name__)
+                    fault.__cause__ = error
         if fault is not None:
             raise fault
 
@@ -299,11 +300,11 @@ class TileCodec:
         blobs = []
         stop = 0
         for shape, row in zip(batch.shape.tolist(), batch.row.tolist(), strict=True):
-            begin, stop = stop, stop + int(np.prod(shape, dtype=np.int64))
+            begin, stop = stop, stop + math.prod(shape)
             try:
                 blobs.append(self.encode_tile(batch.pixels[begin:stop].reshape(shape)))
             except ValueError as error:
-                raise _as_fault(TileEncodeError, self.zcmptype, row, error) from error
+                raise TileEncodeError(self.zcmptype, row, str(error)) from error
         length = np.fromiter(map(len, blobs), dtype=np.int64, count=len(blobs))
         return EncodedTiles(np.frombuffer(b"".join(blobs), dtype=np.uint8), length)
 
@@ -319,22 +320,28 @@ class TileCodec:
 
         Raises
         ------
-        ValueError
-            If the bytes are damaged, in any way; the core adds the place.
+        Exception
+            If the bytes are damaged, in any way; `ValueError` unless a library has its own. The core adds the place.
         """
         raise NotImplementedError(f"{type(self).__name__} defines neither decode nor decode_tile")
 
     def encode_tile(self, pixels: NDArray[Any]) -> bytes:
-        """Return the compressed bytes of one tile, an array of its shape and `decoded_dtype`."""
+        """Encode one tile; the two-method form of a codec.
+
+        Parameters
+        ----------
+        pixels : array of the tile's shape, `decoded_dtype`
+
+        Returns
+        -------
+        bytes
+
+        Raises
+        ------
+        ValueError
+            If the algorithm cannot hold such pixels; the core adds the place.
+        """
         raise NotImplementedError(f"{type(self).__name__} defines neither encode nor encode_tile")
-
-
-def _as_fault(kind: type[Fault], algorithm: str, row: int, error: ValueError) -> Fault:
-    if isinstance(error, kind):
-        return error
-    fault = kind(algorithm, row, str(error) or type(error).__name__)
-    fault.__cause__ = error
-    return fault
 
 
 def _as_tile_shape(tile_shape: object) -> tuple[int, ...] | None:
@@ -345,6 +352,8 @@ def _as_tile_shape(tile_shape: object) -> tuple[int, ...] | None:
     axes = tuple(operator.index(axis) for axis in tile_shape)
     if not axes or min(axes) <= 0:
         raise InvalidParameter("tile_shape", axes, "must have positive entries, one per image axis")
+    if max(axes) >= 1 << 63:
+        raise ParameterOverflow("tile_shape", axes, "must have entries below 2**63")
     return axes
 
 

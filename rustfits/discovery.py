@@ -180,7 +180,7 @@ def _imported(entry: EntryPoint) -> object:
 def _check_version(offered: object, origin: str) -> None:
     version = getattr(offered, "api_version", API_VERSION)
     if version != API_VERSION:
-        outdated = origin.split()[0] if isinstance(version, int) and version < API_VERSION else "rustfits"
+        outdated = origin.split(maxsplit=1)[0] if isinstance(version, int) and version < API_VERSION else "rustfits"
         raise PluginError(
             f"{origin} was written for version {version} of the plugin contract, rustfits {__version__} has "
             f"version {API_VERSION}; upgrade {outdated}"

@@ -1,0 +1,93 @@
+"""Tiles in batches: the unit of work, of threading and of error reporting; arrays, so that no batch equals another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rustfits.errors import TileDecodeError
+
+Int64s = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TileBatch:
+    """Compressed tiles of one image, as read from its heap.
+
+    Attributes
+    ----------
+    data : (nbytes,) uint8 array
+        Heap bytes that hold every tile of the batch; read-only.
+    start, length : (ntiles,) int64 array
+        Tile ``i`` is ``data[start[i] : start[i] + length[i]]``, in bytes.
+    shape : (ntiles, ndim) int64 array
+        Pixels along each axis of a tile, numpy order; tiles at an image edge are smaller.
+    row : (ntiles,) int64 array
+        Table row of each tile, from 0; names the tile in errors.
+    """
+
+    data: NDArray[np.uint8]
+    start: Int64s
+    length: Int64s
+    shape: Int64s
+    row: Int64s
+
+    @property
+    def npixels(self) -> Int64s:
+        """Pixels of each tile, ``(ntiles,)`` int64."""
+        npixels: Int64s = self.shape.prod(axis=1, dtype=np.int64)
+        return npixels
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PixelBatch:
+    """Tiles of one image, still to be compressed.
+
+    Attributes
+    ----------
+    pixels : (total,) array
+        Pixels of all tiles, back to back, each tile in C order; native byte order.
+    shape : (ntiles, ndim) int64 array
+        Pixels along each axis of a tile, numpy order.
+    row : (ntiles,) int64 array
+        Table row of each tile, from 0.
+    """
+
+    pixels: NDArray[Any]
+    shape: Int64s
+    row: Int64s
+
+    @property
+    def npixels(self) -> Int64s:
+        """Pixels of each tile, ``(ntiles,)`` int64."""
+        npixels: Int64s = self.shape.prod(axis=1, dtype=np.int64)
+        return npixels
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EncodedTiles:
+    """Compressed tiles, back to back.
+
+    Attributes
+    ----------
+    data : (length.sum(),) uint8 array
+        The bytes of all tiles, in the order of the batch, with nothing between them.
+    length : (ntiles,) int64 array
+        Bytes of each tile.
+    """
+
+    data: NDArray[np.uint8]
+    length: Int64s
+
+
+def raise_first_fault(algorithm: str, row: Int64s, status: NDArray[np.int32], reasons: Mapping[int, str]) -> None:
+    """Raise `TileDecodeError` for the first tile whose kernel status is not 0."""
+    faults = np.flatnonzero(status)
+    if faults.size:
+        first = int(faults[0])
+        code = int(status[first])
+        raise TileDecodeError(algorithm, int(row[first]), reasons.get(code, f"fault {code}"))
