@@ -82,6 +82,11 @@ class Hcompress1(TileCodec):
         """Return SCALE and SMOOTH."""
         return {"SCALE": self.scale, "SMOOTH": int(self.smooth)}
 
+    @property
+    def lossless(self) -> bool:
+        """Whether the scale keeps every bit."""
+        return self.scale <= 1
+
     def default_tile_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """Return planes of the full width and of a height that leaves no thin last tile."""
         if len(shape) < 2:
@@ -91,38 +96,6 @@ class Hcompress1(TileCodec):
             fitting = (rows for rows in TILE_HEIGHTS if height % rows == 0 or height % rows >= self.min_tile_axis)
             height = next(fitting, 17)
         return (1,) * (len(shape) - 2) + (max(height, 1), max(shape[-1], 1))
-
-    def check_image(
-        self, shape: tuple[int, ...], tile_shape: tuple[int, ...], dtype: np.dtype[Any], quantized: bool
-    ) -> None:
-        """Refuse images and tiles that are not made of planes of four pixels a side at least."""
-        super().check_image(shape, tile_shape, dtype, quantized)
-        if len(shape) < 2:
-            raise InvalidParameter("image shape", shape, "must be 2-D, or more, for HCOMPRESS_1")
-        axes = _nontrivial(tile_shape)
-        if axes is None:
-            # A tile axis of 1 where the image has more is the usual cause: say so, with the axis.
-            axes = (len(shape) - 2, len(shape) - 1)
-            if len(shape) > 2 and sum(length > 1 for length in tile_shape) > 2:
-                raise InvalidParameter("tile_shape", tile_shape, "of HCOMPRESS_1 must be 2-D: two axes longer than 1")
-        for axis in axes:
-            self._check_axis(axis, shape[axis], tile_shape[axis])
-
-    def _check_axis(self, axis: int, npixels: int, tile: int) -> None:
-        least = self.min_tile_axis
-        if npixels < least:
-            raise InvalidParameter("image axis", npixels, f"{axis} must have HCOMPRESS_1's minimum of {least} pixels")
-        if tile < least:
-            raise InvalidParameter(f"tile_shape[{axis}]", tile, f"must have HCOMPRESS_1's minimum of {least} pixels")
-        last = npixels % tile
-        if npixels > tile and 0 < last < least:
-            larger = tile + -(-last // (npixels // tile))
-            raise InvalidParameter(
-                f"tile_shape[{axis}]",
-                tile,
-                f"leaves a last tile of {last} pixels, fewer than HCOMPRESS_1's minimum of {least}. "
-                f"Try tile_shape[{axis}]={larger}",
-            )
 
     def decode(self, batch: TileBatch, out: NDArray[Any]) -> None:
         """Decode every tile; see `TileCodec.decode`."""
