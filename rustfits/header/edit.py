@@ -181,6 +181,8 @@ class HeaderChanges(ABC):
 class FITSHeaderEdit(HeaderChanges):
     """Changes of one header that are written at once when the ``with`` block ends; from `FITSHeader.edit`."""
 
+    __iter__ = None  # item access alone would make Python try 0, 1, 2
+
     _staged: Cards | None
     _seen: Cards
     _progress: Literal["pending", "active", "committed", "discarded"]

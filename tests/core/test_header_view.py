@@ -1,0 +1,556 @@
+import copy
+import pickle
+
+import numpy as np
+import pytest
+
+from rustfits.errors import FitsIOError, HandleClosed, HandleTainted, MissingKeyword, ProtectedKeyword, ReadOnlyFile
+from rustfits.header.cards import Cards
+from rustfits.header.edit import FITSHeaderEdit
+from rustfits.header.header import FITSHeader
+from rustfits.header.state import HeaderState
+from rustfits.openfile import BLOCK, OpenFile
+from rustfits.storage.memory import MemoryStorage
+
+PRIMARY = [("SIMPLE", True), ("BITPIX", 8), ("NAXIS", 1), ("NAXIS1", 10), ("EXTEND", True)]
+EXTENSION = [("XTENSION", "IMAGE"), ("BITPIX", 8), ("NAXIS", 1), ("NAXIS1", 10), ("PCOUNT", 0), ("GCOUNT", 1)]
+
+
+class FailingStorage(MemoryStorage):
+    """Writes until told not to."""
+
+    writes_left = 10**9
+
+    def _write(self, offset, data):
+        if not self.writes_left:
+            raise OSError(28, "No space left on device")
+        self.writes_left -= 1
+        super()._write(offset, data)
+
+
+class Handle:
+    """A file of some HDUs, each with ten bytes of data, and a header state for each."""
+
+    def __init__(self, *more):
+        self.storage = FailingStorage()
+        self.file = OpenFile(self.storage, "name.fits", "w+")
+        self.states = []
+        for index, entries in enumerate([PRIMARY, *more]):
+            cards = Cards.build(entries)
+            with self.file.changing():
+                extent = self.file.append(cards.encode(), 10)
+                self.storage.write(extent.data_start, bytes([index + 1]) * 10)
+            self.states.append(HeaderState(self.file, extent, cards))
+            self.states[-1].place = f"HDU {index} of name.fits"
+        self.headers = [FITSHeader._of(state) for state in self.states]
+
+    def on_disk(self, index):
+        extent = self.file.extents[index]
+        return Cards.parse(bytes(self.storage.read(extent.header_start, extent.data_start - extent.header_start)))
+
+    def check(self):
+        """What is shown is what is on disk, and the data stand behind it."""
+        for index, (extent, header) in enumerate(zip(self.file.extents, self.headers, strict=True)):
+            assert self.on_disk(index).lines() == header.cards
+            assert bytes(self.storage.read(extent.data_start, 10)) == bytes([index + 1]) * 10
+            assert extent.data_start % BLOCK == extent.header_start % BLOCK == 0
+        assert self.storage.size() == self.file.extents[-1].stop
+
+
+@pytest.fixture
+def handle():
+    return Handle(EXTENSION, EXTENSION)
+
+
+@pytest.fixture
+def header(handle):
+    yield handle.headers[0]
+    handle.check()
+
+
+# -- item access ------------------------------------------------------------------------------------------------------
+
+
+def test_an_assignment_is_on_disk_and_in_every_view_at_once(handle, header):
+    view = FITSHeader._of(handle.states[0])
+    header["Object"] = ("M31", "target")
+    assert handle.on_disk(0).get("OBJECT") == "M31"
+    assert view["object"] == "M31"
+    assert view.comment_of("OBJECT") == "target"
+
+
+def test_a_bare_value_keeps_the_comment_and_the_position(header):
+    header["A"], header["B"] = (1, "why"), 2
+    header["a"] = 3
+    assert header.cards[-3] == "A       =                    3 / why"
+    header["A"] = (4, "")
+    assert header.comment_of("A") == ""
+
+
+def test_numpy_scalars_are_stored_as_what_they_are(header):
+    values = [np.bool_(True), np.int16(-5), np.float32(0.1), np.complex64(1 + 2j), np.str_("x"), np.uint64(2**64 - 1)]
+    for number, value in enumerate(values):
+        header[f"K{number}"] = value
+        assert header[f"K{number}"] == value
+    assert [type(value) for value in header.values()[-6:]] == [bool, int, float, complex, str, int]
+
+
+def test_integers_beyond_64_bits_are_stored_as_floats(header):
+    header["BIG"] = 2**70 + 1
+    assert header["BIG"] == float(2**70)
+    with pytest.raises(ValueError, match="more than a float can hold"):
+        header["BIG"] = 10**400
+
+
+@pytest.mark.parametrize("value", [None, [], b"x", {}, ("x",), ("x", 1), ("x", "y", "z"), (None, "x")])
+def test_other_values_are_refused(header, value):
+    with pytest.raises(ValueError, match=r"unsupported value type|must be \(value, comment\)"):
+        header["KEY"] = value
+    assert "KEY" not in header
+
+
+@pytest.mark.parametrize("key", ["NAXIS", "naxis1", "END", "TFORM5", "HIERARCH NAXIS", "CHECKSUM"])
+def test_protected_keywords_may_not_be_touched(handle, header, key):
+    for change in (
+        lambda: header.__setitem__(key, 1),
+        lambda: header.__delitem__(key),
+        lambda: header.set_comment(key, "x"),
+        lambda: header.update({"OTHER": 1, key: 1}),
+    ):
+        with pytest.raises(ProtectedKeyword, match="protected") as caught:
+            change()
+        assert isinstance(caught.value, ValueError)
+        assert str(caught.value).endswith("(in HDU 0 of name.fits)")
+    assert "OTHER" not in header
+
+
+@pytest.mark.parametrize("key", ["COMMENT", "history", "", " "])
+def test_commentary_is_added_not_assigned(header, key):
+    for change in (
+        lambda: header.__setitem__(key, "text"),
+        lambda: header.set_comment(key, "text"),
+        lambda: header.update({key: "text"}),
+    ):
+        with pytest.raises(ValueError, match="add_comment, add_history or add_blank"):
+            change()
+    with pytest.raises(ValueError, match="commentary"):
+        header.comment_of(key)
+
+
+def test_end_and_continue_are_no_keywords(header):
+    header["LONG"] = "x" * 100
+    for key in "END", "CONTINUE":
+        assert key not in header
+        with pytest.raises(KeyError):
+            header[key]
+    with pytest.raises(KeyError):
+        del header["CONTINUE"]
+    for key in "CONTINUE", "HIERARCH", "HIERARCH CONTINUE":
+        with pytest.raises(ValueError, match="alone"):
+            header[key] = 1
+
+
+def test_missing_keywords_are_named(header):
+    for access in (
+        lambda: header["NO"],
+        lambda: header.__delitem__("NO"),
+        lambda: header.comment_of("NO"),
+        lambda: header.set_comment("NO", "x"),
+        lambda: header["COMMENT"],
+        lambda: header.__delitem__("HISTORY"),
+        lambda: header.__delitem__(""),
+    ):
+        with pytest.raises(MissingKeyword, match=r"no keyword '.*' in this header.*HDU 0 of name.fits"):
+            access()
+    assert header.get("NO") is None
+    assert header.get("NO", 5) == 5
+
+
+def test_keywords_are_str(header):
+    for access in (
+        lambda: header[5],
+        lambda: 5 in header,
+        lambda: header.get(None),
+        lambda: header.__setitem__(5, 1),
+        lambda: header.__delitem__(b"A"),
+        lambda: header.comment_of(5),
+        lambda: header.set_comment("EXTNAME", 5),
+        lambda: header.add_comment(5),
+    ):
+        with pytest.raises(TypeError):
+            access()
+
+
+def test_the_word_hierarch_is_optional(header):
+    header["HIERARCH ESO det DIT"] = 1.5
+    assert header.cards[-2] == "HIERARCH ESO det DIT = 1.5"
+    assert header["eso DET dit"] == header["hierarch eso det dit"] == 1.5
+    header["ESO DET DIT"] = (2.5, "s")
+    assert header.keys()[-1] == "ESO det DIT"
+    header["HIERARCH SHORT"] = 1
+    assert header.cards[-2] == "SHORT   =                    1"
+
+
+# -- as a collection --------------------------------------------------------------------------------------------------
+
+
+def test_keys_values_and_items_are_lists_in_card_order(header):
+    header.add_comment("one")
+    header["ESO det"] = 1
+    header.add_comment("two")
+    header["LONG"] = "x" * 100
+    header.add_blank("text")
+    expected = ["SIMPLE", "BITPIX", "NAXIS", "NAXIS1", "EXTEND", "COMMENT", "ESO det", "LONG", ""]
+    assert header.keys() == list(header) == expected
+    assert len(header) == 9
+    assert header.values()[-4:] == [["one", "two"], 1, "x" * 100, ["text"]]
+    assert header.items() == list(zip(expected, header.values(), strict=True))
+    assert header["COMMENT"] == header.get("comment") == ["one", "two"]
+    assert "comment" in header
+    assert header.cards[-1] == "END"
+    assert str(header) == "\n".join(header.cards)
+    assert repr(header) == "<FITSHeader: 9 unique keys, 12 cards>"
+    header.cards.clear()
+    assert header.cards
+
+
+def test_a_header_becomes_a_dict(header):
+    header["A"] = (5, "why")
+    header.add_history("text")
+    whole = header.to_dict()
+    assert whole["A"] == {"value": 5, "comment": "why"}
+    assert whole["HISTORY"] == ["text"]
+    assert whole["NAXIS1"] == {"value": 10, "comment": ""}
+    assert header.to_dict(skip_protected=True) == {"A": whole["A"], "HISTORY": ["text"]}
+
+
+def test_a_view_is_neither_made_nor_copied_and_is_equal_to_itself_alone(handle, header):
+    for kind in FITSHeader, FITSHeaderEdit:
+        with pytest.raises(TypeError, match=r"hdu\.header"):
+            kind()
+    for view in header, header.edit():
+        for duplicate in (pickle.dumps, copy.copy, copy.deepcopy):
+            with pytest.raises(TypeError, match="cannot be pickled or copied"):
+                duplicate(view)
+    assert header != FITSHeader._of(handle.states[0])
+    assert {header: 1}[header] == 1
+    assert not any(hasattr(header, name) for name in ("pop", "setdefault", "copy", "clear"))
+
+
+# -- commentary -------------------------------------------------------------------------------------------------------
+
+
+def test_commentary_is_split_and_goes_behind_its_like(header):
+    header.add_comment("one")
+    header["A"] = 1
+    header.add_comment("x" * 72 + "  y")
+    header.add_history("")
+    assert header.cards[-6:-3] == ["COMMENT one", "COMMENT " + "x" * 72, "COMMENT   y"]
+    assert header.cards[-3:] == ["A       =                    1", "HISTORY", "END"]
+    assert header["HISTORY"] == [""]
+    del header["comment"]
+    assert "COMMENT" not in header
+    assert header["A"] == 1
+
+
+def test_blank_cards_are_added_listed_with_text_and_removed(header):
+    header.add_blank("")
+    assert header.cards[-2:] == ["", "END"]
+    assert "" not in header
+    header.add_blank("text")
+    assert header[""] == ["text"]
+    del header[""]
+    assert header.cards[-2].startswith("EXTEND")
+
+
+@pytest.mark.parametrize("text", ["line\nbreak", "caf\xe9", "\0"])
+def test_commentary_is_printable_ascii(header, text):
+    for add in header.add_comment, header.add_history, header.add_blank:
+        with pytest.raises(ValueError, match="printable ASCII"):
+            add(text)
+
+
+# -- update -----------------------------------------------------------------------------------------------------------
+
+
+def test_update_from_a_header_leaves_structure_and_commentary(handle, header):
+    other = handle.headers[1]
+    with other.edit() as e:
+        e.update({"A": (1, "why"), "LONG": "x" * 100, "ESO Det": 2.5, "EXTNAME": "SCI"})
+        e.add_comment("one")
+        e.add_blank("text")
+    header["ESO dET"] = 1
+    header.update(other)
+    assert [header[key] for key in ("A", "LONG", "ESO DET", "EXTNAME")] == [1, "x" * 100, 2.5, "SCI"]
+    assert header.comment_of("A") == "why"
+    assert "ESO dET" in header.keys()  # noqa: SIM118
+    assert not {"XTENSION", "PCOUNT", "COMMENT", ""} & set(header)
+    header.update(other, copy_commentary=True)
+    header.update(other, copy_commentary=True)
+    assert header["COMMENT"] == ["one", "one"]
+    assert header[""] == ["text", "text"]
+
+
+def test_update_from_itself_is_harmless(header):
+    header["A"] = (1.5, "why")
+    header.add_comment("one")
+    before = header.cards
+    header.update(header)
+    assert header.cards == before
+    header.update(header, copy_commentary=True)
+    assert header["COMMENT"] == ["one", "one"]
+
+
+def test_update_copies_what_could_not_be_assigned(handle, header):
+    text = ["A       =", "B       = NaN / why", "C       = 123456789012345678901234567890", "d       = 1"]
+    source = Cards.parse("".join(line.ljust(80) for line in text).encode())
+    header.update(FITSHeader._of(HeaderState(None, None, source)))
+    assert header["A"] is None
+    assert np.isnan(header["B"])
+    assert header["C"] == 123456789012345678901234567890
+    assert header["D"] == 1
+    assert header.cards[-5:-1] == [*text[:3], "D       = 1"]
+
+
+def test_update_from_a_mapping_is_all_or_nothing(header):
+    header.update({"A": 1, "B": (2, "why")})
+    before = header.cards
+    for bad in ({"A": 5, "B": None}, {"A": 5, "NAXIS": 2}, {"A": 5, "COMMENT": "x"}, {"A": 5, "b.c": 1}):
+        with pytest.raises(ValueError, match=r"unsupported|protected|commentary|invalid"):
+            header.update(bad)
+        assert header.cards == before
+
+
+@pytest.mark.parametrize("other", [None, [("A", 1)], 5, "A"])
+def test_update_takes_headers_and_mappings_alone(header, other):
+    with pytest.raises(ValueError, match=r"update\(\) expects"):
+        header.update(other)
+    with pytest.raises(TypeError):
+        header.update({}, A=1)
+
+
+def test_update_is_one_write(handle, header):
+    handle.storage.writes_left = 1
+    header.update({f"K{number}": number for number in range(20)})
+    assert header["K19"] == 19
+
+
+# -- edit -------------------------------------------------------------------------------------------------------------
+
+
+def test_an_edit_shows_its_own_cards_and_writes_them_once(handle, header):
+    handle.storage.writes_left = 1
+    e = header.edit()
+    assert repr(e) == "<FITSHeaderEdit: 6 cards, pending>"
+    assert e["NAXIS1"] == 10
+    with e as entered:
+        assert entered is e
+        e["A"] = (1, "why")
+        e.set_comment("A", "because")
+        e.add_comment("one")
+        e.add_history("two")
+        e.add_blank("three")
+        e.update({"B": 2, "C": 3})
+        del e["C"]
+        assert "A" in e
+        assert "A" not in header
+        assert repr(e) == "<FITSHeaderEdit: 11 cards, active>"
+    assert repr(e) == "<FITSHeaderEdit: 11 cards, committed>"
+    assert (header["A"], header.comment_of("A"), header["B"], "C" in header) == (1, "because", 2, False)
+    assert e["A"] == 1
+
+
+def test_errors_in_an_edit_come_at_their_line_and_discard_everything(handle, header):
+    before = header.cards
+    with pytest.raises(ProtectedKeyword), header.edit() as e:
+        e["A"] = 1
+        e["NAXIS"] = 5
+    assert header.cards == before
+    assert repr(e) == "<FITSHeaderEdit: 6 cards, discarded>"
+    with header.edit() as e:
+        e["A"] = 1
+        with pytest.raises(ValueError, match="unsupported"):
+            e.update({"A": 2, "B": None})
+        assert e["A"] == 1
+    assert header["A"] == 1
+
+
+def test_an_edit_changes_inside_its_block_alone(header):
+    e = header.edit()
+    for _ in range(2):
+        for change in (
+            lambda: e.__setitem__("A", 1),
+            lambda: e.__delitem__("A"),
+            lambda: e.set_comment("A", "x"),
+            lambda: e.update({}),
+            lambda: e.add_comment(""),
+        ):
+            with pytest.raises(ValueError, match=r"must be used inside a `with header.edit\(\):` block"):
+                change()
+        with e:
+            pass
+    with e, pytest.raises(ValueError, match="under way"):
+        e.__enter__()
+    for absent in (len, iter):
+        with pytest.raises(TypeError):
+            absent(e)
+
+
+def test_an_empty_edit_writes_nothing(handle, header):
+    with header.edit():
+        header["A"] = 1
+    assert header["A"] == 1
+    handle.storage.writes_left = 0
+    with header.edit() as e:
+        assert e["A"] == 1
+
+
+def test_the_last_to_commit_wins_except_over_the_structure(handle, header):
+    handle.states[0].change({"TFIELDS": 1, "TFORM1": "1J"})
+    with header.edit() as e:
+        e["A"] = 1
+        header["A"] = 2
+        header["B"] = 3
+        handle.states[0].change({"NAXIS1": 10, "NAXIS": (1, "axes"), "TFORM2": "1E", "CHECKSUM": "x"})
+        cards = handle.states[0].cards.copy()
+        cards.remove("TFORM1")
+        handle.states[0].commit(cards)
+    assert header["A"] == 1
+    assert "B" not in header
+    assert header.comment_of("NAXIS") == "axes"
+    assert (header["TFORM2"], header["CHECKSUM"], "TFORM1" in header) == ("1E", "x", False)
+
+
+# -- growth -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_header_grows_by_blocks_and_all_views_keep_working(handle, header):
+    second, third = handle.headers[1:]
+    third["NAME"] = "third"
+    for number in range(100):
+        header[f"K{number}"] = (number, "some comment")
+        handle.check()
+    assert handle.file.extents[0].data_start == 3 * BLOCK
+    second["LONG"] = "x" * 5000
+    third["OTHER"] = 1
+    handle.check()
+    assert (third["NAME"], header["K99"], second["LONG"]) == ("third", 99, "x" * 5000)
+
+
+def test_a_header_that_shrinks_stays_where_it_is(handle, header):
+    header["LONG"] = "x" * 5000
+    size = handle.storage.size()
+    header["LONG"] = "x"
+    handle.check()
+    del header["LONG"]
+    handle.check()
+    assert handle.storage.size() == size
+
+
+def test_blank_cards_before_end_are_used_before_the_header_grows():
+    handle = Handle([*EXTENSION, *[("", "")] * 29])
+    header = handle.headers[1]
+    assert len(header.cards) == 36
+    for number in range(29):
+        header[f"K{number}"] = number
+    handle.check()
+    assert handle.storage.size() == 4 * BLOCK
+    assert len(header.cards) == 36
+    header["MORE"] = 1
+    assert handle.storage.size() == 5 * BLOCK
+
+
+def test_only_the_bytes_that_change_are_written(handle, header):
+    written = []
+    write = handle.storage._write
+    handle.storage._write = lambda offset, data: (written.append((offset, data.nbytes)), write(offset, data))
+    header["A"] = 1
+    handle.states[0].change({"NAXIS1": 20})
+    handle.states[0].change({"NAXIS1": 20})
+    assert written == [(5 * 80, 80 + 3), (3 * 80 + 28, 1)]
+
+
+# -- what a file allows -----------------------------------------------------------------------------------------------
+
+
+def test_a_header_is_readable_after_close_but_not_changed(handle):
+    header = handle.headers[0]
+    handle.file.closed = True
+    assert header["NAXIS1"] == 10
+    assert "A" not in header.edit()
+    with pytest.raises(HandleClosed, match="file is closed"):
+        header["A"] = 1
+    with pytest.raises(HandleClosed), header.edit() as e:
+        e["A"] = 1
+
+
+def test_a_file_open_for_reading_is_not_changed_nor_tainted(handle, header):
+    handle.storage.writable = False
+    with pytest.raises(ReadOnlyFile, match="read-only"):
+        header["A"] = 1
+    assert "A" not in header
+    handle.storage.writable = True
+
+
+def test_a_write_that_fails_leaves_memory_as_it_was(handle):
+    state, extents = handle.states[0], handle.file.extents
+    cards, places = state.cards.lines(), [(extent.header_start, extent.data_start) for extent in extents]
+    for value, writes in (("x", 0), ("x" * 5000, 0), ("x" * 5000, 1)):
+        handle.storage.writes_left, handle.storage.tainted = writes, False
+        with pytest.raises(OSError, match="No space left"):
+            handle.headers[0]["A"] = value
+        assert state.cards_anyhow.lines() == cards
+        assert [(extent.header_start, extent.data_start) for extent in extents] == places
+
+
+def test_a_change_inside_a_larger_one_that_fails_is_taken_back_in_memory(handle):
+    header = handle.headers[0]
+    with pytest.raises(RuntimeError), handle.file.changing():
+        header["A"] = 1
+        assert header["A"] == 1
+        raise RuntimeError
+    assert "A" not in handle.states[0].cards_anyhow
+    assert handle.file.tainted
+
+
+def test_a_tainted_handle_refuses_all_of_its_headers(handle):
+    header, other = handle.headers[:2]
+    active = other.edit()
+    handle.storage.writes_left = 1
+    with pytest.raises(OSError, match="No space left"):
+        header["LONG"] = "x" * 5000
+    assert handle.file.tainted
+    view = FITSHeader._of(handle.states[1])
+    for access in (
+        lambda: view["NAXIS"],
+        lambda: "NAXIS" in view,
+        lambda: view.get("NAXIS"),
+        lambda: len(view),
+        lambda: iter(view),
+        view.keys,
+        view.values,
+        view.items,
+        view.to_dict,
+        lambda: view.cards,
+        lambda: view.comment_of("NAXIS"),
+        lambda: view.__setitem__("A", 1),
+        lambda: view.__delitem__("A"),
+        lambda: view.set_comment("A", "x"),
+        lambda: view.update({}),
+        lambda: view.add_comment("x"),
+        view.edit,
+        active.__enter__,
+        lambda: active["NAXIS"],
+    ):
+        with pytest.raises(HandleTainted, match=r"indeterminate state.*reopen") as caught:
+            access()
+        assert isinstance(caught.value, FitsIOError)
+    assert repr(view).startswith("<FITSHeader: ")
+
+
+def test_a_header_of_no_file_lives_in_memory():
+    header = FITSHeader._of(HeaderState(None, None, Cards.build(PRIMARY)))
+    header["A"] = 1
+    with header.edit() as e:
+        e["B"] = 2
+    assert (header["A"], header["B"], header["NAXIS1"]) == (1, 2, 10)
