@@ -101,8 +101,7 @@ class Scaling:
             To be filled. May be the same memory as ``stored``, viewed as `dtype`, if both have the same item size.
         """
         if self.trivial:
-            if out is not stored:
-                out[...] = stored
+            out[...] = stored
         elif self.convention:
             unsigned = f"u{self.stored.itemsize}"
             np.bitwise_xor(stored.view(unsigned), self._sign_bit(), out=out.view(unsigned))
@@ -111,6 +110,14 @@ class Scaling:
             with np.errstate(all="ignore"):
                 np.multiply(stored, self.bscale, out=out, dtype=np.float64)
                 np.add(out, float(self.bzero), out=out)
+
+    def scaled(self, stored: NDArray[Any]) -> NDArray[Any]:
+        """Return physical values; for the integer conventions in the memory of ``stored``, a contiguous array."""
+        if self.trivial:
+            return stored
+        out = stored.view(self.dtype) if self.convention else np.empty(stored.shape, "f8")
+        self.apply(stored, out)
+        return out
 
     def _sign_bit(self) -> np.unsignedinteger[Any]:
         unsigned: np.unsignedinteger[Any] = np.dtype(f"u{self.stored.itemsize}").type(

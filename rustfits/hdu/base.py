@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import ClassVar, NoReturn, Self
 
-from rustfits.errors import HandleTainted
 from rustfits.header.cards import Cards
 from rustfits.header.header import FITSHeader
 from rustfits.header.state import HeaderState
@@ -24,12 +23,12 @@ class HDU:
     """
 
     label: ClassVar[str] = "UNKNOWN_HDU"
+    _kind: ClassVar[str] = "UNKNOWN_HDU"  # the same in the representation of the HDU itself
 
     _file: OpenFile
     _extent: Extent
     _state: HeaderState
     _index: int
-    _named: tuple[Cards, str]
 
     def __new__(cls, *args: object, **kwargs: object) -> NoReturn:  # noqa: D102
         raise TypeError(f"{cls.__name__} objects come from a FITS handle, such as FITS(filename)[0]")
@@ -44,8 +43,7 @@ class HDU:
     @property
     def extname(self) -> str | None:
         """Name of the HDU, the keyword EXTNAME without trailing blanks; None if absent or no text."""
-        name = self._state.cards.get("EXTNAME")
-        return name.rstrip(" ") if isinstance(name, str) else None
+        return _name(self._state.cards)
 
     @property
     def extver(self) -> int:
@@ -73,14 +71,12 @@ class HDU:
     @property
     def _place(self) -> str:
         """What errors say of where they happened."""
-        try:
-            cards = self._state.cards
-        except HandleTainted:
-            return f"HDU {self._index} of {self._file.filename}"
-        known = self.__dict__.get("_named")
+        cards = self._state.cards_anyhow
+        known: tuple[Cards, str] | None = self.__dict__.get("_known_place")
         if known is None or known[0] is not cards:
-            name = f" ({self.extname!r})" if self.extname else ""
-            known = self._named = (cards, f"HDU {self._index}{name} of {self._file.filename}")
+            name = _name(cards)
+            label = f" ({name!r})" if name else ""
+            known = self.__dict__["_known_place"] = (cards, f"HDU {self._index}{label} of {self._file.filename}")
         return known[1]
 
     def _force_taint(self) -> None:
@@ -91,5 +87,16 @@ class HDU:
         raise TypeError(f"{type(self).__name__} objects belong to an open file and can be neither copied nor pickled")
 
     def __repr__(self) -> str:
-        name = f"  extname: {self.extname}\n" if self.extname else ""
-        return f"  file: {self._file.filename}\n  extension: {self._index}\n  type: {self.label}\n{name}"
+        name = _name(self._state.cards_anyhow)
+        lines = [
+            f"  file: {self._file.filename}",
+            f"  extension: {self._index}",
+            f"  type: {self._kind}",
+            *([f"  extname: {name}"] if name is not None else []),
+        ]
+        return "\n".join(lines) + "\n"
+
+
+def _name(cards: Cards) -> str | None:
+    name = cards.get("EXTNAME")
+    return name.rstrip(" ") if isinstance(name, str) else None

@@ -15,6 +15,7 @@ from rustfits.errors import TruncatedFile
 Bytes = NDArray[np.uint8]
 
 MOVE_NBYTES = 4 << 20  # bytes moved at a time: bounds memory, and is large enough for the disk
+CHUNK_NBYTES = 1 << 18  # bytes read at a time: what is done to them next finds them in the cache
 UNCHECKED_NBYTES = 1 << 16  # reads up to this size do without asking for the size of the storage first
 
 
@@ -29,12 +30,15 @@ class Storage(ABC):
         What messages call it.
     writable : bool
         Whether it may be changed.
+    chunk_nbytes : int
+        Bytes that long reads had best ask for at a time; more where every request takes long.
     tainted : bool
         Whether a transaction failed after its first change and could not be undone.
     """
 
     name: str
     writable: bool
+    chunk_nbytes: int = CHUNK_NBYTES
     tainted: bool = False
 
     _depth: int = 0

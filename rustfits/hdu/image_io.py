@@ -1,0 +1,244 @@
+"""Pixels of an uncompressed image: section <-> bytes of its data unit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+from numpy.typing import NDArray
+
+from rustfits.errors import TruncatedFile
+from rustfits.scaling import Scaling
+from rustfits.sections import Section
+from rustfits.storage.base import Storage
+from rustfits.threads import run
+
+MAX_GAP_NBYTES = 8192  # a hole up to this size is read and thrown away: one more read would take longer
+WRITE_NBYTES = 1 << 20  # bytes made ready and written at a time
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where the pixels of a section lie, as blocks of the same form; all numbers are pixels, not bytes.
+
+    Attributes
+    ----------
+    start : (nblocks,) int64 array
+        First pixel of each block, counted from the first of the image; ascending.
+    counts, strides : tuple of int
+        Pixels along each axis of a block, and the distance between them.
+    """
+
+    start: NDArray[np.int64]
+    counts: tuple[int, ...]
+    strides: tuple[int, ...]
+
+    def span(self, count: int, axis: int = 0) -> int:
+        """Pixels from the first to the last of ``count`` along ``axis``, all of the later axes included."""
+        return 1 + sum(
+            (number - 1) * stride
+            for number, stride in zip((count, *self.counts[axis + 1 :]), self.strides[axis:], strict=True)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """What is moved at once: the same part of several blocks.
+
+    Attributes
+    ----------
+    start : (nblocks,) int64 array
+        First byte of each part, from the start of the file.
+    nbytes : int
+        Bytes from the first to the last pixel of a part.
+    counts, strides : tuple of int
+        As in `Layout`, for the part; strides in bytes.
+    where : tuple of slice
+        Which blocks, and which part of the first axis of each.
+    """
+
+    start: NDArray[np.int64]
+    nbytes: int
+    counts: tuple[int, ...]
+    strides: tuple[int, ...]
+    where: tuple[slice, slice]
+
+    @property
+    def dense(self) -> bool:
+        """Whether there is nothing but wanted pixels in each part."""
+        return prod(self.counts) * self.strides[-1] == self.nbytes
+
+    def pixels(self, buffer: NDArray[np.uint8], dtype: np.dtype[Any]) -> NDArray[Any]:
+        """View the wanted pixels in a buffer that holds the parts back to back; shape ``(nblocks, *counts)``."""
+        return as_strided(buffer.view(dtype), (self.start.size, *self.counts), (self.nbytes, *self.strides))
+
+
+class Raster:
+    """The data unit of an uncompressed image.
+
+    Parameters
+    ----------
+    storage : Storage
+    start : int
+        First byte of the data unit.
+    shape : tuple of int
+        Numpy order.
+    scaling : Scaling
+    """
+
+    def __init__(self, storage: Storage, start: int, shape: tuple[int, ...], scaling: Scaling) -> None:
+        self._storage, self._start, self._shape, self._scaling = storage, start, shape, scaling
+        self._big_endian = scaling.stored.newbyteorder(">")
+
+    def check(self, section: Section) -> None:
+        """Raise `TruncatedFile` if the file ends before the section does."""
+        if section.empty:
+            return
+        strides = _strides(self._shape)
+        npixels = 1 + sum((stop - 1) * stride for stop, stride in zip(section.stop, strides, strict=True))
+        needed = self._start + npixels * self._big_endian.itemsize
+        if needed > self._storage.size():
+            raise TruncatedFile(
+                f"{self._storage.name} has {self._storage.size()} bytes, but the pixels asked for reach to byte "
+                f"{needed}: the file is truncated"
+            )
+
+    def read(self, section: Section, *, scale: bool) -> NDArray[Any]:
+        """Return the pixels of a section, which may be empty.
+
+        Parameters
+        ----------
+        section : Section
+        scale : bool
+            Whether to return physical values rather than stored numbers.
+
+        Returns
+        -------
+        C-contiguous array of shape ``section.count``
+
+        Raises
+        ------
+        TruncatedFile
+            Before any memory is asked for.
+        """
+        self.check(section)
+        scaling = self._scaling if scale else Scaling(self._scaling.stored)
+        out = np.empty(section.count, dtype=scaling.dtype)
+        if section.empty:
+            return out
+        layout = lay_out(section, self._shape, self._big_endian.itemsize, self._storage.chunk_nbytes)
+        blocks = out.reshape(layout.start.size, *layout.counts)
+
+        def fill(piece: Piece) -> None:
+            _place(piece.pixels(self._fetch(piece), self._big_endian), scaling, blocks[piece.where])
+
+        run(fill, list(self._pieces(layout, self._storage.chunk_nbytes)), npixels=out.size)
+        return out
+
+    def write(self, section: Section, values: NDArray[Any]) -> None:
+        """Write the pixels of a section that is not empty; between them no byte changes. Inside `changing`.
+
+        Parameters
+        ----------
+        section : Section
+        values : array of shape ``section.count``, or 0-d
+            What `Scaling.convert` takes, checked; a single value fills the section.
+        """
+        layout = lay_out(section, self._shape, self._big_endian.itemsize, WRITE_NBYTES)
+        form = (layout.start.size, *layout.counts)
+        blocks = values.reshape(form) if values.ndim else np.broadcast_to(values, form)
+        for piece in self._pieces(layout, WRITE_NBYTES):
+            buffer = np.empty(piece.start.size * piece.nbytes, dtype=np.uint8) if piece.dense else self._fetch(piece)
+            piece.pixels(buffer, self._big_endian)[...] = self._scaling.convert(blocks[piece.where])
+            for number, start in enumerate(piece.start.tolist()):
+                self._storage.write(start, buffer[number * piece.nbytes : (number + 1) * piece.nbytes])
+
+    def _fetch(self, piece: Piece) -> NDArray[np.uint8]:
+        """Return the parts of a piece, holes included, back to back."""
+        buffer = np.empty(piece.start.size * piece.nbytes, dtype=np.uint8)
+        self._storage.read_ranges(piece.start, np.full(piece.start.size, piece.nbytes, dtype=np.int64), buffer)
+        return buffer
+
+    def _pieces(self, layout: Layout, max_nbytes: int) -> Iterator[Piece]:
+        """Cut the blocks into pieces of about ``max_nbytes``, in the order of the pixels of each block."""
+        itemsize = self._big_endian.itemsize
+        strides = tuple(stride * itemsize for stride in layout.strides)
+        start = self._start + layout.start * itemsize
+        inner = layout.span(1) * itemsize
+        most = min(max((max_nbytes - inner) // strides[0] + 1, 1), layout.counts[0])
+        for first in range(0, layout.counts[0], most):
+            count = min(most, layout.counts[0] - first)
+            nbytes = layout.span(count) * itemsize
+            nblocks = max(max_nbytes // nbytes, 1)
+            for block in range(0, start.size, nblocks):
+                yield Piece(
+                    start[block : block + nblocks] + first * strides[0],
+                    nbytes,
+                    (count, *layout.counts[1:]),
+                    strides,
+                    (slice(block, block + nblocks), slice(first, first + count)),
+                )
+
+
+def lay_out(section: Section, shape: tuple[int, ...], itemsize: int, max_nbytes: int) -> Layout:
+    """Find the blocks of an image that a section, which is not empty, is made of.
+
+    Axes are joined from the last one on as long as the holes between their pixels are worth reading.
+
+    Parameters
+    ----------
+    section : Section
+    shape : tuple of int
+        Of the image, numpy order.
+    itemsize : int
+        Bytes per pixel.
+    max_nbytes : int
+        Blocks of more bytes are joined no further, unless there are no holes at all.
+
+    Returns
+    -------
+    Layout
+    """
+    axes = [(1, 1)]  # count and stride, last axis first; those without holes between them are one
+    for count, step, stride in zip(section.count[::-1], section.step[::-1], _strides(shape)[::-1], strict=True):
+        if axes[-1][0] * axes[-1][1] == step * stride:
+            axes[-1] = (axes[-1][0] * count, axes[-1][1])
+        elif count > 1:
+            axes.append((count, step * stride))
+    span, nblock_axes = axes[0][0], 1
+    for count, stride in axes[1:]:
+        if (stride - span) * itemsize > MAX_GAP_NBYTES or span * itemsize > max_nbytes:
+            break
+        span += (count - 1) * stride
+        nblock_axes += 1
+    start = np.array(
+        [sum(first * stride for first, stride in zip(section.start, _strides(shape), strict=True))], dtype=np.int64
+    )
+    for count, stride in axes[: nblock_axes - 1 : -1]:
+        start = (start[:, np.newaxis] + np.arange(count, dtype=np.int64) * stride).reshape(-1)
+    block = axes[nblock_axes - 1 :: -1]
+    return Layout(start, tuple([count for count, _ in block]), tuple([stride for _, stride in block]))
+
+
+def _strides(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Pixels from one to the next along each axis, as unbounded ints."""
+    strides = [1]
+    for npixels in shape[:0:-1]:
+        strides.append(strides[-1] * npixels)
+    return tuple(strides[::-1])
+
+
+def _place(pixels: NDArray[Any], scaling: Scaling, out: NDArray[Any]) -> None:
+    """Scale big-endian pixels into their place while they are in the cache."""
+    if scaling.trivial:
+        out[...] = pixels
+    elif scaling.convention:
+        stored = out.view(scaling.stored)
+        stored[...] = pixels
+        scaling.apply(stored, out)
+    else:
+        scaling.apply(pixels.astype(scaling.stored), out)
