@@ -1,0 +1,293 @@
+"""From table rows and heap bytes to the pixels of tiles, as they are before BSCALE and BZERO."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rustfits.bintable import ELEMENT_NBYTES, Column
+from rustfits.builtin import Gzip1
+from rustfits.codec import TileBatch
+from rustfits.dither import NULL_PIXEL
+from rustfits.errors import TileDecodeError
+from rustfits.heap import check_descriptors, descriptors, read_ranges, read_rows
+from rustfits.kernels import active
+from rustfits.storage.base import Storage
+from rustfits.zimage import SOURCES, TileTable
+
+Int64s = NDArray[np.int64]
+Float64s = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class TileEntries:
+    """What the table says of some tiles; one element per tile.
+
+    Attributes
+    ----------
+    rows : (n,) int64 array
+        Table rows, from 0.
+    source : (n,) int8 array
+        Which of `SOURCES` holds the tile.
+    start, length : (n,) int64 array
+        Bytes of the tile, from the start of the heap; checked to be in the file.
+    scale, zero : (n,) float64 array
+        ZSCALE and ZZERO; empty if the image is not quantised.
+    null : (n,) int64 array
+        ZBLANK of quantised tiles; empty if the image is not quantised.
+    """
+
+    rows: Int64s
+    source: NDArray[np.int8]
+    start: Int64s
+    length: Int64s
+    scale: Float64s
+    zero: Float64s
+    null: Int64s
+
+    def part(self, which: slice | NDArray[Any]) -> TileEntries:
+        """Return the entries of some of the tiles."""
+        return TileEntries(
+            self.rows[which],
+            self.source[which],
+            self.start[which],
+            self.length[which],
+            *(each[which] if each.size else each for each in (self.scale, self.zero)),
+            self.null[which] if self.null.size else self.null,
+        )
+
+
+class TileDecoder:
+    """Reads and decodes tiles of one compressed image; threads may share it.
+
+    Parameters
+    ----------
+    table : TileTable
+    storage : Storage
+    data_start : int
+        Byte at which the data unit starts.
+    """
+
+    def __init__(self, table: TileTable, storage: Storage, data_start: int) -> None:
+        self.table = table
+        self._storage = storage
+        self._data_start = data_start
+        self._heap_start = data_start + table.layout.heap_start
+
+    # -- the table ------------------------------------------------------------------------------------------------
+
+    def entries(self, rows: Int64s) -> TileEntries:
+        """Read and check what the table says of tiles, before memory is asked for their pixels.
+
+        Parameters
+        ----------
+        rows : (n,) int64 array
+            Table rows, from 0.
+
+        Raises
+        ------
+        TileDecodeError
+            If a tile has no data, or a descriptor points outside the heap.
+        TruncatedFile
+            If the file ends before the table, or before the bytes of one of the tiles.
+        HeaderError
+            If the columns cannot be those of a compressed image.
+        """
+        quantization = self.table.quantization
+        extra = () if quantization is None else (quantization.scale, quantization.zero, quantization.null)
+        columns = [*filter(None, self.table.sources), *(each for each in extra if isinstance(each, Column))]
+        table = read_rows(self._storage, self._data_start, self.table.layout, columns, rows)
+        source, start, length = self._sources(table, rows)
+        scale, zero, null = (
+            _per_tile(table, each, dtype) for each, dtype in zip(extra, (float, float, int), strict=True)
+        ) if extra else (np.empty(0), np.empty(0), np.empty(0, dtype=np.int64))
+        return TileEntries(rows, source, start, length, scale, zero, null)
+
+    def _sources(self, table: NDArray[Any], rows: Int64s) -> tuple[NDArray[np.int8], Int64s, Int64s]:
+        source = np.full(rows.size, -1, dtype=np.int8)
+        start, length = np.zeros(rows.size, dtype=np.int64), np.zeros(rows.size, dtype=np.int64)
+        heap = (self._heap_start, self.table.layout.heap_nbytes)
+        for number, column in enumerate(self.table.sources):
+            if column is None:
+                continue
+            count, offset = descriptors(table, column)
+            # A descriptor of length 0 is not an empty tile: its bytes are in the next column.
+            here = np.flatnonzero((source < 0) & (count != 0))
+            if here.size:
+                source[here], start[here] = number, offset[here]
+                algorithm = self.table.fault(0, "").algorithm
+                length[here] = check_descriptors(
+                    self._storage, heap, column, count[here], offset[here], rows[here], algorithm
+                )
+        empty = np.flatnonzero(source < 0)
+        if empty.size:
+            raise self.table.fault(int(rows[empty[0]]), f"the tile has no data in any of {', '.join(SOURCES)}")
+        return source, start, length
+
+    # -- the pixels -----------------------------------------------------------------------------------------------
+
+    def decode(self, entries: TileEntries, out: NDArray[Any]) -> None:
+        """Read and decode tiles.
+
+        Parameters
+        ----------
+        entries : TileEntries
+        out : (npixels of all tiles,) contiguous array of the table's `stored` dtype
+            Filled with the tiles, back to back.
+
+        Raises
+        ------
+        TileDecodeError
+            If a tile is damaged.
+        CodecNotInstalled, PluginError
+            If a tile needs a codec that is not there.
+        """
+        shapes = self.table.grid.tile_shapes(entries.rows)
+        used = np.unique(entries.source)
+        if used.size == 1:
+            self._decode_column(int(used[0]), entries, shapes, out)
+            return
+        npixels = shapes.prod(axis=1, dtype=np.int64)
+        for number in used.tolist():
+            here = entries.source == number
+            tiles = np.empty(int(npixels[here].sum()), dtype=out.dtype)
+            self._decode_column(number, entries.part(here), shapes[here], tiles)
+            out[np.repeat(here, npixels)] = tiles
+
+    def _decode_column(self, number: int, entries: TileEntries, shapes: Int64s, out: NDArray[Any]) -> None:
+        """Decode tiles that are all in one of `SOURCES`."""
+        data, position = read_ranges(self._storage, self._heap_start, entries.start, entries.length)
+        batch = TileBatch(data, position, entries.length, shapes, entries.rows)
+        if number == 0:
+            self._decode_coded(batch, entries, out)
+        elif number == 1:
+            _decode_gzipped(batch, out)
+        else:
+            column = self.table.sources[number]
+            assert column is not None
+            self._decode_raw(batch, column, out)
+
+    def _decode_coded(self, batch: TileBatch, entries: TileEntries, out: NDArray[Any]) -> None:
+        quantization = self.table.quantization
+        if quantization is None:
+            self._decode_pixels(batch, out)
+            return
+        integers = np.empty(out.size, dtype=np.int32)
+        self._decode_pixels(batch, integers)
+        active().dequantize(
+            integers,
+            batch.npixels,
+            entries.scale,
+            entries.zero,
+            entries.rows,
+            method=quantization.method,
+            zdither0=quantization.zdither0,
+            null=entries.null,
+            out=out,
+        )
+
+    def _decode_pixels(self, batch: TileBatch, out: NDArray[Any]) -> None:
+        """Decode with the image's codec, whose numbers may be wider than the pixels."""
+        codec, offset = self.table.codec, self.table.offset
+        dtype = codec.decoded_dtype(self.table.coded)
+        if dtype == out.dtype and not offset:
+            codec.decode(batch, out)
+            return
+        wide = np.empty(out.size, dtype=dtype)
+        codec.decode(batch, wide)
+        if offset:
+            wide += dtype.type(offset)
+        self._narrow(wide, batch, out)
+
+    def _decode_raw(self, batch: TileBatch, column: Column, out: NDArray[Any]) -> None:
+        """Take tiles that were stored as they are, as numbers of the column's type or as bytes."""
+        npixels, width = batch.npixels, ELEMENT_NBYTES[column.element]
+        dtype = np.dtype({"B": "u1", "I": ">i2", "J": ">i4", "K": ">i8", "E": ">f4", "D": ">f8"}.get(column.element, "V1"))
+        if column.element == "B" and out.itemsize > 1:
+            dtype, width = out.dtype.newbyteorder(">"), out.itemsize
+        wrong = np.flatnonzero(batch.length != npixels * width) if dtype.kind != "V" else np.zeros(1, dtype=np.int64)
+        if wrong.size:
+            first = int(wrong[0])
+            raise self.table.fault(
+                int(batch.row[first]),
+                f"{column.name} (elements of type {column.element}) holds {int(batch.length[first])} bytes for "
+                f"{int(npixels[first])} pixels",
+            )
+        pixels = _joined(batch).view(dtype)
+        if dtype.newbyteorder("=") == out.dtype:
+            out[...] = pixels
+        else:
+            self._narrow(pixels, batch, out)
+
+    def _narrow(self, wide: NDArray[Any], batch: TileBatch, out: NDArray[Any]) -> None:
+        """Convert numbers to the dtype of the pixels; integers must fit."""
+        if out.dtype.kind != "f":
+            limits = np.iinfo(out.dtype)
+            beyond = (wide < limits.min) | (wide > limits.max) if wide.size else np.zeros(0, dtype=bool)
+            if beyond.any():
+                first = int(np.flatnonzero(beyond)[0])
+                tile = int(np.searchsorted(np.cumsum(batch.npixels), first, side="right"))
+                raise self.table.fault(
+                    int(batch.row[tile]),
+                    f"pixel value {wide[first]} is out of range: {out.dtype} pixels hold {limits.min} to {limits.max}",
+                )
+        with np.errstate(all="ignore"):
+            out[...] = wide
+
+
+def _decode_gzipped(batch: TileBatch, out: NDArray[Any]) -> None:
+    """Decode tiles of the lossless fallback: gzip of big-endian pixels, of the image's own type."""
+    gzip = Gzip1()
+    try:
+        gzip.decode(batch, out)
+    except TileDecodeError:
+        if out.dtype.kind != "f":
+            raise
+        _decode_other_floats(gzip, batch, out)
+
+
+def _decode_other_floats(gzip: Gzip1, batch: TileBatch, out: NDArray[Any]) -> None:
+    """Decode float tiles one by one; some writers keep those of an f8 image in single precision."""
+    other = np.dtype(np.float32 if out.itemsize == 8 else np.float64)
+    stop = 0
+    for tile, npixels in enumerate(batch.npixels.tolist()):
+        begin, stop = stop, stop + npixels
+        one = slice(tile, tile + 1)
+        single = TileBatch(batch.data, batch.start[one], batch.length[one], batch.shape[one], batch.row[one])
+        try:
+            gzip.decode(single, out[begin:stop])
+        except TileDecodeError as fault:
+            values = np.empty(npixels, dtype=other)
+            try:
+                gzip.decode(single, values)
+            except TileDecodeError:
+                raise fault from None
+            with np.errstate(all="ignore"):
+                out[begin:stop] = values
+
+
+def _joined(batch: TileBatch) -> NDArray[np.uint8]:
+    """Return the bytes of all tiles of a batch, back to back."""
+    stop = batch.start + batch.length
+    if (batch.start[1:] == stop[:-1]).all():
+        return batch.data[int(batch.start[0]) : int(stop[-1])]
+    return np.concatenate(
+        [batch.data[begin:end] for begin, end in zip(batch.start.tolist(), stop.tolist(), strict=True)]
+    )
+
+
+def _per_tile(table: NDArray[Any], source: Column | float, kind: type) -> NDArray[Any]:
+    """Return one number per tile, from a column or the same for all."""
+    dtype = np.float64 if kind is float else np.int64
+    if not isinstance(source, Column):
+        # A ZBLANK that no 64-bit number can be is no stored integer either.
+        within = kind is float or abs(source) <= np.iinfo(np.int64).max
+        return np.full(table.size, source if within else NULL_PIXEL, dtype=dtype)
+    with np.errstate(all="ignore"):
+        values: NDArray[Any] = table[source.name].astype(dtype)
+    return values
+
+

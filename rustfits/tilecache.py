@@ -1,0 +1,226 @@
+"""Decoded tiles kept for the next read, up to a number of bytes, least recently used ones dropped first."""
+
+from __future__ import annotations
+
+import itertools
+import operator
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rustfits.errors import InvalidParameter, ParameterOverflow
+
+Int64s = NDArray[np.int64]
+
+DEFAULT_NBYTES = 32 << 20
+
+
+@dataclass(slots=True, eq=False)
+class _Chunk:
+    """Tiles that came from one batch, back to back, and how many of their bytes are still wanted."""
+
+    pixels: NDArray[Any]
+    live_nbytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class CachedTiles:
+    """What the cache has of some tiles.
+
+    Attributes
+    ----------
+    pixels : sequence of array or None
+        For each tile the array that holds it, not to be changed; None where the tile is not cached.
+    start : (n,) int64 array
+        Where in that array the tile begins, in pixels.
+    """
+
+    pixels: Sequence[NDArray[Any] | None]
+    start: Int64s
+
+    def missing(self) -> Int64s:
+        """Return the positions of the tiles that are not there."""
+        return np.flatnonzero(np.fromiter((p is None for p in self.pixels), dtype=bool, count=len(self.pixels)))
+
+    def together(self, npixels: Int64s) -> NDArray[Any] | None:
+        """Return the tiles back to back, without copying, if they are cached so; each has its ``npixels``."""
+        first = self.pixels[0]
+        if first is None or any(pixels is not first for pixels in self.pixels):
+            return None
+        if (self.start[1:] != self.start[:-1] + npixels[:-1]).any():
+            return None
+        return first[int(self.start[0]) : int(self.start[-1] + npixels[-1])]
+
+    def part(self, first: int, stop: int) -> CachedTiles:
+        """Return the tiles ``first:stop`` of these."""
+        return CachedTiles(self.pixels[first:stop], self.start[first:stop])
+
+    def copy_to(self, tiles: NDArray[Any], npixels: Int64s) -> None:
+        """Copy the tiles that are there to their places in ``tiles``, which has room for ``npixels`` of each."""
+        stop = 0
+        for pixels, start, length in zip(self.pixels, self.start.tolist(), npixels.tolist(), strict=True):
+            begin, stop = stop, stop + length
+            if pixels is not None:
+                tiles[begin:stop] = pixels[start : start + length]
+
+
+class TileCache:
+    """Decoded tiles of one image by table row, as they are before BSCALE and BZERO.
+
+    Threads may share it. Every call takes the tiles of a batch at once: tiles are kept as the chunks that they came
+    in, so that caching costs one copy per batch at most.
+
+    Parameters
+    ----------
+    nbytes : int
+        Capacity in bytes of pixels.
+    """
+
+    def __init__(self, nbytes: int = DEFAULT_NBYTES) -> None:
+        self._capacity = nbytes
+        self._used = 0
+        self._held = 0  # bytes of all chunks, those of dropped tiles included
+        self._tiles: dict[int, tuple[_Chunk, int, int]] = {}  # row -> chunk, start, npixels; oldest first
+        self._generation = 0
+        self._lock = threading.Lock()
+
+    @property
+    def capacity(self) -> int:
+        """Bytes that may be held."""
+        return self._capacity
+
+    @property
+    def used(self) -> int:
+        """Bytes of the tiles held."""
+        return self._used
+
+    @property
+    def generation(self) -> int:
+        """A number that changes whenever the cache is cleared; see `add`."""
+        return self._generation
+
+    def resize(self, nbytes: int) -> None:
+        """Set the capacity, dropping the least recently used tiles that are too much; 0 disables the cache.
+
+        Raises
+        ------
+        ParameterOverflow
+            If it is negative.
+        TypeError
+            If it is no integer.
+        """
+        if isinstance(nbytes, bool):
+            raise TypeError(f"the size of the tile cache must be an int, not {nbytes!r}")
+        capacity = operator.index(nbytes)
+        if capacity < 0:
+            raise ParameterOverflow("the size of the tile cache", capacity, "must be at least 0 bytes")
+        with self._lock:
+            self._capacity = capacity
+            self._make_room(0)
+
+    def clear(self) -> None:
+        """Drop every tile."""
+        with self._lock:
+            self._tiles.clear()
+            self._used = self._held = 0
+            self._generation += 1
+
+    def find(self, rows: Int64s) -> CachedTiles | None:
+        """Look tiles up; those found count as just used.
+
+        Parameters
+        ----------
+        rows : (n,) int64 array
+            Table rows.
+
+        Returns
+        -------
+        CachedTiles or None
+            None if none of them is there.
+        """
+        if not self._tiles:
+            return None
+        with self._lock:
+            tiles = self._tiles
+            keys = rows.tolist()
+            found = [tiles.pop(key, None) for key in keys]
+            tiles.update((key, tile) for key, tile in zip(keys, found, strict=True) if tile is not None)
+        if not any(found):
+            return None
+        return CachedTiles(
+            [None if tile is None else tile[0].pixels for tile in found],
+            np.array([0 if tile is None else tile[1] for tile in found], dtype=np.int64),
+        )
+
+    def survivors(self, nbytes: Int64s) -> NDArray[np.bool_]:
+        """Tell which tiles of a read would still be held at its end, ``(n,)`` bool.
+
+        Parameters
+        ----------
+        nbytes : (n,) int64 array
+            Bytes of each tile, in the order of the read. Only those at the end that fit together are worth adding.
+        """
+        fits = nbytes <= self._capacity  # a larger one is never held, and drives no other out
+        after: NDArray[np.int64] = np.cumsum(np.where(fits, nbytes, 0)[::-1])[::-1]
+        survive: NDArray[np.bool_] = fits & (after <= self._capacity)
+        return survive
+
+    def add(self, rows: Int64s, npixels: Int64s, pixels: NDArray[Any], *, generation: int) -> None:
+        """Keep tiles as just used, dropping others where they need the room.
+
+        Parameters
+        ----------
+        rows, npixels : (n,) int64 array
+            Table row and pixels of each tile.
+        pixels : (npixels.sum(),) array
+            The tiles back to back. Taken over, not copied: nobody may change it afterwards.
+        generation : int
+            Of the cache when the tiles were read: if it was cleared since, they may be out of date and are not kept.
+        """
+        nbytes = pixels.nbytes
+        if not rows.size or not nbytes or nbytes > self._capacity:
+            return
+        pixels.setflags(write=False)
+        start = np.cumsum(npixels) - npixels
+        with self._lock:
+            if generation != self._generation:
+                return
+            for row in rows.tolist():
+                self._drop(row)
+            self._make_room(nbytes)
+            chunk = _Chunk(pixels, nbytes)
+            places = zip(itertools.repeat(chunk), start.tolist(), npixels.tolist(), strict=False)
+            self._tiles.update(zip(rows.tolist(), places, strict=False))
+            self._used += nbytes
+            self._held += nbytes
+
+    # -- under the lock -------------------------------------------------------------------------------------------
+
+    def _make_room(self, nbytes: int) -> None:
+        while self._used + nbytes > self._capacity:
+            self._drop(next(iter(self._tiles)))
+        if self._held + nbytes > 2 * self._capacity:
+            self._compact()
+
+    def _drop(self, row: int) -> None:
+        tile = self._tiles.pop(row, None)
+        if tile is not None:
+            chunk, _, npixels = tile
+            nbytes = npixels * chunk.pixels.itemsize
+            self._used -= nbytes
+            chunk.live_nbytes -= nbytes
+            if not chunk.live_nbytes:
+                self._held -= chunk.pixels.nbytes
+
+    def _compact(self) -> None:
+        """Copy the tiles out of their chunks, which are kept alive by a few tiles each."""
+        for row, (chunk, start, npixels) in list(self._tiles.items()):
+            if chunk.live_nbytes < chunk.pixels.nbytes:
+                own = chunk.pixels[start : start + npixels].copy()
+                own.setflags(write=False)
+                self._tiles[row] = (_Chunk(own, own.nbytes), 0, npixels)
+        self._held = self._used

@@ -1,0 +1,242 @@
+"""Sections of a compressed image: which tiles to decode in which batches, and where their pixels go."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rustfits import threads
+from rustfits.decode import TileDecoder, TileEntries
+from rustfits.scaling import Scaling
+from rustfits.sections import Section
+from rustfits.tilecache import CachedTiles, TileCache
+from rustfits.tilegrid import Block, Int64s, Move
+
+BATCH_NBYTES = 1 << 20  # of decoded pixels: what a core keeps in its cache
+BATCH_NTILES = 16  # codecs that decode several tiles at once want as many
+LARGEST_BATCH_NBYTES = 4 << 20  # unless they are so large
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """Tiles of a batch that go to one section.
+
+    Attributes
+    ----------
+    block : Block
+    begin : int
+        Where the tiles begin in the batch, in pixels.
+    target : int
+        Which section.
+    """
+
+    block: Block
+    begin: int
+    target: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Tiles that are decoded by one call.
+
+    Attributes
+    ----------
+    first, stop : int
+        Which of the rows of the read.
+    npixels : int
+        Pixels of the tiles.
+    jobs : list of _Job
+    """
+
+    first: int
+    stop: int
+    npixels: int
+    jobs: list[_Job]
+
+
+class TileReader:
+    """Reads sections of one compressed image.
+
+    Parameters
+    ----------
+    decoder : TileDecoder
+    cache : TileCache
+    scaling : Scaling
+        To be applied; that of the stored dtype alone leaves the pixels as they are stored.
+    """
+
+    def __init__(self, decoder: TileDecoder, cache: TileCache, scaling: Scaling) -> None:
+        self._decoder = decoder
+        self._cache = cache
+        self._scaling = scaling
+        self._stored = decoder.table.stored
+        self._grid = decoder.table.grid
+
+    def read(self, section: Section) -> NDArray[Any]:
+        """Return one section as an array of shape ``section.count``; errors as `TileDecoder`."""
+        blocks = self._grid.select(section)
+        ntiles = sum(block.ntiles for block in blocks)
+        parts = [part for block in blocks for part in block.split(self._batch_ntiles(block.tile_npixels, ntiles))]
+        batches: list[_Batch] = []
+        jobs: list[_Job] = []
+        first = count = npixels = 0
+        for part in parts:
+            if jobs and (npixels + part.ntiles * part.tile_npixels) * self._stored.itemsize > BATCH_NBYTES:
+                batches.append(_Batch(first, first + count, npixels, jobs))
+                jobs, first, count, npixels = [], first + count, 0, 0
+            jobs.append(_Job(part, npixels, 0))
+            count += part.ntiles
+            npixels += part.ntiles * part.tile_npixels
+        if jobs:
+            batches.append(_Batch(first, first + count, npixels, jobs))
+        rows = np.concatenate([part.rows for part in parts]) if parts else np.empty(0, dtype=np.int64)
+        return self._run(rows, batches, [section])[0]
+
+    def read_many(self, sections: Sequence[Section]) -> list[NDArray[Any]]:
+        """Return many sections, each tile being decoded once; as `read` for each of them."""
+        wanted = [(block, target) for target, section in enumerate(sections) for block in self._grid.select(section)]
+        if not wanted:
+            return self._run(np.empty(0, dtype=np.int64), [], sections)
+        rows = np.unique(np.concatenate([block.rows for block, _ in wanted]))
+        npixels = self._grid.tile_shapes(rows).prod(axis=1, dtype=np.int64)
+        stops = self._cut(npixels)
+        begin = np.cumsum(npixels) - npixels
+        batches = [
+            _Batch(first, stop, int(npixels[first:stop].sum()), [])
+            for first, stop in zip([0, *stops[:-1]], stops, strict=True)
+        ]
+        ends = np.array(stops)
+        for block, target in wanted:
+            for part, first in _runs(block, rows, ends):
+                batch = batches[int(np.searchsorted(ends, first, side="right"))]
+                batch.jobs.append(_Job(part, int(begin[first] - begin[batch.first]), target))
+        return self._run(rows, batches, sections)
+
+    def _batch_ntiles(self, tile_npixels: int, ntiles: int) -> int:
+        """Return how many tiles to decode at a time, of ``ntiles``."""
+        nbytes = tile_npixels * self._stored.itemsize
+        count = max(BATCH_NBYTES // nbytes, min(BATCH_NTILES, LARGEST_BATCH_NBYTES // nbytes), 1)
+        # Few large tiles are shared out evenly.
+        return min(count, -(-ntiles // threads.get_num_threads()))
+
+    def _cut(self, npixels: Int64s) -> list[int]:
+        """Return where batches end among tiles of ``npixels`` pixels each."""
+        largest = int(npixels.max())
+        count = self._batch_ntiles(largest, npixels.size)
+        return [*range(count, npixels.size, count), npixels.size]
+
+    # -- one read -------------------------------------------------------------------------------------------------
+
+    def _run(self, rows: Int64s, batches: list[_Batch], sections: Sequence[Section]) -> list[NDArray[Any]]:
+        """Fetch the tiles of ``rows`` and fill an array for each section."""
+        generation = self._cache.generation
+        cached = self._cache.find(rows) if rows.size else None
+        missing = np.ones(rows.size, dtype=bool)
+        if cached is not None:
+            missing[:] = False
+            missing[cached.missing()] = True
+        entries = self._decoder.entries(rows if cached is None else rows[missing])
+        # Everything that a file can say wrong of sizes was refused by now.
+        outs = [np.empty(section.count, dtype=self._scaling.dtype) for section in sections]
+        npixels = self._grid.tile_shapes(rows).prod(axis=1, dtype=np.int64)
+        survive = self._cache.survivors(npixels * self._stored.itemsize)
+        fetch = _Fetch(self._decoder, self._cache, generation, rows, npixels, cached, missing, entries, survive)
+
+        def work(batch: _Batch) -> None:
+            self._fill(fetch, batch, outs)
+
+        threads.run(work, batches, npixels=sum(batch.npixels for batch in batches))
+        return outs
+
+    def _fill(self, fetch: _Fetch, batch: _Batch, outs: list[NDArray[Any]]) -> None:
+        tiles = fetch.together(batch)
+        direct = None
+        if tiles is None:
+            direct = self._direct(batch, outs)
+            tiles = np.empty(batch.npixels, dtype=self._stored) if direct is None else direct
+            fetch.fill(batch, tiles)
+            fetch.keep(batch, tiles, ours=direct is None)
+        if direct is not None:
+            self._scaling.apply(tiles, tiles.view(self._scaling.dtype))
+            return
+        move: Move = np.copyto if self._scaling.trivial else self._scale
+        for job in batch.jobs:
+            npixels = job.block.ntiles * job.block.tile_npixels
+            job.block.place(tiles[job.begin : job.begin + npixels], outs[job.target], move)
+
+    def _direct(self, batch: _Batch, outs: list[NDArray[Any]]) -> NDArray[Any] | None:
+        """Return the part of the result that is just the tiles of the batch, seen as stored pixels."""
+        if len(batch.jobs) > 1 or not (self._scaling.trivial or self._scaling.convention):
+            return None
+        job = batch.jobs[0]
+        if job.block.ntiles != batch.stop - batch.first:
+            return None
+        return job.block.direct(outs[job.target].view(self._stored))
+
+    def _scale(self, target: NDArray[Any], source: NDArray[Any]) -> None:
+        self._scaling.apply(source, target)
+
+
+@dataclass(frozen=True, slots=True)
+class _Fetch:
+    """The tiles of one read, by their position in ``rows``: from the cache or decoded."""
+
+    decoder: TileDecoder
+    cache: TileCache
+    generation: int
+    rows: Int64s
+    npixels: Int64s
+    cached: CachedTiles | None
+    missing: NDArray[np.bool_]
+    entries: TileEntries
+    survive: NDArray[np.bool_]
+
+    def together(self, batch: _Batch) -> NDArray[Any] | None:
+        """Return the tiles of a batch if the cache has them back to back; not to be changed."""
+        if self.cached is None:
+            return None
+        return self.cached.part(batch.first, batch.stop).together(self.npixels[batch.first : batch.stop])
+
+    def fill(self, batch: _Batch, tiles: NDArray[Any]) -> None:
+        """Decode the tiles of a batch, or copy those that are cached, into ``tiles``, back to back."""
+        which = slice(batch.first, batch.stop)
+        missing = self.missing[which]
+        begin = batch.first if self.cached is None else int(np.count_nonzero(self.missing[: batch.first]))
+        entries = self.entries.part(slice(begin, begin + int(np.count_nonzero(missing))))
+        if missing.all():
+            self.decoder.decode(entries, tiles)
+            return
+        npixels = self.npixels[which]
+        if entries.rows.size:
+            fresh = np.empty(int(npixels[missing].sum()), dtype=tiles.dtype)
+            self.decoder.decode(entries, fresh)
+            tiles[np.repeat(missing, npixels)] = fresh
+        assert self.cached is not None
+        self.cached.part(batch.first, batch.stop).copy_to(tiles, npixels)
+
+    def keep(self, batch: _Batch, tiles: NDArray[Any], *, ours: bool) -> None:
+        """Cache those tiles of a batch that the rest of the read will not drive out; ``ours``: may be kept as it is."""
+        which = slice(batch.first, batch.stop)
+        npixels = self.npixels[which]
+        survive = self.survive[which]
+        if survive.all():
+            self.cache.add(self.rows[which], npixels, tiles if ours else tiles.copy(), generation=self.generation)
+        elif survive.any():
+            kept = tiles[np.repeat(survive, npixels)]
+            self.cache.add(self.rows[which][survive], npixels[survive], kept, generation=self.generation)
+
+
+def _runs(block: Block, rows: Int64s, ends: Int64s) -> Iterator[tuple[Block, int]]:
+    """Cut a block so that the tiles of each part lie together in ``rows`` and in one batch; with its position."""
+    position = np.searchsorted(rows, block.rows)
+    first, last = int(position[0]), int(position[-1])
+    together = last - first == position.size - 1
+    if together and np.searchsorted(ends, first, side="right") == np.searchsorted(ends, last, side="right"):
+        yield block, first
+        return
+    for part, place in zip(block.split(1), position.tolist(), strict=True):
+        yield part, place

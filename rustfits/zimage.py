@@ -1,0 +1,218 @@
+"""What the Z keywords and the columns of a compressed image say (FITS 4.0, section 10.1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from rustfits import registry
+from rustfits.bintable import Column, TableLayout
+from rustfits.bitpix import bitpix_dtype, short_name
+from rustfits.codec import Parameter, TileCodec
+from rustfits.dither import METHODS, NO_DITHER, NULL_PIXEL
+from rustfits.errors import HeaderError, TileDecodeError
+from rustfits.header.cards import Cards
+from rustfits.tilegrid import MAX_NDIM, TileGrid
+
+COMPRESSED, GZIPPED, RAW = "COMPRESSED_DATA", "GZIP_COMPRESSED_DATA", "UNCOMPRESSED_DATA"
+SOURCES = (COMPRESSED, GZIPPED, RAW)
+"""Columns that may hold a tile, in the order in which they are looked at (FITS 4.0, section 10.1.3)."""
+
+MAX_NBYTES = (1 << 63) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Quantization:
+    """How the integers of quantised tiles become floats (FITS 4.0, section 10.2).
+
+    Attributes
+    ----------
+    method : str
+        Value of ZQUANTIZ; NO_DITHER where it is absent.
+    zdither0 : int
+        Value of ZDITHER0; 1 where it is absent.
+    scale, zero, null : Column or number
+        ZSCALE, ZZERO and ZBLANK: a column with one value per tile, or the value of them all.
+    """
+
+    method: str
+    zdither0: int
+    scale: Column | float
+    zero: Column | float
+    null: Column | int
+
+
+class TileTable:
+    """A compressed image as its header describes it; nothing of the data unit is looked at.
+
+    Parameters
+    ----------
+    cards : Cards
+        Not to be changed afterwards.
+
+    Raises
+    ------
+    HeaderError
+        By each attribute, if a keyword that it needs is missing or wrong.
+    """
+
+    def __init__(self, cards: Cards) -> None:
+        self.cards = cards
+
+    @cached_property
+    def stored(self) -> np.dtype[Any]:
+        """Dtype of the image's pixels before BSCALE and BZERO, native byte order."""
+        return bitpix_dtype(self.cards.integer("ZBITPIX"))
+
+    @cached_property
+    def grid(self) -> TileGrid:
+        """The image's shape and how it is cut into tiles."""
+        naxis = self.cards.integer("ZNAXIS")
+        if not 1 <= naxis <= MAX_NDIM:
+            raise HeaderError(f"ZNAXIS is {naxis}; compressed images of 1 to {MAX_NDIM} axes can be read")
+        shape = [self.cards.integer(f"ZNAXIS{axis}") for axis in range(naxis, 0, -1)]
+        if min(shape) < 0 or prod(shape) * self.stored.itemsize > MAX_NBYTES:
+            raise HeaderError(f"ZNAXISn describe an image of {tuple(shape)} pixels, which no file can hold")
+        # Without ZTILEn a tile is one image row (FITS 4.0, section 10.1.1).
+        default = [1] * (naxis - 1) + [max(shape[-1], 1)]
+        tile = [
+            self.cards.integer(f"ZTILE{axis}", least) for axis, least in zip(range(naxis, 0, -1), default, strict=True)
+        ]
+        return TileGrid(tuple(shape), tuple(tile))
+
+    @cached_property
+    def layout(self) -> TableLayout:
+        """The columns of the table, which has a row for every tile at least."""
+        layout = TableLayout.from_cards(self.cards)
+        if layout.nrows < self.grid.ntiles:
+            raise HeaderError(
+                f"NAXIS2 is {layout.nrows}, but an image of {self.grid.shape} pixels has {self.grid.ntiles} tiles of "
+                f"{self.grid.tile}"
+            )
+        return layout
+
+    @cached_property
+    def sources(self) -> tuple[Column | None, ...]:
+        """The columns of `SOURCES`, None for those that the table does not have."""
+        columns = tuple([self.layout.column(name) for name in SOURCES])
+        if not any(columns):
+            raise HeaderError(f"the table has none of the columns {', '.join(SOURCES)}")
+        for column in columns:
+            if column is not None and not column.descriptor:
+                raise HeaderError(f"column {column.name} must have descriptors (TFORM 1PB or 1QB), not {column.code}")
+        return columns
+
+    # -- the codec ------------------------------------------------------------------------------------------------
+
+    @property
+    def zcmptype(self) -> str | None:
+        """Value of ZCMPTYPE as it stands in the header; None if there is no text."""
+        value = self.cards.get("ZCMPTYPE")
+        return value if isinstance(value, str) else None
+
+    @cached_property
+    def codec(self) -> TileCodec:
+        """The codec that the image was compressed with, parameters and tile shape as in the header.
+
+        Raises
+        ------
+        CodecNotInstalled, PluginError
+            If there is none of that name.
+        InvalidParameter
+            If the codec cannot have such parameters.
+        """
+        kind = registry.codec_class(self.cards.text("ZCMPTYPE"))
+        column = self.layout.column(COMPRESSED)
+        heap_format = column.code if column is not None and column.descriptor else "P"
+        return kind.from_parameters(self._parameters(), tile_shape=self.grid.tile, heap_format=heap_format)
+
+    def _parameters(self) -> dict[str, Parameter]:
+        parameters: dict[str, Parameter] = {}
+        for number in range(1, 1000):
+            name, value = self.cards.get(f"ZNAME{number}"), self.cards.get(f"ZVAL{number}")
+            if not isinstance(name, str):
+                break
+            if isinstance(value, bool | int | float | str):
+                parameters.setdefault(name.strip().upper(), value)
+        return parameters
+
+    @cached_property
+    def coded(self) -> np.dtype[Any]:
+        """Dtype of the pixels that the codec sees: that of the integers, if floats were quantised."""
+        if self.quantization is not None:
+            return np.dtype(np.int32)
+        name = short_name(self.stored)
+        if name not in self.codec.pixel_dtypes:
+            raise HeaderError(
+                f"{self.codec.zcmptype} cannot hold {name} pixels (ZBITPIX {self.cards.get('ZBITPIX')}), and there are "
+                "no columns ZSCALE and ZZERO to make them of integers"
+            )
+        return self.stored
+
+    @cached_property
+    def offset(self) -> int:
+        """What has to be added to decoded numbers to make stored ones of them.
+
+        An algorithm without negative numbers cannot hold what the unsigned conventions store, and CFITSIO gives it
+        the physical numbers instead, though it writes BZERO as ever.
+        """
+        if self.stored.kind != "i" or self.codec.negative or self.cards.get("BSCALE", 1) != 1:
+            return 0
+        half = 1 << (8 * self.stored.itemsize - 1)
+        return -half if self.cards.get("BZERO") == half else 0
+
+    # -- quantised floats -----------------------------------------------------------------------------------------
+
+    @cached_property
+    def quantization(self) -> Quantization | None:
+        """How floats were quantised; None for integers, and for floats compressed without loss."""
+        if self.stored.kind != "f":
+            return None
+        scale, zero = self.layout.column("ZSCALE"), self.layout.column("ZZERO")
+        value = self.cards.get("ZQUANTIZ")
+        method = value.strip().upper() if isinstance(value, str) else None
+        if scale is None and zero is None:
+            return self._constant_quantization(method)
+        if method == "NONE":
+            return None
+        return self._quantization(method, scale or self._number("ZSCALE", 1.0), zero or self._number("ZZERO", 0.0))
+
+    def _constant_quantization(self, method: str | None) -> Quantization | None:
+        """Return the quantisation of an image that has one scale for all tiles, in keywords."""
+        # A keyword ZSCALE alone may be anything: only a ZQUANTIZ, or a codec without floats, makes it this one.
+        if method == "NONE" or "ZSCALE" not in self.cards or "ZZERO" not in self.cards:
+            return None
+        if method is None and short_name(self.stored) in self.codec.pixel_dtypes:
+            return None
+        return self._quantization(method, self._number("ZSCALE", 1.0), self._number("ZZERO", 0.0))
+
+    def _quantization(self, method: str | None, scale: Column | float, zero: Column | float) -> Quantization:
+        method = method or NO_DITHER
+        if method not in METHODS:
+            raise HeaderError(f"ZQUANTIZ is {self.cards.get('ZQUANTIZ')!r}; it must be one of {', '.join(METHODS)}, NONE")
+        seed = self.cards.integer("ZDITHER0", 1) if self.cards.get("ZDITHER0") is not None else 1
+        blank = self.cards.get("ZBLANK")
+        null = self.layout.column("ZBLANK") or (blank if isinstance(blank, int) else NULL_PIXEL)
+        for column in (scale, zero, null):
+            if isinstance(column, Column) and (column.descriptor or column.repeat != 1):
+                raise HeaderError(f"column {column.name} must have one number per tile, not {column.repeat}{column.code}")
+        return Quantization(method, seed, scale, zero, null)
+
+    def _number(self, keyword: str, default: float) -> float:
+        return self.cards.real(keyword, default)
+
+    # -- nulls of integers ----------------------------------------------------------------------------------------
+
+    @cached_property
+    def blank_column(self) -> Column | None:
+        """The column ZBLANK of an integer image, if it has one."""
+        column = self.layout.column("ZBLANK")
+        return column if self.stored.kind != "f" and column is not None and not column.descriptor else None
+
+    def fault(self, row: int, reason: str) -> TileDecodeError:
+        """Return the error for the tile in a table row, from 0."""
+        return TileDecodeError((self.zcmptype or "ZCMPTYPE missing").strip(), row, reason)
