@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from rustfits.codec import EncodedTiles, Int64s, TileBatch
 from rustfits.dither import DITHER_2, NO_DITHER, ZERO_PIXEL, method_number, random_table, runs
 from rustfits.errors import InvalidParameter, TileDecodeError
+from rustfits.noise import row_lengths
+from rustfits.quantum import effective_level, find_quantum, quantize_tile
 
 Float64s = NDArray[np.float64]
 Bytes = NDArray[np.uint8]
@@ -225,6 +227,65 @@ class Kernels:
                     out[begin:stop][stored[begin:stop] == ZERO_PIXEL] = 0.0
                 if null is not None:
                     out[begin:stop][stored[begin:stop] == null[tile]] = np.nan
+
+    def quantize(
+        self,
+        pixels: NDArray[Any],
+        shape: Int64s,
+        row: Int64s,
+        *,
+        level: float,
+        method: str,
+        zdither0: int,
+        out: NDArray[np.int32],
+    ) -> tuple[Float64s, Float64s, NDArray[np.bool_]]:
+        """Turn the floats of a batch into integers, with the bits that CFITSIO gives.
+
+        Parameters
+        ----------
+        pixels : (npixels.sum(),) float32 or float64 array
+            Pixels of all tiles, back to back; NaN and infinities become nulls.
+        shape : (ntiles, ndim) int64 array
+            Pixels along each axis of a tile, numpy order.
+        row : (ntiles,) int64 array
+            Table row of each tile, from 0, which selects its random numbers.
+        level : float
+            Positive: quanta per standard deviation of a tile's noise. Negative: minus the quantum. 0 stands for 4.
+        method : {'NO_DITHER', 'SUBTRACTIVE_DITHER_1', 'SUBTRACTIVE_DITHER_2'}
+            Value of ZQUANTIZ.
+        zdither0 : int
+            Value of ZDITHER0; not used without dither.
+        out : (npixels.sum(),) int32 array
+            Filled, but for tiles that cannot be quantised, where it is unspecified. Nulls are -2147483647.
+
+        Returns
+        -------
+        scale, zero : (ntiles,) float64 array
+            ZSCALE and ZZERO of each tile; 0.0 where it cannot be quantised.
+        quantized : (ntiles,) bool array
+            False for a tile to be stored without loss: one pixel, no noise, or a range beyond 32 bits.
+
+        Raises
+        ------
+        InvalidParameter
+            If the method is none of the three. (FITS 4.0, section 10.2)
+        """
+        method_number(method)
+        level = effective_level(level)
+        scale, zero = np.zeros(len(shape)), np.zeros(len(shape))
+        quantized = np.zeros(len(shape), dtype=np.bool_)
+        stop = 0
+        with np.errstate(all="ignore"):  # pixels may be anything
+            for tile, row_length in enumerate(row_lengths(shape).tolist()):
+                begin, stop = stop, stop + int(shape[tile].prod())
+                part = pixels[begin:stop]
+                good = np.isfinite(part)
+                quantum = find_quantum(part, None if good.all() else good, row_length, level, method)
+                if quantum is not None:
+                    scale[tile], zero[tile], quantized[tile] = quantum.scale, quantum.zero, True
+                    place = int(row[tile]), zdither0
+                    quantize_tile(part, good, quantum, out[begin:stop], method=method, place=place)
+        return scale, zero, quantized
 
 
 def _join_tiles(members: list[bytes | bytearray]) -> EncodedTiles:
