@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,18 @@ Bytes = NDArray[np.uint8]
 MOVE_NBYTES = 4 << 20  # bytes moved at a time: bounds memory, and is large enough for the disk
 CHUNK_NBYTES = 1 << 18  # bytes read at a time: what is done to them next finds them in the cache
 UNCHECKED_NBYTES = 1 << 16  # reads up to this size do without asking for the size of the storage first
+
+
+@dataclass(slots=True)
+class _Savepoint:
+    """What a transaction began with, and what it has touched; all numbers are bytes from the start."""
+
+    size: int
+    tainted: bool
+    touched: int | None = None  # the first byte changed
+
+    def touch(self, offset: int) -> None:
+        self.touched = offset if self.touched is None else min(offset, self.touched)
 
 
 class Storage(ABC):
@@ -33,7 +46,7 @@ class Storage(ABC):
     chunk_nbytes : int
         Bytes that long reads had best ask for at a time; more where every request takes long.
     tainted : bool
-        Whether a transaction failed after its first change and could not be undone.
+        Whether a transaction failed after it had changed bytes that were there before, which cannot be undone.
     """
 
     name: str
@@ -41,8 +54,7 @@ class Storage(ABC):
     chunk_nbytes: int = CHUNK_NBYTES
     tainted: bool = False
 
-    _depth: int = 0
-    _changed: bool = False
+    _savepoints: tuple[_Savepoint, ...] = ()  # of the transactions under way, the outermost first
 
     # -- to be defined by each kind of storage --------------------------------------------------------------------
 
@@ -125,38 +137,39 @@ class Storage(ABC):
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Group changes into one; nests, the outermost counts.
+        """Group changes into one; nests, and what an inner one did may still be undone by an outer one.
 
-        A failure after the first change taints the storage, until a journal can undo it.
+        After a failure, what only grew is cut back to what it was. The storage is tainted if bytes that were there
+        before had been changed.
         """
-        self._depth += 1
-        if self._depth == 1:
-            self._changed = False
+        outer, savepoint = self._savepoints, _Savepoint(self.size(), self.tainted)
+        self._savepoints = (*outer, savepoint)
         try:
             yield
         except BaseException:
-            self.tainted = self.tainted or self._changed
+            self._roll_back(savepoint)
             raise
         finally:
-            self._depth -= 1
+            self._savepoints = outer
+            if outer and savepoint.touched is not None:
+                outer[-1].touch(savepoint.touched)
+        if not outer and savepoint.touched is not None:
+            self._committed()
 
     def write(self, offset: int, data: bytes | bytearray | memoryview | NDArray[Any]) -> None:
         """Write contiguous ``data`` at byte ``offset``; only inside `transaction`."""
         view = _as_bytes(data) if isinstance(data, np.ndarray) else memoryview(data).cast("B")
         if view.nbytes:
-            self._begin_change()
+            self._innermost().touch(offset)
             self._write(offset, view)
 
     def truncate(self, nbytes: int) -> None:
-        """Cut to, or grow with zeros to, ``nbytes``; only inside `transaction`."""
-        if nbytes != self.size():
-            changed = self._changed
-            self._begin_change()
-            try:
-                self._truncate(nbytes)
-            except BaseException:
-                self._changed = changed  # it happens whole or not at all
-                raise
+        """Cut to, or grow with zeros to, ``nbytes``, whole or not at all; only inside `transaction`."""
+        size = self.size()
+        if nbytes != size:
+            savepoint = self._innermost()
+            self._truncate(nbytes)
+            savepoint.touch(min(size, nbytes))
 
     def move(self, source: int, target: int, nbytes: int) -> None:
         """Copy ``nbytes`` bytes from ``source`` to ``target``, which may overlap; only inside `transaction`.
@@ -170,10 +183,24 @@ class Storage(ABC):
             chunk = self.read(source + offset, min(MOVE_NBYTES, nbytes - offset))
             self.write(target + offset, chunk)
 
-    def _begin_change(self) -> None:
-        if not self._depth:
+    def _committed(self) -> None:  # noqa: B027 - only those who keep a copy elsewhere need to know
+        """Take note that a transaction has changed something."""
+
+    def _innermost(self) -> _Savepoint:
+        if not self._savepoints:
             raise AssertionError("a change of the storage outside a transaction")
-        self._changed = True
+        return self._savepoints[-1]
+
+    def _roll_back(self, savepoint: _Savepoint) -> None:
+        if savepoint.touched is None:
+            return
+        if savepoint.touched >= savepoint.size:
+            with suppress(OSError):
+                self._truncate(savepoint.size)
+                self.tainted = savepoint.tainted  # an inner transaction may have found no way back of its own
+                savepoint.touched = None
+                return
+        self.tainted = True
 
 
 def _as_bytes(array: NDArray[Any]) -> memoryview:

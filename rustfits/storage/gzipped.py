@@ -104,8 +104,7 @@ class GzipStorage(MemoryStorage):
     def tainted(self, tainted: bool) -> None:
         self._file.tainted = tainted
 
-    def _begin_change(self) -> None:
-        super()._begin_change()
+    def _committed(self) -> None:
         self._file.dirty = True
 
     def sync(self) -> None:

@@ -93,6 +93,8 @@ def test_an_inner_failure_that_is_caught_undoes_only_itself(file):
             file.append(HEADER, 2)
             raise KeyError
     assert file.extents == [kept]
+    assert file.storage.size() == kept.stop
+    assert not file.tainted
 
 
 def test_a_failure_after_the_first_byte_taints_and_before_it_does_not(file):
@@ -101,6 +103,11 @@ def test_a_failure_after_the_first_byte_taints_and_before_it_does_not(file):
     append(file, b"abc")
     with pytest.raises(KeyError), file.changing():
         file.append(HEADER, 1)
+        raise KeyError
+    assert not file.tainted  # what was appended could be cut off again
+    assert file.storage.size() == file.extents[-1].stop
+    with pytest.raises(KeyError), file.changing():
+        file.storage.write(0, b"x")
         raise KeyError
     for enter in (file.reading, file.changing):
         with pytest.raises(HandleTainted, match=r"indeterminate state.*reopen"), enter("HDU 1"):

@@ -98,14 +98,65 @@ def test_a_move_copies_before_it_overwrites(nbytes, source, target, step):
     assert bytes(memory.read(0, 120)) == expected
 
 
-def test_a_failure_after_the_first_change_taints(storage):
+def test_a_failure_before_any_change_is_harmless(storage):
     with pytest.raises(KeyError), storage.transaction():
-        raise KeyError("before any change")
+        raise KeyError
     assert not storage.tainted
-    with pytest.raises(KeyError), storage.transaction(), storage.transaction():
-        storage.write(0, b"x")
-        raise KeyError("after it")
+
+
+def test_a_failure_after_bytes_were_overwritten_or_cut_taints(storage):
+    for change in (lambda: storage.write(4, b"xy"), lambda: storage.truncate(3)):
+        storage.tainted = False
+        with storage.transaction():
+            storage.truncate(0)
+            storage.write(0, b"hello")
+        with pytest.raises(KeyError), storage.transaction(), storage.transaction():
+            change()
+            raise KeyError
+        assert storage.tainted
+
+
+def test_a_failure_after_the_storage_only_grew_is_undone(storage):
+    with storage.transaction():
+        storage.write(0, b"hello")
+    with pytest.raises(KeyError), storage.transaction():
+        storage.truncate(100)
+        storage.write(50, b"x")
+        with storage.transaction():
+            storage.write(5, b"y")
+        storage.truncate(60)
+        raise KeyError
+    assert not storage.tainted
+    assert bytes(storage.read(0, storage.size())) == b"hello"
+
+
+def test_an_inner_failure_that_is_caught_undoes_only_itself(storage):
+    with storage.transaction():
+        storage.write(0, b"hello")
+        with pytest.raises(KeyError), storage.transaction():
+            storage.write(5, b" world")
+            raise KeyError
+        storage.write(5, b"!")
+    assert not storage.tainted
+    assert bytes(storage.read(0, storage.size())) == b"hello!"
+
+
+def test_an_outer_failure_counts_what_an_inner_transaction_overwrote(storage):
+    with storage.transaction():
+        storage.write(0, b"hello")
+    with pytest.raises(KeyError), storage.transaction():
+        storage.write(5, b"x")
+        with storage.transaction():
+            storage.write(0, b"x")
+        raise KeyError
     assert storage.tainted
+
+
+def test_growth_that_fails_changes_nothing(storage):
+    with pytest.raises((FitsIOError, OverflowError)), storage.transaction():
+        storage.truncate(1 << 62)
+    assert not storage.tainted
+    assert storage.size() == 0
 
 
 def test_short_reads_and_writes_are_continued(tmp_path, monkeypatch):

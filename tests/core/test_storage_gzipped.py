@@ -179,6 +179,16 @@ def test_a_folder_that_vanished_is_an_oserror(tmp_path):
         storage.close()
 
 
+def test_a_change_that_was_undone_leaves_the_file_byte_for_byte(path):
+    before = path.read_bytes()
+    storage = GzipStorage(str(path), "r+")
+    with pytest.raises(KeyError), storage.transaction():
+        storage.write(len(CONTENT), b"more")
+        raise KeyError
+    storage.close()
+    assert path.read_bytes() == before
+
+
 def test_tainted_content_never_replaces_the_file(path):
     storage = GzipStorage(str(path), "r+")
     with pytest.raises(KeyError), storage.transaction():
