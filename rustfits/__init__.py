@@ -1,1 +1,194 @@
-"""Read and write FITS files whose images may be tile-compressed."""
+"""Read and write FITS files whose images may be tile-compressed.
+
+Every name is loaded from its module when it is first asked for, and ``Rice1``, ``Hcompress1`` and ``Plio1`` from the
+packages that offer them: importing `rustfits` loads next to nothing.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from rustfits._version import __version__
+
+if TYPE_CHECKING:
+    from rustfits import convenience
+    from rustfits.builtin import Gzip1, Gzip2, NoCompress
+    from rustfits.codec import TileCodec
+    from rustfits.convenience import read, read_header, write
+    from rustfits.errors import (
+        CodecError,
+        CodecNotInstalled,
+        FileMissing,
+        FitsError,
+        FitsIOError,
+        HandleClosed,
+        HandleTainted,
+        HDUIndexError,
+        HDUKeyInvalid,
+        HDUNotFound,
+        HeaderError,
+        ImageError,
+        InvalidParameter,
+        LocationError,
+        MissingKeyword,
+        NotAFitsBuffer,
+        NotAFitsFile,
+        NotSupported,
+        OpenFailed,
+        ParameterOverflow,
+        PixelIndexError,
+        PluginError,
+        ProtectedKeyword,
+        ReadOnlyFile,
+        RowIndexError,
+        TableError,
+        TileDecodeError,
+        TileEncodeError,
+        TruncatedFile,
+        UnsupportedPixels,
+    )
+    from rustfits.fitsfile import FITS
+    from rustfits.hdu.base import HDU
+    from rustfits.hdu.compressed import CompressedImageHDU
+    from rustfits.hdu.image import ImageHDU
+    from rustfits.hdu.table import AsciiTableHDU, CompressedTableHDU, TableHDU
+    from rustfits.header.edit import FITSHeaderEdit
+    from rustfits.header.header import FITSHeader
+    from rustfits.header.keys import is_protected_key
+    from rustfits.hookspecs import hookimpl
+    from rustfits.quantize import Quantize
+    from rustfits.registry import CodecSource, codecs
+    from rustfits.remote import Remote
+    from rustfits.threads import get_num_threads, set_num_threads
+    from rustfits.tilebatch import TileBatch
+
+# Classes of packages that may be absent, which is why they are not in `__all__` either.
+Hcompress1: Any
+Plio1: Any
+Rice1: Any
+
+__all__ = [
+    "FITS",
+    "HDU",
+    "AsciiTableHDU",
+    "CodecError",
+    "CodecNotInstalled",
+    "CodecSource",
+    "CompressedImageHDU",
+    "CompressedTableHDU",
+    "FITSHeader",
+    "FITSHeaderEdit",
+    "FileMissing",
+    "FitsError",
+    "FitsIOError",
+    "Gzip1",
+    "Gzip2",
+    "HDUIndexError",
+    "HDUKeyInvalid",
+    "HDUNotFound",
+    "HandleClosed",
+    "HandleTainted",
+    "HeaderError",
+    "ImageError",
+    "ImageHDU",
+    "InvalidParameter",
+    "LocationError",
+    "MissingKeyword",
+    "NoCompress",
+    "NotAFitsBuffer",
+    "NotAFitsFile",
+    "NotSupported",
+    "OpenFailed",
+    "ParameterOverflow",
+    "PixelIndexError",
+    "PluginError",
+    "ProtectedKeyword",
+    "Quantize",
+    "ReadOnlyFile",
+    "Remote",
+    "RowIndexError",
+    "TableError",
+    "TableHDU",
+    "TileBatch",
+    "TileCodec",
+    "TileDecodeError",
+    "TileEncodeError",
+    "TruncatedFile",
+    "UnsupportedPixels",
+    "__version__",
+    "codecs",
+    "convenience",
+    "get_num_threads",
+    "hookimpl",
+    "is_protected_key",
+    "read",
+    "read_header",
+    "set_num_threads",
+    "write",
+]
+
+# Where the public names live; those that are not here are classes of `rustfits.errors`.
+_MODULES = {
+    "AsciiTableHDU": "hdu.table",
+    "CodecSource": "registry",
+    "CompressedImageHDU": "hdu.compressed",
+    "CompressedTableHDU": "hdu.table",
+    "FITS": "fitsfile",
+    "FITSHeader": "header.header",
+    "FITSHeaderEdit": "header.edit",
+    "Gzip1": "builtin",
+    "Gzip2": "builtin",
+    "HDU": "hdu.base",
+    "ImageHDU": "hdu.image",
+    "NoCompress": "builtin",
+    "Quantize": "quantize",
+    "Remote": "remote",
+    "TableHDU": "hdu.table",
+    "TileBatch": "tilebatch",
+    "TileCodec": "codec",
+    "codecs": "registry",
+    "get_num_threads": "threads",
+    "hookimpl": "hookspecs",
+    "is_protected_key": "header.keys",
+    "read": "convenience",
+    "read_header": "convenience",
+    "set_num_threads": "threads",
+    "write": "convenience",
+}
+
+_PLUGIN_CLASSES = ("Hcompress1", "Plio1", "Rice1")
+
+
+def __getattr__(name: str) -> Any:
+    if name == "convenience":
+        value: Any = import_module("rustfits.convenience")
+    elif name in _PLUGIN_CLASSES:
+        value = _plugin_class(name)
+    elif name in __all__:
+        value = getattr(import_module(f"rustfits.{_MODULES.get(name, 'errors')}"), name)
+    else:
+        raise AttributeError(f"module 'rustfits' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, *_PLUGIN_CLASSES})
+
+
+def _plugin_class(name: str) -> Any:
+    from rustfits.errors import CodecError
+    from rustfits.registry import CLASS_NAMES, codec_class
+
+    try:
+        return codec_class(CLASS_NAMES[name])
+    except CodecError as error:
+        sentence = f"rustfits has no {name}: {error}"
+        # `from rustfits import Rice1` swallows an AttributeError and raises an ImportError that says nothing. Before
+        # that, a function of this name asks whether the package has the attribute.
+        asking = sys._getframe(1).f_back
+        if asking is not None and asking.f_code.co_name == "_handle_fromlist":
+            raise ImportError(sentence, name="rustfits") from error
+        raise AttributeError(sentence, name=name, obj=sys.modules[__name__]) from error

@@ -24,6 +24,7 @@ FitsError
         PixelIndexError (IndexError)       a pixel index is out of range
         PixelOverflow (OverflowError)      an integer is beyond the range of the pixels
     TableError (ValueError)                a table's columns or rows cannot be read as asked
+        RowIndexError (IndexError)         a row number is out of range
     NotSupported (NotImplementedError)     absent on purpose, or not there yet
     CodecError
         CodecNotInstalled (LookupError, ValueError)   no plugin offers the algorithm
@@ -183,6 +184,10 @@ class PixelOverflow(ImageError, OverflowError):
 
 class TableError(FitsError, ValueError):
     """The columns or rows of a table cannot be read as asked."""
+
+
+class RowIndexError(TableError, IndexError):
+    """A row number lies outside the table."""
 
 
 class NotSupported(FitsError, NotImplementedError):

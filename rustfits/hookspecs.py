@@ -35,12 +35,12 @@ def rustfits_register_codec() -> type[TileCodec]:
 def rustfits_kernels() -> Kernels:
     """Return faster forms of the work that is not a codec's; called once per process.
 
-    The entry point is of the group ``rustfits.kernels``.
+    The entry point is of the group ``rustfits.kernels`` and has any name.
 
     Returns
     -------
     Kernels
-        An object with the methods of `rustfits.kernels.Kernels`, giving the same bits.
+        An object of a subclass of `rustfits.plugin.Kernels`, giving the same bits.
     """
     raise NotImplementedError
 
@@ -62,16 +62,17 @@ def rustfits_open_storage(url: str, mode: str, options: Any) -> Storage | None:
     Returns
     -------
     Storage or None
-        None leaves the URL to the next plugin.
+        None declines; the core then treats the URL as if there were no plugin.
     """
     raise NotImplementedError
 
 
 @hookspec(firstresult=True)
 def rustfits_hdu_type(cards: Cards) -> type | None:
-    """Return the class for an HDU that the core does not know, or decline.
+    """Return the class for an HDU of a kind that the core does not know, or decline.
 
-    The entry point is of the group ``rustfits.hdu_types``.
+    The entry point is of the group ``rustfits.hdu_types`` and is named after the value of XTENSION. It is not asked
+    about IMAGE, TABLE and BINTABLE, so that opening a file of those looks for no plugin.
 
     Parameters
     ----------
@@ -81,6 +82,6 @@ def rustfits_hdu_type(cards: Cards) -> type | None:
     Returns
     -------
     type or None
-        A subclass of `rustfits.HDU`; None leaves the HDU to the next plugin, and then to the core.
+        A subclass of `rustfits.HDU`; None leaves the HDU to the core, which shows its header alone.
     """
     raise NotImplementedError
