@@ -16,7 +16,21 @@ from rustfits.header.cards import Cards
 MAX_FIELDS = 999  # FITS 4.0, section 7.3.1
 
 # Bytes of one element of each type, and its dtype as stored (FITS 4.0, table 18); X counts bits.
-ELEMENT_NBYTES = {"L": 1, "X": 1, "B": 1, "I": 2, "J": 4, "K": 8, "A": 1, "E": 4, "D": 8, "C": 8, "M": 16, "P": 8, "Q": 16}
+ELEMENT_NBYTES = {
+    "L": 1,
+    "X": 1,
+    "B": 1,
+    "I": 2,
+    "J": 4,
+    "K": 8,
+    "A": 1,
+    "E": 4,
+    "D": 8,
+    "C": 8,
+    "M": 16,
+    "P": 8,
+    "Q": 16,
+}
 ELEMENT_DTYPES = {"B": "u1", "I": ">i2", "J": ">i4", "K": ">i8", "E": ">f4", "D": ">f8", "C": ">c8", "M": ">c16"}
 DESCRIPTOR_DTYPES = {"P": ">i4", "Q": ">i8"}
 
@@ -151,7 +165,7 @@ class TableLayout:
                 "formats": [column.cell_dtype() for column in columns],
                 "offsets": [column.offset for column in columns],
                 "itemsize": self.row_nbytes,
-            }  # type: ignore[arg-type]  # numpy's annotations know no dict of lists
+            }
         )
 
 

@@ -8,14 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rustfits.bintable import ELEMENT_NBYTES, Column
+from rustfits.bintable import ELEMENT_DTYPES, ELEMENT_NBYTES, Column
 from rustfits.builtin import Gzip1
-from rustfits.codec import TileBatch
 from rustfits.dither import NULL_PIXEL
 from rustfits.errors import TileDecodeError
 from rustfits.heap import check_descriptors, descriptors, read_ranges, read_rows
 from rustfits.kernels import active
+from rustfits.sections import Section
 from rustfits.storage.base import Storage
+from rustfits.tilebatch import TileBatch
 from rustfits.zimage import SOURCES, TileTable
 
 Int64s = NDArray[np.int64]
@@ -35,9 +36,9 @@ class TileEntries:
     start, length : (n,) int64 array
         Bytes of the tile, from the start of the heap; checked to be in the file.
     scale, zero : (n,) float64 array
-        ZSCALE and ZZERO; empty if the image is not quantised.
+        ZSCALE and ZZERO; of no meaning if the image is not quantised.
     null : (n,) int64 array
-        ZBLANK of quantised tiles; empty if the image is not quantised.
+        ZBLANK of quantised tiles.
     """
 
     rows: Int64s
@@ -55,8 +56,9 @@ class TileEntries:
             self.source[which],
             self.start[which],
             self.length[which],
-            *(each[which] if each.size else each for each in (self.scale, self.zero)),
-            self.null[which] if self.null.size else self.null,
+            self.scale[which],
+            self.zero[which],
+            self.null[which],
         )
 
 
@@ -101,9 +103,13 @@ class TileDecoder:
         columns = [*filter(None, self.table.sources), *(each for each in extra if isinstance(each, Column))]
         table = read_rows(self._storage, self._data_start, self.table.layout, columns, rows)
         source, start, length = self._sources(table, rows)
-        scale, zero, null = (
-            _per_tile(table, each, dtype) for each, dtype in zip(extra, (float, float, int), strict=True)
-        ) if extra else (np.empty(0), np.empty(0), np.empty(0, dtype=np.int64))
+        if quantization is None:
+            scale = zero = np.broadcast_to(np.float64(0), rows.shape)
+            null = np.broadcast_to(np.int64(0), rows.shape)
+        else:
+            scale = _per_tile(table, quantization.scale, np.float64)
+            zero = _per_tile(table, quantization.zero, np.float64)
+            null = _per_tile(table, quantization.null, np.int64)
         return TileEntries(rows, source, start, length, scale, zero, null)
 
     def _sources(self, table: NDArray[Any], rows: Int64s) -> tuple[NDArray[np.int8], Int64s, Int64s]:
@@ -120,12 +126,39 @@ class TileDecoder:
                 source[here], start[here] = number, offset[here]
                 algorithm = self.table.fault(0, "").algorithm
                 length[here] = check_descriptors(
-                    self._storage, heap, column, count[here], offset[here], rows[here], algorithm
+                    self._storage,
+                    heap,
+                    column,
+                    (count[here], offset[here]),
+                    rows=rows[here],
+                    algorithm=algorithm,
                 )
         empty = np.flatnonzero(source < 0)
         if empty.size:
             raise self.table.fault(int(rows[empty[0]]), f"the tile has no data in any of {', '.join(SOURCES)}")
         return source, start, length
+
+    def blanks(self, column: Column, section: Section) -> Int64s:
+        """Return the null integer of each pixel's tile, from a column ZBLANK.
+
+        Parameters
+        ----------
+        column : Column
+        section : Section
+
+        Returns
+        -------
+        int64 array of shape ``section.count``
+        """
+        grid = self.table.grid
+        rows = np.zeros((), dtype=np.int64)
+        for start, count, step, tile, stride in zip(
+            section.start, section.count, section.step, grid.tile, grid.stride, strict=True
+        ):
+            rows = rows[..., None] + (start + np.arange(count) * step) // tile * stride
+        used, which = np.unique(rows, return_inverse=True)
+        table = read_rows(self._storage, self._data_start, self.table.layout, [column], used)
+        return _per_tile(table, column, np.int64)[which].reshape(section.count)
 
     # -- the pixels -----------------------------------------------------------------------------------------------
 
@@ -205,10 +238,10 @@ class TileDecoder:
     def _decode_raw(self, batch: TileBatch, column: Column, out: NDArray[Any]) -> None:
         """Take tiles that were stored as they are, as numbers of the column's type or as bytes."""
         npixels, width = batch.npixels, ELEMENT_NBYTES[column.element]
-        dtype = np.dtype({"B": "u1", "I": ">i2", "J": ">i4", "K": ">i8", "E": ">f4", "D": ">f8"}.get(column.element, "V1"))
+        dtype = np.dtype(ELEMENT_DTYPES.get(column.element, "V1"))
         if column.element == "B" and out.itemsize > 1:
             dtype, width = out.dtype.newbyteorder(">"), out.itemsize
-        wrong = np.flatnonzero(batch.length != npixels * width) if dtype.kind != "V" else np.zeros(1, dtype=np.int64)
+        wrong = np.flatnonzero(batch.length != npixels * width) if dtype.kind in "iuf" else np.zeros(1, dtype=np.int64)
         if wrong.size:
             first = int(wrong[0])
             raise self.table.fault(
@@ -279,15 +312,12 @@ def _joined(batch: TileBatch) -> NDArray[np.uint8]:
     )
 
 
-def _per_tile(table: NDArray[Any], source: Column | float, kind: type) -> NDArray[Any]:
+def _per_tile(table: NDArray[Any], source: Column | float, dtype: type[np.generic[Any]]) -> NDArray[Any]:
     """Return one number per tile, from a column or the same for all."""
-    dtype = np.float64 if kind is float else np.int64
-    if not isinstance(source, Column):
-        # A ZBLANK that no 64-bit number can be is no stored integer either.
-        within = kind is float or abs(source) <= np.iinfo(np.int64).max
-        return np.full(table.size, source if within else NULL_PIXEL, dtype=dtype)
-    with np.errstate(all="ignore"):
-        values: NDArray[Any] = table[source.name].astype(dtype)
-    return values
-
-
+    if isinstance(source, Column):
+        with np.errstate(all="ignore"):
+            values: NDArray[Any] = table[source.name].astype(dtype)
+        return values
+    # A ZBLANK that no 64-bit number can be is no stored integer either.
+    within = dtype is np.float64 or abs(source) <= np.iinfo(np.int64).max
+    return np.full(table.size, source if within else NULL_PIXEL, dtype=dtype)

@@ -139,8 +139,8 @@ def check_descriptors(
     storage: Storage,
     heap: tuple[int, int],
     column: Column,
-    count: Int64s,
-    start: Int64s,
+    cells: tuple[Int64s, Int64s],
+    *,
     rows: Int64s,
     algorithm: str,
 ) -> Int64s:
@@ -152,8 +152,8 @@ def check_descriptors(
     heap : (int, int)
         First byte of the heap in the storage, and its length in bytes.
     column : Column
-    count, start : (n,) int64 array
-        From `descriptors`.
+    cells : (count, start)
+        From `descriptors`, ``(n,)`` int64 arrays.
     rows : (n,) int64 array
         Table row of each, for errors.
     algorithm : str
@@ -171,7 +171,7 @@ def check_descriptors(
     TruncatedFile
         If the file ends within the bytes that one points at.
     """
-    heap_start, heap_nbytes = heap
+    (heap_start, heap_nbytes), (count, start) = heap, cells
     width = ELEMENT_NBYTES[column.element]
     # Compared without sums or products, which hostile numbers would make overflow.
     wrong = (count < 0) | (start < 0) | (start > heap_nbytes)

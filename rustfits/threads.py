@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import operator
 import os
@@ -36,10 +37,8 @@ class _Pool:
                 if not self.watches_forks and hasattr(os, "register_at_fork"):
                     os.register_at_fork(after_in_child=self.forget)
                     self.watches_forks = True
-            try:
+            with contextlib.suppress(RuntimeError):  # the caller does what is left
                 futures.extend(self.executor.submit(work) for _ in range(count))
-            except RuntimeError:
-                pass  # the caller does what is left
         return futures
 
     def forget(self) -> None:
@@ -163,7 +162,7 @@ class _Crew:
                 return
             try:
                 self._work(self._items[number])
-            except BaseException as fault:  # noqa: BLE001 - raised again, on the calling thread
+            except BaseException as fault:  # raised again, on the calling thread
                 self._faults[number] = fault
 
     def raise_first(self) -> None:

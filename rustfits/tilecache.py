@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rustfits.errors import InvalidParameter, ParameterOverflow
+from rustfits.errors import ParameterOverflow
 
 Int64s = NDArray[np.int64]
 

@@ -67,6 +67,10 @@ class AxisTiles:
             self.number[start:stop], self.length, self.first, self.count, self.step, self.target[start:stop]
         )
 
+    def singles(self) -> Iterator[AxisTiles]:
+        """Return each of the tiles by itself."""
+        return (self.part(index, index + 1) for index in range(self.number.size))
+
     def inside(self) -> slice:
         """Return the slice that selects from each tile."""
         return slice(self.first, self.first + (self.count - 1) * self.step + 1, self.step)
@@ -152,7 +156,8 @@ class Block:
         grid = [axis.number.size for axis in self.axes]
         source = tiles.reshape(*grid, *self.tile_shape)
         if not all(axis.full for axis in self.axes):
-            source = source[(..., *(axis.inside() for axis in self.axes))]
+            inside: Any = (..., *[axis.inside() for axis in self.axes])
+            source = source[inside]
         if all(axis.regular for axis in self.axes):
             move(self._view(array), source)
             return
@@ -286,8 +291,8 @@ class TileGrid:
         while last > 0 and len(axes[last]) == 1:
             last -= 1
         # Where an axis has a clipped tile, each line of tiles along it is a block of full ones, and the clipped one.
-        single = [[tiles.part(i, i + 1) for tiles in groups for i in range(tiles.number.size)] for groups in axes[:last]]
-        for combination in itertools.product(*single, *axes[last:]):
+        one_by_one = [[single for tiles in groups for single in tiles.singles()] for groups in axes[:last]]
+        for combination in itertools.product(*one_by_one, *axes[last:]):
             yield Block(combination, self.stride)
 
 
@@ -308,10 +313,13 @@ def _axis_tiles(npixels: int, tile: int, start: int, count: int, step: int) -> l
         number, begin, length, target, after = (each[hit] for each in (number, begin, length, target, after))
     first = start + target * step - begin
     nselected = after - target
-    return [
-        AxisTiles(number[group], int(length[group[0]]), int(first[group[0]]), int(nselected[group[0]]), step, target[group])
-        for group in _alike(length, first, nselected)
-    ]
+    axes = []
+    for group in _alike(length, first, nselected):
+        one = group[0]  # they are all like it
+        axes.append(
+            AxisTiles(number[group], int(length[one]), int(first[one]), int(nselected[one]), step, target[group])
+        )
+    return axes
 
 
 def _alike(length: Int64s, first: Int64s, count: Int64s) -> list[Int64s]:

@@ -238,5 +238,4 @@ def _runs(block: Block, rows: Int64s, ends: Int64s) -> Iterator[tuple[Block, int
     if together and np.searchsorted(ends, first, side="right") == np.searchsorted(ends, last, side="right"):
         yield block, first
         return
-    for part, place in zip(block.split(1), position.tolist(), strict=True):
-        yield part, place
+    yield from zip(block.split(1), position.tolist(), strict=True)

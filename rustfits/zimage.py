@@ -13,7 +13,7 @@ from rustfits import registry
 from rustfits.bintable import Column, TableLayout
 from rustfits.bitpix import bitpix_dtype, short_name
 from rustfits.codec import Parameter, TileCodec
-from rustfits.dither import METHODS, NO_DITHER, NULL_PIXEL
+from rustfits.dither import DITHER_METHODS, NO_DITHER, NULL_PIXEL
 from rustfits.errors import HeaderError, TileDecodeError
 from rustfits.header.cards import Cards
 from rustfits.tilegrid import MAX_NDIM, TileGrid
@@ -192,14 +192,18 @@ class TileTable:
 
     def _quantization(self, method: str | None, scale: Column | float, zero: Column | float) -> Quantization:
         method = method or NO_DITHER
-        if method not in METHODS:
-            raise HeaderError(f"ZQUANTIZ is {self.cards.get('ZQUANTIZ')!r}; it must be one of {', '.join(METHODS)}, NONE")
+        if method not in DITHER_METHODS:
+            raise HeaderError(f"ZQUANTIZ is {method!r}; it must be one of {', '.join(DITHER_METHODS)} or NONE")
         seed = self.cards.integer("ZDITHER0", 1) if self.cards.get("ZDITHER0") is not None else 1
-        blank = self.cards.get("ZBLANK")
-        null = self.layout.column("ZBLANK") or (blank if isinstance(blank, int) else NULL_PIXEL)
+        null: Column | int | None = self.layout.column("ZBLANK")
+        if null is None:
+            blank = self.cards.get("ZBLANK")
+            null = blank if isinstance(blank, int) and not isinstance(blank, bool) else NULL_PIXEL
         for column in (scale, zero, null):
             if isinstance(column, Column) and (column.descriptor or column.repeat != 1):
-                raise HeaderError(f"column {column.name} must have one number per tile, not {column.repeat}{column.code}")
+                raise HeaderError(
+                    f"column {column.name} must have one number per tile, not {column.repeat}{column.code}"
+                )
         return Quantization(method, seed, scale, zero, null)
 
     def _number(self, keyword: str, default: float) -> float:

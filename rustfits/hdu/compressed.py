@@ -1,0 +1,298 @@
+"""Compressed images: a table of tiles on disk, an image to the user (FITS 4.0, section 10)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Any, ClassVar, NoReturn, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from rustfits.checksum import parse_datasum
+from rustfits.codec import TileCodec
+from rustfits.decode import TileDecoder
+from rustfits.encode import EncodedImage, encode_image
+from rustfits.errors import CodecError, FitsError, NotSupported
+from rustfits.hdu import compressed_sums, sums
+from rustfits.hdu.compressed_cards import resolved
+from rustfits.hdu.compressed_values import checked_image
+from rustfits.hdu.image import ImageHDU
+from rustfits.hdu.image_facts import ImageFacts
+from rustfits.header.cards import Cards
+from rustfits.header.state import HeaderState
+from rustfits.openfile import Extent, OpenFile
+from rustfits.scaling import Scaling
+from rustfits.sections import Section
+from rustfits.tilecache import TileCache
+from rustfits.tilereader import TileReader
+from rustfits.zimage import TileTable
+
+PREFIX = "Z"
+BLANK_KEYWORDS = ("ZBLANK", "BLANK")
+WHAT = "the HDU's ZBITPIX"
+
+
+class CompressedImageHDU(ImageHDU):
+    """An image cut into tiles, each of which is compressed by itself.
+
+    Reading a section decodes only the tiles that it touches. Decoded tiles are kept, up to `tile_cache_size` bytes.
+    The header is that of the table, Z keywords included.
+    """
+
+    _kind: ClassVar[str] = "COMPRESSED_IMAGE_HDU"
+    _prefix: ClassVar[str] = PREFIX
+    _blank_keywords: ClassVar[tuple[str, ...]] = BLANK_KEYWORDS
+    _bitpix_name: ClassVar[str] = WHAT
+
+    _cache: TileCache
+    _codec: TileCodec | None  # as the user gave it, for an HDU created through this handle
+
+    @classmethod
+    def _attach(cls, file: OpenFile, extent: Extent, state: HeaderState, index: int) -> Self:
+        hdu = super()._attach(file, extent, state, index)
+        hdu._cache = TileCache()
+        hdu._codec = None
+        return hdu
+
+    # -- what the header says -------------------------------------------------------------------------------------
+
+    @property
+    def _table(self) -> TileTable:
+        """What the cards say now of table and tiles."""
+        cards = self._state.cards
+        table: TileTable | None = self.__dict__.get("_known_table")
+        if table is None or table.cards is not cards:
+            table = self.__dict__["_known_table"] = TileTable(cards)
+        return table
+
+    @property
+    def compression(self) -> TileCodec:
+        """How the image is compressed: a codec that could be passed as ``compress=`` to get the same layout.
+
+        Raises
+        ------
+        CodecNotInstalled, PluginError
+            If no codec of that name can be had; `CodecNotInstalled` names the package to install.
+        HeaderError, InvalidParameter
+            If the header has no ZCMPTYPE, or parameters that the codec cannot have.
+        """
+        table = self._table
+        return table.codec if self._codec is None else self._codec
+
+    @property
+    def n_tiles(self) -> int:
+        """Number of tiles; 0 if an axis is empty."""
+        return self._table.grid.ntiles
+
+    def __repr__(self) -> str:
+        table = TileTable(self._state.cards_anyhow)
+        try:
+            shown = repr(table.codec if self._codec is None else self._codec)
+        except FitsError as error:
+            shown = str(table.zcmptype)
+            if not isinstance(error, CodecError) and table.zcmptype is not None:
+                shown = f"{shown} (the header is damaged)"
+        return f"{super().__repr__()}  compression: {shown}\n"
+
+    # -- the cache ------------------------------------------------------------------------------------------------
+
+    @property
+    def tile_cache_size(self) -> int:
+        """Bytes of decoded tiles that are kept at most."""
+        return self._cache.capacity
+
+    @property
+    def tile_cache_used(self) -> int:
+        """Bytes of decoded tiles that are kept now."""
+        return self._cache.used
+
+    def set_tile_cache_size(self, bytes: int) -> None:
+        """Set how many bytes of decoded tiles are kept at most; 0 keeps none.
+
+        Raises
+        ------
+        ParameterOverflow
+            If it is negative.
+        TypeError
+            If it is no integer.
+        """
+        self._cache.resize(bytes)
+
+    def clear_tile_cache(self) -> None:
+        """Drop every decoded tile that is kept."""
+        self._cache.clear()
+
+    # -- reading --------------------------------------------------------------------------------------------------
+
+    def _reader(self, scale: bool) -> TileReader:
+        facts, table = self._facts, self._table
+        decoder = TileDecoder(table, self._file.storage, self._extent.data_start)
+        return TileReader(decoder, self._cache, facts.scaling if scale else Scaling(facts.stored))
+
+    def _read_section(self, section: Section, scale: bool) -> NDArray[Any]:
+        return self._reader(scale).read(section)
+
+    def _read_sections(self, sections: Sequence[Section], scale: bool) -> list[NDArray[Any]]:
+        return self._reader(scale).read_many(sections)
+
+    def _read_masked(self, section: Section, scale: bool) -> NDArray[Any]:
+        table = self._table
+        if table.blank_column is None:
+            return super()._read_masked(section, scale)
+        stored = self._read_section(section, False)
+        decoder = TileDecoder(table, self._file.storage, self._extent.data_start)
+        mask = stored == decoder.blanks(table.blank_column, section)
+        return np.ma.MaskedArray(self._facts.scaling.scaled(stored) if scale else stored, mask)
+
+    # -- writing --------------------------------------------------------------------------------------------------
+
+    def write(self, data: ArrayLike, start: Sequence[int] | None = None) -> None:
+        """Write the whole image anew; whatever was stored before is gone, and the tile cache is cleared.
+
+        Parameters
+        ----------
+        data : array-like of shape `shape`
+            Physical values or stored numbers, of any layout and byte order; masked pixels become ZBLANK, or NaN. An
+            image of floats takes any real numbers.
+        start : None
+            Compressed images are written whole.
+
+        Raises
+        ------
+        NotSupported
+            If ``start`` is given, or the image holds quantised floats.
+        ImageError
+            If shape, dtype or a value does not fit.
+        TileEncodeError, CodecNotInstalled
+            If the pixels cannot be compressed.
+        FitsIOError
+            If the bytes cannot be written. Before that, nothing is changed by any of these errors.
+        """
+        if start is not None:
+            raise NotSupported(
+                "start= is for uncompressed images: a compressed image is written whole; pass an array of its shape"
+            )
+        with self._file.changing(self._place):
+            facts = self._facts
+            pixels = checked_image(data, facts.shape, facts.scaling, facts.blank, what=WHAT)
+            self._store(encode_image(self._table, self.compression, pixels, facts.scaling))
+
+    def _store(self, encoded: EncodedImage) -> None:
+        """Write what was encoded for this HDU; inside `changing`."""
+        storage = self._file.storage
+        self._file.resize_data(self._extent, encoded.nbytes, zero=False)
+        position = self._extent.data_start
+        for piece in (encoded.rows, *encoded.heap):
+            storage.write(position, piece)
+            position += piece.nbytes
+        self._cache.clear()
+        self._state.commit(encoded.cards)
+
+    def _remember_codec(self, codec: TileCodec) -> None:
+        """Keep what the header cannot hold, such as the level of gzip, of an HDU that was just created."""
+        self._codec = resolved(codec, self._facts.shape)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self._not_there_yet("item assignment")
+
+    def extend(self, data: ArrayLike) -> None:  # type: ignore[override]  # there is no start= here (api.md, 5.11)
+        """Append pixels along the first axis: not there yet.
+
+        Raises
+        ------
+        NotSupported
+        """
+        self._not_there_yet("extend()")
+
+    def extending(self) -> AbstractContextManager[Self]:
+        """Return a context that collects what is appended: not there yet; raises as `extend`."""
+        self._not_there_yet("extending()")
+
+    def repack(self) -> None:
+        """Close the gaps in the heap: not there yet; raises as `extend`."""
+        self._not_there_yet("repack()")
+
+    def _not_there_yet(self, what: str) -> NoReturn:
+        raise NotSupported(
+            f"{what} of a compressed image is not there yet; change the array from read() and pass it to write()"
+        )
+
+    # -- checksums ------------------------------------------------------------------------------------------------
+
+    def add_datasum(self) -> None:
+        """Write the keyword ZDATASUM: the DATASUM of the image if it were not compressed.
+
+        Later changes of the pixels do not refresh it.
+
+        Raises
+        ------
+        TileDecodeError, CodecNotInstalled
+            If the pixels cannot be decoded.
+        FitsIOError
+            If the bytes cannot be read or written.
+        """
+        with self._file.changing(self._place):
+            data = self._data_sum()
+            self._state.change({"ZDATASUM": (str(data), compressed_sums.DATASUM_COMMENT)})
+
+    def add_checksum(self) -> None:
+        """Write the keywords ZDATASUM and ZHECKSUM: DATASUM and CHECKSUM of the image if it were not compressed.
+
+        As `add_datasum`.
+        """
+        with self._file.changing(self._place):
+            data = self._data_sum()
+            checksum = compressed_sums.checksum_of(self._state.cards, self._table, data)
+            self._state.change(
+                {
+                    "ZDATASUM": (str(data), compressed_sums.DATASUM_COMMENT),
+                    "ZHECKSUM": (checksum, compressed_sums.CHECKSUM_COMMENT),
+                }
+            )
+
+    def verify_datasum(self) -> bool | None:
+        """Tell whether ZDATASUM is right, or, without it, the DATASUM of the table; None if both are absent.
+
+        Raises
+        ------
+        TileDecodeError, CodecNotInstalled
+            If the pixels cannot be decoded.
+        FitsIOError
+            If the bytes cannot be read.
+        """
+        with self._file.reading(self._place):
+            cards = self._state.cards
+            if "ZDATASUM" not in cards:
+                return sums.verify_datasum(self._file, self._extent, self._state)
+            return parse_datasum(cards.get("ZDATASUM")) == self._data_sum()
+
+    def verify_checksum(self) -> bool | None:
+        """Tell whether ZHECKSUM and ZDATASUM are right, or, without them, the CHECKSUM of the table.
+
+        None if all of them are absent. As `verify_datasum`.
+        """
+        with self._file.reading(self._place):
+            cards = self._state.cards
+            if "ZHECKSUM" not in cards:
+                return sums.verify_checksum(self._file, self._extent, self._state)
+            return "ZDATASUM" in cards and compressed_sums.verified(cards, self._table, self._data_sum())
+
+    def _data_sum(self) -> int:
+        return compressed_sums.data_sum(self._table, self._reader(False))
+
+
+def encode_new(cards: Cards, codec: TileCodec, data: ArrayLike) -> EncodedImage:
+    """Compress the pixels of an image that is still to be created, with everything checked.
+
+    Parameters
+    ----------
+    cards : Cards
+        From `compressed_cards`.
+    codec : TileCodec
+    data : array-like
+        As for `CompressedImageHDU.write`, errors too.
+    """
+    facts, table = ImageFacts(cards, PREFIX, BLANK_KEYWORDS), TileTable(cards)
+    pixels = checked_image(data, facts.shape, facts.scaling, facts.blank, what=WHAT)
+    return encode_image(table, resolved(codec, facts.shape), pixels, facts.scaling)
