@@ -90,8 +90,8 @@ class RowReader:
         stop = self.data_start + (last + 1) * self.row_nbytes
         if self.storage.size() < stop:
             raise TruncatedFile(
-                f"{self.storage.name} has {self.storage.size()} bytes, but row {last} of the table ends at byte {stop}; "
-                "the file is truncated"
+                f"{self.storage.name} has {self.storage.size()} bytes, but row {last} of the table ends at byte "
+                f"{stop}; the file is truncated"
             )
 
     def read(self, rows: Rows, cells: Sequence[Cells], out: NDArray[Any], *, scale: bool) -> None:
