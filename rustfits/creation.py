@@ -116,10 +116,9 @@ class Creation:
         with self._file.changing(self._file.filename):
             cards = new.cards(primary=not len(self._hdus))
             # The header goes last, as its BSCALE is not meant for these pixels; its room is there from the start.
-            final = updated(cards, header)
-            hdu = self._create(new, cards, room=len(final.encode()))
+            hdu = self._create(new, cards, room=len(updated(cards, header).encode()))
             hdu.write(pixels)
-            hdu._state.commit(final)
+            hdu._state.commit(updated(hdu._state.cards, header))  # writing set PCOUNT, so not the cards from before
         return hdu
 
     def write(self, data: Any, *, extname: str | None = None, header: Header | None = None) -> HDU:
