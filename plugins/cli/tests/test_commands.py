@@ -106,6 +106,12 @@ def test_info_shows_one_line_for_each_hdu(run, packed):
     assert "image" in row_of(output, 0)
 
 
+@pytest.mark.parametrize("dtype", ["u1", "i1", "i2", "u2", "i4", "u4", "i8", "u8", "f4", "f8"])
+def test_info_tells_the_dtype_that_reading_gives(run, tmp_path, dtype):
+    rustfits.write(tmp_path / "x.fits", np.zeros((2, 3), dtype=dtype))
+    assert f" {np.dtype(dtype)} " in f"{row_of(run('info', 'x.fits').output, 0)} "
+
+
 @pytest.mark.parametrize("path", sorted(DATA.glob("*.f*")), ids=lambda path: path.name)
 def test_info_works_on_every_file_whatever_is_installed(run, path):
     output = run("info", path).output

@@ -15,6 +15,9 @@ KINDS = (  # most special first
     (rustfits.AsciiTableHDU, "ASCII table"),
 )
 
+# Stored integers that stand for others by an offset (FITS 4.0, section 5.2.5).
+OFFSETS = {("uint8", -128): "int8", ("int16", 2**15): "uint16", ("int32", 2**31): "uint32", ("int64", 2**63): "uint64"}
+
 
 @dataclass(frozen=True, slots=True)
 class Description:
@@ -56,7 +59,7 @@ def describe(hdu: rustfits.HDU) -> Description:
     if isinstance(hdu, rustfits.ImageHDU):
         if not hdu.ndim:
             return Description(str(hdu.index), name, kind)
-        return Description(str(hdu.index), name, kind, _by(hdu.shape), str(hdu.dtype))
+        return Description(str(hdu.index), name, kind, _by(hdu.shape), _dtype(hdu))
     if kind != "other":
         return _table(hdu, name, kind)
     return Description(str(hdu.index), name, kind, codec=str(hdu.header.get("XTENSION", "")))
@@ -78,12 +81,20 @@ def _compressed_image(hdu: rustfits.CompressedImageHDU, name: str, kind: str) ->
         name=name,
         kind=kind,
         shape=_by(hdu.shape),
-        dtype=str(hdu.dtype),
+        dtype=_dtype(hdu),
         codec=str(header.get("ZCMPTYPE", "?")),
         tiles=f"{hdu.n_tiles} of {_by(tile)}",
         ratio=f"{nbytes / packed:.2f}" if packed and nbytes else "",
         remark=remark,
     )
+
+
+def _dtype(hdu: rustfits.ImageHDU) -> str:
+    """Return the dtype that `read` gives, told from the header."""
+    stored, scale, zero = str(hdu.dtype), hdu.header.get("BSCALE", 1), hdu.header.get("BZERO", 0)
+    if scale == 1:
+        return stored if zero == 0 else OFFSETS.get((stored, zero), "float64")
+    return "float64"
 
 
 def _table(hdu: rustfits.HDU, name: str, kind: str) -> Description:
