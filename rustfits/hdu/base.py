@@ -30,7 +30,7 @@ class HDU:
     _state: HeaderState
     _index: int
 
-    def __new__(cls, *args: object, **kwargs: object) -> NoReturn:  # noqa: D102
+    def __new__(cls, *args: object, **kwargs: object) -> Self:  # noqa: D102
         raise TypeError(f"{cls.__name__} objects come from a FITS handle, such as FITS(filename)[0]")
 
     @classmethod

@@ -16,6 +16,7 @@ from rustfits.hdu.cutouts import boxes, fill_for, gather
 from rustfits.hdu.image_facts import ImageFacts
 from rustfits.hdu.image_io import Raster
 from rustfits.hdu.image_values import checked_pixels, checked_start, plan_growth, stored_scalar
+from rustfits.scaling import Scaling
 from rustfits.sections import Section, box_section, full_section, parse_section
 
 
@@ -209,7 +210,7 @@ class ImageHDU(HDU):
 
     def _read_section(self, section: Section, scale: bool) -> NDArray[Any]:
         """Return the pixels of a section in its ``count`` shape; inside `reading`."""
-        return self._raster().read(section, scale=scale)
+        return self._raster(self.shape).read(section, self._facts.scaling if scale else Scaling(self.dtype))
 
     def _read_sections(self, sections: Sequence[Section], scale: bool) -> list[NDArray[Any]]:
         """Return the pixels of many sections; inside `reading`."""
@@ -294,8 +295,7 @@ class ImageHDU(HDU):
             if self._extent.data_nbytes != self.size * self.dtype.itemsize:
                 raise NotSupported("an image with parameters or groups (PCOUNT, GCOUNT) cannot be extended")
             self._file.resize_data(self._extent, growth.nbytes, zero=not growth.filled)
-            raster = Raster(self._file.storage, self._extent.data_start, growth.shape, self._facts.scaling)
-            raster.write(section, values)
+            self._raster(growth.shape).write(section, values, self._facts.scaling)
             self._state.change({f"NAXIS{self.ndim}": growth.shape[0]})
 
     def extending(self) -> AbstractContextManager[Self]:
@@ -304,10 +304,9 @@ class ImageHDU(HDU):
 
     def _write_section(self, section: Section, values: NDArray[Any]) -> None:
         """Write checked values, an array of the section's ``count`` shape or a single stored number."""
-        if not section.empty:
-            raster = self._raster()
-            raster.check(section)
-            raster.write(section, values)
+        raster = self._raster(self.shape)
+        raster.check(section)
+        raster.write(section, values, self._facts.scaling)
 
     # -- checksums ------------------------------------------------------------------------------------------------
 
@@ -347,8 +346,8 @@ class ImageHDU(HDU):
 
     # -- checks ---------------------------------------------------------------------------------------------------
 
-    def _raster(self) -> Raster:
-        return Raster(self._file.storage, self._extent.data_start, self.shape, self._facts.scaling)
+    def _raster(self, shape: tuple[int, ...]) -> Raster:
+        return Raster(self._file.storage, self._extent.data_start, shape, self.dtype)
 
     def _check_axes(self) -> None:
         if not self.shape:

@@ -87,12 +87,13 @@ class Raster:
         First byte of the data unit.
     shape : tuple of int
         Numpy order.
-    scaling : Scaling
+    stored : dtype
+        Of the pixels, native byte order.
     """
 
-    def __init__(self, storage: Storage, start: int, shape: tuple[int, ...], scaling: Scaling) -> None:
-        self._storage, self._start, self._shape, self._scaling = storage, start, shape, scaling
-        self._big_endian = scaling.stored.newbyteorder(">")
+    def __init__(self, storage: Storage, start: int, shape: tuple[int, ...], stored: np.dtype[Any]) -> None:
+        self._storage, self._start, self._shape = storage, start, shape
+        self._big_endian = stored.newbyteorder(">")
 
     def check(self, section: Section) -> None:
         """Raise `TruncatedFile` if the file ends before the section does."""
@@ -107,18 +108,18 @@ class Raster:
                 f"{needed}: the file is truncated"
             )
 
-    def read(self, section: Section, *, scale: bool) -> NDArray[Any]:
+    def read(self, section: Section, scaling: Scaling) -> NDArray[Any]:
         """Return the pixels of a section, which may be empty.
 
         Parameters
         ----------
         section : Section
-        scale : bool
-            Whether to return physical values rather than stored numbers.
+        scaling : Scaling
+            What to do to the stored numbers.
 
         Returns
         -------
-        C-contiguous array of shape ``section.count``
+        C-contiguous array of ``scaling.dtype`` and shape ``section.count``
 
         Raises
         ------
@@ -126,7 +127,6 @@ class Raster:
             Before any memory is asked for.
         """
         self.check(section)
-        scaling = self._scaling if scale else Scaling(self._scaling.stored)
         out = np.empty(section.count, dtype=scaling.dtype)
         if section.empty:
             return out
@@ -139,21 +139,24 @@ class Raster:
         run(fill, list(self._pieces(layout, self._storage.chunk_nbytes)), npixels=out.size)
         return out
 
-    def write(self, section: Section, values: NDArray[Any]) -> None:
-        """Write the pixels of a section that is not empty; between them no byte changes. Inside `changing`.
+    def write(self, section: Section, values: NDArray[Any], scaling: Scaling) -> None:
+        """Write the pixels of a section, which may be empty; between them no byte changes. Inside `changing`.
 
         Parameters
         ----------
         section : Section
         values : array of shape ``section.count``, or 0-d
             What `Scaling.convert` takes, checked; a single value fills the section.
+        scaling : Scaling
         """
+        if section.empty:
+            return
         layout = lay_out(section, self._shape, self._big_endian.itemsize, WRITE_NBYTES)
         form = (layout.start.size, *layout.counts)
         blocks = values.reshape(form) if values.ndim else np.broadcast_to(values, form)
         for piece in self._pieces(layout, WRITE_NBYTES):
             buffer = np.empty(piece.start.size * piece.nbytes, dtype=np.uint8) if piece.dense else self._fetch(piece)
-            piece.pixels(buffer, self._big_endian)[...] = self._scaling.convert(blocks[piece.where])
+            piece.pixels(buffer, self._big_endian)[...] = scaling.convert(blocks[piece.where])
             for number, start in enumerate(piece.start.tolist()):
                 self._storage.write(start, buffer[number * piece.nbytes : (number + 1) * piece.nbytes])
 
