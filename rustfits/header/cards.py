@@ -11,6 +11,7 @@ from rustfits.header.card import (
     bad_byte,
     commentary_cards,
     field_of,
+    find_end,
     format_cards,
     is_hierarch,
     parse_chain,
@@ -22,7 +23,6 @@ from rustfits.openfile import padded
 
 _PRINTABLE = bytes(range(0x20, 0x7F))
 _TO_PRINTABLE = bytes(byte if 0x20 <= byte <= 0x7E else ord("_") for byte in range(256))
-_END = "END".ljust(8)
 _EMPTY = "\0"  # stands for cards of blanks alone, which are nobody's
 
 
@@ -62,11 +62,8 @@ class Cards:
             if not lenient:
                 raise bad_byte(bytes(raw))
             raw = raw.translate(_TO_PRINTABLE)
-        text = raw.decode("ascii")
-        end = text.find(_END)
-        while end > 0 and end % CARD:
-            end = text.find(_END, end + 1)
-        return cls(text[: end if end >= 0 else len(text) // CARD * CARD])
+        end = find_end(raw)
+        return cls(raw[: end if end >= 0 else len(raw) // CARD * CARD].decode("ascii"))
 
     @classmethod
     def build(cls, entries: Iterable[tuple[str, object] | tuple[str, object, str]]) -> Cards:
@@ -125,6 +122,10 @@ class Cards:
         if found is None:
             found = self._parsed(canonical(key))
         return default if found is None else found[0]
+
+    def first_value(self) -> Value:
+        """Return the value of the very first card, SIMPLE or XTENSION, without looking at the others."""
+        return parse_chain(self._fields(0))[0] if self._text else None
 
     def comment(self, key: str) -> str:
         """Return the comment of a keyword, which is not one of the commentary keywords.

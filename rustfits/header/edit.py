@@ -273,7 +273,7 @@ def assign(cards: Cards, key: str, entry: object) -> None:
 def _accepted(key: str, value: object) -> Value:
     if value is None:
         raise HeaderError(f"{key}: unsupported value type NoneType; allowed are bool, int, float, complex and str")
-    plain = plain_value(value)
+    plain = plain_value(value, key)
     if isinstance(plain, int) and not -(2**63) <= plain < 2**64:
         try:
             return float(plain)

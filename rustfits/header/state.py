@@ -49,7 +49,7 @@ class HeaderState:
 
     @property
     def cards_anyhow(self) -> Cards:
-        """The cards in memory, whatever the state of the file: for ``repr`` alone."""
+        """The cards in memory, whatever the state of the file: for messages and ``repr``."""
         return self._cards
 
     @contextmanager

@@ -1,5 +1,6 @@
 import copy
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -104,7 +105,7 @@ def test_integers_beyond_64_bits_are_stored_as_floats(header):
 
 @pytest.mark.parametrize("value", [None, [], b"x", {}, ("x",), ("x", 1), ("x", "y", "z"), (None, "x")])
 def test_other_values_are_refused(header, value):
-    with pytest.raises(ValueError, match=r"unsupported value type|must be \(value, comment\)"):
+    with pytest.raises(ValueError, match=r"KEY: (unsupported value type|a tuple must be \(value, comment\))"):
         header["KEY"] = value
     assert "KEY" not in header
 
@@ -546,6 +547,18 @@ def test_a_tainted_handle_refuses_all_of_its_headers(handle):
             access()
         assert isinstance(caught.value, FitsIOError)
     assert repr(view).startswith("<FITSHeader: ")
+
+
+def test_changes_from_several_threads_are_all_kept(handle, header):
+    def assign(thread):
+        for number in range(30):
+            header[f"T{thread}K{number}"] = number
+            handle.headers[1].update({f"T{thread}K{number}": number})
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(assign, range(4)))
+    for view in handle.headers[:2]:
+        assert all(view[f"T{thread}K{number}"] == number for thread in range(4) for number in range(30))
 
 
 def test_a_header_of_no_file_lives_in_memory():
