@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rustfits.errors import FitsError, HeaderError, NotAFitsFile, TruncatedFile
+from rustfits.header.card import CARD, find_end
 from rustfits.header.cards import Cards
 from rustfits.openfile import BLOCK, Extent, padded
 from rustfits.storage.base import Storage
 
-CARD = 80  # bytes
 BITPIX_VALUES = (8, 16, 32, 64, -32, -64)  # FITS 4.0, table 8
 MAX_NAXIS = 999  # FITS 4.0, section 4.4.1
 
-_FIRST_NBYTES = 4 * BLOCK  # holds most headers whole: one read for each HDU
+_FIRST_NBYTES = 8 * BLOCK  # holds most headers whole: one read for each HDU
 _NEXT_NBYTES = 32 * BLOCK
 _MAX_NBYTES = 1 << 63  # beyond what offsets in a file can say
-_END = b"END     "
 
 
 def check_size(storage: Storage) -> None:
@@ -60,7 +59,10 @@ def scan(storage: Storage, *, lenient: bool = False) -> Iterator[tuple[Extent, C
         try:
             raw = _read_header(storage, start, size, primary=not index)
             cards = Cards.parse(raw, lenient=lenient)
-            extent = Extent(start, start + padded(len(raw)), data_size(cards, primary=not index))
+            nbytes = _standard_size(raw) if index else None
+            if nbytes is None:
+                nbytes = data_size(cards, primary=not index)
+            extent = Extent(start, start + padded(len(raw)), nbytes)
         except FitsError as error:
             error.locate(f"HDU {index} of {storage.name}")
             raise
@@ -99,6 +101,37 @@ def data_size(cards: Cards, *, primary: bool) -> int:
     return nbytes
 
 
+def _standard_size(raw: bytes) -> int | None:
+    """Return what `data_size` would of an extension whose first cards are those that the standard asks for.
+
+    None if they are not (FITS 4.0, section 4.4.1.2). To find the keywords of a whole header takes far longer.
+    """
+    bitpix, naxis = _standard_integer(raw, 1, b"BITPIX"), _standard_integer(raw, 2, b"NAXIS")
+    if bitpix not in BITPIX_VALUES or naxis is None or not 0 < naxis <= MAX_NAXIS:
+        return None
+    product = 1
+    for axis in range(1, naxis + 1):
+        npixels = _standard_integer(raw, 2 + axis, b"NAXIS%d" % axis)
+        if npixels is None:
+            return None
+        product *= npixels
+    pcount, gcount = _standard_integer(raw, 3 + naxis, b"PCOUNT"), _standard_integer(raw, 4 + naxis, b"GCOUNT")
+    if pcount is None or gcount is None:
+        return None
+    nbytes = abs(bitpix) // 8 * gcount * (pcount + product)
+    return nbytes if nbytes < _MAX_NBYTES else None
+
+
+def _standard_integer(raw: bytes, number: int, key: bytes) -> int | None:
+    """Return the integer on card ``number`` if it is that of ``key``, in fixed format; only BITPIX may be negative."""
+    card = raw[number * CARD : (number + 1) * CARD]
+    digits = card[10:30].strip(b" ")
+    if card[:10] != key.ljust(8) + b"= " or card[30:].lstrip(b" ")[:1] not in (b"", b"/"):
+        return None
+    unsigned = digits[1:] if key == b"BITPIX" and digits[:1] == b"-" else digits
+    return int(digits) if unsigned.isdigit() else None
+
+
 def _counted(cards: Cards, key: str, default: int | None = None) -> int:
     value = cards.integer(key, default)
     if value < 0:
@@ -115,7 +148,7 @@ def _read_header(storage: Storage, start: int, size: int, *, primary: bool) -> b
             f"a header must start with {expected.decode()}, found {bytes(raw[:8])!r} at byte {start}; "
             + ("this is not a FITS file" if primary else "the file is damaged, or has something else at its end")
         )
-    end = _find_end(raw)
+    end = find_end(raw)
     if end < 0:
         # Looked for before it is kept, so that a large file without END costs no memory.
         end = _seek_end(storage, start, start + len(raw), size) - start
@@ -127,16 +160,8 @@ def _seek_end(storage: Storage, start: int, position: int, size: int) -> int:
     """Return the offset of the END card of the header at ``start``, looking from ``position`` on."""
     while position < size:
         window = storage.read(position, min(_NEXT_NBYTES, size - position))
-        found = _find_end(window)
+        found = find_end(window)
         if found >= 0:
             return position + found
         position += len(window)
     raise TruncatedFile(f"truncated FITS file: the header at byte {start} of {storage.name} has no END card")
-
-
-def _find_end(raw: bytes | bytearray) -> int:
-    """Return where the END card begins in whole cards ``raw``, or -1."""
-    found = raw.find(_END)
-    while found >= 0 and (found % CARD or found + CARD > len(raw)):
-        found = raw.find(_END, found + 1)
-    return found

@@ -26,7 +26,7 @@ def hdu_class(cards: Cards, primary: bool) -> type[HDU]:
     """
     if primary:
         return ImageHDU
-    value = cards.get("XTENSION")
+    value = cards.first_value()
     kind = value.strip() if isinstance(value, str) else ""
     if kind == "IMAGE":
         return ImageHDU

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from rustfits.errors import FitsError, HeaderError, ImageError, NotSupported
+from rustfits.builtin import Gzip1
+from rustfits.errors import FitsError, HeaderError, ImageError, NotSupported, TileEncodeError
 from rustfits.fitsfile import FITS
 from rustfits.hdu.compressed import CompressedImageHDU
 from rustfits.quantize import Quantize
@@ -265,11 +266,29 @@ def test_a_compressed_image_takes_arrays_with_holes(fits):
     assert (fits.write_image(PIXELS[:, ::2], compress="GZIP_1").read() == PIXELS[:, ::2]).all()
 
 
+class Failing(Gzip1):
+    def encode(self, batch):
+        raise TileEncodeError(self.zcmptype, 0, "no such pixels")
+
+
+def test_pixels_that_cannot_be_compressed_leave_nothing_behind(fits, tmp_path):
+    fits.write_image(PIXELS)
+    with FITS("mem://", "w+") as empty, FITS(tmp_path / "x.fits", "w+") as local:
+        for each in (fits, empty, local):
+            before = each.to_bytes()
+            with pytest.raises(TileEncodeError, match="no such pixels"):
+                each.write_image(PIXELS, compress=Failing(), header={"A": 1})
+            assert each.to_bytes() == before
+            assert len(each) == len(list(each)) == len(before) // (2 * 2880)
+            each.write_image(PIXELS, compress="GZIP_1")
+            assert (each[1].read() == PIXELS).all()
+
+
 def test_other_readers_read_and_check_what_is_written(tmp_path):
     fitsio = pytest.importorskip("fitsio", reason="the peer fitsio is not installed")
     path = tmp_path / "x.fits"
     with FITS(path, "w+") as fits:
-        fits.write_image(PIXELS, extname="A", header={"LONG": "x" * 200})
+        fits.write_image(PIXELS, extname="A", header={"OBJECT": "M 31"})
         for dtype in DTYPES:
             fits.write_image(np.arange(1000).reshape(10, 100).astype(dtype), extname=f"P{dtype}")
         fits.write_image(PIXELS, extname="Z", compress="GZIP_2")
