@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, DTypeLike
 from rustfits.codec import TileCodec
 from rustfits.errors import ImageError
 from rustfits.hdu.base import HDU
-from rustfits.hdu.compressed import CompressedImageHDU
+from rustfits.hdu.compressed import CompressedImageHDU, encode_new
 from rustfits.hdu.image import ImageHDU
 from rustfits.hdu.image_cards import empty_primary_cards
 from rustfits.hdulist import HDUList
@@ -115,9 +115,14 @@ class Creation:
         )
         with self._file.changing(self._file.filename):
             cards = new.cards(primary=not len(self._hdus))
+            # A codec may find pixels that it cannot hold: that must be known before anything is appended.
+            encoded = None if new.codec is None else encode_new(cards, new.codec, pixels)
             # The header goes last, as its BSCALE is not meant for these pixels; its room is there from the start.
             hdu = self._create(new, cards, room=len(updated(cards, header).encode()))
-            hdu.write(pixels)
+            if encoded is not None and isinstance(hdu, CompressedImageHDU):
+                hdu._store(encoded)
+            else:
+                hdu.write(pixels)
             hdu._state.commit(updated(hdu._state.cards, header))  # writing set PCOUNT, so not the cards from before
         return hdu
 
