@@ -130,11 +130,11 @@ class Gzip1(TileCodec):
                 self._decode_exactly(single, values)
             except TileDecodeError:
                 continue
-            limits = np.iinfo(out.dtype)
-            if values.min(initial=limits.max) < limits.min or values.max(initial=limits.min) > limits.max:
+            kept = values.astype(out.dtype)
+            if (kept.astype(values.dtype) != values).any():
                 reason = f"decompression gives {values.dtype} pixels beyond the range of the image's {out.dtype}"
                 raise TileDecodeError(self.zcmptype, int(single.row[0]), reason)
-            out[...] = values
+            out[...] = kept
             return
         raise fault
 
