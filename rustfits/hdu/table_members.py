@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,9 +28,10 @@ class TableMembers:
     _extent: Extent
     _state: HeaderState
 
-    @property
-    def _place(self) -> str:
-        raise NotImplementedError  # `HDU` has it
+    if TYPE_CHECKING:  # `HDU` has it; here it would hide that
+
+        @property
+        def _place(self) -> str: ...
 
     @property
     def _facts(self) -> TableFacts:
