@@ -7,6 +7,8 @@ import textwrap
 
 import pytest
 
+collect_ignore = ["example_bz2"]  # a distribution of its own; test_third_party.py builds it and runs its tests
+
 
 class Site:
     """A folder on the path of a fresh Python, with distributions as pip leaves them."""
