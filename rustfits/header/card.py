@@ -90,17 +90,18 @@ def parse_chain(fields: list[str]) -> tuple[Value, str]:
         What follows the value indicator of the first card, and columns 9 to 80 of each CONTINUE card.
     """
     value, comment = parse_field(fields[0])
-    comments = [comment]
+    if len(fields) == 1 or not isinstance(value, str):
+        return value, comment
+    pieces, comments = [value], [comment]
     for field in fields[1:]:
         # An & means something only if a string follows it.
-        if not isinstance(value, str) or not value.endswith("&") or not field.lstrip(" ").startswith("'"):
+        if not pieces[-1].endswith("&") or not field.lstrip(" ").startswith("'"):
             break
         piece, comment = parse_field(field)
-        value = value[:-1] + str(piece)
+        pieces[-1] = pieces[-1][:-1]
+        pieces.append(str(piece))
         comments.append(comment)
-    if isinstance(value, str):
-        value = value.rstrip(" ")
-    return value, " ".join(filter(None, comments))
+    return "".join(pieces).rstrip(" "), " ".join(filter(None, comments))
 
 
 def _parse_real(text: str) -> float | None:

@@ -93,6 +93,8 @@ def test_astropy_reads_the_values_and_comments_assigned_here(tmp_path, values):
 @LIMITS
 def test_cfitsio_reads_the_values_assigned_here(tmp_path, values):
     fitsio = pytest.importorskip("fitsio", reason="peer not installed: fitsio")
+    # CFITSIO may take a second equals sign of a HIERARCH card for the value indicator, whoever wrote the card.
+    values = {key: entry for key, entry in values.items() if " " not in key or "=" not in f"{entry}"}
     write_values(tmp_path / "a.fits", values)
     header = fitsio.read_header(str(tmp_path / "a.fits"))
     for key, (value, _) in values.items():
