@@ -20,6 +20,8 @@ from rustfits.errors import (
 )
 from rustfits.hookspecs import hookimpl
 from rustfits.kernels import Kernels
+from rustfits.noise import row_lengths
+from rustfits.quantum import effective_level
 from rustfits.storage.base import Storage
 
 __all__ = [
@@ -36,9 +38,11 @@ __all__ = [
     "TileDecodeError",
     "TileEncodeError",
     "UnsupportedPixels",
+    "effective_level",
     "hookimpl",
     "method_number",
     "raise_first_fault",
     "random_starts",
     "random_table",
+    "row_lengths",
 ]

@@ -5,7 +5,7 @@ import sys
 from setuptools import Extension, setup
 
 HERE = "src/rustfits_accel"
-NAMES = ("isa", "dequantize", "shuffle")
+NAMES = ("isa", "dequantize", "quantize", "shuffle")
 
 # No fused multiply-add: the bits must be those of CFITSIO. Without "trapping" arithmetic, which nobody here looks at,
 # the compiler may turn the choice between null and number into vector code.
@@ -17,7 +17,7 @@ setup(
             "rustfits_accel._kernel",
             [f"{HERE}/_kernel.pyx", *(f"{HERE}/c/{name}.c" for name in NAMES)],
             include_dirs=[f"{HERE}/c"],
-            depends=[f"{HERE}/c/{name}.h" for name in NAMES],
+            depends=[f"{HERE}/c/{name}.h" for name in (*NAMES, "noise_template", "quantize_template")],
             extra_compile_args=["/std:c11", "/O2"] if sys.platform == "win32" else GNU_FLAGS,
         )
     ]

@@ -65,6 +65,86 @@ def test_dequantize(npixels, first_row, zdither0, method, nulls, dtype, scales, 
         assert np.array_equal(result, results[0])
 
 
+def awkward_pixels(rng, npixels, dtype, kind):
+    """Return pixels of a kind that is hard on some step of quantising."""
+    limits = np.finfo(dtype)
+    with np.errstate(all="ignore"):
+        pixels = (rng.normal(rng.normal() * 10, 1, npixels) * 10.0 ** rng.integers(-40, 39)).astype(dtype)
+    if kind == "integers":
+        pixels = np.round(rng.normal(0, 3, npixels)).astype(dtype)
+    elif kind == "few values":
+        pixels = rng.choice(np.array([0.0, -0.0, 1.5, 1e-9], dtype), npixels)
+    elif kind == "constant":
+        pixels = np.full(npixels, rng.normal(), dtype)
+    elif kind == "extremes":
+        choice = [limits.max, limits.min, limits.tiny, limits.smallest_subnormal, 0, 1, -1e30]
+        pixels = rng.choice(np.array(choice, dtype), npixels)
+    elif kind == "any bits":
+        pixels = rng.integers(0, 256, npixels * limits.bits // 8, dtype=np.uint8).view(dtype)
+    elif kind == "one outlier" and npixels:
+        pixels = rng.normal(0, 1, npixels).astype(dtype)
+        pixels[rng.integers(npixels)] = 10.0 ** rng.uniform(5, 12)
+    return pixels
+
+
+KINDS = ["noise", "noise", "integers", "few values", "constant", "extremes", "any bits", "one outlier"]
+
+
+@settings(max_examples=250, deadline=None)
+@given(
+    shapes=st.lists(st.tuples(st.integers(1, 3), st.integers(0, 14), st.integers(1, 70)), max_size=4),
+    first_row=st.one_of(st.integers(0, 5), st.integers(9990, 10005)),
+    zdither0=st.integers(-5, 10005),
+    method=st.sampled_from(DITHER_METHODS),
+    level=st.sampled_from([0, 4, 4.1, 16, 1e-3, 1e-320, 1e300, -1e-3, -0.5, -1e-300, -1e308]),
+    kind=st.sampled_from(KINDS),
+    holes=st.sampled_from([0, 0, 0.05, 0.6, 1]),
+    zeros=st.sampled_from([0, 0, 0.3]),
+    dtype=st.sampled_from(["f4", "f8"]),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_quantize(shapes, first_row, zdither0, method, level, kind, holes, zeros, dtype, seed):
+    rng = np.random.default_rng(seed)
+    shape = np.array(shapes, dtype=np.int64).reshape(-1, 3)
+    npixels = int(shape.prod(axis=1).sum())
+    pixels = awkward_pixels(rng, npixels, dtype, kind)
+    pixels[rng.random(npixels) < zeros] = 0
+    pixels[rng.random(npixels) < holes] = rng.choice([np.nan, np.inf, -np.inf])
+    row = np.arange(first_row, first_row + len(shape))
+    results = []
+    for kernels in [CORE, *VARIANTS]:
+        out = np.zeros(npixels, np.int32)
+        scale, zero, quantized = kernels.quantize(
+            pixels, shape, row, level=level, method=method, zdither0=zdither0, out=out
+        )
+        known = np.repeat(quantized, shape.prod(axis=1))
+        results.append((scale.tobytes(), zero.tobytes(), quantized.tobytes(), out[known].tobytes()))
+    assert results[1:] == results[:1] * len(VARIANTS)
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("shape", [(1, 20011), (130, 160), (2, 5000)])
+def test_quantize_tiles_of_many_pixels(shape, dtype):
+    rng = np.random.default_rng(4)
+    pixels = rng.normal(1000, 30, (3, *shape)).astype(dtype)
+    pixels[1, 0, ::50], pixels[2, :, 20:45] = np.nan, 7
+    results = []
+    for kernels in [CORE, *VARIANTS]:
+        out = np.zeros(pixels.size, np.int32)
+        scale, zero, quantized = kernels.quantize(
+            pixels.ravel(),
+            np.array([shape] * 3),
+            np.arange(3),
+            level=16,
+            method="SUBTRACTIVE_DITHER_2",
+            zdither0=9999,
+            out=out,
+        )
+        assert quantized.all()
+        results.append((scale.tobytes(), zero.tobytes(), out.tobytes()))
+    assert results[1:] == results[:1] * len(VARIANTS)
+
+
 @settings(max_examples=120, deadline=None)
 @given(
     npixels=st.lists(st.one_of(st.integers(0, 80), st.sampled_from([511, 512, 513, 1500])), max_size=6),
@@ -200,6 +280,20 @@ class TestLengthsThatDisagree:
                 zdither0=1,
                 null=null,
                 out=np.empty(4, "f4"),
+            )
+
+    @pytest.mark.parametrize("shape", [[[2, 3]], [[2, 2], [1, 1]], [[-1, 4], [2, 4]]])
+    def test_tiles_that_are_not_those_pixels_are_refused(self, shape):
+        ntiles = len(shape)
+        with pytest.raises(ValueError, match=r"tiles add up to|does not fit|are not rows"):
+            VARIANTS[0].quantize(
+                np.zeros(4),
+                np.array(shape),
+                np.zeros(ntiles, np.int64),
+                level=4,
+                method="NO_DITHER",
+                zdither0=1,
+                out=np.zeros(4, np.int32),
             )
 
     @pytest.mark.parametrize(("nbytes", "itemsize"), [([6], 4), ([16], 4), ([4], 4), ([-8, 16], 8), ([8], 3)])

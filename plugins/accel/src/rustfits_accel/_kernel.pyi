@@ -18,6 +18,22 @@ def dequantize(
     isa: int,
     out: NDArray[Any],
 ) -> None: ...
+def quantize(
+    pixels: NDArray[Any],
+    npixels: NDArray[np.int64],
+    row_npixels: NDArray[np.int64],
+    row: NDArray[np.int64],
+    level: float,
+    random: NDArray[np.float32],
+    starts: NDArray[np.int64],
+    seed: int,
+    method: int,
+    isa: int,
+    out: NDArray[np.int32],
+    scale: NDArray[np.float64],
+    zero: NDArray[np.float64],
+    quantized: NDArray[np.uint8],
+) -> None: ...
 def shuffle(
     data: NDArray[np.uint8], nbytes: NDArray[np.int64], itemsize: int, undo: bool, out: NDArray[np.uint8]
 ) -> None: ...

@@ -2,6 +2,7 @@
 # cython: freethreading_compatible=True
 """Bindings: check lengths, drop the GIL, call."""
 
+from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
 from libc.stdint cimport int32_t, int64_t, uint8_t
 
 
@@ -21,6 +22,13 @@ cdef extern from "dequantize.h" nogil:
                            const int64_t *, int64_t, const rf_dither *, float *)
     void rf_dequantize_f64(const int32_t *, const int64_t *, const double *, const double *, const int64_t *,
                            const int64_t *, int64_t, const rf_dither *, double *)
+
+
+cdef extern from "quantize.h" nogil:
+    void rf_quantize_f32(const float *, const int64_t *, const int64_t *, const int64_t *, int64_t, double,
+                         const rf_dither *, int32_t *, int64_t, int64_t, int32_t *, double *, double *, uint8_t *)
+    void rf_quantize_f64(const double *, const int64_t *, const int64_t *, const int64_t *, int64_t, double,
+                         const rf_dither *, int64_t *, int64_t, int64_t, int32_t *, double *, double *, uint8_t *)
 
 
 cdef extern from "shuffle.h" nogil:
@@ -45,6 +53,16 @@ cdef int _check_parts(const int64_t[::1] part, int64_t unit, int64_t source, int
     return 0
 
 
+cdef rf_dither _dither(const float[::1] random, const int64_t[::1] starts, int64_t seed, int32_t method,
+                       int32_t isa) except *:
+    cdef rf_dither dither
+    if random.shape[0] != RF_NRANDOM or starts.shape[0] != RF_NRANDOM or not 0 <= seed < RF_NRANDOM:
+        raise ValueError(f"a table of {random.shape[0]} random numbers, {starts.shape[0]} starts, seed {seed}")
+    dither.random, dither.starts, dither.seed = &random[0], &starts[0], seed
+    dither.method, dither.isa = method, min(isa, rf_best_isa())
+    return dither
+
+
 def best_isa():
     """Return the number of the widest instruction set of this machine that the kernels know."""
     return rf_best_isa()
@@ -55,24 +73,55 @@ def dequantize(const int32_t[::1] stored, const int64_t[::1] npixels, const doub
                const int64_t[::1] starts, int64_t seed, int32_t method, int32_t isa, floating[::1] out):
     """Fill ``out`` with the floats of all tiles."""
     cdef int64_t ntiles = npixels.shape[0]
-    cdef rf_dither dither
+    cdef rf_dither dither = _dither(random, starts, seed, method, isa)
     if not scale.shape[0] == zero.shape[0] == row.shape[0] == ntiles:
         raise ValueError(f"{ntiles} tiles, {scale.shape[0]} scales, {zero.shape[0]} zeros, {row.shape[0]} rows")
     if null is not None and null.shape[0] != ntiles:
         raise ValueError(f"{ntiles} tiles, {null.shape[0]} nulls")
-    if random.shape[0] != RF_NRANDOM or starts.shape[0] != RF_NRANDOM or not 0 <= seed < RF_NRANDOM:
-        raise ValueError(f"a table of {random.shape[0]} random numbers, {starts.shape[0]} starts, seed {seed}")
     _check_parts(npixels, 1, stored.shape[0], out.shape[0])
     if stored.shape[0] == 0:
         return
-    dither.random, dither.starts, dither.seed = &random[0], &starts[0], seed
-    dither.method, dither.isa = method, min(isa, rf_best_isa())
     cdef const int64_t *blank = &null[0] if null is not None else NULL
     with nogil:
         if floating is float:
             rf_dequantize_f32(&stored[0], &npixels[0], &scale[0], &zero[0], &row[0], blank, ntiles, &dither, &out[0])
         else:
             rf_dequantize_f64(&stored[0], &npixels[0], &scale[0], &zero[0], &row[0], blank, ntiles, &dither, &out[0])
+
+
+def quantize(const floating[::1] pixels, const int64_t[::1] npixels, const int64_t[::1] row_npixels,
+             const int64_t[::1] row, double level, const float[::1] random, const int64_t[::1] starts, int64_t seed,
+             int32_t method, int32_t isa, int32_t[::1] out, double[::1] scale, double[::1] zero,
+             uint8_t[::1] quantized):
+    """Fill ``out`` with the integers of all tiles, and the rest with what is known of each."""
+    cdef int64_t ntiles = npixels.shape[0], widest = 0, most_rows = 0, i
+    cdef rf_dither dither = _dither(random, starts, seed, method, isa)
+    if not (row_npixels.shape[0] == row.shape[0] == scale.shape[0] == zero.shape[0] == quantized.shape[0] == ntiles):
+        raise ValueError(f"{ntiles} tiles, but other numbers of rows, scales, zeros or flags")
+    _check_parts(npixels, 1, pixels.shape[0], out.shape[0])
+    for i in range(ntiles):
+        if npixels[i] and (row_npixels[i] < 1 or npixels[i] % row_npixels[i]):
+            raise ValueError(f"tile {i}: {npixels[i]} pixels are not rows of {row_npixels[i]}")
+        if npixels[i]:
+            widest, most_rows = max(widest, row_npixels[i]), max(most_rows, npixels[i] // row_npixels[i])
+    widest, most_rows = (widest + 15) & ~15, (most_rows + 15) & ~15
+    if max(widest, most_rows) > 2**31 - 16:
+        raise ValueError(f"rows of up to {widest} pixels, and up to {most_rows} in a tile; fewer than 2**31 can be")
+    if ntiles == 0:
+        return
+    cdef const floating *source = &pixels[0] if pixels.shape[0] else NULL
+    cdef int32_t *target = &out[0] if out.shape[0] else NULL
+    cdef void *room = PyMem_RawMalloc((4 * widest + 3 * most_rows) * sizeof(floating) + 1)
+    if room == NULL:
+        raise MemoryError(f"no room for rows of {widest} pixels")
+    with nogil:
+        if floating is float:
+            rf_quantize_f32(source, &npixels[0], &row_npixels[0], &row[0], ntiles, level, &dither, <int32_t *>room,
+                            widest, most_rows, target, &scale[0], &zero[0], &quantized[0])
+        else:
+            rf_quantize_f64(source, &npixels[0], &row_npixels[0], &row[0], ntiles, level, &dither, <int64_t *>room,
+                            widest, most_rows, target, &scale[0], &zero[0], &quantized[0])
+    PyMem_RawFree(room)
 
 
 def shuffle(const uint8_t[::1] data, const int64_t[::1] nbytes, int32_t itemsize, bint undo, uint8_t[::1] out):

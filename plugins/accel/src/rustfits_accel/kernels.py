@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from rustfits.plugin import Kernels, method_number, random_starts, random_table
+from rustfits.plugin import Kernels, effective_level, method_number, random_starts, random_table, row_lengths
 from rustfits_accel import _kernel
 
 try:
@@ -15,7 +15,7 @@ try:
 except ImportError:  # a platform without that package: the standard library serves
     libdeflate = None  # type: ignore[assignment]
 
-_SMALL = 1 << 31  # the package counts bytes in 32 bits
+_LARGE = 1 << 31  # deflate counts bytes in 32 bits, and so are the pixels of a row counted here
 
 
 class CompiledKernels(Kernels):
@@ -24,8 +24,8 @@ class CompiledKernels(Kernels):
     Parameters
     ----------
     isa : int, optional
-        The widest instruction set to use: 0 for portable C, 1 for AVX2, 2 for AVX-512; None for all the machine
-        has. The bits never depend on it.
+        The widest instruction set to use: 0 for portable C, 1 for AVX2; None for the widest the machine has. The
+        bits never depend on it.
     """
 
     name: ClassVar[str] = "accel"
@@ -36,7 +36,7 @@ class CompiledKernels(Kernels):
 
     def inflate_tile(self, stream: memoryview, out: NDArray[np.uint8]) -> None:
         """Inflate one stream into ``out``; as in `Kernels`, whose form settles whatever is out of the ordinary."""
-        if libdeflate is not None and 0 < out.size < _SMALL:
+        if libdeflate is not None and 0 < out.size < _LARGE:
             try:
                 whole = libdeflate.gzip_decompress(stream, out.size)
             except (ValueError, libdeflate.DeflateError):
@@ -79,3 +79,29 @@ class CompiledKernels(Kernels):
         seed = (int(zdither0) - 1) % table.size
         number = method_number(method)
         _kernel.dequantize(stored, npixels, scale, zero, row, null, table, starts, seed, number, self.isa, out)
+
+    def quantize(
+        self,
+        pixels: NDArray[Any],
+        shape: NDArray[np.int64],
+        row: NDArray[np.int64],
+        *,
+        level: float,
+        method: str,
+        zdither0: int,
+        out: NDArray[np.int32],
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+        """Turn the floats of a batch into integers; as in `Kernels`."""
+        if pixels.size >= _LARGE:
+            return super().quantize(pixels, shape, row, level=level, method=method, zdither0=zdither0, out=out)
+        number = method_number(method)
+        level = effective_level(level)
+        table, starts = random_table(), random_starts()
+        seed = (int(zdither0) - 1) % table.size
+        npixels, lengths = shape.prod(axis=1, dtype=np.int64), row_lengths(shape)
+        scale, zero = np.empty(len(shape)), np.empty(len(shape))
+        flags = np.empty(len(shape), dtype=np.uint8)
+        _kernel.quantize(
+            pixels, npixels, lengths, row, level, table, starts, seed, number, self.isa, out, scale, zero, flags
+        )
+        return scale, zero, flags.view(np.bool_)

@@ -9,12 +9,10 @@
 
 #define RF_PORTABLE 0
 #define RF_AVX2 1
-#define RF_AVX512 2
 
 #if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
 #define RF_X86 1
-#define RF_TARGET_AVX2 __attribute__((target("avx2,bmi,bmi2,lzcnt,popcnt")))
-#define RF_TARGET_AVX512 __attribute__((target("avx2,bmi,bmi2,lzcnt,popcnt,avx512f,avx512bw,avx512dq,avx512vl")))
+#define RF_TARGET_AVX2 __attribute__((target("avx2")))
 #else
 #define RF_X86 0
 #endif
