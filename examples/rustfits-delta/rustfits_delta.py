@@ -30,12 +30,13 @@ class Delta1(TileCodec):
 
     def decode_tile(self, data, out):
         """Fill ``out``, an array of the tile's shape."""
+        stream = zlib.decompressobj()
         try:
-            raw = zlib.decompressobj().decompress(data, out.nbytes + 1)  # never more than fits
+            raw = stream.decompress(data, out.nbytes + 1)  # never more than fits
         except zlib.error as error:
             raise ValueError(str(error)) from error
-        if len(raw) != out.nbytes:
-            raise ValueError(f"{len(raw)} bytes of pixels, expected {out.nbytes}")
+        if len(raw) != out.nbytes or not stream.eof:
+            raise ValueError(f"the stream does not hold exactly the {out.nbytes} bytes of the tile")
         differences = np.frombuffer(raw, dtype=out.dtype.newbyteorder(">"))
         out[...] = np.cumsum(differences, dtype=out.dtype).reshape(out.shape)
 

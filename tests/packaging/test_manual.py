@@ -108,10 +108,14 @@ def pycon_blocks(text):
 
 
 def test_the_codec_in_the_manual_is_the_one_in_examples():
-    shown = re.findall(r"```(?:python|toml)\n(.*?)```", (ROOT / "docs" / "writing-a-codec.md").read_text(), re.DOTALL)
-    assert shown[0] == (ROOT / "examples" / "rustfits-delta" / "rustfits_delta.py").read_text()
-    project = (ROOT / "examples" / "rustfits-delta" / "pyproject.toml").read_text()
-    assert shown[1].split("\n\n")[1].strip() in project
+    module, project, tests = re.findall(
+        r"```(?:python|toml)\n(.*?)```", (ROOT / "docs" / "writing-a-codec.md").read_text(), re.DOTALL
+    )
+    folder = ROOT / "examples" / "rustfits-delta"
+    assert module == (folder / "rustfits_delta.py").read_text()
+    assert tests == (folder / "tests" / "test_delta.py").read_text()
+    shown, real = tomllib.loads(project)["project"], tomllib.loads((folder / "pyproject.toml").read_text())["project"]
+    assert shown == {key: real[key] for key in shown}
 
 
 def test_the_codec_of_the_examples_works_from_its_folder(tmp_path):
