@@ -1,0 +1,79 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, freethreading_compatible=True
+"""Checks shapes, drops the GIL, calls the C; no algorithm here."""
+
+from libc.stdint cimport int32_t, int64_t, uint8_t, uintptr_t
+
+import numpy as np
+
+
+cdef extern from "rice.h":
+    int32_t rf_rice_best_variant() nogil
+    void rf_rice_decode(int32_t variant, int32_t bytepix, const uint8_t *data, int64_t data_nbytes,
+                        const int64_t *start, const int64_t *length, const int64_t *npixels, int64_t ntiles,
+                        int32_t block, void *out, int64_t out_npixels, int32_t *status) nogil
+    int64_t rf_rice_bound(int32_t bytepix, int64_t npixels, int32_t block) nogil
+    int64_t rf_rice_encode(int32_t variant, int32_t bytepix, const void *pixels, int64_t pixels_n,
+                           const int64_t *npixels, int64_t ntiles, int32_t block, uint8_t *out, int64_t out_nbytes,
+                           int64_t *length, int32_t *status) nogil
+
+
+def best_variant():
+    """Return the number of the fastest variant that this machine can run."""
+    return rf_rice_best_variant()
+
+
+cdef int check(const uint8_t *pixels, int32_t bytepix, int32_t block, int32_t variant) except -1:
+    if bytepix not in (1, 2, 4) or <uintptr_t>pixels % bytepix:
+        raise ValueError(f"pixels must have 1, 2 or 4 bytes and be aligned; got {bytepix} bytes")
+    if block < 1:
+        raise ValueError(f"block must be > 0; got {block}")
+    if not 0 <= variant <= rf_rice_best_variant():
+        raise ValueError(f"this machine runs variants 0 to {rf_rice_best_variant()}; got {variant}")
+    return 0
+
+
+def decode(const uint8_t[::1] data, const int64_t[::1] start, const int64_t[::1] length, const int64_t[::1] npixels,
+           int32_t block, uint8_t[::1] out, int32_t bytepix, int32_t variant):
+    """Decode tiles into ``out``, bytes of pixels; return one status per tile."""
+    cdef int64_t ntiles = start.shape[0]
+    if not length.shape[0] == npixels.shape[0] == ntiles:
+        raise ValueError(f"{ntiles} starts, {length.shape[0]} lengths, {npixels.shape[0]} npixels")
+    cdef const uint8_t *src = &data[0] if data.shape[0] else NULL  # an empty view has no first element
+    cdef uint8_t *dst = &out[0] if out.shape[0] else NULL
+    check(dst, bytepix, block, variant)
+    status = np.zeros(ntiles, dtype=np.int32)
+    if ntiles == 0:
+        return status
+    cdef int32_t[::1] flags = status
+    with nogil:
+        rf_rice_decode(variant, bytepix, src, data.shape[0], &start[0], &length[0], &npixels[0], ntiles, block, dst,
+                       out.shape[0] // bytepix, &flags[0])
+    return status
+
+
+def encode(const uint8_t[::1] pixels, const int64_t[::1] npixels, int32_t block, int32_t bytepix, int32_t variant):
+    """Encode tiles, given as bytes of pixels; return their bytes back to back and the bytes of each."""
+    cdef int64_t ntiles = npixels.shape[0]
+    cdef int64_t pixels_n = pixels.shape[0] // bytepix if bytepix > 0 else 0
+    cdef int64_t left = pixels_n
+    cdef int64_t room = 0
+    cdef int64_t used, i
+    cdef const uint8_t *src = &pixels[0] if pixels.shape[0] else NULL
+    check(src, bytepix, block, variant)
+    for i in range(ntiles):
+        if npixels[i] < 0 or npixels[i] > left:
+            raise ValueError(f"tile {i} has {npixels[i]} pixels, of {left} left of {pixels_n}")
+        left -= npixels[i]
+        room += rf_rice_bound(bytepix, npixels[i], block)
+    length = np.zeros(ntiles, dtype=np.int64)
+    if ntiles == 0:
+        return np.empty(0, dtype=np.uint8), length
+    out = np.empty(room, dtype=np.uint8)
+    cdef int32_t[::1] flags = np.zeros(ntiles, dtype=np.int32)
+    cdef int64_t[::1] lengths = length
+    cdef uint8_t[::1] dst = out
+    with nogil:
+        used = rf_rice_encode(variant, bytepix, src, pixels_n, &npixels[0], ntiles, block, &dst[0], room, &lengths[0],
+                              &flags[0])
+    # A copy, since a view would keep room for incompressible pixels alive.
+    return out[:used].copy(), length

@@ -1,0 +1,103 @@
+/* Feeds the kernel with good, cut, changed and random streams, in buffers of exactly their size; see README.md. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rice.h"
+
+static uint64_t state = 1;
+
+static uint32_t next(uint32_t below)
+{
+    state = state * 6364136223846793005u + 1442695040888963407u;
+    return (uint32_t)((state >> 33) % below);
+}
+
+static void fill(uint8_t *pixels, int64_t npixels, int32_t bytepix)
+{
+    uint32_t width = next(33); /* bits of noise */
+    uint32_t mask = width == 32 ? 0xFFFFFFFFu : ((uint32_t)1 << width) - 1;
+    for (int64_t i = 0; i < npixels; i++) {
+        uint32_t pixel = (next(1u << 31) ^ next(1u << 31) << 1) & (next(50) ? mask : 0xFFFFFFFFu);
+        uint16_t half = (uint16_t)pixel;
+        if (bytepix == 4)
+            memcpy(pixels + 4 * i, &pixel, 4);
+        else if (bytepix == 2)
+            memcpy(pixels + 2 * i, &half, 2);
+        else
+            pixels[i] = (uint8_t)pixel;
+    }
+}
+
+static void damage(uint8_t *data, int64_t nbytes)
+{
+    uint32_t kind = next(4);
+    for (uint32_t k = 0; nbytes && kind == 1 && k < 3; k++)
+        data[next((uint32_t)nbytes)] = (uint8_t)next(256);
+    for (int64_t i = 0; kind == 2 && i < nbytes; i++)
+        data[i] = (uint8_t)next(256);
+    for (int64_t i = 0; kind == 3 && i < nbytes; i++)
+        data[i] = (uint8_t)(next(30) ? 0 : next(256));
+}
+
+static int same(const int32_t *one, const int32_t *other, int64_t ntiles)
+{
+    return memcmp(one, other, (size_t)ntiles * sizeof *one) == 0;
+}
+
+int main(int argc, char **argv)
+{
+    static const int32_t blocks[] = {1, 2, 16, 32, 32, 32, 33, 64, 65, 300, INT32_MAX};
+    int rounds = argc > 1 ? atoi(argv[1]) : 20000;
+    for (int round = 0; round < rounds; round++) {
+        int32_t bytepix = 1 << next(3);
+        int32_t block = blocks[next(sizeof blocks / sizeof *blocks)];
+        int64_t ntiles = 1 + next(10), npixels[10], start[10], length[10], total = 0, room = 0;
+        int32_t status[10], first[10];
+        for (int64_t i = 0; i < ntiles; i++) {
+            npixels[i] = next(4) ? next(400) : 100;
+            total += npixels[i];
+            room += rf_rice_bound(bytepix, npixels[i], block);
+        }
+        uint8_t *pixels = malloc((size_t)(total * bytepix) + 1);
+        uint8_t *out = malloc((size_t)(total * bytepix) + 1);
+        uint8_t *encoded = malloc((size_t)room);
+        fill(pixels, total, bytepix);
+        int64_t used = 0;
+        for (int32_t variant = 0; variant <= rf_rice_best_variant(); variant++) {
+            int64_t now = rf_rice_encode(variant, bytepix, pixels, total, npixels, ntiles, block, encoded, room, length,
+                                         status);
+            if (variant && now != used)
+                return puts("the variants encode differently"), 1;
+            used = now;
+        }
+        for (int64_t i = 0, at = 0; i < ntiles; at += length[i++])
+            start[i] = at;
+        uint8_t *data = malloc((size_t)used + 1); /* never NULL; the sanitizer guards what is behind it */
+        data = realloc(data, (size_t)used ? (size_t)used : 1);
+        memcpy(data, encoded, (size_t)used);
+        int whole = next(3) == 0;
+        if (!whole) {
+            damage(data, used);
+            if (next(2))
+                length[next((uint32_t)ntiles)] -= next(20);
+        }
+        for (int32_t variant = 0; variant <= rf_rice_best_variant(); variant++) {
+            rf_rice_decode(variant, bytepix, data, used, start, length, npixels, ntiles, block, out, total, status);
+            if (variant && !same(status, first, ntiles))
+                return puts("the variants find different faults"), 1;
+            memcpy(first, status, sizeof first);
+            for (int64_t i = 0; whole && i < ntiles; i++)
+                if (status[i])
+                    return puts("a fault in a whole tile"), 1;
+            if (whole && memcmp(out, pixels, (size_t)(total * bytepix)))
+                return puts("other pixels come back"), 1;
+        }
+        free(pixels);
+        free(out);
+        free(encoded);
+        free(data);
+    }
+    printf("%d rounds, kernels 0 to %d: no fault\n", rounds, rf_rice_best_variant());
+    return 0;
+}
