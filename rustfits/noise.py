@@ -74,30 +74,33 @@ def noise(pixels: NDArray[Any], good: NDArray[np.bool_] | None, row_length: int)
 
 
 def _gather(rows: NDArray[Any], good: NDArray[np.bool_] | None, medians: _Medians) -> None:
-    """Add the medians of each row, all at once for the rows that are whole and without runs."""
+    """Add the medians of each row to those of the tile."""
     plain = _is_varied(_equal_neighbours(rows), 2).all(axis=1)
     if good is not None:
         plain &= good.all(axis=1)
+    rank = (rows.shape[1] - WINDOW) // 2
     for order, differences in zip(medians, _differences(rows[plain]), strict=True):
-        order.extend(_median(differences).tolist())
-    for index in np.flatnonzero(~plain).tolist():
-        row = rows[index] if good is None else rows[index][good[index]]
-        if row.size >= WINDOW:
-            _gather_row(row, medians)
+        order.extend(np.partition(differences, rank, axis=1)[:, rank].tolist())
+    if not plain.all():
+        _gather_uneven(rows[~plain], np.ones_like(rows[~plain], dtype=bool) if good is None else good[~plain], medians)
 
 
-def _gather_row(row: NDArray[Any], medians: _Medians) -> None:
-    """Add the medians of one row, leaving out the windows in which the pixels do not change."""
-    equal = _equal_neighbours(row)
-    varied2, varied4 = _is_varied(equal, 2), _is_varied(equal, 4)
-    second, third, fifth = _differences(row)
-    second, third, fifth = second[varied2], third[varied4], fifth[varied4]
-    if third.size == 0:
-        return
-    if second.size > 1 or (second.size == 1 and third.size == 1):
-        medians[0].append(float(_median(second)))
-    medians[1].append(float(_median(third)))
-    medians[2].append(float(_median(fifth)))
+def _gather_uneven(rows: NDArray[Any], good: NDArray[np.bool_], medians: _Medians) -> None:
+    """Do so for rows with holes, which are closed, and windows in which pixels do not change, which are left out."""
+    closed = np.take_along_axis(rows, np.argsort(~good, axis=1, kind="stable"), axis=1)
+    equal = _equal_neighbours(closed)
+    nwindows = good.sum(axis=1, keepdims=True) - WINDOW + 1
+    inside = np.arange(rows.shape[1] - WINDOW + 1) < nwindows
+    used2, used4 = inside & _is_varied(equal, 2), inside & _is_varied(equal, 4)
+    count2, count4 = used2.sum(axis=1), used4.sum(axis=1)
+    some = count4 > 0
+    with_second = some & ((count2 > 1) | ((count2 == 1) & (count4 == 1)))
+    takes = ((used2, count2, with_second), (used4, count4, some), (used4, count4, some))
+    for order, differences, (used, count, chosen) in zip(medians, _differences(closed), takes, strict=True):
+        differences[~used] = np.inf
+        differences.sort(axis=1)
+        # The median of an even count is the lower of the two middle ones, as CFITSIO takes it.
+        order.extend(differences[chosen, (count[chosen] - 1) // 2].tolist())
 
 
 def _differences(rows: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
@@ -122,13 +125,6 @@ def _is_varied(equal: NDArray[np.bool_], steps: int) -> NDArray[np.bool_]:
     for first in range(6 - steps, 5):
         constant &= equal[..., first : first + count]
     return ~constant
-
-
-def _median(differences: NDArray[Any]) -> NDArray[Any]:
-    """Return the median along the last axis: of an even count the lower of the two middle ones, as CFITSIO takes it."""
-    rank = (differences.shape[-1] - 1) // 2
-    median: NDArray[Any] = np.partition(differences, rank, axis=-1)[..., rank]
-    return median
 
 
 def _middle(medians: list[float]) -> float:
