@@ -46,9 +46,10 @@ def read_or_missing_codec(hdu):
     try:
         return hdu.read()
     except rustfits.CodecNotInstalled as error:
-        assert error.algorithm not in rustfits.codecs()
-        assert f"pip install {error.package}" in str(error)
-        return None
+        missing = error
+    assert missing.algorithm not in rustfits.codecs()
+    assert f"pip install {missing.package}" in str(missing)
+    return None
 
 
 def test_every_image_reads_bit_for_bit_as_cfitsio_reads_it(path):
