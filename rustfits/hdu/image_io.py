@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 from rustfits.errors import TruncatedFile
@@ -21,8 +19,7 @@ MAX_GAP_NBYTES = 8192  # a hole up to this size is read and thrown away: one mor
 WRITE_NBYTES = 1 << 20  # bytes made ready and written at a time
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(NamedTuple):
     """Where the pixels of a section lie, as blocks of the same form; all numbers are pixels, not bytes.
 
     Attributes
@@ -37,16 +34,15 @@ class Layout:
     counts: tuple[int, ...]
     strides: tuple[int, ...]
 
-    def span(self, count: int, axis: int = 0) -> int:
-        """Pixels from the first to the last of ``count`` along ``axis``, all of the later axes included."""
-        return 1 + sum(
-            (number - 1) * stride
-            for number, stride in zip((count, *self.counts[axis + 1 :]), self.strides[axis:], strict=True)
-        )
+    def span(self, count: int) -> int:
+        """Pixels from the first to the last of ``count`` along the first axis, all of the later axes included."""
+        last = (count - 1) * self.strides[0]
+        for number, stride in zip(self.counts[1:], self.strides[1:], strict=True):
+            last += (number - 1) * stride
+        return last + 1
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(NamedTuple):
     """What is moved at once: the same part of several blocks.
 
     Attributes
@@ -74,7 +70,8 @@ class Piece:
 
     def pixels(self, buffer: NDArray[np.uint8], dtype: np.dtype[Any]) -> NDArray[Any]:
         """View the wanted pixels in a buffer that holds the parts back to back; shape ``(nblocks, *counts)``."""
-        return as_strided(buffer.view(dtype), (self.start.size, *self.counts), (self.nbytes, *self.strides))
+        shape, strides = (self.start.size, *self.counts), (self.nbytes, *self.strides)
+        return np.ndarray(shape, dtype, buffer.data, strides=strides)
 
 
 class Raster:
@@ -92,16 +89,18 @@ class Raster:
     """
 
     def __init__(self, storage: Storage, start: int, shape: tuple[int, ...], stored: np.dtype[Any]) -> None:
-        self._storage, self._start, self._shape = storage, start, shape
+        self._storage, self._start = storage, start
+        self._strides = pixel_strides(shape)
         self._big_endian = stored.newbyteorder(">")
 
     def check(self, section: Section) -> None:
         """Raise `TruncatedFile` if the file ends before the section does."""
         if section.empty:
             return
-        strides = _strides(self._shape)
-        npixels = 1 + sum((stop - 1) * stride for stop, stride in zip(section.stop, strides, strict=True))
-        needed = self._start + npixels * self._big_endian.itemsize
+        last = 0
+        for stop, stride in zip(section.stop, self._strides, strict=True):
+            last += (stop - 1) * stride
+        needed = self._start + (last + 1) * self._big_endian.itemsize
         if needed > self._storage.size():
             raise TruncatedFile(
                 f"{self._storage.name} has {self._storage.size()} bytes, but the pixels asked for reach to byte "
@@ -130,13 +129,17 @@ class Raster:
         out = np.empty(section.count, dtype=scaling.dtype)
         if section.empty:
             return out
-        layout = lay_out(section, self._shape, self._big_endian.itemsize, self._storage.chunk_nbytes)
+        layout = lay_out(section, self._strides, self._big_endian.itemsize, self._storage.chunk_nbytes)
         blocks = out.reshape(layout.start.size, *layout.counts)
 
         def fill(piece: Piece) -> None:
             _place(piece.pixels(self._fetch(piece), self._big_endian), scaling, blocks[piece.where])
 
-        run(fill, list(self._pieces(layout, self._storage.chunk_nbytes)), npixels=out.size)
+        pieces = list(self._pieces(layout, self._storage.chunk_nbytes))
+        if len(pieces) == 1:
+            fill(pieces[0])
+        else:
+            run(fill, pieces, npixels=out.size)
         return out
 
     def write(self, section: Section, values: NDArray[Any], scaling: Scaling) -> None:
@@ -151,7 +154,7 @@ class Raster:
         """
         if section.empty:
             return
-        layout = lay_out(section, self._shape, self._big_endian.itemsize, WRITE_NBYTES)
+        layout = lay_out(section, self._strides, self._big_endian.itemsize, WRITE_NBYTES)
         form = (layout.start.size, *layout.counts)
         blocks = values.reshape(form) if values.ndim else np.broadcast_to(values, form)
         for piece in self._pieces(layout, WRITE_NBYTES):
@@ -163,7 +166,10 @@ class Raster:
     def _fetch(self, piece: Piece) -> NDArray[np.uint8]:
         """Return the parts of a piece, holes included, back to back."""
         buffer = np.empty(piece.start.size * piece.nbytes, dtype=np.uint8)
-        self._storage.read_ranges(piece.start, np.full(piece.start.size, piece.nbytes, dtype=np.int64), buffer)
+        if piece.start.size == 1:
+            self._storage.read_into(int(piece.start[0]), buffer)
+        else:
+            self._storage.read_ranges(piece.start, np.full(piece.start.size, piece.nbytes, dtype=np.int64), buffer)
         return buffer
 
     def _pieces(self, layout: Layout, max_nbytes: int) -> Iterator[Piece]:
@@ -187,7 +193,7 @@ class Raster:
                 )
 
 
-def lay_out(section: Section, shape: tuple[int, ...], itemsize: int, max_nbytes: int) -> Layout:
+def lay_out(section: Section, strides: tuple[int, ...], itemsize: int, max_nbytes: int) -> Layout:
     """Find the blocks of an image that a section, which is not empty, is made of.
 
     Axes are joined from the last one on as long as the holes between their pixels are worth reading.
@@ -195,8 +201,8 @@ def lay_out(section: Section, shape: tuple[int, ...], itemsize: int, max_nbytes:
     Parameters
     ----------
     section : Section
-    shape : tuple of int
-        Of the image, numpy order.
+    strides : tuple of int
+        Of the image, as of `pixel_strides`.
     itemsize : int
         Bytes per pixel.
     max_nbytes : int
@@ -207,7 +213,7 @@ def lay_out(section: Section, shape: tuple[int, ...], itemsize: int, max_nbytes:
     Layout
     """
     axes = [(1, 1)]  # count and stride, last axis first; those without holes between them are one
-    for count, step, stride in zip(section.count[::-1], section.step[::-1], _strides(shape)[::-1], strict=True):
+    for count, step, stride in zip(section.count[::-1], section.step[::-1], strides[::-1], strict=True):
         if axes[-1][0] * axes[-1][1] == step * stride:
             axes[-1] = (axes[-1][0] * count, axes[-1][1])
         elif count > 1:
@@ -219,7 +225,7 @@ def lay_out(section: Section, shape: tuple[int, ...], itemsize: int, max_nbytes:
         span += (count - 1) * stride
         nblock_axes += 1
     start = np.array(
-        [sum(first * stride for first, stride in zip(section.start, _strides(shape), strict=True))], dtype=np.int64
+        [sum(first * stride for first, stride in zip(section.start, strides, strict=True))], dtype=np.int64
     )
     for count, stride in axes[: nblock_axes - 1 : -1]:
         start = (start[:, np.newaxis] + np.arange(count, dtype=np.int64) * stride).reshape(-1)
@@ -227,8 +233,8 @@ def lay_out(section: Section, shape: tuple[int, ...], itemsize: int, max_nbytes:
     return Layout(start, tuple([count for count, _ in block]), tuple([stride for _, stride in block]))
 
 
-def _strides(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Pixels from one to the next along each axis, as unbounded ints."""
+def pixel_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the pixels from one to the next along each axis of an image of shape ``shape``, as unbounded ints."""
     strides = [1]
     for npixels in shape[:0:-1]:
         strides.append(strides[-1] * npixels)

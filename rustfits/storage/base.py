@@ -95,10 +95,7 @@ class Storage(ABC):
         view = memoryview(target).cast("B") if not isinstance(target, np.ndarray) else _as_bytes(target)
         found = self._read_into(offset, view)
         if found != view.nbytes:
-            raise TruncatedFile(
-                f"{self.name} ends at byte {offset + found}: wanted {view.nbytes} bytes from byte "
-                f"{offset}; the file is truncated"
-            )
+            raise self._too_short(offset, view.nbytes, found)
 
     def read(self, offset: int, nbytes: int) -> bytearray:
         """Return ``nbytes`` bytes from byte ``offset`` on; errors as `read_into`.
@@ -131,7 +128,13 @@ class Storage(ABC):
         stop = 0
         for offset, nbytes in zip(start.tolist(), length.tolist(), strict=True):
             begin, stop = stop, stop + nbytes
-            self.read_into(offset, view[begin:stop])
+            found = self._read_into(offset, view[begin:stop])
+            if found != nbytes:
+                raise self._too_short(offset, nbytes, found)
+
+    def _too_short(self, offset: int, nbytes: int, found: int) -> TruncatedFile:
+        wanted = f"wanted {nbytes} bytes from byte {offset}"
+        return TruncatedFile(f"{self.name} ends at byte {offset + found}: {wanted}; the file is truncated")
 
     # -- changing, inside a transaction ---------------------------------------------------------------------------
 
