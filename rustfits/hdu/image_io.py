@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rustfits.errors import TruncatedFile
+from rustfits.hdu.image_cards import MAX_NBYTES
 from rustfits.scaling import Scaling
 from rustfits.sections import Section
-from rustfits.storage.base import Storage
+from rustfits.storage.base import UNCHECKED_NBYTES, Storage
 from rustfits.threads import run
 
-MAX_GAP_NBYTES = 8192  # a hole up to this size is read and thrown away: one more read would take longer
+MAX_GAP_NBYTES = 1 << 14  # a hole up to this size is read and thrown away: one more read would take longer
 WRITE_NBYTES = 1 << 20  # bytes made ready and written at a time
 
 
@@ -95,12 +96,7 @@ class Raster:
 
     def check(self, section: Section) -> None:
         """Raise `TruncatedFile` if the file ends before the section does."""
-        if section.empty:
-            return
-        last = 0
-        for stop, stride in zip(section.stop, self._strides, strict=True):
-            last += (stop - 1) * stride
-        needed = self._start + (last + 1) * self._big_endian.itemsize
+        needed = self._stop(section)
         if needed > self._storage.size():
             raise TruncatedFile(
                 f"{self._storage.name} has {self._storage.size()} bytes, but the pixels asked for reach to byte "
@@ -123,9 +119,11 @@ class Raster:
         Raises
         ------
         TruncatedFile
-            Before any memory is asked for.
+            Before much memory is asked for.
         """
-        self.check(section)
+        # A few pixels are not worth another call to the system: reading them finds the end of the file too.
+        if section.npixels * scaling.dtype.itemsize > UNCHECKED_NBYTES or self._stop(section) > MAX_NBYTES:
+            self.check(section)
         out = np.empty(section.count, dtype=scaling.dtype)
         if section.empty:
             return out
@@ -162,6 +160,15 @@ class Raster:
             piece.pixels(buffer, self._big_endian)[...] = scaling.convert(blocks[piece.where])
             for number, start in enumerate(piece.start.tolist()):
                 self._storage.write(start, buffer[number * piece.nbytes : (number + 1) * piece.nbytes])
+
+    def _stop(self, section: Section) -> int:
+        """Return the first byte after the last pixel of a section."""
+        if section.empty:
+            return 0
+        last = 0
+        for stop, stride in zip(section.stop, self._strides, strict=True):
+            last += (stop - 1) * stride
+        return self._start + (last + 1) * self._big_endian.itemsize
 
     def _fetch(self, piece: Piece) -> NDArray[np.uint8]:
         """Return the parts of a piece, holes included, back to back."""
