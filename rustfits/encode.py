@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 
 from rustfits import threads
 from rustfits.bintable import ELEMENT_NBYTES
-from rustfits.codec import EncodedTiles, TileCodec
 from rustfits.errors import HeaderError, ImageError, NotSupported, PluginError
 from rustfits.header.cards import Cards
 from rustfits.heap import LIMITS
 from rustfits.scaling import Scaling
-from rustfits.tilebatch import PixelBatch
+from rustfits.tilebatch import EncodedTiles, PixelBatch
 from rustfits.tilegrid import Block
 from rustfits.zimage import COMPRESSED, TileTable
 
@@ -47,14 +46,13 @@ class EncodedImage:
     cards: Cards
 
 
-def encode_image(table: TileTable, codec: TileCodec, pixels: NDArray[Any], scaling: Scaling) -> EncodedImage:
+def encode_image(table: TileTable, pixels: NDArray[Any], scaling: Scaling) -> EncodedImage:
     """Compress a whole image; nothing is written.
 
     Parameters
     ----------
     table : TileTable
         Of the image that gets the pixels.
-    codec : TileCodec
     pixels : array of the image's shape
         What `Scaling.convert` takes, with no value that it would refuse; any real numbers for floats that are not
         scaled. Any layout and byte order.
@@ -79,7 +77,7 @@ def encode_image(table: TileTable, codec: TileCodec, pixels: NDArray[Any], scali
         raise NotSupported(
             "writing quantized floats is not there yet; leave out quantize= and take GZIP_2, which is lossless"
         )
-    encoder = _Encoder(table, codec, pixels, scaling)
+    encoder = _Encoder(table, pixels, scaling)
     batches = list(_batches(table.grid.in_order(), table.stored.itemsize))
     tiles: list[EncodedTiles | None] = [None] * len(batches)
 
@@ -95,9 +93,9 @@ def encode_image(table: TileTable, codec: TileCodec, pixels: NDArray[Any], scali
 class _Encoder:
     """Encodes batches of tiles of one image; threads may share it."""
 
-    def __init__(self, table: TileTable, codec: TileCodec, pixels: NDArray[Any], scaling: Scaling) -> None:
-        self._table, self._codec, self._pixels, self._scaling = table, codec, pixels, scaling
-        self._dtype = codec.decoded_dtype(table.coded)
+    def __init__(self, table: TileTable, pixels: NDArray[Any], scaling: Scaling) -> None:
+        self._table, self._codec, self._pixels, self._scaling = table, table.codec, pixels, scaling
+        self._dtype = self._codec.decoded_dtype(table.coded)
         # Floats may come as any numbers, and are converted while they are collected.
         self._as_is = scaling.trivial and table.stored.kind == "f"
         self._gathered = table.stored if self._as_is else pixels.dtype.newbyteorder("=")

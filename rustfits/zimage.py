@@ -53,6 +53,8 @@ class TileTable:
     ----------
     cards : Cards
         Not to be changed afterwards.
+    codec : TileCodec, optional
+        What compresses the image, if more is known of it than the header says; with its tile shape.
 
     Raises
     ------
@@ -60,8 +62,9 @@ class TileTable:
         By each attribute, if a keyword that it needs is missing or wrong.
     """
 
-    def __init__(self, cards: Cards) -> None:
+    def __init__(self, cards: Cards, codec: TileCodec | None = None) -> None:
         self.cards = cards
+        self._codec = codec
 
     @cached_property
     def stored(self) -> np.dtype[Any]:
@@ -116,7 +119,7 @@ class TileTable:
 
     @cached_property
     def codec(self) -> TileCodec:
-        """The codec that the image was compressed with, parameters and tile shape as in the header.
+        """The codec that the image was compressed with: the one given, or one built from the header.
 
         Raises
         ------
@@ -125,6 +128,8 @@ class TileTable:
         InvalidParameter
             If the codec cannot have such parameters.
         """
+        if self._codec is not None:
+            return self._codec
         kind = registry.codec_class(self.cards.text("ZCMPTYPE"))
         column = self.layout.column(COMPRESSED)
         heap_format = column.code if column is not None and column.descriptor else "P"

@@ -63,7 +63,7 @@ class CompressedImageHDU(ImageHDU):
         cards = self._state.cards
         table: TileTable | None = self.__dict__.get("_known_table")
         if table is None or table.cards is not cards:
-            table = self.__dict__["_known_table"] = TileTable(cards)
+            table = self.__dict__["_known_table"] = TileTable(cards, self._codec)
         return table
 
     @property
@@ -77,8 +77,7 @@ class CompressedImageHDU(ImageHDU):
         HeaderError, InvalidParameter
             If the header has no ZCMPTYPE, or parameters that the codec cannot have.
         """
-        table = self._table
-        return table.codec if self._codec is None else self._codec
+        return self._table.codec
 
     @property
     def n_tiles(self) -> int:
@@ -86,9 +85,9 @@ class CompressedImageHDU(ImageHDU):
         return self._table.grid.ntiles
 
     def __repr__(self) -> str:
-        table = TileTable(self._state.cards_anyhow)
+        table = TileTable(self._state.cards_anyhow, self._codec)
         try:
-            shown = repr(table.codec if self._codec is None else self._codec)
+            shown = repr(table.codec)
         except FitsError as error:
             shown = str(table.zcmptype)
             if not isinstance(error, CodecError) and table.zcmptype is not None:
@@ -176,7 +175,7 @@ class CompressedImageHDU(ImageHDU):
         with self._file.changing(self._place):
             facts = self._facts
             pixels = checked_image(data, facts.shape, facts.scaling, facts.blank, what=WHAT)
-            self._store(encode_image(self._table, self.compression, pixels, facts.scaling))
+            self._store(encode_image(self._table, pixels, facts.scaling))
 
     def _store(self, encoded: EncodedImage) -> None:
         """Write what was encoded for this HDU; inside `changing`."""
@@ -192,6 +191,7 @@ class CompressedImageHDU(ImageHDU):
     def _remember_codec(self, codec: TileCodec) -> None:
         """Keep what the header cannot hold, such as the level of gzip, of an HDU that was just created."""
         self._codec = resolved(codec, self._facts.shape)
+        self.__dict__.pop("_known_table", None)
 
     def __setitem__(self, key: Any, value: Any) -> None:
         self._not_there_yet("item assignment")
@@ -293,6 +293,6 @@ def encode_new(cards: Cards, codec: TileCodec, data: ArrayLike) -> EncodedImage:
     data : array-like
         As for `CompressedImageHDU.write`, errors too.
     """
-    facts, table = ImageFacts(cards, PREFIX, BLANK_KEYWORDS), TileTable(cards)
+    facts = ImageFacts(cards, PREFIX, BLANK_KEYWORDS)
     pixels = checked_image(data, facts.shape, facts.scaling, facts.blank, what=WHAT)
-    return encode_image(table, resolved(codec, facts.shape), pixels, facts.scaling)
+    return encode_image(TileTable(cards, resolved(codec, facts.shape)), pixels, facts.scaling)
