@@ -3,6 +3,8 @@
 from setuptools import Extension, setup
 
 C = "src/rustfits_rice/c"
+SOURCES = [f"{C}/{name}.c" for name in ("decode", "encode", "pixels", "symbols")]
+HEADERS = [f"{C}/{name}.h" for name in ("bits", "rice", "stream")]
 
 setup(
     # The coders by themselves, so that the binding, which does no work, can be compiled for size.
@@ -10,8 +12,8 @@ setup(
         (
             "rustfits_rice",
             {
-                "sources": [f"{C}/decode.c", f"{C}/encode.c"],
-                "obj_deps": {"": [f"{C}/rice.h", f"{C}/bits.h"]},
+                "sources": SOURCES,
+                "obj_deps": {"": HEADERS},
                 "cflags": ["-std=c11", "-O3", "-g0", "-fPIC"],
             },
         )
@@ -21,7 +23,7 @@ setup(
             "rustfits_rice._kernel",
             ["src/rustfits_rice/_kernel.pyx"],
             include_dirs=[C],
-            depends=[f"{C}/decode.c", f"{C}/encode.c", f"{C}/rice.h", f"{C}/bits.h"],
+            depends=[*SOURCES, *HEADERS],
             extra_compile_args=["-std=c11", "-Os", "-g0"],
             extra_link_args=["-Wl,-s"],
         )

@@ -53,13 +53,13 @@ def test_wrong_arguments_are_refused(keywords, error, text):
 @pytest.mark.parametrize(
     ("parameters", "blocksize", "bytepix"),
     [
-        ({}, 32, None),
-        ({"BLOCKSIZE": 16}, 16, None),
+        ({}, 32, 4),
+        ({"BLOCKSIZE": 16}, 16, 4),
         ({"BLOCKSIZE": 32, "BYTEPIX": 2}, 32, 2),
         ({"BLOCKSIZE": 32, "BYTEPIX": -4}, 32, 4),
         ({"BLOCKSIZE": 32, "BYTEPIX": -8}, 32, 4),
         ({"BLOCKSIZE": 4, "BYTEPIX": 32}, 32, 4),
-        ({"BLOCKSIZE": 32, "NOISEBIT": 4}, 32, None),
+        ({"BLOCKSIZE": 32, "NOISEBIT": 4}, 32, 4),
     ],
 )
 def test_headers_of_any_writer_are_understood(parameters, blocksize, bytepix):

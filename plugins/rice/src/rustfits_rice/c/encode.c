@@ -166,10 +166,31 @@ static uint32_t split_of(uint64_t sum, int64_t n)
     return fs;
 }
 
+/* Numbers of nbits each, as many at a time as can be put. */
+RF_INLINE void write_numbers(sink_t *to, uint32_t nbits, const uint32_t *values, int32_t n)
+{
+    sink_t sink = *to;
+    int32_t k = (int32_t)(56 / nbits);
+    int32_t i = 0;
+    for (; i + k <= n; i += k) {
+        uint64_t code = 0;
+        for (int32_t j = 0; j < k; j++)
+            code = code << nbits | values[i + j];
+        put(&sink, code, (uint64_t)k * nbits);
+    }
+    for (; i < n; i++)
+        put(&sink, values[i], nbits);
+    *to = sink;
+}
+
 static void write_raw(sink_t *sink, int32_t bytepix, const uint32_t *values, int32_t n)
 {
-    for (int32_t i = 0; i < n; i++)
-        put(sink, values[i], (uint32_t)(8 * bytepix));
+    if (bytepix == 4)
+        write_numbers(sink, 32, values, n);
+    else if (bytepix == 2)
+        write_numbers(sink, 16, values, n);
+    else
+        write_numbers(sink, 8, values, n);
 }
 
 RF_INLINE int32_t chunk_of(int64_t n)

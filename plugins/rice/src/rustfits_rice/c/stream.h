@@ -1,0 +1,70 @@
+/* One tile while it is decoded, and the steps of decoding a chunk of it. */
+#ifndef RF_RICE_STREAM_H
+#define RF_RICE_STREAM_H
+
+#include "bits.h"
+
+/* Between two checks a chunk is read, whose symbols take at most 64 bits each (longer ones check by themselves), and
+ * a word is read 8 bytes at a time: so far a read may go past the position that was checked. */
+#define REACH (8 * RF_CHUNK + 16)
+
+/* The end of the data, with room to read past it. */
+typedef struct {
+    uint8_t bytes[2 * REACH];
+    int64_t start; /* of bytes[0], in the data */
+} tail_t;
+
+/* One tile while it is decoded; positions are bits from base. */
+typedef struct {
+    const uint8_t *base;
+    int64_t pos;
+    int64_t end;
+    int64_t safe; /* up to here REACH bytes can be read */
+    const tail_t *tail;
+    int64_t tail_pos; /* bits from base to the tail's first byte */
+    int64_t left;     /* pixels still to be decoded */
+    uint32_t last;    /* the pixel before them */
+    uint8_t *out;     /* where they go */
+    int32_t *status;
+} stream_t;
+
+/* Bits from pos on: at least 57, then some that are not to be trusted. */
+RF_INLINE uint64_t window(const uint8_t *base, int64_t pos)
+{
+    return rf_load64(base + (pos >> 3)) << (pos & 7);
+}
+
+/* Go on in the copy of the data's end when the data itself could be overrun. */
+RF_INLINE void settle(stream_t *stream)
+{
+    if (RF_UNLIKELY(stream->pos > stream->safe)) {
+        stream->base = stream->tail->bytes;
+        stream->pos -= stream->tail_pos;
+        stream->end -= stream->tail_pos;
+        stream->safe = INT64_MAX;
+    }
+}
+
+/* What is done to a chunk; one set for each variant. */
+typedef struct {
+    void (*read_one)(stream_t *stream, uint32_t fs, int32_t n, uint32_t *values);
+    void (*read_four)(stream_t *const streams[4], const uint32_t fs[4], int32_t n, uint32_t *values);
+    void (*put_four)(stream_t streams[4], int32_t bytepix, const uint32_t *values, int32_t n);
+} kernel_t;
+
+void rf_rice_read_one_portable(stream_t *stream, uint32_t fs, int32_t n, uint32_t *values);
+void rf_rice_read_four_portable(stream_t *const streams[4], const uint32_t fs[4], int32_t n, uint32_t *values);
+void rf_rice_put_four_portable(stream_t streams[4], int32_t bytepix, const uint32_t *values, int32_t n);
+#if RF_X86
+void rf_rice_read_one_bmi2(stream_t *stream, uint32_t fs, int32_t n, uint32_t *values);
+void rf_rice_read_four_bmi2(stream_t *const streams[4], const uint32_t fs[4], int32_t n, uint32_t *values);
+void rf_rice_put_four_sse2(stream_t streams[4], int32_t bytepix, const uint32_t *values, int32_t n);
+#endif
+
+/* Read n numbers at full width into every stride-th of values. */
+void rf_rice_read_raw(stream_t *stream, int32_t bytepix, int32_t n, uint32_t *values, int32_t stride);
+
+/* Turn values, which it spoils, into the stream's next n pixels. */
+void rf_rice_put_one(stream_t *stream, int32_t bytepix, uint32_t *values, int32_t n);
+
+#endif

@@ -1,0 +1,218 @@
+/* Reading the symbols of blocks. */
+#include "stream.h"
+
+/* (zeros - 1) << fs at [64 * fs + zeros]. The lower bits of a symbol are cut out with the 1 above them, which the -1
+ * takes off again. The last row is there for 64 zeros, the mark of a spent window. */
+#define ZEROS_1(fs, zeros) (((uint32_t)(zeros) - 1u) << (fs))
+#define ZEROS_4(fs, zeros)                                                                                             \
+    ZEROS_1(fs, zeros), ZEROS_1(fs, zeros + 1), ZEROS_1(fs, zeros + 2), ZEROS_1(fs, zeros + 3)
+#define ZEROS_16(fs, zeros)                                                                                            \
+    ZEROS_4(fs, zeros), ZEROS_4(fs, zeros + 4), ZEROS_4(fs, zeros + 8), ZEROS_4(fs, zeros + 12)
+#define ZEROS(fs) ZEROS_16(fs, 0), ZEROS_16(fs, 16), ZEROS_16(fs, 32), ZEROS_16(fs, 48)
+static const uint32_t upper_parts[26 * 64] = {
+    ZEROS(0),  ZEROS(1),  ZEROS(2),  ZEROS(3),  ZEROS(4),  ZEROS(5),  ZEROS(6),  ZEROS(7),  ZEROS(8),
+    ZEROS(9),  ZEROS(10), ZEROS(11), ZEROS(12), ZEROS(13), ZEROS(14), ZEROS(15), ZEROS(16), ZEROS(17),
+    ZEROS(18), ZEROS(19), ZEROS(20), ZEROS(21), ZEROS(22), ZEROS(23), ZEROS(24), ZEROS(25)};
+
+/* One symbol of any length. At a stream's end it leaves pos just behind the end. */
+RF_NOINLINE uint32_t read_symbol(stream_t *stream, uint32_t fs)
+{
+    uint64_t zeros = 0;
+    uint64_t word;
+    for (;;) {
+        if (stream->pos > stream->end) {
+            stream->pos = stream->end + 1;
+            return 0;
+        }
+        settle(stream);
+        word = window(stream->base, stream->pos);
+        if (word >> 7)
+            break;
+        zeros += 57;
+        stream->pos += 57;
+    }
+    int32_t more = RF_CLZ64(word);
+    stream->pos += more + 1;
+    settle(stream);
+    word = window(stream->base, stream->pos);
+    stream->pos += fs;
+    return (uint32_t)(((zeros + (uint64_t)more) << fs) + ((word >> 1) >> (63 - fs)));
+}
+
+/* The next symbol of a window, without a look at what is left of it. The window's last bit was set, so what is left
+ * ends with that 1, whose place tells how many bits were used: see used_bits. */
+RF_INLINE uint32_t take(uint64_t *word, uint32_t fs, const uint32_t *upper, int lzcnt)
+{
+    int64_t zeros = lzcnt ? rf_lzcnt64(*word) : RF_CLZ64(*word | 1);
+    uint64_t rest = *word << (zeros & 63);
+    *word = rest << (fs + 1);
+    return (uint32_t)(rest >> (63 - fs)) + upper[zeros];
+}
+
+/* Bits taken from a window; 64 when it was spent, and then, as beyond 57, what was taken means nothing. */
+RF_INLINE int64_t used_bits(uint64_t word, int lzcnt)
+{
+    return lzcnt ? rf_tzcnt64(word) : word ? RF_CTZ64(word) : 64;
+}
+
+/* Symbols that are taken from one window: as many as nearly always fit its 57 bits. */
+RF_INLINE int32_t symbols_a_window(uint32_t fs)
+{
+    return fs < 4 ? 8 : fs < 6 ? 6 : fs < 8 ? 5 : fs < 11 ? 4 : fs < 15 ? 3 : 2;
+}
+
+RF_INLINE int32_t read_groups_of_one(int32_t k, stream_t *stream, uint32_t fs, int32_t i, int32_t n, uint32_t *values,
+                                     int lzcnt)
+{
+    const uint32_t *upper = upper_parts + 64 * fs;
+    const uint8_t *base = stream->base;
+    int64_t pos = stream->pos;
+    for (; i + k <= n; i += k) {
+        uint64_t word = window(base, pos) | 1;
+#pragma GCC unroll 8
+        for (int32_t j = 0; j < k; j++)
+            values[i + j] = take(&word, fs, upper, lzcnt);
+        int64_t used = used_bits(word, lzcnt);
+        pos += used;
+        if (RF_UNLIKELY(used > 57)) {
+            stream->pos = pos - used;
+            for (int32_t j = 0; j < k; j++)
+                values[i + j] = read_symbol(stream, fs);
+            base = stream->base;
+            pos = stream->pos;
+        }
+    }
+    stream->pos = pos;
+    return i;
+}
+
+RF_INLINE void read_one(stream_t *stream, uint32_t fs, int32_t n, uint32_t *values, int lzcnt)
+{
+    int32_t i = 0;
+    switch (symbols_a_window(fs)) {
+    case 8: i = read_groups_of_one(8, stream, fs, i, n, values, lzcnt); break;
+    case 6: i = read_groups_of_one(6, stream, fs, i, n, values, lzcnt); break;
+    case 5: i = read_groups_of_one(5, stream, fs, i, n, values, lzcnt); break;
+    case 4: i = read_groups_of_one(4, stream, fs, i, n, values, lzcnt); break;
+    case 3: i = read_groups_of_one(3, stream, fs, i, n, values, lzcnt); break;
+    default: break;
+    }
+    i = read_groups_of_one(2, stream, fs, i, n, values, lzcnt);
+    if (i < n)
+        values[i] = read_symbol(stream, fs);
+}
+
+/* Groups of k symbols of two streams at a time: their chains of shifts overlap, and registers suffice. */
+RF_INLINE void take_groups_of_two(int32_t k, const uint8_t *const base[4], const int64_t pos[4], const uint32_t fs[4],
+                                  int64_t used[4], int first, uint32_t *values, int lzcnt)
+{
+    const uint32_t *upper_a = upper_parts + 64 * fs[first];
+    const uint32_t *upper_b = upper_parts + 64 * fs[first + 1];
+    uint64_t a = window(base[first], pos[first]) | 1;
+    uint64_t b = window(base[first + 1], pos[first + 1]) | 1;
+#pragma GCC unroll 8
+    for (int32_t j = 0; j < k; j++) {
+        values[4 * j + first] = take(&a, fs[first], upper_a, lzcnt);
+        values[4 * j + first + 1] = take(&b, fs[first + 1], upper_b, lzcnt);
+    }
+    used[first] = used_bits(a, lzcnt);
+    used[first + 1] = used_bits(b, lzcnt);
+}
+
+RF_INLINE int32_t read_groups_of_four(int32_t k, stream_t *const streams[4], const uint32_t of_fs[4], int32_t i,
+                                      int32_t n, uint32_t *values, int lzcnt)
+{
+    const uint32_t fs[4] = {of_fs[0], of_fs[1], of_fs[2], of_fs[3]};
+    const uint8_t *base[4] = {streams[0]->base, streams[1]->base, streams[2]->base, streams[3]->base};
+    int64_t pos[4] = {streams[0]->pos, streams[1]->pos, streams[2]->pos, streams[3]->pos};
+    for (; i + k <= n; i += k) {
+        int64_t used[4];
+        take_groups_of_two(k, base, pos, fs, used, 0, values + 4 * i, lzcnt);
+        take_groups_of_two(k, base, pos, fs, used, 2, values + 4 * i, lzcnt);
+        if (RF_UNLIKELY(((57 - used[0]) | (57 - used[1]) | (57 - used[2]) | (57 - used[3])) < 0)) {
+            for (int s = 0; s < 4; s++) {
+                streams[s]->pos = pos[s];
+                for (int32_t j = 0; j < k; j++)
+                    values[4 * (i + j) + s] = read_symbol(streams[s], fs[s]);
+                base[s] = streams[s]->base;
+                pos[s] = streams[s]->pos;
+            }
+            continue;
+        }
+#pragma GCC unroll 4
+        for (int s = 0; s < 4; s++)
+            pos[s] += used[s];
+    }
+    for (int s = 0; s < 4; s++)
+        streams[s]->pos = pos[s];
+    return i;
+}
+
+RF_INLINE void read_four(stream_t *const streams[4], const uint32_t fs[4], int32_t n, uint32_t *values, int lzcnt)
+{
+    uint32_t low = fs[0] > fs[1] ? fs[0] : fs[1];
+    uint32_t high = fs[2] > fs[3] ? fs[2] : fs[3];
+    int32_t i = 0;
+    switch (symbols_a_window(low > high ? low : high)) {
+    case 8: i = read_groups_of_four(8, streams, fs, i, n, values, lzcnt); break;
+    case 6: i = read_groups_of_four(6, streams, fs, i, n, values, lzcnt); break;
+    case 5: i = read_groups_of_four(5, streams, fs, i, n, values, lzcnt); break;
+    case 4: i = read_groups_of_four(4, streams, fs, i, n, values, lzcnt); break;
+    case 3: i = read_groups_of_four(3, streams, fs, i, n, values, lzcnt); break;
+    default: break;
+    }
+    i = read_groups_of_four(2, streams, fs, i, n, values, lzcnt);
+    for (int s = 0; i < n && s < 4; s++)
+        values[4 * i + s] = read_symbol(streams[s], fs[s]);
+}
+
+/* Numbers of nbits each, a window at a time. */
+RF_INLINE void read_numbers(stream_t *stream, int32_t nbits, int32_t n, uint32_t *values, int32_t stride)
+{
+    int32_t k = 57 / nbits;
+    int32_t i = 0;
+    for (; i + k <= n; i += k) {
+        uint64_t word = window(stream->base, stream->pos);
+        for (int32_t j = 0; j < k; j++) {
+            values[(i + j) * stride] = (uint32_t)(word >> (64 - nbits));
+            word <<= nbits;
+        }
+        stream->pos += k * nbits;
+    }
+    for (; i < n; i++) {
+        values[i * stride] = (uint32_t)(window(stream->base, stream->pos) >> (64 - nbits));
+        stream->pos += nbits;
+    }
+}
+
+void rf_rice_read_raw(stream_t *stream, int32_t bytepix, int32_t n, uint32_t *values, int32_t stride)
+{
+    if (bytepix == 4)
+        read_numbers(stream, 32, n, values, stride);
+    else if (bytepix == 2)
+        read_numbers(stream, 16, n, values, stride);
+    else
+        read_numbers(stream, 8, n, values, stride);
+}
+
+void rf_rice_read_one_portable(stream_t *stream, uint32_t fs, int32_t n, uint32_t *values)
+{
+    read_one(stream, fs, n, values, 0);
+}
+
+void rf_rice_read_four_portable(stream_t *const streams[4], const uint32_t fs[4], int32_t n, uint32_t *values)
+{
+    read_four(streams, fs, n, values, 0);
+}
+
+#if RF_X86
+RF_TARGET_BMI2 void rf_rice_read_one_bmi2(stream_t *stream, uint32_t fs, int32_t n, uint32_t *values)
+{
+    read_one(stream, fs, n, values, 1);
+}
+
+RF_TARGET_BMI2 void rf_rice_read_four_bmi2(stream_t *const streams[4], const uint32_t fs[4], int32_t n, uint32_t *values)
+{
+    read_four(streams, fs, n, values, 1);
+}
+#endif
