@@ -26,7 +26,8 @@ class TableHDU(TableMembers, HDU):
     """
 
     label: ClassVar[str] = "BINARY_TBL"
-    _kind: ClassVar[str] = "a binary table"
+    _kind: ClassVar[str] = "BINARY_TBL"
+    _noun: ClassVar[str] = "a binary table"
 
     @property
     def shape(self) -> tuple[int]:
@@ -143,7 +144,8 @@ class CompressedTableHDU(TableHDU):
     What the header says is the table as it was before; its data cannot be read yet.
     """
 
-    _kind: ClassVar[str] = "a compressed table"
+    _kind: ClassVar[str] = "BINARY_TBL (compressed)"
+    _noun: ClassVar[str] = "a compressed table"
 
     def _table_cards(self, cards: Cards) -> Cards:
         table = cards.copy()
@@ -209,7 +211,8 @@ class AsciiTableHDU(TableMembers, HDU):
     """A table of characters (FITS 4.0, section 7.2); what its header says, its data cannot be read yet."""
 
     label: ClassVar[str] = "ASCII_TBL"
-    _kind: ClassVar[str] = "an ASCII table"
+    _kind: ClassVar[str] = "ASCII_TBL"
+    _noun: ClassVar[str] = "an ASCII table"
     _facts_class: ClassVar[type[TableFacts]] = AsciiTableFacts
 
     @property

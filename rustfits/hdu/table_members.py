@@ -21,7 +21,7 @@ ELSEWHERE = "use astropy.io.fits or fitsio for that"
 class TableMembers:
     """What binary and ASCII tables have in common beside what every `HDU` has; stands before it among the bases."""
 
-    _kind: ClassVar[str]  # in messages
+    _noun: ClassVar[str]  # in messages
     _facts_class: ClassVar[type[TableFacts]] = TableFacts
 
     _file: OpenFile
@@ -119,7 +119,7 @@ class TableMembers:
     # -- what is not there yet ------------------------------------------------------------------------------------
 
     def _refuse(self, what: str, instead: str = ELSEWHERE) -> NotSupported:
-        error = NotSupported(f"{what} of {self._kind} is not supported yet; {instead}")
+        error = NotSupported(f"{what} of {self._noun} is not supported yet; {instead}")
         error.locate(self._place)
         return error
 
