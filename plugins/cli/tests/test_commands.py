@@ -147,13 +147,35 @@ def test_verify_finds_a_good_file_good(run, packed):
     assert row_of(run("verify", packed).output, 1).split() == ["1", "SCI", "ok", "ok", "ok"]
 
 
-def test_verify_finds_a_changed_byte(run, packed):
+def test_verify_finds_a_changed_pixel(run, tmp_path):
+    with rustfits.FITS(tmp_path / "x.fits", "w+") as fits:
+        fits.write_image(np.zeros((3, 3), dtype="i2")).add_checksum()
+    data = bytearray((tmp_path / "x.fits").read_bytes())
+    data[2880 + 5] ^= 1
+    (tmp_path / "x.fits").write_bytes(data)
+    result = run("verify", "x.fits", code=1)
+    assert row_of(result.output, 0).split() == ["0", "BAD", "BAD", "ok"]
+    assert "bad HDUs: 0" in result.output
+
+
+def test_verify_tells_why_an_image_cannot_be_decoded(run, packed):
     data = bytearray(packed.read_bytes())
-    data[-2880 + 40] ^= 0xFF
+    data[-2880:] = bytes(2880)
     packed.write_bytes(data)
+    assert "COMPRESSED_DATA" in row_of(run("verify", packed, code=1).output, 1)
+
+
+def test_verify_names_the_package_of_a_missing_codec(run, packed):
+    packed.write_bytes(packed.read_bytes().replace(b"'GZIP_2  '", b"'ODD_9   '"))
     result = run("verify", packed, code=1)
-    assert "BAD" in row_of(result.output, 1)
-    assert "bad HDUs: 1" in result.output
+    assert "no codec for ZCMPTYPE 'ODD_9'" in result.output
+    assert row_of(result.output, 1).split()[2:4] == ["unreadable", "unreadable"]
+
+
+def test_verify_without_decoding_compares_the_sums_of_plain_images(run, tmp_path):
+    with rustfits.FITS(tmp_path / "x.fits", "w+") as fits:
+        fits.write_image(np.zeros((3, 3), dtype="i2")).add_checksum()
+    assert row_of(run("verify", "--no-decode", "x.fits").output, 0).split() == ["0", "ok", "ok"]
 
 
 def test_preview_writes_a_picture_of_an_hdu(run, packed, tmp_path):

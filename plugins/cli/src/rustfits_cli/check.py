@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import rustfits
@@ -22,29 +23,23 @@ class Check:
 
 
 def check(hdu: rustfits.HDU, *, decode: bool) -> Check:
-    """Compare both checksums of ``hdu`` and, if asked, decode its image; faults are told, not raised."""
-    image = isinstance(hdu, rustfits.ImageHDU)
-    pixels, bad = "", False
-    if image and hdu.has_data and decode:
+    """Compare both checksums of an image and, if asked, decode it; faults are told, not raised."""
+    if not isinstance(hdu, rustfits.ImageHDU):
+        return Check(str(hdu.index), hdu.extname or "", "", "", "", bad=False)
+    datasum, checksum = _word(hdu.verify_datasum), _word(hdu.verify_checksum)
+    pixels = ""
+    if hdu.has_data and decode:
         try:
             hdu.read()
             pixels = "ok"
-        except (rustfits.FitsError, OSError) as error:
-            pixels, bad = " ".join(str(error).split()), True
-    datasum, checksum = (_verify(hdu, which) if image else None for which in ("verify_datasum", "verify_checksum"))
-    return Check(
-        index=str(hdu.index),
-        name=hdu.extname or "",
-        datasum=WORDS[datasum] if image else "",
-        checksum=WORDS[checksum] if image else "",
-        pixels=pixels,
-        bad=bad or datasum is False or checksum is False,
-    )
+        except rustfits.FitsError as error:
+            pixels = " ".join(str(error).split())
+    bad = pixels not in ("", "ok") or not {datasum, checksum} <= {"ok", "absent"}
+    return Check(str(hdu.index), hdu.extname or "", datasum, checksum, pixels, bad)
 
 
-def _verify(hdu: rustfits.HDU, which: str) -> bool | None:
+def _word(verify: Callable[[], bool | None]) -> str:
     try:
-        verdict: bool | None = getattr(hdu, which)()
-    except (rustfits.FitsError, OSError):
-        return False  # the bytes cannot be had, which `pixels` explains
-    return verdict
+        return WORDS[verify()]
+    except rustfits.FitsError:
+        return "unreadable"  # the sum is of the decoded pixels, and `pixels` says why there are none

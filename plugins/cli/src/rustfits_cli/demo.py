@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import rustfits
+from rustfits_cli.image import pick_image
 
 # SHA-256 of the pixels (big-endian, C order) as CFITSIO reads them: the image itself is checked against other software.
 M13_SHA256 = "c9c80cdcf855e99a"
@@ -86,8 +87,7 @@ def try_codec(codec: str, pixels: NDArray[Any], header: rustfits.FITSHeader, fol
 
     def read() -> NDArray[Any]:
         with rustfits.FITS(path) as file:
-            whole: NDArray[Any] = file["M13"].read()
-            return whole
+            return pick_image(file, "M13").read()
 
     try:
         write_seconds, _ = best_of(write)
@@ -98,8 +98,8 @@ def try_codec(codec: str, pixels: NDArray[Any], header: rustfits.FITSHeader, fol
     try:
         read_seconds, whole = best_of(read)
         with rustfits.FITS(path) as file:
-            cutout = file["M13"][SECTION]
-            stored = file["M13"].header
+            hdu = pick_image(file, "M13")
+            cutout, stored = hdu[SECTION], hdu.header
             packed = stored["NAXIS1"] * stored["NAXIS2"] + stored["PCOUNT"]
     except rustfits.FitsError as error:
         return Result(codec, wrong=pixels.size, refusal=_one_line(error), broken=True)
