@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -84,28 +85,35 @@ def compressed_cards(
     codec.check_image(shape, tile, pixel, quantize is not None)
     names, scaling, null = name_entries(extname, extver), scaling_entries(pixel), blank_entries("ZBLANK", pixel, blank)
     bitpix, _ = stored_form(pixel)
-    columns, row_nbytes = _columns(codec, quantize)
-    ntiles = TileGrid(shape, tile).ntiles
-    if row_nbytes * ntiles > MAX_NBYTES:
-        raise ImageError(f"an image of {shape} pixels has {ntiles} tiles of {tile}: too many for a file")
     coded = bitpix_dtype(bitpix) if quantize is None else np.dtype(np.int32)
-    parameters = codec.parameters(coded)
-    table: list[Entry] = [
+    table = _table_entries(codec, quantize, TileGrid(shape, tile))
+    image = _image_entries(codec.zcmptype, bitpix, shape, tile)
+    quantized = [] if quantize is None else _quantize_entries(quantize)
+    return Cards.build([*table, *image, *quantized, *_parameter_entries(codec, coded), *names, *scaling, *null])
+
+
+def _table_entries(codec: TileCodec, quantize: Quantize | None, grid: TileGrid) -> list[Entry]:
+    columns, row_nbytes = _columns(codec, quantize)
+    if row_nbytes * grid.ntiles > MAX_NBYTES:
+        raise ImageError(f"an image of {grid.shape} has {grid.ntiles} tiles of {grid.tile}: too many for a file")
+    return [
         ("XTENSION", "BINTABLE", "binary table extension"),
         ("BITPIX", 8, "array of bytes"),
         ("NAXIS", 2, "two axes: bytes, rows"),
         ("NAXIS1", row_nbytes, "bytes per row"),
-        ("NAXIS2", ntiles, "rows, one per tile"),
+        ("NAXIS2", grid.ntiles, "rows, one per tile"),
         ("PCOUNT", 0, "bytes of compressed tiles"),
         ("GCOUNT", 1, "one group"),
         ("TFIELDS", len(columns) // 2, "columns"),
+        *columns,
     ]
-    image = _image_entries(codec.zcmptype, bitpix, shape, tile)
-    quantized = [] if quantize is None else _quantize_entries(quantize)
+
+
+def _parameter_entries(codec: TileCodec, coded: np.dtype[Any]) -> list[Entry]:
     pairs: list[Entry] = []
-    for number, (name, value) in enumerate(parameters.items(), start=1):
+    for number, (name, value) in enumerate(codec.parameters(coded).items(), start=1):
         pairs += [(f"ZNAME{number}", name, "parameter of the algorithm"), (f"ZVAL{number}", value, f"value of {name}")]
-    return Cards.build([*table, *columns, *image, *quantized, *pairs, *names, *scaling, *null])
+    return pairs
 
 
 def _tile_shape(codec: TileCodec, shape: tuple[int, ...]) -> tuple[int, ...]:
