@@ -107,6 +107,21 @@ class TestAsCfitsio:
         image = (np.random.default_rng(15).normal(size=(40, 20)) * size).astype(dtype)
         assert_as_cfitsio(path, image, (10, 10), 4, "SUBTRACTIVE_DITHER_2")
 
+    def test_runs_of_equal_pixels_in_one_tile_leave_the_scales_of_the_others_alone(self, path, dtype):
+        rng = np.random.default_rng(17)
+        image = rng.normal(0, 20, (130, 250)).astype(dtype)
+        image[rng.random(image.shape) < 0.06] = 0
+        runs = [
+            np.any((part[:, 2:] == part[:, 1:-1]) & (part[:, 1:-1] == part[:, :-2])) for part in cut(image, (5, 50))
+        ]
+        ours = quantize(image, (5, 50), 4, "SUBTRACTIVE_DITHER_2")
+        theirs = quantize_with_cfitsio(path, image, (5, 50), 4, "SUBTRACTIVE_DITHER_2")
+        for tile in np.flatnonzero(~np.array(runs)):
+            assert ours[0][tile] == theirs[0][tile]
+            assert ours[1][tile] == theirs[1][tile]
+            assert np.array_equal(ours[3][tile], theirs[3][tile])
+        assert any(runs)
+
     def test_tiles_that_cannot_be_quantised(self, path, dtype):
         image = np.random.default_rng(16).normal(size=(40, 20)).astype(dtype)
         image[:10] = 7

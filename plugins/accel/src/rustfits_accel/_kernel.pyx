@@ -6,41 +6,6 @@ from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
 from libc.stdint cimport int32_t, int64_t, uint8_t
 
 
-cdef extern from "isa.h" nogil:
-    int32_t rf_best_isa()
-
-
-cdef extern from "dequantize.h" nogil:
-    const int RF_NRANDOM
-    struct rf_dither:
-        const float *random
-        const int64_t *starts
-        int64_t seed
-        int32_t method
-        int32_t isa
-    void rf_dequantize_f32(const int32_t *, const int64_t *, const double *, const double *, const int64_t *,
-                           const int64_t *, int64_t, const rf_dither *, float *)
-    void rf_dequantize_f64(const int32_t *, const int64_t *, const double *, const double *, const int64_t *,
-                           const int64_t *, int64_t, const rf_dither *, double *)
-
-
-cdef extern from "quantize.h" nogil:
-    void rf_quantize_f32(const float *, const int64_t *, const int64_t *, const int64_t *, int64_t, double,
-                         const rf_dither *, int32_t *, int64_t, int64_t, int32_t *, double *, double *, uint8_t *)
-    void rf_quantize_f64(const double *, const int64_t *, const int64_t *, const int64_t *, int64_t, double,
-                         const rf_dither *, int64_t *, int64_t, int64_t, int32_t *, double *, double *, uint8_t *)
-
-
-cdef extern from "shuffle.h" nogil:
-    void rf_shuffle(const uint8_t *, const int64_t *, int64_t, int32_t, uint8_t *)
-    void rf_unshuffle(const uint8_t *, const int64_t *, int64_t, int32_t, uint8_t *)
-
-
-ctypedef fused floating:
-    float
-    double
-
-
 cdef int _check_parts(const int64_t[::1] part, int64_t unit, int64_t source, int64_t target) except -1:
     """Refuse parts that are not whole units or do not add up to the room on both sides."""
     cdef int64_t total = 0, i

@@ -12,41 +12,32 @@ static void shuffle_2(const uint8_t *restrict data, int64_t npixels, uint8_t *re
     }
 }
 
-static void shuffle_4(const uint8_t *restrict data, int64_t npixels, uint8_t *restrict out)
+/* The planes begin `stride` bytes apart. */
+static void shuffle_4(const uint8_t *restrict data, int64_t npixels, int64_t stride, uint8_t *restrict out)
 {
     for (int64_t i = 0; i < npixels; i++) {
         out[i] = data[4 * i];
-        out[npixels + i] = data[4 * i + 1];
-        out[2 * npixels + i] = data[4 * i + 2];
-        out[3 * npixels + i] = data[4 * i + 3];
+        out[stride + i] = data[4 * i + 1];
+        out[2 * stride + i] = data[4 * i + 2];
+        out[3 * stride + i] = data[4 * i + 3];
     }
 }
 
-/* Eight planes at once are too many for compilers, so a block is first parted into four planes of byte pairs. */
+/* Eight planes at once are too many for compilers, so a block is first parted into halves of pixels. */
 #define BLOCK 512
 
 static void shuffle_8(const uint8_t *restrict data, int64_t npixels, uint8_t *restrict out)
 {
-    uint16_t source[4 * BLOCK];
-    uint16_t pairs[4][BLOCK];
+    uint32_t source[2 * BLOCK], first_halves[BLOCK], second_halves[BLOCK];
     for (int64_t first = 0; first < npixels; first += BLOCK) {
         const int64_t count = npixels - first < BLOCK ? npixels - first : BLOCK;
         memcpy(source, data + 8 * first, (size_t)(8 * count));
         for (int64_t i = 0; i < count; i++) {
-            pairs[0][i] = source[4 * i];
-            pairs[1][i] = source[4 * i + 1];
-            pairs[2][i] = source[4 * i + 2];
-            pairs[3][i] = source[4 * i + 3];
+            first_halves[i] = source[2 * i];
+            second_halves[i] = source[2 * i + 1];
         }
-        for (int64_t pair = 0; pair < 4; pair++) {
-            const uint8_t *restrict bytes = (const uint8_t *)pairs[pair];
-            uint8_t *restrict high = out + 2 * pair * npixels + first;
-            uint8_t *restrict low = high + npixels;
-            for (int64_t i = 0; i < count; i++) {
-                high[i] = bytes[2 * i];
-                low[i] = bytes[2 * i + 1];
-            }
-        }
+        shuffle_4((const uint8_t *)first_halves, count, npixels, out + first);
+        shuffle_4((const uint8_t *)second_halves, count, npixels, out + 4 * npixels + first);
     }
 }
 
@@ -88,7 +79,7 @@ void rf_shuffle(const uint8_t *data, const int64_t *nbytes, int64_t ntiles, int3
         if (itemsize == 8)
             shuffle_8(data, nbytes[tile] / 8, out);
         else if (itemsize == 4)
-            shuffle_4(data, nbytes[tile] / 4, out);
+            shuffle_4(data, nbytes[tile] / 4, nbytes[tile] / 4, out);
         else if (itemsize == 2)
             shuffle_2(data, nbytes[tile] / 2, out);
         else
