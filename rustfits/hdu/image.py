@@ -210,12 +210,12 @@ class ImageHDU(HDU):
 
     def _read_section(self, section: Section, scale: bool) -> NDArray[Any]:
         """Return the pixels of a section in its ``count`` shape; inside `reading`."""
-        facts = self._facts
-        return self._raster(facts.shape).read(section, facts.scaling if scale else Scaling(facts.stored))
+        return self._read_sections([section], scale)[0]
 
     def _read_sections(self, sections: Sequence[Section], scale: bool) -> list[NDArray[Any]]:
         """Return the pixels of many sections; inside `reading`."""
-        return [self._read_section(section, scale) for section in sections]
+        facts = self._facts
+        return self._raster(facts.shape).read_many(sections, facts.scaling if scale else Scaling(facts.stored))
 
     def _read_masked(self, section: Section, scale: bool) -> NDArray[Any]:
         """Return a masked array; inside `reading`."""

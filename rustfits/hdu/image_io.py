@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import prod
 from typing import Any, NamedTuple
 
@@ -65,6 +65,11 @@ class Piece(NamedTuple):
     where: tuple[slice, slice]
 
     @property
+    def total(self) -> int:
+        """Bytes of all parts."""
+        return self.start.size * self.nbytes
+
+    @property
     def dense(self) -> bool:
         """Whether there is nothing but wanted pixels in each part."""
         return prod(self.counts) * self.strides[-1] == self.nbytes
@@ -121,24 +126,50 @@ class Raster:
         TruncatedFile
             Before much memory is asked for.
         """
+        return self.read_many([section], scaling)[0]
+
+    def read_many(self, sections: Sequence[Section], scaling: Scaling) -> list[NDArray[Any]]:
+        """Return the pixels of many sections; small ones are read together. As `read`."""
+        max_nbytes = self._storage.chunk_nbytes
+        arrays: list[NDArray[Any]] = []
+        batches: list[list[tuple[Piece, NDArray[Any]]]] = []
+        room = 0
+        for section in sections:
+            arrays.append(self._allocate(section, scaling))
+            if section.empty:
+                continue
+            layout = lay_out(section, self._strides, self._big_endian.itemsize, max_nbytes)
+            blocks = arrays[-1].reshape(layout.start.size, *layout.counts)
+            for piece in self._pieces(layout, max_nbytes):
+                if piece.total > room:
+                    batches.append([])
+                    room = max_nbytes
+                batches[-1].append((piece, blocks[piece.where]))
+                room -= piece.total
+        run(lambda batch: self._fill(batch, scaling), batches, npixels=sum(array.size for array in arrays))
+        return arrays
+
+    def _allocate(self, section: Section, scaling: Scaling) -> NDArray[Any]:
         # A few pixels are not worth another call to the system: reading them finds the end of the file too.
         if section.npixels * scaling.dtype.itemsize > UNCHECKED_NBYTES or self._stop(section) > MAX_NBYTES:
             self.check(section)
-        out = np.empty(section.count, dtype=scaling.dtype)
-        if section.empty:
-            return out
-        layout = lay_out(section, self._strides, self._big_endian.itemsize, self._storage.chunk_nbytes)
-        blocks = out.reshape(layout.start.size, *layout.counts)
+        return np.empty(section.count, dtype=scaling.dtype)
 
-        def fill(piece: Piece) -> None:
-            _place(piece.pixels(self._fetch(piece), self._big_endian), scaling, blocks[piece.where])
-
-        pieces = list(self._pieces(layout, self._storage.chunk_nbytes))
-        if len(pieces) == 1:
-            fill(pieces[0])
-        else:
-            run(fill, pieces, npixels=out.size)
-        return out
+    def _fill(self, batch: list[tuple[Piece, NDArray[Any]]], scaling: Scaling) -> None:
+        """Read pieces, in one request, and place their pixels."""
+        if len(batch) == 1:
+            piece, out = batch[0]
+            if self._big_endian.itemsize == out.itemsize == 1 and piece.dense and out.flags.c_contiguous:
+                self._fetch([piece], out.reshape(-1).view(np.uint8))
+                if scaling.convention:
+                    scaling.apply(out.view(scaling.stored), out)
+                return
+        buffer = np.empty(sum([piece.total for piece, _ in batch]), dtype=np.uint8)
+        self._fetch([piece for piece, _ in batch], buffer)
+        stop = 0
+        for piece, out in batch:
+            begin, stop = stop, stop + piece.total
+            _place(piece.pixels(buffer[begin:stop], self._big_endian), scaling, out)
 
     def write(self, section: Section, values: NDArray[Any], scaling: Scaling) -> None:
         """Write the pixels of a section, which may be empty; between them no byte changes. Inside `changing`.
@@ -156,7 +187,9 @@ class Raster:
         form = (layout.start.size, *layout.counts)
         blocks = values.reshape(form) if values.ndim else np.broadcast_to(values, form)
         for piece in self._pieces(layout, WRITE_NBYTES):
-            buffer = np.empty(piece.start.size * piece.nbytes, dtype=np.uint8) if piece.dense else self._fetch(piece)
+            buffer = np.empty(piece.total, dtype=np.uint8)
+            if not piece.dense:
+                self._fetch([piece], buffer)
             piece.pixels(buffer, self._big_endian)[...] = scaling.convert(blocks[piece.where])
             for number, start in enumerate(piece.start.tolist()):
                 self._storage.write(start, buffer[number * piece.nbytes : (number + 1) * piece.nbytes])
@@ -170,14 +203,14 @@ class Raster:
             last += (stop - 1) * stride
         return self._start + (last + 1) * self._big_endian.itemsize
 
-    def _fetch(self, piece: Piece) -> NDArray[np.uint8]:
-        """Return the parts of a piece, holes included, back to back."""
-        buffer = np.empty(piece.start.size * piece.nbytes, dtype=np.uint8)
-        if piece.start.size == 1:
-            self._storage.read_into(int(piece.start[0]), buffer)
-        else:
-            self._storage.read_ranges(piece.start, np.full(piece.start.size, piece.nbytes, dtype=np.int64), buffer)
-        return buffer
+    def _fetch(self, pieces: list[Piece], buffer: NDArray[np.uint8]) -> None:
+        """Read the parts of all pieces, holes included, back to back."""
+        if len(pieces) == pieces[0].start.size == 1:
+            self._storage.read_into(int(pieces[0].start[0]), buffer)
+            return
+        start = np.concatenate([piece.start for piece in pieces])
+        length = np.repeat([piece.nbytes for piece in pieces], [piece.start.size for piece in pieces])
+        self._storage.read_ranges(start, length, buffer)
 
     def _pieces(self, layout: Layout, max_nbytes: int) -> Iterator[Piece]:
         """Cut the blocks into pieces of about ``max_nbytes``, in the order of the pixels of each block."""
