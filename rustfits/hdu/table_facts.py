@@ -133,7 +133,7 @@ class TableFacts:
     def _kinds(self) -> list[str]:
         try:
             return [_kind(one) for one in self.cells]
-        except (HeaderError, TableError):  # a listing must not fail: it is what one looks at then
+        except (HeaderError, TableError):  # the names of the columns are worth listing
             return [f"TFORM {self.cards.get(f'TFORM{number}')!r}" for number in self.numbers]
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from rustfits.errors import NotSupported
+from rustfits.errors import HeaderError, NotSupported
 from rustfits.hdu import sums
 from rustfits.hdu.table_facts import TableFacts
 from rustfits.header.cards import Cards
@@ -87,8 +87,12 @@ class TableMembers:
         return True  # an empty table is an HDU all the same
 
     def __repr__(self) -> str:
-        facts = self._facts_of(self._state.cards_anyhow)
-        lines = [f"  rows: {facts.nrows}", *self._more_lines(facts), "  column info:", *facts.column_lines()]
+        cards = self._state.cards_anyhow
+        try:
+            facts = self._facts_of(cards)
+            lines = [f"  rows: {facts.nrows}", *self._more_lines(facts), "  column info:", *facts.column_lines()]
+        except HeaderError as error:  # a listing must not fail: it is what one looks at then
+            lines = [f"  rows: {cards.get('NAXIS2')}", f"  column info: {error}"]
         return super().__repr__() + "\n".join(lines) + "\n"
 
     def _more_lines(self, facts: TableFacts) -> list[str]:

@@ -1,5 +1,7 @@
 """Binary tables: what their headers say, and their columns of fixed width."""
 
+import contextlib
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -360,3 +362,39 @@ def test_checksums_are_those_of_the_table(tmp_path, ten):
     with rustfits.FITS(path, "r+") as file:
         file[1].add_checksum()
         assert file[1].verify_checksum() is file[1].verify_datasum() is True
+
+
+FORMS = st.one_of(
+    st.sampled_from(["1J", "3E", "8A", "0A", "11X", "1PE(9)", "2PB", "1Q", "J", "", "1Z", "4A3", "-1J", "9999999999B"]),
+    st.from_regex(r"\d{0,6}[LXBIJKAEDCMPQ][A-Z]?", fullmatch=True),
+)
+NUMBER = st.one_of(st.integers(-2, 40), st.sampled_from([10**9, 2**31, 2**63 - 1, 2**63]))
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    st.lists(FORMS, min_size=1, max_size=4),
+    st.fixed_dictionaries({}, optional={"NAXIS1": NUMBER, "NAXIS2": NUMBER, "TFIELDS": NUMBER, "THEAP": NUMBER}),
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "TDIM1": st.sampled_from(["(2,2)", "(0)", "(99999999999,3)", "x"]),
+            "TSCAL1": st.floats(),
+            "TZERO1": NUMBER,
+        },
+    ),
+)
+def test_a_hostile_header_gives_values_or_an_error_of_ours(forms, sizes, cards):
+    try:
+        hdu = table([(form, f"c{n}") for n, form in enumerate(forms)], bytes(24), 3, **sizes, **cards)
+    except rustfits.FitsError:
+        return
+    repr(hdu)
+    for attempt in (
+        lambda: hdu.dtype,
+        hdu.read,
+        lambda: hdu.read(rows=[-1]),
+        lambda: hdu.read(columns=["C0"], scale=False),
+    ):
+        with contextlib.suppress(rustfits.FitsError):
+            attempt()
