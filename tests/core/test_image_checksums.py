@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from rustfits import FITS
 from rustfits.errors import TruncatedFile
-from rustfits.fitsfile import FITS
 
 
 @pytest.fixture

@@ -1,12 +1,14 @@
 """The first axis of an image grows; the rest of the file moves and stays whole."""
 
+import threading
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rustfits import FITS
 from rustfits.errors import ImageError
-from rustfits.fitsfile import FITS
 
 
 def image(dtype, shape, **arguments):
@@ -160,3 +162,55 @@ def test_an_image_on_disk_grows(tmp_path):
     with FITS(path) as fits:
         assert fits[0].read().sum() == 6006
         assert fits[1].read().tolist() == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("failing", range(3))
+def test_a_failing_medium_leaves_the_image_as_it_was(monkeypatch, failing):
+    hdu = image("i2", (2, 1000))
+    hdu[...] = 5
+    storage = hdu._file.storage
+    before = hdu.keep.to_bytes()
+    write, calls = type(storage)._write, []
+
+    def fail_once(self, offset, data):
+        calls.append(offset)
+        if len(calls) == failing + 1:
+            raise OSError(28, "No space left on device")
+        write(self, offset, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(storage), "_write", fail_once)
+        with pytest.raises(OSError, match="No space"):
+            hdu.extend(np.ones((40, 1000), "i2"), start=(3, 0))
+    assert hdu.keep.to_bytes() == before
+    assert hdu.shape == (2, 1000)
+    assert hdu.read().tolist() == [[5] * 1000] * 2
+    hdu.extend(np.ones((40, 1000), "i2"), start=(3, 0))
+    assert_file_is_whole(hdu)
+
+
+def test_readers_see_the_image_before_or_after_a_growth():
+    hdu = image("i4", (1, 500))
+    seen, faults, done = [], [], threading.Event()
+
+    def look():
+        try:
+            while not done.is_set():
+                rows = hdu.read()
+                seen.append(len(rows))
+                assert (rows == 0).all()
+                assert hdu[-1].shape == (500,)
+        except BaseException as fault:
+            faults.append(fault)
+
+    readers = [threading.Thread(target=look) for _ in range(3)]
+    for reader in readers:
+        reader.start()
+    for _ in range(50):
+        hdu.extend(np.zeros((1, 500), "i4"))
+    done.set()
+    for reader in readers:
+        reader.join()
+    assert not faults
+    assert hdu.shape == (51, 500)
+    assert_file_is_whole(hdu)

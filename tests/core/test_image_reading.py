@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from rustfits import FITS
 from rustfits.errors import HandleClosed, HeaderError, ImageError, NotSupported, PixelIndexError, TruncatedFile
-from rustfits.fitsfile import FITS
 from rustfits.hdu import image_io
 from rustfits.hdu.image import ImageHDU
 from rustfits.storage.memory import MemoryStorage

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from rustfits import FITS
 from rustfits.errors import ImageError, PixelOverflow, ReadOnlyFile, TruncatedFile
-from rustfits.fitsfile import FITS
 from rustfits.hdu import image_io
 
 DTYPES = ["u1", "i1", "i2", "u2", "i4", "u4", "i8", "u8", "f4", "f8"]

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from rustfits.fitsfile import FITS
+from rustfits import FITS
 
 afits = pytest.importorskip("astropy.io.fits", reason="astropy reads and writes the same files")
 fitsio = pytest.importorskip("fitsio", reason="fitsio (CFITSIO) reads and writes the same files")
