@@ -19,6 +19,7 @@
 #define RF_INLINE static inline __attribute__((always_inline))
 #define RF_NOINLINE static __attribute__((noinline))
 #define RF_UNLIKELY(condition) __builtin_expect(!!(condition), 0)
+#define RF_IN_REGISTER(pointer) __asm__("" : "+r"(pointer))
 #define RF_CLZ64(word) __builtin_clzll(word)
 #define RF_CTZ64(word) __builtin_ctzll(word)
 #define RF_BSWAP64(word) __builtin_bswap64(word)
@@ -26,6 +27,7 @@
 #define RF_INLINE static inline
 #define RF_NOINLINE static
 #define RF_UNLIKELY(condition) (condition)
+#define RF_IN_REGISTER(pointer) ((void)(pointer))
 static inline int RF_CLZ64(uint64_t word)
 {
     int zeros = 0;

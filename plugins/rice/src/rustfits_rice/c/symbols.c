@@ -102,21 +102,29 @@ RF_INLINE void read_one(stream_t *stream, uint32_t fs, int32_t n, uint32_t *valu
         values[i] = read_symbol(stream, fs);
 }
 
-/* Groups of k symbols of two streams at a time: their chains of shifts overlap, and registers suffice. */
-RF_INLINE void take_groups_of_two(int32_t k, const uint8_t *const base[4], const int64_t pos[4], const uint32_t fs[4],
-                                  int64_t used[4], int first, uint32_t *values, int lzcnt)
+/* k symbols of each of four streams, side by side, so that their chains of shifts overlap. */
+RF_INLINE void take_groups(int32_t k, uint64_t word[4], const uint32_t fs[4], uint32_t *values, int lzcnt)
 {
-    const uint32_t *upper_a = upper_parts + 64 * fs[first];
-    const uint32_t *upper_b = upper_parts + 64 * fs[first + 1];
-    uint64_t a = window(base[first], pos[first]) | 1;
-    uint64_t b = window(base[first + 1], pos[first + 1]) | 1;
+    uint64_t a = word[0], b = word[1], c = word[2], d = word[3];
+    const uint32_t *upper_a = upper_parts + 64 * fs[0];
+    const uint32_t *upper_b = upper_parts + 64 * fs[1];
+    const uint32_t *upper_c = upper_parts + 64 * fs[2];
+    const uint32_t *upper_d = upper_parts + 64 * fs[3];
+    RF_IN_REGISTER(upper_a); /* and not to be added up again for every symbol */
+    RF_IN_REGISTER(upper_b);
+    RF_IN_REGISTER(upper_c);
+    RF_IN_REGISTER(upper_d);
 #pragma GCC unroll 8
     for (int32_t j = 0; j < k; j++) {
-        values[4 * j + first] = take(&a, fs[first], upper_a, lzcnt);
-        values[4 * j + first + 1] = take(&b, fs[first + 1], upper_b, lzcnt);
+        values[4 * j] = take(&a, fs[0], upper_a, lzcnt);
+        values[4 * j + 1] = take(&b, fs[1], upper_b, lzcnt);
+        values[4 * j + 2] = take(&c, fs[2], upper_c, lzcnt);
+        values[4 * j + 3] = take(&d, fs[3], upper_d, lzcnt);
     }
-    used[first] = used_bits(a, lzcnt);
-    used[first + 1] = used_bits(b, lzcnt);
+    word[0] = a;
+    word[1] = b;
+    word[2] = c;
+    word[3] = d;
 }
 
 RF_INLINE int32_t read_groups_of_four(int32_t k, stream_t *const streams[4], const uint32_t of_fs[4], int32_t i,
@@ -126,22 +134,24 @@ RF_INLINE int32_t read_groups_of_four(int32_t k, stream_t *const streams[4], con
     const uint8_t *base[4] = {streams[0]->base, streams[1]->base, streams[2]->base, streams[3]->base};
     int64_t pos[4] = {streams[0]->pos, streams[1]->pos, streams[2]->pos, streams[3]->pos};
     for (; i + k <= n; i += k) {
+        uint64_t word[4];
         int64_t used[4];
-        take_groups_of_two(k, base, pos, fs, used, 0, values + 4 * i, lzcnt);
-        take_groups_of_two(k, base, pos, fs, used, 2, values + 4 * i, lzcnt);
-        if (RF_UNLIKELY(((57 - used[0]) | (57 - used[1]) | (57 - used[2]) | (57 - used[3])) < 0)) {
-            for (int s = 0; s < 4; s++) {
-                streams[s]->pos = pos[s];
-                for (int32_t j = 0; j < k; j++)
-                    values[4 * (i + j) + s] = read_symbol(streams[s], fs[s]);
-                base[s] = streams[s]->base;
-                pos[s] = streams[s]->pos;
-            }
-            continue;
-        }
 #pragma GCC unroll 4
         for (int s = 0; s < 4; s++)
-            pos[s] += used[s];
+            word[s] = window(base[s], pos[s]) | 1;
+        take_groups(k, word, fs, values + 4 * i, lzcnt);
+#pragma GCC unroll 4
+        for (int s = 0; s < 4; s++)
+            pos[s] += used[s] = used_bits(word[s], lzcnt);
+        if (RF_UNLIKELY(((57 - used[0]) | (57 - used[1]) | (57 - used[2]) | (57 - used[3])) < 0))
+            for (int s = 0; s < 4; s++)
+                if (used[s] > 57) {
+                    streams[s]->pos = pos[s] - used[s];
+                    for (int32_t j = 0; j < k; j++)
+                        values[4 * (i + j) + s] = read_symbol(streams[s], fs[s]);
+                    base[s] = streams[s]->base;
+                    pos[s] = streams[s]->pos;
+                }
     }
     for (int s = 0; s < 4; s++)
         streams[s]->pos = pos[s];
