@@ -11,12 +11,13 @@ PACKAGE = ROOT / "rustfits"
 # A module imports only from those before it; an import inside a function, or for typing, counts.
 ORDER = """
     _version errors locks
-    storage storage.base storage.local storage.memory storage.gzipped
+    storage storage.undo storage.filelock storage.journal storage.recovery storage.base
+    storage.local storage.memory storage.gzipped
     openfile
     header header.keys header.card header.cards header.state header.edit header.header
     bintable columns bitpix sections tilegrid tilebatch codec
     dither noise quantum kernels hookspecs plugin builtin discovery registry
-    quantize scaling checksum threads heap tilecache zimage decode tilereader encode
+    quantize scaling checksum threads heap tilecache zimage decode tilereader tilerows encode
     hdu hdu.base hdu.sums
     hdu.image_cards hdu.image_facts hdu.image_values hdu.image_io hdu.cutouts hdu.image
     hdu.compressed_cards hdu.compressed_values hdu.compressed_sums hdu.compressed
