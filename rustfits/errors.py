@@ -12,6 +12,11 @@ FitsError
         HandleClosed                       the file was closed
         HandleTainted                      a change was cut short and could not be undone
         ReadOnlyFile                       a change was asked of a file opened for reading
+        TransactionUndone                  a change failed inside a transaction, which is undone as a whole
+        FileLocked                         another process, or another handle, is changing the file
+        FileReplaced                       the file is not, or no longer as, it was when it was opened
+        JournalError                       the journal beside a file cannot be used
+    TransactionOpen (ValueError)           a call that has to wait for the end of a transaction
     NotAFitsBuffer (OSError, ValueError)   the same for `FITS.from_bytes`
     HeaderError (ValueError)               a card or a keyword breaks the standard, or may not be set
         ProtectedKeyword                   the keyword describes the structure of the file
@@ -37,6 +42,8 @@ FitsError
 """
 
 from __future__ import annotations
+
+import errno
 
 
 class FitsError(Exception):
@@ -126,6 +133,60 @@ class ReadOnlyFile(FitsIOError):
 
     def _sentence(self) -> str:
         return f"{self.path} is open read-only (mode 'r'); open it with mode 'r+' to change it"
+
+
+class TransactionUndone(FitsIOError):
+    """A change failed inside a transaction, and the failure was caught there: all of the transaction is undone."""
+
+    def __init__(self, filename: str) -> None:
+        super().__init__(filename)
+        self.path = filename
+
+    def _sentence(self) -> str:
+        return (
+            f"a change inside this transaction failed, so everything it did to {self.path} is undone; leave its block, "
+            "then begin anew"
+        )
+
+
+class FileLocked(FitsIOError):
+    """Another process, or another handle of this one, is changing the file."""
+
+    def __init__(self, filename: str, advice: str) -> None:
+        super().__init__(filename, advice)
+        self.errno, self.strerror = errno.EAGAIN, advice
+        self.path = filename
+
+    def _sentence(self) -> str:
+        return f"{self.path} is locked: another process or handle is changing it; {self.strerror}"
+
+
+class FileReplaced(FitsIOError):
+    """The file of that name is not the one that was opened, or somebody else has changed it since."""
+
+    def __init__(self, filename: str, found: str) -> None:
+        super().__init__(filename, found)
+        self.errno = None
+        self.path, self.found = filename, found
+
+    def _sentence(self) -> str:
+        return f"{self.path} {self.found} since it was opened, so it is not changed; close and reopen it"
+
+
+class JournalError(FitsIOError):
+    """The journal beside a file, which would undo a change that was cut short, cannot be used."""
+
+    def __init__(self, journal: str, found: str) -> None:
+        super().__init__(journal, found)
+        self.errno = None
+        self.path, self.found = journal, found
+
+    def _sentence(self) -> str:
+        return f"{self.path}: {self.found}"
+
+
+class TransactionOpen(FitsError, ValueError):
+    """A call that has to wait for the end of a transaction."""
 
 
 class HeaderError(FitsError, ValueError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Literal, NoReturn, final
 
@@ -32,13 +33,20 @@ class FITS(Creation):
         Whether bytes in headers that are not printable ASCII are read as ``_`` instead of being refused.
     remote : Remote or 'ranged', optional
         How to reach the file behind an http, https, ftp or ftps URL.
+    durability : {'process', 'power'}
+        What a change of a local file survives as a whole: that the process is killed, or that the power fails too,
+        for which every change waits for the disk.
 
     Raises
     ------
     TypeError
         If an argument has the wrong type.
     LocationError
-        If the URL, or ``remote``, is not understood.
+        If the URL, or ``remote``, is not understood, or there is no such durability.
+    FileLocked
+        If somebody is changing the file, or, for 'w+', has it locked.
+    JournalError
+        If there is a journal beside the file that is not its own.
     FitsIOError
         If the mode is not one of the three, or the file cannot be opened (`OpenFailed`, `FileMissing`), is empty or
         too short (`NotAFitsFile`), or has a header without END (`TruncatedFile`).
@@ -53,11 +61,12 @@ class FITS(Creation):
         *,
         lenient: bool = False,
         remote: Remote | Literal["ranged"] | None = None,
+        durability: Literal["process", "power"] = "process",
     ) -> None:
         path = os.fspath(filename)
         if not isinstance(path, str):
             raise TypeError(f"filename must be a str or an os.PathLike that returns one, not {path!r}")
-        self._open(*open_location(path, mode, remote), mode, lenient)
+        self._open(*open_location(path, mode, remote, durability), mode, lenient)
 
     def __init_subclass__(cls, **_: Any) -> NoReturn:
         raise TypeError("FITS cannot be subclassed; write a class that holds one")
@@ -134,6 +143,8 @@ class FITS(Creation):
         ------
         ImageError
             If an HDU still buffers what is appended to it; the handle stays open.
+        TransactionOpen
+            Inside a `transaction`; the handle stays open.
         FitsIOError
             If a gzip file cannot be replaced; the old file stays, and the handle is closed.
         """
@@ -146,8 +157,35 @@ class FITS(Creation):
         ------
         FitsIOError
             If that fails.
+        TransactionOpen
+            Inside a `transaction`.
         """
         self._file.sync()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Return a context in which all changes of the file are one: made as a whole, or not at all.
+
+        An exception that leaves the block undoes them, and so does whoever opens the file next if the process is
+        killed in it. Other threads that use the handle wait until its end. Transactions nest; an inner one is part of
+        the outer one.
+
+        Raises
+        ------
+        TransactionUndone
+            At the end of the block, if a change failed half-way in it and the exception was caught there.
+        ReadOnlyFile, HandleClosed, HandleTainted
+            If the file cannot be changed.
+
+        Examples
+        --------
+        >>> with FITS("mem://", "w+") as fits:
+        ...     with fits.transaction():
+        ...         fits.create_image_hdu("i2", (100, 100))
+        ...         fits[0].header["OBJECT"] = "M13"
+        """
+        with self._file.changing(self.filename):
+            yield
 
     def to_bytes(self) -> bytes:
         """Return the whole file, decompressed if it is a gzip file.

@@ -10,7 +10,7 @@ from rustfits.errors import FitsIOError, LocationError, NotAFitsBuffer, NotSuppo
 from rustfits.remote import Remote, as_remote, check_url, url_scheme
 from rustfits.storage.base import Storage
 from rustfits.storage.gzipped import CHUNK_NBYTES, MAGIC, GzipStorage, inflate
-from rustfits.storage.local import LocalStorage
+from rustfits.storage.local import DURABILITIES, LocalStorage
 from rustfits.storage.memory import MemoryStorage
 
 MODES = ("r", "r+", "w+")
@@ -19,7 +19,7 @@ MEMORY_NAMES = ("mem://", "memkeep://")
 _OTHER_URL = re.compile(r"[a-z][a-z0-9+.-]*://")
 
 
-def open_location(filename: str, mode: str, remote: object) -> tuple[Storage, str]:
+def open_location(filename: str, mode: str, remote: object, durability: str = "process") -> tuple[Storage, str]:
     """Open what ``filename`` names.
 
     Parameters
@@ -29,6 +29,8 @@ def open_location(filename: str, mode: str, remote: object) -> tuple[Storage, st
     mode : {'r', 'r+', 'w+'}
     remote : None, 'ranged' or Remote
         Only with URLs of `rustfits.remote.SCHEMES`.
+    durability : {'process', 'power'}
+        As for `FITS`.
 
     Returns
     -------
@@ -39,7 +41,7 @@ def open_location(filename: str, mode: str, remote: object) -> tuple[Storage, st
     Raises
     ------
     LocationError
-        If the URL cannot be understood, or does not go with ``remote``.
+        If the URL cannot be understood, or does not go with ``remote``, or there is no such durability.
     FitsIOError
         If the mode does not suit it, or it cannot be opened.
     NotSupported
@@ -47,6 +49,8 @@ def open_location(filename: str, mode: str, remote: object) -> tuple[Storage, st
     """
     if mode not in MODES:
         raise FitsIOError(f"Unsupported mode {mode!r}; supported are {', '.join(map(repr, MODES))}")
+    if durability not in DURABILITIES:
+        raise LocationError(f"durability must be {' or '.join(map(repr, DURABILITIES))}, not {durability!r}")
     options = as_remote(remote)
     if url_scheme(filename) is not None:
         check_url(filename, mode, options)
@@ -55,7 +59,7 @@ def open_location(filename: str, mode: str, remote: object) -> tuple[Storage, st
         if options is not None:
             raise LocationError(f"remote= does not go with {filename!r}, which is a local file")
         path = path_of_file_url(filename)
-        return open_local(path, mode), path
+        return open_local(path, mode, durability), path
     if options is not None:
         raise LocationError(f"remote= is only valid for http, https, ftp and ftps URLs, not for {filename!r}")
     if filename in MEMORY_NAMES:
@@ -64,7 +68,7 @@ def open_location(filename: str, mode: str, remote: object) -> tuple[Storage, st
         storage = registry.open_storage(filename, mode, None)
         if storage is not None:
             return storage, filename
-    return open_local(filename, mode), filename
+    return open_local(filename, mode, durability), filename
 
 
 def local_path(filename: str) -> str | None:
@@ -74,11 +78,11 @@ def local_path(filename: str) -> str | None:
     return None if filename in MEMORY_NAMES or url_scheme(filename) is not None else filename
 
 
-def open_local(path: str, mode: str) -> Storage:
+def open_local(path: str, mode: str, durability: str = "process") -> Storage:
     """Open a local file, plain or gzip; gzip is known by the name's ``.gz`` or by the first bytes."""
     if path.lower().endswith(".gz"):
-        return GzipStorage(path, mode)
-    storage = LocalStorage(path, mode)
+        return GzipStorage(path, mode, durability)
+    storage = LocalStorage(path, mode, durability)
     try:
         gzipped = mode != "w+" and starts_with_magic(storage)
     except BaseException:
@@ -87,7 +91,7 @@ def open_local(path: str, mode: str) -> Storage:
     if not gzipped:
         return storage
     storage.close()
-    return GzipStorage(path, mode)
+    return GzipStorage(path, mode, durability)
 
 
 def opened_bytes(data: bytes | bytearray | memoryview, *, writable: bool) -> MemoryStorage:

@@ -6,7 +6,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from rustfits.errors import FitsError, HandleClosed, HandleTainted, ImageError, ReadOnlyFile, TruncatedFile
+from rustfits.errors import (
+    FitsError,
+    HandleClosed,
+    HandleTainted,
+    ImageError,
+    ReadOnlyFile,
+    TransactionOpen,
+    TruncatedFile,
+)
 from rustfits.locks import ReadWriteLock
 from rustfits.storage.base import Storage
 
@@ -67,6 +75,7 @@ class OpenFile:
         self._lock = ReadWriteLock()
         self._depth = 0  # of `changing`
         self._undo: list[Callable[[], None]] = []
+        self._after_undoing: list[Callable[[], None]] = []
 
     @property
     def tainted(self) -> bool:
@@ -93,7 +102,11 @@ class OpenFile:
 
     @contextmanager
     def changing(self, where: str = "") -> Iterator[None]:
-        """Hold off everybody else and make the changes inside one transaction of the storage; nests."""
+        """Hold off everybody else and make the changes inside one transaction of the storage; nests.
+
+        An exception undoes what was changed, on the medium and in memory: if bytes were changed already, all that
+        the outermost of nested calls did.
+        """
         with self._locating(where), self._lock.exclusive():
             self._check_open()
             if not self.storage.writable:
@@ -104,13 +117,20 @@ class OpenFile:
                 with self.storage.transaction():
                     yield
             except BaseException:
-                while len(self._undo) > mark:
-                    self._undo.pop()()
+                self._take_back(0 if self.storage.undone else mark)
                 raise
             finally:
                 self._depth -= 1
             if not self._depth:  # an inner change still has to be undone if the outer one fails
                 self._undo.clear()
+
+    def _take_back(self, mark: int) -> None:
+        """Undo in memory what was noted since ``mark``."""
+        while len(self._undo) > mark:
+            self._undo.pop()()
+        if self.storage.undone:
+            for forget in self._after_undoing:
+                forget()
 
     def content(self) -> bytes:
         """Return all bytes of the file, as `FITS.to_bytes` does."""
@@ -120,6 +140,7 @@ class OpenFile:
     def sync(self) -> None:
         """Make every change reach the medium; does nothing once the file is closed."""
         with self._lock.exclusive():
+            self._check_no_transaction("sync")
             if not self.closed:
                 self.storage.sync()
 
@@ -130,8 +151,11 @@ class OpenFile:
         ------
         ImageError
             If an HDU still buffers what is appended to it; the file stays open.
+        TransactionOpen
+            Inside a transaction; the file stays open.
         """
         with self._lock.exclusive():
+            self._check_no_transaction("close")
             if self.contexts:
                 index, method = next(iter(self.contexts.items()))
                 raise ImageError(
@@ -144,6 +168,10 @@ class OpenFile:
     def on_failure(self, undo: Callable[[], None]) -> None:
         """Have ``undo`` put something in memory back if the change under way fails. Inside `changing`."""
         self._undo.append(undo)
+
+    def after_undoing(self, forget: Callable[[], None]) -> None:
+        """Call ``forget`` whenever a change was undone, to drop what was read of the file meanwhile."""
+        self._after_undoing.append(forget)
 
     def append(self, header: bytes, data_nbytes: int) -> Extent:
         """Add an HDU at the end: its header, a multiple of 2880 bytes, and a data unit of zeros.
@@ -222,6 +250,10 @@ class OpenFile:
             nbytes = min(len(zeros), stop - start)
             self.storage.write(start, memoryview(zeros)[:nbytes])
             start += nbytes
+
+    def _check_no_transaction(self, verb: str) -> None:
+        if self._depth:
+            raise TransactionOpen(f"cannot {verb} {self.filename} inside a transaction; leave its block first")
 
     def _check_open(self) -> None:
         if self.closed:

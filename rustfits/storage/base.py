@@ -4,32 +4,20 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rustfits.errors import TruncatedFile
+from rustfits.errors import TransactionUndone, TruncatedFile
+from rustfits.storage.undo import MemoryUndo, Undo
 
 Bytes = NDArray[np.uint8]
 
 MOVE_NBYTES = 4 << 20  # bytes moved at a time: bounds memory, and is large enough for the disk
 CHUNK_NBYTES = 1 << 18  # bytes read at a time: what is done to them next finds them in the cache
 UNCHECKED_NBYTES = 1 << 16  # reads up to this size do without asking for the size of the storage first
-
-
-@dataclass(slots=True)
-class _Savepoint:
-    """What a transaction began with, and what it has touched; all numbers are bytes from the start."""
-
-    size: int
-    tainted: bool
-    touched: int | None = None  # the first byte changed
-
-    def touch(self, offset: int) -> None:
-        self.touched = offset if self.touched is None else min(offset, self.touched)
 
 
 class Storage(ABC):
@@ -46,15 +34,20 @@ class Storage(ABC):
     chunk_nbytes : int
         Bytes that long reads had best ask for at a time; more where every request takes long.
     tainted : bool
-        Whether a transaction failed after it had changed bytes that were there before, which cannot be undone.
+        Whether a transaction failed and could not be undone, so that nobody knows what the bytes are.
+    undone : bool
+        Whether all that the transaction under way had changed is undone, since an inner one failed.
     """
 
     name: str
     writable: bool
     chunk_nbytes: int = CHUNK_NBYTES
     tainted: bool = False
+    undone: bool = False
 
-    _savepoints: tuple[_Savepoint, ...] = ()  # of the transactions under way, the outermost first
+    _depth: int = 0  # of transactions under way
+    _nchanges: int = 0
+    _undo: Undo | None = None  # of the outermost transaction, from its first change on
 
     # -- to be defined by each kind of storage --------------------------------------------------------------------
 
@@ -140,39 +133,44 @@ class Storage(ABC):
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Group changes into one; nests, and what an inner one did may still be undone by an outer one.
+        """Group changes into one, which is made whole or not at all; nests.
 
-        After a failure, what only grew is cut back to what it was. The storage is tainted if bytes that were there
-        before had been changed.
+        An exception undoes all changes since the outermost one began: those of an inner one are not known apart. If
+        it is caught between the two, the outer one may read, but changes nothing more, and raises at its end.
+
+        Raises
+        ------
+        TransactionUndone
+            At the end of the outermost one, if an inner one failed after its first change.
         """
-        outer, savepoint = self._savepoints, _Savepoint(self.size(), self.tainted)
-        self._savepoints = (*outer, savepoint)
+        outermost, nchanges = not self._depth, self._nchanges
+        if outermost:
+            self.undone = False
+        self._depth += 1
         try:
             yield
+            if outermost:
+                self._commit()
         except BaseException:
-            self._roll_back(savepoint)
+            if outermost or self._nchanges != nchanges:
+                self._roll_back()
             raise
         finally:
-            self._savepoints = outer
-            if outer and savepoint.touched is not None:
-                outer[-1].touch(savepoint.touched)
-        if not outer and savepoint.touched is not None:
-            self._committed()
+            self._depth -= 1
 
     def write(self, offset: int, data: bytes | bytearray | memoryview | NDArray[Any]) -> None:
         """Write contiguous ``data`` at byte ``offset``; only inside `transaction`."""
         view = _as_bytes(data) if isinstance(data, np.ndarray) else memoryview(data).cast("B")
         if view.nbytes:
-            self._innermost().touch(offset)
+            self._changing(offset, offset + view.nbytes)
             self._write(offset, view)
 
     def truncate(self, nbytes: int) -> None:
         """Cut to, or grow with zeros to, ``nbytes``, whole or not at all; only inside `transaction`."""
         size = self.size()
         if nbytes != size:
-            savepoint = self._innermost()
+            self._changing(nbytes, size)
             self._truncate(nbytes)
-            savepoint.touch(min(size, nbytes))
 
     def move(self, source: int, target: int, nbytes: int) -> None:
         """Copy ``nbytes`` bytes from ``source`` to ``target``, which may overlap; only inside `transaction`.
@@ -189,21 +187,52 @@ class Storage(ABC):
     def _committed(self) -> None:  # noqa: B027 - only those who keep a copy elsewhere need to know
         """Take note that a transaction has changed something."""
 
-    def _innermost(self) -> _Savepoint:
-        if not self._savepoints:
-            raise AssertionError("a change of the storage outside a transaction")
-        return self._savepoints[-1]
+    def _begin(self) -> Undo:
+        """Return what the first change of a transaction is saved in; only then may the bytes change."""
+        return MemoryUndo(self.size(), self.read)
 
-    def _roll_back(self, savepoint: _Savepoint) -> None:
-        if savepoint.touched is None:
+    def _harden(self) -> None:  # noqa: B027 - only a disk can lose what it was given
+        """Make the changes so far reach the medium, if that was asked for, before the saved bytes are forgotten."""
+
+    def _changing(self, start: int, stop: int) -> None:
+        """Get ready to change the bytes from ``start`` to ``stop``, none if that is less, or the size."""
+        if not self._depth:
+            raise AssertionError("a change of the storage outside a transaction")
+        if self.undone:
+            raise TransactionUndone(self.name)
+        if self._undo is None:
+            self._undo = self._begin()
+        self._undo.save(start, stop)
+        self._nchanges += 1
+
+    def _commit(self) -> None:
+        if self.undone:
+            raise TransactionUndone(self.name)
+        if self._undo is not None:
+            self._harden()
+            self._undo.finish()
+            self._undo = None
+            self._committed()
+
+    def _roll_back(self) -> None:
+        """Put all bytes back; if that fails too, the storage is tainted."""
+        undo, self._undo = self._undo, None
+        if undo is None:
             return
-        if savepoint.touched >= savepoint.size:
-            with suppress(OSError):
-                self._truncate(savepoint.size)
-                self.tainted = savepoint.tainted  # an inner transaction may have found no way back of its own
-                savepoint.touched = None
-                return
-        self.tainted = True
+        self.undone = True
+        try:
+            if self.size() > undo.size:
+                self._truncate(undo.size)  # first, for a full disk may need the room
+            undo.restore(self._write)
+            if self.size() != undo.size:
+                self._truncate(undo.size)
+            self._harden()
+            undo.finish()
+        except BaseException as error:
+            self.tainted = True
+            undo.abandon()
+            if not isinstance(error, Exception):
+                raise
 
 
 def _as_bytes(array: NDArray[Any]) -> memoryview:

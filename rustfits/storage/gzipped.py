@@ -72,6 +72,8 @@ class GzipStorage(MemoryStorage):
     path : str
     mode : {'r', 'r+', 'w+'}
         As in `open_descriptor`; 'r+' needs the permission to write at once.
+    durability : {'process', 'power'}
+        'power' waits for the disk when the file is replaced.
 
     Raises
     ------
@@ -81,7 +83,7 @@ class GzipStorage(MemoryStorage):
         If it is not gzip, is damaged, or ends early.
     """
 
-    def __init__(self, path: str, mode: str) -> None:
+    def __init__(self, path: str, mode: str, durability: str = "process") -> None:
         descriptor = open_descriptor(path, mode)
         try:
             status = os.fstat(descriptor)
@@ -91,6 +93,7 @@ class GzipStorage(MemoryStorage):
         finally:
             os.close(descriptor)
         super().__init__(content, name=path, writable=mode != "r")
+        self._durable = durability == "power"
         self._file = _GzipFile(os.path.realpath(path), status, self._data)
         # A handle that is only dropped keeps its changes too, even at the end of the process.
         self._finalizer = weakref.finalize(self, self._file.save_if_ours)
@@ -123,7 +126,7 @@ class GzipStorage(MemoryStorage):
         """Replace the file if something changed, and let the memory go; errors as `sync`."""
         if self._finalizer.detach() is not None:
             try:
-                self._file.save(durable=False)
+                self._file.save(durable=self._durable)
             finally:
                 super().close()
 

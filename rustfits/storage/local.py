@@ -7,13 +7,19 @@ import os
 import stat
 from typing import NoReturn
 
-from rustfits.errors import FitsIOError, OpenFailed
+from rustfits.errors import FileLocked, FileReplaced, FitsIOError, OpenFailed
 from rustfits.storage.base import Storage
+from rustfits.storage.filelock import try_lock, unlock
+from rustfits.storage.journal import Journal
+from rustfits.storage.recovery import recover
 
 _FLAGS = {"r": os.O_RDONLY, "r+": os.O_RDWR, "w+": os.O_RDWR | os.O_CREAT | os.O_TRUNC}
 
 
-def open_descriptor(path: str, mode: str) -> int:
+DURABILITIES = ("process", "power")
+
+
+def open_descriptor(path: str, mode: str, *, cut: bool = True) -> int:
     """Open the regular file ``path`` and return its descriptor.
 
     Parameters
@@ -21,6 +27,8 @@ def open_descriptor(path: str, mode: str) -> int:
     path : str
     mode : {'r', 'r+', 'w+'}
         'w+' creates the file, or cuts an existing one to nothing.
+    cut : bool
+        False leaves that cut to the caller.
 
     Raises
     ------
@@ -28,7 +36,8 @@ def open_descriptor(path: str, mode: str) -> int:
         If the system refuses, or ``path`` is not a regular file. `FileMissing` if there is none.
     """
     # Without O_NONBLOCK, opening a pipe waits until somebody writes to it.
-    flags = _FLAGS[mode] | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+    flags = _FLAGS[mode] if cut else _FLAGS[mode] & ~os.O_TRUNC
+    flags |= getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
     try:
         descriptor = os.open(path, flags, 0o666)
     except OSError as error:
@@ -44,24 +53,47 @@ def open_descriptor(path: str, mode: str) -> int:
 class LocalStorage(Storage):
     """Bytes of a file on disk, read and written at explicit offsets, so that threads need no common position.
 
+    Whatever a killed writer left half-made is undone first. A transaction keeps what it overwrites in a journal. The
+    first one locks the file against other writers, until it is closed.
+
     Parameters
     ----------
     path : str
     mode : {'r', 'r+', 'w+'}
         As in `open_descriptor`.
+    durability : {'process', 'power'}
+        What a transaction survives as a whole: that the process is killed, or that the power fails too, which makes
+        it wait for the disk.
 
     Raises
     ------
     OpenFailed
         If the file cannot be opened.
+    FileLocked
+        If somebody is changing it, or if it is to be cut to nothing while another writer has it.
+    JournalError, FitsIOError
+        As `recover`.
     """
 
     _descriptor: int = -1
 
-    def __init__(self, path: str, mode: str) -> None:
+    def __init__(self, path: str, mode: str, durability: str = "process") -> None:
         self.name = path
         self.writable = mode != "r"
-        self._descriptor = open_descriptor(path, mode)
+        self._durable = durability == "power"
+        self._process = os.getpid()
+        self._locked = False
+        self._descriptor = open_descriptor(path, mode, cut=False)
+        self._path = os.path.realpath(path)
+        try:
+            recover(self._path, discard=mode == "w+")
+            self._opened = os.fstat(self._descriptor)
+            if mode == "w+":
+                self._lock()
+                self._truncate(0)
+        except BaseException:
+            self.close()
+            raise
 
     def __del__(self) -> None:
         self.close()
@@ -99,6 +131,41 @@ class LocalStorage(Storage):
         except (OSError, OverflowError) as error:
             self._fail("resize", error)
 
+    def _begin(self) -> Journal:
+        if self._process != os.getpid():
+            raise FileReplaced(self.name, "is used by a process that was forked")
+        self._lock()
+        status = os.fstat(self._descriptor)
+        try:
+            named = os.stat(self._path)
+        except FileNotFoundError:
+            raise FileReplaced(self.name, "was moved or removed") from None
+        except OSError as error:
+            self._fail("find", error)
+        if (named.st_dev, named.st_ino) != (status.st_dev, status.st_ino):
+            raise FileReplaced(self.name, "was replaced by another file")
+        return Journal(self._path, status, self.read, durable=self._durable)
+
+    def _lock(self) -> None:
+        """Keep other writers away from now on, provided that none was there since the file was opened."""
+        if self._locked:
+            return
+        try:
+            locked = try_lock(self._descriptor)
+        except OSError as error:
+            self._fail("lock", error)
+        if not locked:
+            raise FileLocked(self.name, "close it there first")
+        status = os.fstat(self._descriptor)
+        if (status.st_size, status.st_mtime_ns) != (self._opened.st_size, self._opened.st_mtime_ns):
+            unlock(self._descriptor)
+            raise FileReplaced(self.name, "was changed by somebody else")
+        self._locked = True
+
+    def _harden(self) -> None:
+        if self._durable:
+            self.sync()
+
     def sync(self) -> None:
         """Make every change reach the disk."""
         if self.writable:
@@ -111,6 +178,8 @@ class LocalStorage(Storage):
         """Close the descriptor; later calls do nothing."""
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
+            if self._locked and self._process == os.getpid():
+                unlock(descriptor)  # a forked process may keep its copy of the descriptor open for long
             os.close(descriptor)
 
     def _fail(self, verb: str, error: OSError | OverflowError) -> NoReturn:

@@ -1,6 +1,14 @@
 import pytest
 
-from rustfits.errors import HandleClosed, HandleTainted, ImageError, ReadOnlyFile, TruncatedFile
+from rustfits.errors import (
+    HandleClosed,
+    HandleTainted,
+    ImageError,
+    ReadOnlyFile,
+    TransactionOpen,
+    TransactionUndone,
+    TruncatedFile,
+)
 from rustfits.openfile import BLOCK, OpenFile, padded
 from rustfits.storage.memory import MemoryStorage
 
@@ -86,32 +94,74 @@ def test_an_outer_failure_undoes_inner_changes_that_had_succeeded(file):
     assert places(file) == before
 
 
-def test_an_inner_failure_that_is_caught_undoes_only_itself(file):
-    with file.changing():
-        kept = file.append(HEADER, 1)
+def test_an_inner_failure_that_is_caught_undoes_all_in_memory_too(file):
+    first = append(file, b"a" * 10)
+    before, content = places(file), file.content()
+    with pytest.raises(TransactionUndone), file.changing():
+        file.resize_data(first, 10 * BLOCK)
         with pytest.raises(KeyError), file.changing():
             file.append(HEADER, 2)
             raise KeyError
+        assert places(file) == before
+        assert file.content() == content
+        with pytest.raises(TransactionUndone):
+            file.append(HEADER, 2)
+    assert places(file) == before
+    assert file.content() == content
+    append(file, b"b")
+
+
+def test_an_inner_failure_before_any_byte_changed_undoes_only_itself(file):
+    undone = []
+    with file.changing():
+        kept = file.append(HEADER, 1)
+        with pytest.raises(KeyError), file.changing():
+            file.on_failure(lambda: undone.append("inner"))
+            raise KeyError
+        assert undone == ["inner"]
     assert file.extents == [kept]
     assert file.storage.size() == kept.stop
-    assert not file.tainted
 
 
-def test_a_failure_after_the_first_byte_taints_and_before_it_does_not(file):
-    with pytest.raises(KeyError), file.changing():
-        raise KeyError
+def test_what_was_read_of_a_change_that_is_undone_is_forgotten(file):
+    forgotten = []
+    file.after_undoing(lambda: forgotten.append(1))
     append(file, b"abc")
     with pytest.raises(KeyError), file.changing():
-        file.append(HEADER, 1)
         raise KeyError
-    assert not file.tainted  # what was appended could be cut off again
-    assert file.storage.size() == file.extents[-1].stop
+    assert not forgotten
     with pytest.raises(KeyError), file.changing():
         file.storage.write(0, b"x")
         raise KeyError
+    assert forgotten == [1]
+
+
+def test_a_failure_after_the_first_byte_is_undone_and_the_file_goes_on(file):
+    append(file, b"abc")
+    content = file.content()
+    for change in (lambda: file.append(HEADER, 1), lambda: file.storage.write(0, b"x"), lambda: None):
+        with pytest.raises(KeyError), file.changing():
+            change()
+            raise KeyError
+        assert not file.tainted
+        assert file.content() == content
+    append(file, b"d")
+
+
+def test_a_tainted_file_refuses_everything_but_closing(file):
+    file.storage.tainted = True
     for enter in (file.reading, file.changing):
         with pytest.raises(HandleTainted, match=r"indeterminate state.*reopen"), enter("HDU 1"):
             pass
+    file.close()
+
+
+def test_neither_closing_nor_syncing_is_possible_inside_a_change(file):
+    with file.changing():
+        for act in (file.close, file.sync):
+            with pytest.raises(TransactionOpen, match="inside a transaction; leave its block first"):
+                act()
+        append(file, b"abc")
     file.close()
 
 

@@ -4,10 +4,10 @@ import threading
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rustfits.errors import FileMissing, FitsIOError, OpenFailed, TruncatedFile
+from rustfits.errors import FileMissing, FitsIOError, OpenFailed, TransactionUndone, TruncatedFile
 from rustfits.storage import base, local
 from rustfits.storage.local import LocalStorage
 from rustfits.storage.memory import MemoryStorage
@@ -104,16 +104,16 @@ def test_a_failure_before_any_change_is_harmless(storage):
     assert not storage.tainted
 
 
-def test_a_failure_after_bytes_were_overwritten_or_cut_taints(storage):
+def test_a_failure_after_bytes_were_overwritten_or_cut_is_undone(storage):
     for change in (lambda: storage.write(4, b"xy"), lambda: storage.truncate(3)):
-        storage.tainted = False
         with storage.transaction():
             storage.truncate(0)
             storage.write(0, b"hello")
         with pytest.raises(KeyError), storage.transaction(), storage.transaction():
             change()
             raise KeyError
-        assert storage.tainted
+        assert not storage.tainted
+        assert bytes(storage.read(0, storage.size())) == b"hello"
 
 
 def test_a_failure_after_the_storage_only_grew_is_undone(storage):
@@ -130,18 +130,35 @@ def test_a_failure_after_the_storage_only_grew_is_undone(storage):
     assert bytes(storage.read(0, storage.size())) == b"hello"
 
 
-def test_an_inner_failure_that_is_caught_undoes_only_itself(storage):
+def test_an_inner_failure_that_is_caught_undoes_all_and_the_outer_one_raises(storage):
     with storage.transaction():
         storage.write(0, b"hello")
+    with pytest.raises(TransactionUndone, match="undone; leave its block"), storage.transaction():
+        storage.write(0, b"H")
         with pytest.raises(KeyError), storage.transaction():
             storage.write(5, b" world")
             raise KeyError
-        storage.write(5, b"!")
+        assert bytes(storage.read(0, storage.size())) == b"hello"
+        for change in (lambda: storage.write(5, b"!"), lambda: storage.truncate(3)):
+            with pytest.raises(TransactionUndone):
+                change()
     assert not storage.tainted
+    assert bytes(storage.read(0, storage.size())) == b"hello"
+    with storage.transaction():
+        storage.write(5, b"!")
     assert bytes(storage.read(0, storage.size())) == b"hello!"
 
 
-def test_an_outer_failure_counts_what_an_inner_transaction_overwrote(storage):
+def test_an_inner_failure_before_its_first_change_leaves_the_outer_one_alone(storage):
+    with storage.transaction():
+        storage.write(0, b"hello")
+        with pytest.raises(KeyError), storage.transaction():
+            raise KeyError
+        storage.write(5, b"!")
+    assert bytes(storage.read(0, storage.size())) == b"hello!"
+
+
+def test_an_outer_failure_undoes_what_an_inner_transaction_did(storage):
     with storage.transaction():
         storage.write(0, b"hello")
     with pytest.raises(KeyError), storage.transaction():
@@ -149,7 +166,46 @@ def test_an_outer_failure_counts_what_an_inner_transaction_overwrote(storage):
         with storage.transaction():
             storage.write(0, b"x")
         raise KeyError
-    assert storage.tainted
+    assert not storage.tainted
+    assert bytes(storage.read(0, storage.size())) == b"hello"
+
+
+steps = st.one_of(
+    st.tuples(st.just("write"), st.integers(0, 150), st.binary(max_size=80)),
+    st.tuples(st.just("truncate"), st.integers(0, 150)),
+    st.tuples(st.just("move"), st.integers(0, 60), st.integers(0, 60), st.integers(0, 40)),
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.binary(max_size=120), st.lists(steps, max_size=12))
+def test_whatever_was_done_is_undone(content, changes):
+    memory = MemoryStorage(content)
+    with pytest.raises((KeyError, TruncatedFile)), memory.transaction():
+        for name, *arguments in changes:
+            getattr(memory, name)(*arguments)
+        raise KeyError
+    assert bytes(memory.read(0, memory.size())) == content
+    assert not memory.tainted
+
+
+def test_a_storage_whose_bytes_cannot_be_put_back_is_tainted(tmp_path, monkeypatch):
+    for opened in (LocalStorage(str(tmp_path / "bytes"), "w+"), MemoryStorage()):
+        with opened.transaction():
+            opened.write(0, b"hello")
+        with pytest.raises(KeyError), opened.transaction():
+            opened.write(0, b"HE")
+            monkeypatch.setattr(type(opened), "_write", broken)
+            raise KeyError
+        assert opened.tainted
+        monkeypatch.undo()
+        opened.close()
+    reopened = LocalStorage(str(tmp_path / "bytes"), "r")
+    assert bytes(reopened.read(0, 5)) == b"hello"
+
+
+def broken(*_):
+    raise FitsIOError("broken")
 
 
 def test_growth_that_fails_changes_nothing(storage):

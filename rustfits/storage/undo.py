@@ -1,0 +1,106 @@
+"""What a transaction needs to put a storage back as it was: its size, and the bytes that were overwritten."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from bisect import bisect_left
+from collections.abc import Callable
+
+ReadBytes = Callable[[int, int], bytes | bytearray]
+WriteBytes = Callable[[int, memoryview], None]
+
+SAVE_NBYTES = 4 << 20  # bytes saved at a time: bounds memory
+
+
+class Undo(ABC):
+    """The bytes that one transaction overwrites, as they were before.
+
+    Each byte is saved once, before it is overwritten for the first time; bytes beyond the size that the storage had
+    at the start need no saving.
+
+    Parameters
+    ----------
+    size : int
+        Bytes of the storage at the start of the transaction.
+    read : callable
+        ``read(offset, nbytes)`` returns bytes of the storage.
+    """
+
+    def __init__(self, size: int, read: ReadBytes) -> None:
+        self.size = size
+        self._read = read
+        self._starts: list[int] = []  # of the saved ranges, ascending, not touching each other
+        self._stops: list[int] = []
+
+    @abstractmethod
+    def _keep(self, offset: int, data: bytes | bytearray) -> None:
+        """Keep ``data``, the bytes from ``offset`` on."""
+
+    @abstractmethod
+    def restore(self, write: WriteBytes) -> None:
+        """Write every saved range back, by ``write(offset, data)``; the caller sets the size."""
+
+    @abstractmethod
+    def finish(self) -> None:
+        """Forget what was saved: the change stands, or is undone."""
+
+    @abstractmethod
+    def abandon(self) -> None:
+        """Let go without finishing: undoing failed, or is not ours to do."""
+
+    def save(self, start: int, stop: int) -> None:
+        """Save the bytes from ``start`` to ``stop`` that are not saved yet; called before they change."""
+        stop = min(stop, self.size)
+        for begin, end in self._missing(start, stop):
+            for offset in range(begin, end, SAVE_NBYTES):
+                self._keep(offset, self._read(offset, min(SAVE_NBYTES, end - offset)))
+        if start < stop:
+            self._add(start, stop)
+
+    def _missing(self, start: int, stop: int) -> list[tuple[int, int]]:
+        """Return the parts of a range that no saved range covers."""
+        gaps = []
+        index = bisect_left(self._stops, start + 1)
+        while start < stop:
+            if index == len(self._starts) or self._starts[index] >= stop:
+                gaps.append((start, stop))
+                break
+            if start < self._starts[index]:
+                gaps.append((start, self._starts[index]))
+            start = self._stops[index]
+            index += 1
+        return gaps
+
+    def _add(self, start: int, stop: int) -> None:
+        """Note a range as saved, joining those that it touches."""
+        first = last = bisect_left(self._stops, start)
+        while last < len(self._starts) and self._starts[last] <= stop:
+            last += 1
+        if first < last:
+            start, stop = min(start, self._starts[first]), max(stop, self._stops[last - 1])
+        self._starts[first:last] = [start]
+        self._stops[first:last] = [stop]
+
+
+class MemoryUndo(Undo):
+    """Saved bytes in memory: for a storage that is memory itself, or has no better place."""
+
+    def __init__(self, size: int, read: ReadBytes) -> None:
+        super().__init__(size, read)
+        self._kept: list[tuple[int, bytes | bytearray]] = []
+
+    def _keep(self, offset: int, data: bytes | bytearray) -> None:
+        self._kept.append((offset, data))
+
+    def restore(self, write: WriteBytes) -> None:
+        """Write every saved range back."""
+        for offset, data in reversed(self._kept):
+            write(offset, memoryview(data))
+
+    def finish(self) -> None:
+        """Let the memory go."""
+        self._kept.clear()
+
+    def abandon(self) -> None:
+        """Let the memory go."""
+        self._kept.clear()
