@@ -52,6 +52,7 @@ class CompressedImageHDU(ImageHDU):
     def _attach(cls, file: OpenFile, extent: Extent, state: HeaderState, index: int) -> Self:
         hdu = super()._attach(file, extent, state, index)
         hdu._cache = TileCache()
+        file.after_undoing(hdu._cache.clear)  # it may hold pixels that were never to be
         hdu._codec = None
         return hdu
 
