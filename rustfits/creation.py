@@ -116,7 +116,7 @@ class Creation:
         with self._file.changing(self._file.filename):
             cards = new.cards(primary=not len(self._hdus))
             # A codec may find pixels that it cannot hold: that must be known before anything is appended.
-            encoded = None if new.codec is None else encode_new(cards, new.codec, pixels)
+            encoded = None if new.codec is None else encode_new(cards, new.codec, new.quantize, pixels)
             # The header goes last, as its BSCALE is not meant for these pixels; its room is there from the start.
             hdu = self._create(new, cards, room=len(updated(cards, header).encode()))
             if encoded is not None and isinstance(hdu, CompressedImageHDU):
@@ -217,7 +217,7 @@ class Creation:
         hdu = self._hdus.append(cards, room)
         assert isinstance(hdu, ImageHDU)
         if isinstance(hdu, CompressedImageHDU) and new.codec is not None:
-            hdu._remember_codec(new.codec)
+            hdu._remember_codec(new.codec, new.quantize)
         return hdu
 
 

@@ -9,17 +9,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rustfits import threads
+from rustfits import kernels, threads
 from rustfits.bintable import ELEMENT_NBYTES
-from rustfits.errors import HeaderError, ImageError, NotSupported, PluginError
+from rustfits.dither import NO_DITHER, NRANDOM
+from rustfits.errors import ImageError, PluginError
 from rustfits.header.cards import Cards
 from rustfits.heap import LIMITS
+from rustfits.quantize import Quantize
 from rustfits.scaling import Scaling
 from rustfits.tilebatch import EncodedTiles, PixelBatch
 from rustfits.tilegrid import Block
-from rustfits.zimage import COMPRESSED, TileTable
+from rustfits.tilerows import TileRows
+from rustfits.zimage import COMPRESSED, GZIPPED, TileTable
 
+Float64s = NDArray[np.float64]
 Int64s = NDArray[np.int64]
+
+_NONE = np.empty(0, dtype=np.int64)
 
 BATCH_NBYTES = 1 << 20  # of pixels that one thread encodes at a time
 
@@ -46,7 +52,29 @@ class EncodedImage:
     cards: Cards
 
 
-def encode_image(table: TileTable, pixels: NDArray[Any], scaling: Scaling) -> EncodedImage:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Batch:
+    """Tiles of one batch, compressed.
+
+    Attributes
+    ----------
+    tiles : EncodedTiles
+        By the image's codec; length 0 for a tile that is in ``fallback``.
+    fallback : EncodedTiles or None
+        Floats that could not be quantised, by gzip; length 0 for all other tiles. None where there is no such thing.
+    scale, zero : (ntiles,) float64 array or None
+        ZSCALE and ZZERO of each tile, if they were quantised.
+    """
+
+    tiles: EncodedTiles
+    fallback: EncodedTiles | None = None
+    scale: Float64s | None = None
+    zero: Float64s | None = None
+
+
+def encode_image(
+    table: TileTable, pixels: NDArray[Any], scaling: Scaling, quantize: Quantize | None = None
+) -> EncodedImage:
     """Compress a whole image; nothing is written.
 
     Parameters
@@ -57,6 +85,9 @@ def encode_image(table: TileTable, pixels: NDArray[Any], scaling: Scaling) -> En
         What `Scaling.convert` takes, with no value that it would refuse; any real numbers for floats that are not
         scaled. Any layout and byte order.
     scaling : Scaling
+    quantize : Quantize, optional
+        Level and seed for an image of quantised floats; what the header says of method and seed goes before. Without
+        it the level is the default one.
 
     Returns
     -------
@@ -68,26 +99,24 @@ def encode_image(table: TileTable, pixels: NDArray[Any], scaling: Scaling) -> En
         If the codec cannot hold the pixels of a tile.
     ImageError
         If the heap would be larger than its descriptors can say.
-    NotSupported
-        If floats are to be quantised.
     HeaderError
         If the table cannot hold a compressed image.
     """
-    if table.quantization is not None:
-        raise NotSupported(
-            "writing quantized floats is not there yet; leave out quantize= and take GZIP_2, which is lossless"
-        )
-    encoder = _Encoder(table, pixels, scaling)
     batches = list(_batches(table.grid.in_order(), table.stored.itemsize))
-    tiles: list[EncodedTiles | None] = [None] * len(batches)
+    encoder = _Encoder(table, pixels, scaling)
+    changes: dict[str, Any] = {}
+    if table.quantization is not None:
+        seed = table.quantization.zdither0
+        if quantize is not None and quantize.seed == "checksum" and batches:
+            seed = changes["ZDITHER0"] = checksum_seed(encoder.first_tile(batches[0][0]))
+        encoder = _Quantizer(table, pixels, scaling, quantize.level if quantize else Quantize().level, seed)
+    done: list[_Batch | None] = [None] * len(batches)
 
     def work(number: int) -> None:
-        tiles[number] = encoder.encode(batches[number])
+        done[number] = encoder.encode(batches[number])
 
     threads.run(work, range(len(batches)), npixels=pixels.size)
-    done = [each for each in tiles if each is not None]
-    length = np.concatenate([each.length for each in done]) if done else np.empty(0, dtype=np.int64)
-    return _laid_out(table, length, [each.data for each in done])
+    return _laid_out(table, [batch for batch in done if batch is not None], changes)
 
 
 class _Encoder:
@@ -100,11 +129,18 @@ class _Encoder:
         self._as_is = scaling.trivial and table.stored.kind == "f"
         self._gathered = table.stored if self._as_is else pixels.dtype.newbyteorder("=")
 
-    def encode(self, blocks: list[Block]) -> EncodedTiles:
+    def encode(self, blocks: list[Block]) -> _Batch:
         """Return the compressed tiles of some blocks, in their order."""
         rows = np.concatenate([block.rows for block in blocks])
-        batch = PixelBatch(self._coded(self._collect(blocks)), self._table.grid.tile_shapes(rows), rows)
-        tiles = self._codec.encode(batch)
+        shapes = self._table.grid.tile_shapes(rows)
+        return _Batch(self._compressed(PixelBatch(self._coded(self._collect(blocks)), shapes, rows)))
+
+    def first_tile(self, block: Block) -> NDArray[Any]:
+        """Return the stored pixels of the first tile of a block."""
+        return self._stored(self._collect([next(block.split(1))]))
+
+    def _compressed(self, batch: PixelBatch) -> EncodedTiles:
+        tiles, rows = self._codec.encode(batch), batch.row
         width = ELEMENT_NBYTES[self._codec.descriptor_type]
         whole = tiles.length.size == rows.size and int(tiles.length.sum()) == tiles.data.size
         if not whole or (tiles.length % width).any() or not tiles.length.all():
@@ -130,13 +166,61 @@ class _Encoder:
 
     def _coded(self, tiles: NDArray[Any]) -> NDArray[Any]:
         """Return pixels as the codec takes them."""
-        stored = tiles if self._as_is else self._scaling.convert(tiles)
+        stored = self._stored(tiles)
         offset = self._table.offset
         if not offset:
             return stored.astype(self._dtype, copy=False)
         physical: NDArray[Any] = stored.astype(self._dtype)
         physical -= self._dtype.type(offset)
         return physical
+
+    def _stored(self, tiles: NDArray[Any]) -> NDArray[Any]:
+        return tiles if self._as_is else self._scaling.convert(tiles)
+
+
+class _Quantizer(_Encoder):
+    """Makes floats integers before it encodes them, and leaves to gzip what cannot be quantised."""
+
+    def __init__(self, table: TileTable, pixels: NDArray[Any], scaling: Scaling, level: float, zdither0: int) -> None:
+        super().__init__(table, pixels, scaling)
+        method = NO_DITHER if table.quantization is None else table.quantization.method
+        self._options: dict[str, Any] = {"level": level, "method": method, "zdither0": zdither0}
+
+    def encode(self, blocks: list[Block]) -> _Batch:
+        """Return the compressed tiles of some blocks, in their order, and how they were quantised."""
+        rows = np.concatenate([block.rows for block in blocks])
+        shapes = self._table.grid.tile_shapes(rows)
+        pixels = self._stored(self._collect(blocks))
+        integers = np.empty(pixels.size, dtype=np.int32)
+        scale, zero, fits = kernels.active().quantize(pixels, shapes, rows, **self._options, out=integers)
+        if fits.all():
+            tiles = self._compressed(PixelBatch(integers.astype(self._dtype, copy=False), shapes, rows))
+            return _Batch(tiles, None, scale, zero)
+        npixels = shapes.prod(axis=1, dtype=np.int64)
+        inside = np.repeat(fits, npixels)
+        coded = PixelBatch(integers[inside].astype(self._dtype, copy=False), shapes[fits], rows[fits])
+        tiles = _spread(self._compressed(coded), fits)
+        plain = pixels[~inside].astype(pixels.dtype.newbyteorder(">")).view(np.uint8)
+        fallback = kernels.active().deflate(plain, npixels[~fits] * pixels.itemsize, None)
+        return _Batch(tiles, _spread(fallback, ~fits), scale, zero)
+
+
+def checksum_seed(tile: NDArray[Any]) -> int:
+    """Return the ZDITHER0 that CFITSIO takes from the pixels of the first tile: 1 to 10000.
+
+    Parameters
+    ----------
+    tile : contiguous float array
+        In native byte order, of which CFITSIO too sums the bytes.
+    """
+    return int(tile.view(np.uint8).sum(dtype=np.uint64)) % NRANDOM + 1
+
+
+def _spread(tiles: EncodedTiles, where: NDArray[np.bool_]) -> EncodedTiles:
+    """Give tiles their places among those of a batch, of which the others are empty."""
+    length = np.zeros(where.size, dtype=np.int64)
+    length[where] = tiles.length
+    return EncodedTiles(tiles.data, length)
 
 
 def _batches(blocks: Iterator[Block], itemsize: int) -> Iterator[list[Block]]:
@@ -155,28 +239,42 @@ def _batches(blocks: Iterator[Block], itemsize: int) -> Iterator[list[Block]]:
         yield batch
 
 
-def _laid_out(table: TileTable, length: Int64s, heap: list[NDArray[np.uint8]]) -> EncodedImage:
+def _joined(parts: list[Float64s | None]) -> Float64s:
+    return np.concatenate([part for part in parts if part is not None] or [np.empty(0)])
+
+
+def _laid_out(table: TileTable, batches: list[_Batch], changes: dict[str, Any]) -> EncodedImage:
     """Put the tiles into the heap in the order of their rows, right behind the table."""
     layout = table.layout
-    column = layout.column(COMPRESSED)
-    if column is None or not column.descriptor:
-        raise HeaderError(f"the table has no column {COMPRESSED} of descriptors to write to")
-    start = np.cumsum(length) - length
-    count = length // ELEMENT_NBYTES[column.element]
-    heap_nbytes = int(length.sum())
-    if heap_nbytes > LIMITS[column.code]:
-        raise ImageError(
-            f"the compressed image takes {heap_nbytes} bytes, but descriptors of type {column.code} reach only "
-            f"{LIMITS[column.code]}; create the image with heap_format='Q'"
-        )
-    rows = np.zeros(layout.nrows, dtype=layout.row_dtype([column]))
-    rows[column.name][: length.size] = np.stack([count, start], axis=1)
+    heap: list[NDArray[np.uint8]] = []
+    position = 0
+    places: dict[str, list[tuple[Int64s, Int64s]]] = {COMPRESSED: [], GZIPPED: []}  # start and length of each tile
+    for batch in batches:
+        for name, tiles in ((COMPRESSED, batch.tiles), (GZIPPED, batch.fallback)):
+            if tiles is not None:
+                heap.append(tiles.data)
+                places[name].append((position + np.cumsum(tiles.length) - tiles.length, tiles.length))
+                position += tiles.data.size
+            elif name == GZIPPED:
+                places[name].append((np.zeros_like(batch.tiles.length),) * 2)
+    rows = TileRows(layout)
+    for name, parts in places.items():
+        start, length = (np.concatenate(each) for each in zip(*parts, strict=True)) if parts else (_NONE, _NONE)
+        rows.set_descriptors(name, start, length)
+    if table.quantization is not None:
+        scale, zero = table.quantization.scale, table.quantization.zero
+        rows.set_numbers("ZSCALE", scale, _joined([batch.scale for batch in batches]))
+        rows.set_numbers("ZZERO", zero, _joined([batch.zero for batch in batches]))
+        rows.set_null(table.quantization.null)
+    for other in layout.columns:
+        if other.descriptor and position > LIMITS[other.code]:
+            raise ImageError(
+                f"the compressed image takes {position} bytes, but descriptors of type {other.code} reach only "
+                f"{LIMITS[other.code]}; create the image with heap_format='Q'"
+            )
     cards = table.cards.copy()
-    cards.set("PCOUNT", heap_nbytes)
+    for keyword, value in {"PCOUNT": position, **rows.cards, **changes}.items():
+        cards.set(keyword, value)
     if "THEAP" in cards:
         cards.remove("THEAP")
-    for other in layout.columns:
-        if other.descriptor:
-            largest = int(count.max(initial=0)) if other is column else 0
-            cards.set(f"TFORM{other.number}", f"1{other.code}{other.element}({largest})")
-    return EncodedImage(rows.view(np.uint8), heap, layout.table_nbytes + heap_nbytes, cards)
+    return EncodedImage(rows.array.view(np.uint8), heap, layout.table_nbytes + position, cards)

@@ -22,6 +22,7 @@ from rustfits.hdu.image_facts import ImageFacts
 from rustfits.header.cards import Cards
 from rustfits.header.state import HeaderState
 from rustfits.openfile import Extent, OpenFile
+from rustfits.quantize import Quantize
 from rustfits.scaling import Scaling
 from rustfits.sections import Section
 from rustfits.tilecache import TileCache
@@ -47,13 +48,14 @@ class CompressedImageHDU(ImageHDU):
 
     _cache: TileCache
     _codec: TileCodec | None  # as the user gave it, for an HDU created through this handle
+    _quantize: Quantize | None  # likewise
 
     @classmethod
     def _attach(cls, file: OpenFile, extent: Extent, state: HeaderState, index: int) -> Self:
         hdu = super()._attach(file, extent, state, index)
         hdu._cache = TileCache()
         file.after_undoing(hdu._cache.clear)  # it may hold pixels that were never to be
-        hdu._codec = None
+        hdu._codec = hdu._quantize = None
         return hdu
 
     # -- what the header says -------------------------------------------------------------------------------------
@@ -161,7 +163,7 @@ class CompressedImageHDU(ImageHDU):
         Raises
         ------
         NotSupported
-            If ``start`` is given, or the image holds quantised floats.
+            If ``start`` is given.
         ImageError
             If shape, dtype or a value does not fit.
         TileEncodeError, CodecNotInstalled
@@ -176,7 +178,7 @@ class CompressedImageHDU(ImageHDU):
         with self._file.changing(self._place):
             facts = self._facts
             pixels = checked_image(data, facts.shape, facts.scaling, facts.blank, what=WHAT)
-            self._store(encode_image(self._table, pixels, facts.scaling))
+            self._store(encode_image(self._table, pixels, facts.scaling, self._quantize))
 
     def _store(self, encoded: EncodedImage) -> None:
         """Write what was encoded for this HDU; inside `changing`."""
@@ -189,9 +191,9 @@ class CompressedImageHDU(ImageHDU):
         self._cache.clear()
         self._state.commit(encoded.cards)
 
-    def _remember_codec(self, codec: TileCodec) -> None:
+    def _remember_codec(self, codec: TileCodec, quantize: Quantize | None) -> None:
         """Keep what the header cannot hold, such as the level of gzip, of an HDU that was just created."""
-        self._codec = resolved(codec, self._facts.shape)
+        self._codec, self._quantize = resolved(codec, self._facts.shape), quantize
         self.__dict__.pop("_known_table", None)
 
     def __setitem__(self, key: Any, value: Any) -> None:
@@ -283,7 +285,7 @@ class CompressedImageHDU(ImageHDU):
         return compressed_sums.data_sum(self._table, self._reader(False))
 
 
-def encode_new(cards: Cards, codec: TileCodec, data: ArrayLike) -> EncodedImage:
+def encode_new(cards: Cards, codec: TileCodec, quantize: Quantize | None, data: ArrayLike) -> EncodedImage:
     """Compress the pixels of an image that is still to be created, with everything checked.
 
     Parameters
@@ -291,9 +293,11 @@ def encode_new(cards: Cards, codec: TileCodec, data: ArrayLike) -> EncodedImage:
     cards : Cards
         From `compressed_cards`.
     codec : TileCodec
+    quantize : Quantize or None
+        What the user passed.
     data : array-like
         As for `CompressedImageHDU.write`, errors too.
     """
     facts = ImageFacts(cards, PREFIX, BLANK_KEYWORDS)
     pixels = checked_image(data, facts.shape, facts.scaling, facts.blank, what=WHAT)
-    return encode_image(TileTable(cards, resolved(codec, facts.shape)), pixels, facts.scaling)
+    return encode_image(TileTable(cards, resolved(codec, facts.shape)), pixels, facts.scaling, quantize)
