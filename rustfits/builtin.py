@@ -20,8 +20,9 @@ from rustfits.plugin import (
     hookimpl,
 )
 
-# The integers that a stream of an integer image may hold, by their width in bytes.
+# The numbers that a stream may hold in place of those of the image, by their width in bytes.
 INTEGERS = {1: "u1", 2: "i2", 4: "i4"}
+FLOATS = {4: "f4", 8: "f8"}
 
 
 class Gzip1(TileCodec):
@@ -69,8 +70,6 @@ class Gzip1(TileCodec):
         try:
             self._decode_exactly(batch, out)
         except TileDecodeError:
-            if out.dtype.kind == "f":
-                raise
             self._decode_other_widths(batch, out)
 
     def encode(self, batch: PixelBatch) -> EncodedTiles:
@@ -99,9 +98,10 @@ class Gzip1(TileCodec):
                 out.byteswap(inplace=True)
 
     def _decode_other_widths(self, batch: TileBatch, out: NDArray[Any]) -> None:
-        """Decode integers one tile at a time, each with the width that its stream turns out to have.
+        """Decode one tile at a time, each with the width that its stream turns out to have.
 
-        Early CFITSIO gzipped every integer tile at 32 bits; the present one takes the width from the length.
+        Early CFITSIO gzipped every integer tile at 32 bits, and some writers keep single precision of an f8 image;
+        the present CFITSIO takes the width from the length.
         """
         fault: TileDecodeError | None = None
         stop = 0
@@ -122,16 +122,17 @@ class Gzip1(TileCodec):
             return
         except TileDecodeError as error:
             fault = error
-        for itemsize, integer in INTEGERS.items():
+        for itemsize, number in (FLOATS if out.dtype.kind == "f" else INTEGERS).items():
             if itemsize == out.itemsize:
                 continue
-            values = np.empty(out.size, dtype=integer)
+            values = np.empty(out.size, dtype=number)
             try:
                 self._decode_exactly(single, values)
             except TileDecodeError:
                 continue
-            kept = values.astype(out.dtype)
-            if (kept.astype(values.dtype) != values).any():
+            with np.errstate(all="ignore"):  # a number too large for single precision is infinite in it
+                kept = values.astype(out.dtype)
+            if out.dtype.kind != "f" and (kept.astype(values.dtype) != values).any():
                 reason = f"decompression gives {values.dtype} pixels beyond the range of the image's {out.dtype}"
                 raise TileDecodeError(self.zcmptype, int(single.row[0]), reason)
             out[...] = kept
@@ -152,6 +153,9 @@ class Gzip2(Gzip1):
 class NoCompress(TileCodec):
     """Big-endian pixels as they are (FITS 4.0, section 10.4, table 36).
 
+    They go into the column UNCOMPRESSED_DATA, where CFITSIO looks for them; those of 64-bit integers, which it cannot
+    read at all, into COMPRESSED_DATA, where astropy does. Either is read.
+
     Parameters
     ----------
     tile_shape : sequence of int, optional
@@ -162,6 +166,7 @@ class NoCompress(TileCodec):
 
     zcmptype: ClassVar[str] = "NOCOMPRESS"
     pixel_dtypes: ClassVar[tuple[str, ...]] = ("u1", "i2", "i4", "i8", "f4", "f8")
+    uncompressed: ClassVar[bool] = True
 
     def decode_tile(self, data: NDArray[np.uint8], out: NDArray[Any]) -> None:
         """Copy one tile; see `TileCodec.decode_tile`."""

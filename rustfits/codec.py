@@ -68,6 +68,8 @@ class TileCodec:
         Fewest pixels along each of those axes.
     descriptor_type : {'B', 'I'}
         Unit of the element count in descriptors: bytes or 16-bit words.
+    uncompressed : bool
+        Whether its tiles are pixels as FITS stores them, which have a column of their own (FITS 4.0, section 10.1.3).
     api_version : int
         Version of this contract that the codec was written for; to be set by a codec for a later one than 1.
 
@@ -88,6 +90,7 @@ class TileCodec:
     tile_ndim: ClassVar[int | None] = None
     min_tile_axis: ClassVar[int] = 1
     descriptor_type: ClassVar[str] = "B"
+    uncompressed: ClassVar[bool] = False
     # Not API_VERSION: a codec that says nothing must not pass for one of whatever version the core has.
     api_version: ClassVar[int] = 1
 

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from rustfits.bintable import ELEMENT_DTYPES, ELEMENT_NBYTES, Column
 from rustfits.builtin import Gzip1
 from rustfits.dither import NULL_PIXEL
-from rustfits.errors import TileDecodeError
 from rustfits.heap import check_descriptors, descriptors, read_ranges, read_rows
 from rustfits.kernels import active
 from rustfits.sections import Section
@@ -190,6 +189,20 @@ class TileDecoder:
             self._decode_column(number, entries.part(here), shapes[here], tiles)
             out[np.repeat(here, npixels)] = tiles
 
+    def decode_integers(self, entries: TileEntries, out: NDArray[np.int32]) -> None:
+        """Read and decode tiles of quantised floats, but leave them the integers that they are stored as.
+
+        Parameters
+        ----------
+        entries : TileEntries
+            All of them in the first of `SOURCES`.
+        out, and errors
+            As for `decode`.
+        """
+        data, position = read_ranges(self._storage, self._heap_start, entries.start, entries.length)
+        shapes = self.table.grid.tile_shapes(entries.rows)
+        self._decode_pixels(TileBatch(data, position, entries.length, shapes, entries.rows), out)
+
     def _decode_column(self, number: int, entries: TileEntries, shapes: Int64s, out: NDArray[Any]) -> None:
         """Decode tiles that are all in one of `SOURCES`."""
         data, position = read_ranges(self._storage, self._heap_start, entries.start, entries.length)
@@ -197,7 +210,7 @@ class TileDecoder:
         if number == 0:
             self._decode_coded(batch, entries, out)
         elif number == 1:
-            _decode_gzipped(batch, out)
+            Gzip1().decode(batch, out)  # the lossless fallback: pixels of the image's own type
         else:
             column = self.table.sources[number]
             assert column is not None
@@ -269,37 +282,6 @@ class TileDecoder:
                 )
         with np.errstate(all="ignore"):
             out[...] = wide
-
-
-def _decode_gzipped(batch: TileBatch, out: NDArray[Any]) -> None:
-    """Decode tiles of the lossless fallback: gzip of big-endian pixels, of the image's own type."""
-    gzip = Gzip1()
-    try:
-        gzip.decode(batch, out)
-    except TileDecodeError:
-        if out.dtype.kind != "f":
-            raise
-        _decode_other_floats(gzip, batch, out)
-
-
-def _decode_other_floats(gzip: Gzip1, batch: TileBatch, out: NDArray[Any]) -> None:
-    """Decode float tiles one by one; some writers keep those of an f8 image in single precision."""
-    other = np.dtype(np.float32 if out.itemsize == 8 else np.float64)
-    stop = 0
-    for tile, npixels in enumerate(batch.npixels.tolist()):
-        begin, stop = stop, stop + npixels
-        one = slice(tile, tile + 1)
-        single = TileBatch(batch.data, batch.start[one], batch.length[one], batch.shape[one], batch.row[one])
-        try:
-            gzip.decode(single, out[begin:stop])
-        except TileDecodeError as fault:
-            values = np.empty(npixels, dtype=other)
-            try:
-                gzip.decode(single, values)
-            except TileDecodeError:
-                raise fault from None
-            with np.errstate(all="ignore"):
-                out[begin:stop] = values
 
 
 def _joined(batch: TileBatch) -> NDArray[np.uint8]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from rustfits import kernels, threads
 from rustfits.bintable import ELEMENT_NBYTES
-from rustfits.dither import NO_DITHER, NRANDOM
+from rustfits.dither import NO_DITHER, NRANDOM, NULL_PIXEL
 from rustfits.errors import ImageError, PluginError
 from rustfits.header.cards import Cards
 from rustfits.heap import LIMITS
@@ -20,7 +20,7 @@ from rustfits.scaling import Scaling
 from rustfits.tilebatch import EncodedTiles, PixelBatch
 from rustfits.tilegrid import Block
 from rustfits.tilerows import TileRows
-from rustfits.zimage import COMPRESSED, GZIPPED, TileTable
+from rustfits.zimage import GZIPPED, SOURCES, TileTable
 
 Float64s = NDArray[np.float64]
 Int64s = NDArray[np.int64]
@@ -53,11 +53,13 @@ class EncodedImage:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Batch:
+class EncodedBatch:
     """Tiles of one batch, compressed.
 
     Attributes
     ----------
+    rows : (ntiles,) int64 array
+        Table rows, from 0.
     tiles : EncodedTiles
         By the image's codec; length 0 for a tile that is in ``fallback``.
     fallback : EncodedTiles or None
@@ -66,6 +68,7 @@ class _Batch:
         ZSCALE and ZZERO of each tile, if they were quantised.
     """
 
+    rows: Int64s
     tiles: EncodedTiles
     fallback: EncodedTiles | None = None
     scale: Float64s | None = None
@@ -102,45 +105,92 @@ def encode_image(
     HeaderError
         If the table cannot hold a compressed image.
     """
-    batches = list(_batches(table.grid.in_order(), table.stored.itemsize))
+    batches, changes = encode_blocks(table, table.grid.in_order(), pixels, scaling, quantize, null=NULL_PIXEL)
+    return _laid_out(table, batches, changes)
+
+
+def encode_blocks(
+    table: TileTable,
+    blocks: Iterator[Block],
+    pixels: NDArray[Any],
+    scaling: Scaling,
+    quantize: Quantize | None = None,
+    *,
+    null: int,
+    first: bool = True,
+) -> tuple[list[EncodedBatch], dict[str, Any]]:
+    """Compress some tiles of an image; parameters, and errors, as of `encode_image` but for these.
+
+    Parameters
+    ----------
+    blocks : iterator of Block
+        The tiles, whole, in the order of their rows.
+    pixels : array
+        What the blocks are cut from.
+    null : int
+        The integer to write for quantised pixels that are no numbers.
+    first : bool
+        Whether these are the first pixels of the image, from which a seed 'checksum' is taken.
+
+    Returns
+    -------
+    batches : list of EncodedBatch
+    changes : dict
+        Keywords that go with them.
+    """
+    batches = list(_batches(blocks, table.stored.itemsize))
     encoder = _Encoder(table, pixels, scaling)
     changes: dict[str, Any] = {}
     if table.quantization is not None:
         seed = table.quantization.zdither0
-        if quantize is not None and quantize.seed == "checksum" and batches:
+        if first and quantize is not None and quantize.seed == "checksum" and batches:
             seed = changes["ZDITHER0"] = checksum_seed(encoder.first_tile(batches[0][0]))
-        encoder = _Quantizer(table, pixels, scaling, quantize.level if quantize else Quantize().level, seed)
-    done: list[_Batch | None] = [None] * len(batches)
+        level = quantize.level if quantize else Quantize().level
+        encoder = _Quantizer(table, pixels, scaling, level=level, zdither0=seed, null=null)
+    done: list[EncodedBatch | None] = [None] * len(batches)
 
     def work(number: int) -> None:
         done[number] = encoder.encode(batches[number])
 
     threads.run(work, range(len(batches)), npixels=pixels.size)
-    return _laid_out(table, [batch for batch in done if batch is not None], changes)
+    return [batch for batch in done if batch is not None], changes
 
 
-class _Encoder:
-    """Encodes batches of tiles of one image; threads may share it."""
+class TileCompressor:
+    """Gives the pixels of an image to its codec; threads may share it.
 
-    def __init__(self, table: TileTable, pixels: NDArray[Any], scaling: Scaling) -> None:
-        self._table, self._codec, self._pixels, self._scaling = table, table.codec, pixels, scaling
+    Parameters
+    ----------
+    table : TileTable
+    """
+
+    def __init__(self, table: TileTable) -> None:
+        self._codec, self._offset = table.codec, table.offset
         self._dtype = self._codec.decoded_dtype(table.coded)
-        # Floats may come as any numbers, and are converted while they are collected.
-        self._as_is = scaling.trivial and table.stored.kind == "f"
-        self._gathered = table.stored if self._as_is else pixels.dtype.newbyteorder("=")
 
-    def encode(self, blocks: list[Block]) -> _Batch:
-        """Return the compressed tiles of some blocks, in their order."""
-        rows = np.concatenate([block.rows for block in blocks])
-        shapes = self._table.grid.tile_shapes(rows)
-        return _Batch(self._compressed(PixelBatch(self._coded(self._collect(blocks)), shapes, rows)))
+    def compress(self, stored: NDArray[Any], shapes: Int64s, rows: Int64s) -> EncodedTiles:
+        """Compress tiles.
 
-    def first_tile(self, block: Block) -> NDArray[Any]:
-        """Return the stored pixels of the first tile of a block."""
-        return self._stored(self._collect([next(block.split(1))]))
+        Parameters
+        ----------
+        stored : (npixels of all tiles,) array
+            Stored pixels, or the integers that floats were quantised to; the tiles back to back.
+        shapes : (ntiles, ndim) int64 array
+        rows : (ntiles,) int64 array
 
-    def _compressed(self, batch: PixelBatch) -> EncodedTiles:
-        tiles, rows = self._codec.encode(batch), batch.row
+        Raises
+        ------
+        TileEncodeError
+            If the codec cannot hold the pixels of a tile.
+        PluginError
+            If it breaks its contract.
+        """
+        if self._offset:
+            coded: NDArray[Any] = stored.astype(self._dtype)
+            coded -= self._dtype.type(self._offset)
+        else:
+            coded = stored.astype(self._dtype, copy=False)
+        tiles = self._codec.encode(PixelBatch(coded, shapes, rows))
         width = ELEMENT_NBYTES[self._codec.descriptor_type]
         whole = tiles.length.size == rows.size and int(tiles.length.sum()) == tiles.data.size
         if not whole or (tiles.length % width).any() or not tiles.length.all():
@@ -149,6 +199,27 @@ class _Encoder:
                 f"lengths for {rows.size} tiles: it breaks the contract of TileCodec.encode"
             )
         return tiles
+
+
+class _Encoder:
+    """Encodes batches of tiles of one image; threads may share it."""
+
+    def __init__(self, table: TileTable, pixels: NDArray[Any], scaling: Scaling) -> None:
+        self._table, self._pixels, self._scaling = table, pixels, scaling
+        self._compressor = TileCompressor(table)
+        # Floats may come as any numbers, and are converted while they are collected.
+        self._as_is = scaling.trivial and table.stored.kind == "f"
+        self._gathered = table.stored if self._as_is else pixels.dtype.newbyteorder("=")
+
+    def encode(self, blocks: list[Block]) -> EncodedBatch:
+        """Return the compressed tiles of some blocks, in their order."""
+        rows = np.concatenate([block.rows for block in blocks])
+        shapes = self._table.grid.tile_shapes(rows)
+        return EncodedBatch(rows, self._compressor.compress(self._stored(self._collect(blocks)), shapes, rows))
+
+    def first_tile(self, block: Block) -> NDArray[Any]:
+        """Return the stored pixels of the first tile of a block."""
+        return self._stored(self._collect([next(block.split(1))]))
 
     def _collect(self, blocks: list[Block]) -> NDArray[Any]:
         """Return the tiles of blocks back to back, as they were given."""
@@ -164,16 +235,6 @@ class _Encoder:
                 block.gather(self._pixels, tiles[begin:stop])
         return tiles
 
-    def _coded(self, tiles: NDArray[Any]) -> NDArray[Any]:
-        """Return pixels as the codec takes them."""
-        stored = self._stored(tiles)
-        offset = self._table.offset
-        if not offset:
-            return stored.astype(self._dtype, copy=False)
-        physical: NDArray[Any] = stored.astype(self._dtype)
-        physical -= self._dtype.type(offset)
-        return physical
-
     def _stored(self, tiles: NDArray[Any]) -> NDArray[Any]:
         return tiles if self._as_is else self._scaling.convert(tiles)
 
@@ -181,28 +242,50 @@ class _Encoder:
 class _Quantizer(_Encoder):
     """Makes floats integers before it encodes them, and leaves to gzip what cannot be quantised."""
 
-    def __init__(self, table: TileTable, pixels: NDArray[Any], scaling: Scaling, level: float, zdither0: int) -> None:
+    def __init__(
+        self, table: TileTable, pixels: NDArray[Any], scaling: Scaling, *, level: float, zdither0: int, null: int
+    ) -> None:
         super().__init__(table, pixels, scaling)
         method = NO_DITHER if table.quantization is None else table.quantization.method
         self._options: dict[str, Any] = {"level": level, "method": method, "zdither0": zdither0}
+        self._null = null
 
-    def encode(self, blocks: list[Block]) -> _Batch:
+    def encode(self, blocks: list[Block]) -> EncodedBatch:
         """Return the compressed tiles of some blocks, in their order, and how they were quantised."""
         rows = np.concatenate([block.rows for block in blocks])
         shapes = self._table.grid.tile_shapes(rows)
+        npixels = shapes.prod(axis=1, dtype=np.int64)
         pixels = self._stored(self._collect(blocks))
         integers = np.empty(pixels.size, dtype=np.int32)
         scale, zero, fits = kernels.active().quantize(pixels, shapes, rows, **self._options, out=integers)
+        if self._null != NULL_PIXEL:
+            fits &= ~self._put_nulls(integers, npixels)
         if fits.all():
-            tiles = self._compressed(PixelBatch(integers.astype(self._dtype, copy=False), shapes, rows))
-            return _Batch(tiles, None, scale, zero)
-        npixels = shapes.prod(axis=1, dtype=np.int64)
+            return EncodedBatch(rows, self._compressor.compress(integers, shapes, rows), None, scale, zero)
         inside = np.repeat(fits, npixels)
-        coded = PixelBatch(integers[inside].astype(self._dtype, copy=False), shapes[fits], rows[fits])
-        tiles = _spread(self._compressed(coded), fits)
-        plain = pixels[~inside].astype(pixels.dtype.newbyteorder(">")).view(np.uint8)
-        fallback = kernels.active().deflate(plain, npixels[~fits] * pixels.itemsize, None)
-        return _Batch(tiles, _spread(fallback, ~fits), scale, zero)
+        tiles = _spread(self._compressor.compress(integers[inside], shapes[fits], rows[fits]), fits)
+        fallback = gzipped(pixels[~inside], npixels[~fits])
+        return EncodedBatch(rows, tiles, _spread(fallback, ~fits), scale, zero)
+
+    def _put_nulls(self, integers: NDArray[np.int32], npixels: Int64s) -> NDArray[np.bool_]:
+        """Write the image's own null; tell the tiles of which a number has become that integer."""
+        taken = np.logical_or.reduceat(integers == self._null, np.cumsum(npixels) - npixels)
+        integers[integers == NULL_PIXEL] = self._null
+        return taken
+
+
+def gzipped(pixels: NDArray[Any], npixels: Int64s) -> EncodedTiles:
+    """Compress stored pixels, without loss, for the column GZIP_COMPRESSED_DATA.
+
+    Parameters
+    ----------
+    pixels : (npixels.sum(),) array
+        Tiles back to back, native byte order.
+    npixels : (ntiles,) int64 array
+        Pixels of each tile.
+    """
+    plain = pixels.astype(pixels.dtype.newbyteorder(">")).view(np.uint8)
+    return kernels.active().deflate(plain, npixels * pixels.itemsize, None)
 
 
 def checksum_seed(tile: NDArray[Any]) -> int:
@@ -243,14 +326,15 @@ def _joined(parts: list[Float64s | None]) -> Float64s:
     return np.concatenate([part for part in parts if part is not None] or [np.empty(0)])
 
 
-def _laid_out(table: TileTable, batches: list[_Batch], changes: dict[str, Any]) -> EncodedImage:
+def _laid_out(table: TileTable, batches: list[EncodedBatch], changes: dict[str, Any]) -> EncodedImage:
     """Put the tiles into the heap in the order of their rows, right behind the table."""
     layout = table.layout
     heap: list[NDArray[np.uint8]] = []
     position = 0
-    places: dict[str, list[tuple[Int64s, Int64s]]] = {COMPRESSED: [], GZIPPED: []}  # start and length of each tile
+    own = SOURCES[table.own_source]
+    places: dict[str, list[tuple[Int64s, Int64s]]] = {own: [], GZIPPED: []}  # start and length of each tile
     for batch in batches:
-        for name, tiles in ((COMPRESSED, batch.tiles), (GZIPPED, batch.fallback)):
+        for name, tiles in ((own, batch.tiles), (GZIPPED, batch.fallback)):
             if tiles is not None:
                 heap.append(tiles.data)
                 places[name].append((position + np.cumsum(tiles.length) - tiles.length, tiles.length))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from rustfits import registry
-from rustfits.bintable import Column, TableLayout
+from rustfits.bintable import ELEMENT_DTYPES, Column, TableLayout
 from rustfits.bitpix import bitpix_dtype, short_name
 from rustfits.codec import Parameter, TileCodec
 from rustfits.dither import DITHER_METHODS, NO_DITHER, NULL_PIXEL
@@ -23,6 +23,11 @@ SOURCES = (COMPRESSED, GZIPPED, RAW)
 """Columns that may hold a tile, in the order in which they are looked at (FITS 4.0, section 10.1.3)."""
 
 MAX_NBYTES = (1 << 63) - 1
+
+
+def element_of(stored: np.dtype[Any]) -> str:
+    """Return the letter of TFORMn for stored pixels (FITS 4.0, table 18)."""
+    return next(letter for letter, dtype in ELEMENT_DTYPES.items() if np.dtype(dtype).newbyteorder("=") == stored)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +114,13 @@ class TileTable:
                 raise HeaderError(f"column {column.name} must have descriptors (TFORM 1PB or 1QB), not {column.code}")
         return columns
 
+    @cached_property
+    def own_source(self) -> int:
+        """Which of `SOURCES` gets the tiles that the codec makes."""
+        raw = self.layout.column(RAW)
+        fits = raw is not None and raw.element in ("B", element_of(self.stored))
+        return SOURCES.index(RAW if fits and self.codec.uncompressed and self.quantization is None else COMPRESSED)
+
     # -- the codec ------------------------------------------------------------------------------------------------
 
     @property
@@ -131,7 +143,7 @@ class TileTable:
         if self._codec is not None:
             return self._codec
         kind = registry.codec_class(self.cards.text("ZCMPTYPE"))
-        column = self.layout.column(COMPRESSED)
+        column = self.layout.column(COMPRESSED) or self.layout.column(RAW)
         heap_format = column.code if column is not None and column.descriptor else "P"
         return kind.from_parameters(self._parameters(), tile_shape=self.grid.tile, heap_format=heap_format)
 

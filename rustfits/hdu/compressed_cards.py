@@ -25,7 +25,7 @@ from rustfits.header.cards import Cards
 from rustfits.quantize import Quantize
 from rustfits.scaling import bitpix_dtype, stored_form
 from rustfits.tilegrid import MAX_NDIM, TileGrid
-from rustfits.zimage import COMPRESSED, GZIPPED
+from rustfits.zimage import COMPRESSED, GZIPPED, RAW, element_of
 
 
 def resolved(codec: TileCodec, shape: tuple[int, ...]) -> TileCodec:
@@ -86,14 +86,14 @@ def compressed_cards(
     names, scaling, null = name_entries(extname, extver), scaling_entries(pixel), blank_entries("ZBLANK", pixel, blank)
     bitpix, _ = stored_form(pixel)
     coded = bitpix_dtype(bitpix) if quantize is None else np.dtype(np.int32)
-    table = _table_entries(codec, quantize, TileGrid(shape, tile))
+    table = _table_entries(codec, quantize, TileGrid(shape, tile), bitpix_dtype(bitpix))
     image = _image_entries(codec.zcmptype, bitpix, shape, tile)
     quantized = [] if quantize is None else _quantize_entries(quantize)
     return Cards.build([*table, *image, *quantized, *_parameter_entries(codec, coded), *names, *scaling, *null])
 
 
-def _table_entries(codec: TileCodec, quantize: Quantize | None, grid: TileGrid) -> list[Entry]:
-    columns, row_nbytes = _columns(codec, quantize)
+def _table_entries(codec: TileCodec, quantize: Quantize | None, grid: TileGrid, stored: np.dtype[Any]) -> list[Entry]:
+    columns, row_nbytes = _columns(codec, quantize, stored)
     if row_nbytes * grid.ntiles > MAX_NBYTES:
         raise ImageError(f"an image of {grid.shape} has {grid.ntiles} tiles of {grid.tile}: too many for a file")
     return [
@@ -129,7 +129,7 @@ def _tile_shape(codec: TileCodec, shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(tile)
 
 
-def _columns(codec: TileCodec, quantize: Quantize | None) -> tuple[list[Entry], int]:
+def _columns(codec: TileCodec, quantize: Quantize | None, stored: np.dtype[Any]) -> tuple[list[Entry], int]:
     """Return the cards of the columns, and the bytes of a row."""
     descriptor = f"1{codec.heap_format}"
     forms = [(f"{descriptor}{codec.descriptor_type}", COMPRESSED)]
@@ -137,6 +137,10 @@ def _columns(codec: TileCodec, quantize: Quantize | None) -> tuple[list[Entry], 
     if quantize is not None:
         forms += [("1D", "ZSCALE"), ("1D", "ZZERO"), (f"{descriptor}B", GZIPPED)]
         nbytes = 2 * nbytes + 2 * ELEMENT_NBYTES["D"]
+    elif codec.uncompressed and stored != np.int64:
+        # CFITSIO wants COMPRESSED_DATA to be there, though it is empty. Nobody else reads 64-bit integers from here.
+        forms += [(f"{descriptor}{element_of(stored)}", RAW)]
+        nbytes *= 2
     entries: list[Entry] = []
     for number, (form, name) in enumerate(forms, start=1):
         entries.append((f"TFORM{number}", form, f"format of column {number}"))

@@ -76,10 +76,14 @@ def test_integers_of_another_width_must_fit_the_image():
     assert out.reshape(3, 3)[[0, 2]].tolist() == [[1, 2, 3], [4, 5, -6]]
 
 
-def test_floats_of_another_width_are_damage():
-    stream = gzip.compress(bytes(big_endian(np.arange(4, dtype="f8"))))
-    with pytest.raises(TileDecodeError, match="decompression"):
-        Gzip1().decode(batch_of_streams([stream], 4), np.empty(4, dtype="f4"))
+@pytest.mark.parametrize("codec", [Gzip1(), Gzip2()], ids=lambda codec: codec.zcmptype)
+@pytest.mark.parametrize("pixel", ["f4", "f8"])
+def test_floats_gzipped_at_another_width_are_rounded_to_that_of_the_image(codec, pixel):
+    tiles = [np.array([1 / 3, -np.inf, np.nan, 1e30], dtype=dtype) for dtype in ("f8", "f4", pixel)]
+    pack = shuffled if codec.shuffled else big_endian
+    out = np.empty(12, dtype=pixel)
+    codec.decode(batch_of_streams([gzip.compress(bytes(pack(tile))) for tile in tiles], 4), out)
+    np.testing.assert_array_equal(out, np.concatenate([tile.astype(pixel) for tile in tiles]))
 
 
 def test_a_stream_that_promises_more_than_the_tile_holds_is_damage_and_costs_no_memory():

@@ -158,13 +158,28 @@ def test_writing_again_replaces_everything_and_clears_the_cache(fits):
 
 
 def test_the_heap_is_in_the_order_of_the_tiles_and_the_maximum_is_right(fits):
-    hdu = fits.write_image(np.random.default_rng(1).normal(size=(23, 31)), compress=NoCompress(tile_shape=(5, 8)))
+    hdu = fits.write_image(np.random.default_rng(1).normal(size=(23, 31)), compress=Gzip2(tile_shape=(5, 8)))
     raw = np.frombuffer(fits.to_bytes(), np.uint8)
     start = hdu._extent.data_start
     count, offset = raw[start : start + 8 * hdu.n_tiles].view(">i4").reshape(-1, 2).T
     assert (offset == np.cumsum(count) - count).all()
-    assert hdu.header["TFORM1"] == f"1PB({count.max()})" == "1PB(320)"
-    assert hdu.header["PCOUNT"] == count.sum() == 23 * 31 * 8
+    assert hdu.header["TFORM1"] == f"1PB({count.max()})"
+    assert hdu.header["PCOUNT"] == count.sum()
+
+
+@pytest.mark.parametrize(("dtype", "form"), [("u1", "B"), ("i2", "I"), ("u4", "J"), ("f4", "E"), ("f8", "D")])
+def test_pixels_that_are_not_compressed_have_the_column_in_which_cfitsio_looks_for_them(fits, dtype, form):
+    hdu = fits.write_image(np.ones((23, 31), dtype), compress=NoCompress(tile_shape=(5, 8), heap_format="Q"))
+    assert [hdu.header[key] for key in ("TTYPE1", "TTYPE2")] == ["COMPRESSED_DATA", "UNCOMPRESSED_DATA"]
+    assert [hdu.header[key] for key in ("TFORM1", "TFORM2")] == ["1QB(0)", f"1Q{form}(40)"]
+    assert hdu.header["PCOUNT"] == 23 * 31 * np.dtype(dtype).itemsize
+    hdu.write(np.full((23, 31), 7, dtype))
+    np.testing.assert_array_equal(hdu.read(), 7)
+
+
+def test_64_bit_integers_that_are_not_compressed_stay_where_astropy_reads_them(fits):
+    hdu = fits.write_image(np.ones((23, 31), "i8"), compress="NOCOMPRESS")
+    assert (hdu.header["TFIELDS"], hdu.header["TFORM1"]) == (1, "1PB(248)")
 
 
 def test_pixels_that_a_codec_refuses_leave_the_file_as_it_was(fits):

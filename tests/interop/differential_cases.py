@@ -53,9 +53,9 @@ def make_case(seed: int) -> Case:
     scale = int(rng.choice([0, 0, 1, 3, 20])) if codec == "HCOMPRESS_1" else 0
     smooth = bool(codec == "HCOMPRESS_1" and scale > 1 and rng.random() < 0.5)
     pixels = _pixels(rng, kind, dtype, shape, codec)
-    if scale > 1 and dtype in ("u1", "u2", "u4"):
-        # Below 0 CFITSIO clips, or refuses, and astropy wraps around: keep lossy pixels away from it.
-        pixels = (pixels // 2 + 64).astype(dtype)
+    if scale > 1 and dtype in ("u1", "i1", "u2", "u4"):
+        # Below 0 and above 255 CFITSIO clips, or refuses, and astropy wraps around: keep lossy pixels away from them.
+        pixels = (pixels // 2 + (0 if dtype == "i1" else 64)).astype(dtype)
     return Case(seed, codec, pixels, tile, kind, quantize, scale, smooth)
 
 

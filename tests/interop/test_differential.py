@@ -90,6 +90,7 @@ def check(case: Case, peers: list[Peer], refusals: Counter, folder: Path) -> Non
     here = folder / "here.fits"
     write_here(case, here)
     found = read_here(here)
+    what = f"{case.codec} {case.pixels.dtype} of {case.pixels.ndim} axes"
     if case.quantize is None and case.scale <= 1:
         assert_equal(found, case.pixels, f"{case}: read back")
     for peer in peers:
@@ -100,22 +101,21 @@ def check(case: Case, peers: list[Peer], refusals: Counter, folder: Path) -> Non
         try:
             assert_equal(peer.read(here), found, f"{case}: ours read by {peer.name}")
         except PeerError as error:
-            refusals[f"{peer.name} reading {case.codec} {case.pixels.dtype}: {error}"] += 1
+            refusals[f"{peer.name} reading {what}: {error}"] += 1
         try:
             peer.write(theirs, case.pixels, **options)
             expected = peer.read(theirs)
             assert_equal(read_here(theirs), expected, f"{case}: {peer.name}'s read here")
         except PeerError as error:
             theirs.unlink(missing_ok=True)
-            refusals[f"{peer.name} writing {case.codec} {case.pixels.dtype}: {error}"] += 1
+            refusals[f"{peer.name} writing {what}: {error}"] += 1
             continue
         if peer.name == "fitsio":
             check_streams(case, here, theirs)
-    check_tools(case, here, found, refusals, folder)
+    check_tools(case, what, here, found, refusals, folder)
 
 
-def check_tools(case: Case, here: Path, found: np.ndarray, refusals: Counter, folder: Path) -> None:
-    what = f"{case.codec} {case.pixels.dtype} of {case.pixels.ndim} axes"
+def check_tools(case: Case, what: str, here: Path, found: np.ndarray, refusals: Counter, folder: Path) -> None:
     if shutil.which("fitsverify"):
         report = subprocess.run(["fitsverify", "-q", str(here)], capture_output=True, text=True, check=False)
         assert "verification OK" in report.stdout, f"{case}: {report.stdout}"
