@@ -1,0 +1,13 @@
+"""Says at the end how often a process was killed, or a system call made to fail."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+from crash_points import COUNTED
+
+
+def pytest_terminal_summary(terminalreporter):
+    if COUNTED:
+        counted = ", ".join(f"{number} {what}" for what, number in COUNTED.items())
+        terminalreporter.write_line(f"crash points: {COUNTED.total()} ({counted})")

@@ -1,0 +1,162 @@
+"""Files to change, and the changes: a new one is a new row of `EDITS`."""
+
+from pathlib import Path
+
+import numpy as np
+
+import rustfits
+from rustfits import FITS
+
+
+def pixels(shape, dtype, seed=0):
+    return np.random.default_rng(seed).integers(0, 200, shape).astype(dtype)
+
+
+def build(path):
+    """Write the file that every edit begins with: five HDUs, so that there is something to move."""
+    gzip = rustfits.Gzip2(tile_shape=(10, 30))
+    with FITS(path, "w+") as fits:
+        fits.write_image(pixels((40, 50), "i2"), extname="FIRST")
+        fits.write_image(pixels((40, 30), "i4", 1), extname="PACKED", compress=gzip)
+        fits.write_image(pixels((60, 70), "f4", 2), extname="SCI")
+        fits.write_image(pixels((40, 30), "u2", 3), extname="MORE", compress=gzip)
+        fits.write_image(pixels((30, 30), "u1", 4), extname="LAST")
+
+
+def many_cards(number=100):
+    return {f"KEY{index}": index for index in range(number)}
+
+
+def set_a_card(fits):
+    fits["SCI"].header["OBJECT"] = ("M13", "a globular cluster")
+
+
+def grow_the_first_header(fits):
+    fits[0].header.update(many_cards())
+
+
+def edit_a_header(fits):
+    with fits["PACKED"].header.edit() as edit:
+        edit.update(many_cards(60))
+        edit.add_history("moved everything behind it")
+
+
+def write_an_image(fits):
+    fits["SCI"].write(pixels((60, 70), "f4", 5))
+
+
+def write_a_corner(fits):
+    fits["FIRST"].write(pixels((7, 9), "i2", 5), start=(3, 4))
+
+
+def set_pixels(fits):
+    fits["SCI"][3:50:3, 5:60:7] = 1.5
+
+
+def extend_an_image(fits):
+    fits["SCI"].extend(pixels((33, 70), "f4", 6))
+
+
+def write_more_compressed_bytes(fits):
+    fits["PACKED"].write(np.random.default_rng(7).integers(-(1 << 30), 1 << 30, (40, 30), dtype="i4"))
+
+
+def write_fewer_compressed_bytes(fits):
+    fits["PACKED"].write(np.zeros((40, 30), "i4"))
+
+
+def add_checksums(fits):
+    fits["SCI"].add_checksum()
+
+
+def add_checksums_of_a_compressed_image(fits):
+    fits["MORE"].add_checksum()
+
+
+def create_an_image(fits):
+    fits.create_image_hdu("i4", (30, 40), extname="NEW")
+
+
+def append_an_image(fits):
+    fits.write_image(pixels((30, 40), "i4", 8), extname="NEW", header={"OBJECT": "M13"})
+
+
+def append_a_compressed_image(fits):
+    fits.write_image(pixels((30, 40), "i4", 8), extname="NEW", compress=rustfits.Gzip1(tile_shape=(10, 40)))
+
+
+def several_in_a_transaction(fits):
+    with fits.transaction():
+        fits["FIRST"].header.update(many_cards(40))
+        fits["SCI"].extend(pixels((5, 70), "f4", 9))
+        fits["SCI"][0] = 7
+        fits["PACKED"].write(np.ones((40, 30), "i4"))
+        fits.write_image(pixels((3, 4), "i2", 9), extname="NEW")
+        fits["FIRST"].add_checksum()
+
+
+def set_pixels_of_a_compressed_image(fits):
+    fits["PACKED"][5:25, 3:9] = pixels((20, 6), "i4", 10)
+
+
+def extend_a_compressed_image(fits):
+    fits["PACKED"].extend(pixels((25, 30), "i4", 11))
+
+
+def extend_a_compressed_image_in_parts(fits):
+    with fits["PACKED"].extending() as hdu:
+        for seed in range(4):
+            hdu.extend(pixels((7, 30), "i4", 12 + seed))
+
+
+def repack_a_compressed_image(fits):
+    fits["PACKED"].repack()
+
+
+EDITS = {
+    edit.__name__: edit
+    for edit in (
+        set_a_card,
+        grow_the_first_header,
+        edit_a_header,
+        write_an_image,
+        write_a_corner,
+        set_pixels,
+        extend_an_image,
+        write_more_compressed_bytes,
+        write_fewer_compressed_bytes,
+        add_checksums,
+        add_checksums_of_a_compressed_image,
+        create_an_image,
+        append_an_image,
+        append_a_compressed_image,
+        several_in_a_transaction,
+        set_pixels_of_a_compressed_image,
+        extend_a_compressed_image,
+        extend_a_compressed_image_in_parts,
+        repack_a_compressed_image,
+    )
+}
+
+
+def before(name, fits):
+    """Make the file such that the edit has something to do."""
+    if name == "repack_a_compressed_image":
+        fits["PACKED"][0:20] = np.random.default_rng(1).integers(-(1 << 30), 1 << 30, (20, 30), dtype="i4")
+        fits["PACKED"][0:20] = 3
+
+
+def prepared(name, path):
+    """Write the file that an edit begins with, and return whether the edit exists in this version."""
+    build(path)
+    with FITS(path, "r+") as fits:
+        try:
+            before(name, fits)
+        except rustfits.NotSupported:
+            return False
+    try:
+        with FITS.from_bytes(Path(path).read_bytes(), "r+") as fits:
+            EDITS[name](fits)
+    except rustfits.NotSupported:
+        return False
+    return True

@@ -1,0 +1,95 @@
+"""Change, or open, a file as told by lines of JSON, in a forked process that kills itself on the way.
+
+Run by `crash_points`, never imported. Each request names a system call by its number, counted from 0 in the order in
+which the work makes them, and how to die there: before it, or in the middle of it (half a write is done). The answer
+tells whether the process died, and how many calls there were.
+"""
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import crash_edits
+
+import rustfits
+from rustfits.storage import base, undo
+
+CALLS = ("pwrite", "write", "ftruncate", "truncate", "unlink", "rename", "replace", "fsync", "fchmod")
+
+
+class Killer:
+    """Counts system calls that change the disk, and dies at one of them."""
+
+    def __init__(self, number, how, short):
+        self.count, self.number, self.how, self.short = 0, number, how, short
+
+    def install(self):
+        for name in CALLS:
+            setattr(os, name, self.wrapped(name, getattr(os, name)))
+        really = os.open
+
+        def open_(path, flags, *arguments, **keywords):
+            if flags & os.O_CREAT:
+                self.meet()
+            return really(path, flags, *arguments, **keywords)
+
+        os.open = open_
+
+    def wrapped(self, name, really):
+        def call(*arguments, **keywords):
+            if name in ("pwrite", "write"):
+                descriptor, data, *where = arguments
+                half = memoryview(data)[: max(len(data) // 2, 1)]
+                self.meet(lambda: really(descriptor, half, *where))
+                return really(descriptor, half if self.short else data, *where)
+            self.meet()
+            return really(*arguments, **keywords)
+
+        return call
+
+    def meet(self, halfway=None):
+        if self.count == self.number:
+            if self.how == "halfway" and halfway is not None:
+                halfway()
+            os.kill(os.getpid(), signal.SIGKILL)
+        self.count += 1
+
+
+def work(request):
+    if request["do"] == "edit":
+        with rustfits.FITS(request["path"], "r+", durability=request["durability"]) as fits:
+            crash_edits.EDITS[request["name"]](fits)
+    else:
+        with rustfits.FITS(request["path"], request["mode"]) as fits:
+            for hdu in fits:
+                hdu.header.keys()
+
+
+def serve(request):
+    reader, writer = os.pipe()
+    child = os.fork()
+    if not child:
+        send = os.write
+        killer = Killer(request.get("number", -1), request.get("how", "before"), request.get("short", False))
+        base.MOVE_NBYTES = undo.SAVE_NBYTES = request.get("chunk", 1 << 22)
+        try:
+            killer.install()
+            work(request)
+            send(writer, json.dumps({"count": killer.count}).encode())
+        except BaseException as error:
+            send(writer, json.dumps({"error": repr(error)}).encode())
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as answer:
+        text = answer.read()
+    _, status = os.waitpid(child, 0)
+    return {"killed": os.WIFSIGNALED(status), **json.loads(text or "{}")}
+
+
+for line in sys.stdin:
+    print(json.dumps(serve(json.loads(line))), flush=True)
