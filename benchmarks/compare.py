@@ -5,6 +5,7 @@ the machine falls on all of them. Before anything is timed, every library's pixe
 
     python3 benchmarks/compare.py                    # everything; makes the environments at the first run
     python3 benchmarks/compare.py --only rows -n 21  # workloads whose name holds "rows", 21 repeats
+    python3 benchmarks/compare.py --page docs/benchmarks.md
 """
 
 from __future__ import annotations
@@ -20,18 +21,20 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import pixels
+import report
 from workloads import CONTENDERS, WORKLOADS, Contender, Workload
 
 HERE = Path(__file__).resolve().parent
 VENVS = HERE / ".venvs"
 WRITER = "fitsio"  # of the input files; its pixels are those the others must give
+ENOUGH_SECONDS = 20.0  # a library that took as long for a workload is asked no more
 
 
 class Worker:
     """A library's process."""
 
-    def __init__(self, contender: Contender) -> None:
-        python = install(contender)
+    def __init__(self, contender: Contender, python: Path) -> None:
         environment = {**os.environ, **contender.environment, "PYTHONDONTWRITEBYTECODE": "1"}
         self.name = contender.name
         self.process = subprocess.Popen(
@@ -73,8 +76,7 @@ def install(contender: Contender) -> Path:
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     requirements = [text.format(root=HERE.parent) for text in contender.requirements]
     stamp = folder / "requirements.txt"
-    ours = contender.venv == CONTENDERS[0].venv
-    if stamp.exists() and stamp.read_text() == "\n".join(requirements) and not (ours and contender is CONTENDERS[0]):
+    if stamp.exists() and stamp.read_text() == "\n".join(requirements) and contender is not CONTENDERS[0]:
         return python
     print(f"installing {' '.join(contender.requirements)}", file=sys.stderr)
     if not python.exists():
@@ -86,67 +88,59 @@ def install(contender: Contender) -> Path:
 
 def measure(workload: Workload, workers: list[Worker], folder: Path, repeats: int) -> dict[str, Any]:
     """Return the seconds of each library, best and median, or why it could not take part."""
-    request = {
-        "shape": workload.shape,
-        "dtype": workload.dtype,
-        "pixels": workload.pixels,
-        "codec": workload.codec,
-        "tile_shape": workload.tile_shape,
-        "key": f"{workload.pixels} {workload.dtype} {workload.shape}",
+    image = workload.image
+    request: dict[str, Any] = {
+        "shape": image.shape,
+        "dtype": image.dtype,
+        "pixels": image.pixels,
+        "codec": image.codec,
+        "tile_shape": image.tile_shape,
+        "quantized": image.quantized,
+        "key": f"{image.pixels} {image.dtype} {image.shape}",
         "check": True,
     }
     writer = next(worker for worker in workers if worker.name == WRITER)
     source = str(folder / "input.fits")
-    made = writer.ask(**request, operation="write", path=source)
-    if "error" in made:
-        return {"error": f"the input could not be written: {made['error']}"}
+    if workload.operation == "open":
+        pixels.write_many_hdus(source, workload.hdus)
+    else:
+        made = writer.ask(**request, operation="write", path=source)
+        if "error" in made:
+            return {"error": f"the input could not be written: {made['error']}"}
+    writes = workload.operation == "write"
 
-    def paths(worker: Worker) -> str:
-        return str(folder / f"{worker.process.pid}.fits") if workload.operation == "write" else source
+    def path(worker: Worker) -> str:
+        return str(folder / f"{worker.process.pid}.fits") if writes else source
 
-    def checked(worker: Worker) -> dict[str, Any]:
-        first = worker.ask(**request, operation=workload.operation, path=paths(worker))
-        if workload.operation == "write" and "error" not in first:
-            first = writer.ask(**request, operation="read", path=paths(worker))
-        return first
-
-    operation = "read" if workload.operation == "write" else workload.operation
-    expected = writer.ask(**request, operation=operation, path=source)["digest"]
+    operation = "read" if writes else workload.operation
+    expected = writer.ask(**request, operation=operation, path=source)
     outcome: dict[str, Any] = {}
     for worker in workers:
-        first = checked(worker)
-        if "error" not in first and first["digest"] != expected:
-            first = {"error": "its pixels differ from those of fitsio"}
-        outcome[worker.name] = first if "error" in first else {"seconds": []}
+        first = worker.ask(**request, operation=workload.operation, path=path(worker))
+        shown = writer.ask(**request, operation="read", path=path(worker)) if writes and "error" not in first else first
+        problem = first.get("error") or shown.get("error") or _difference(shown, expected, writes and image.quantized)
+        kept = {key: first[key] for key in ("peak_mib", "nbytes") if key in first}
+        outcome[worker.name] = {"error": problem} if problem else {"seconds": [], "cpu_seconds": [], **kept}
     request["check"] = False
     for _ in range(repeats):
         for worker in workers:
-            if "error" not in outcome[worker.name]:
-                told = worker.ask(**request, operation=workload.operation, path=paths(worker))
-                outcome[worker.name]["seconds"].append(told["seconds"])
+            seconds = outcome[worker.name].get("seconds")
+            if seconds is not None and sum(seconds) < ENOUGH_SECONDS:
+                told = worker.ask(**request, operation=workload.operation, path=path(worker))
+                seconds.append(told["seconds"])
+                outcome[worker.name]["cpu_seconds"].append(told["cpu_seconds"])
     for found in outcome.values():
         if "error" not in found:
             found["best"], found["median"] = min(found["seconds"]), statistics.median(found["seconds"])
+            found["best_cpu"] = min(found["cpu_seconds"])
     return outcome
 
 
-def report(workload: Workload, outcome: dict[str, Any]) -> None:
-    """Print one workload: milliseconds, and how many times as long as the first contender each took."""
-    print(f"\n{workload.name}   ({'x'.join(map(str, workload.shape))})")
-    if "error" in outcome:
-        print(f"  {outcome['error']}")
-        return
-    first = outcome[CONTENDERS[0].name]
-    print(f"  {'':16}{'best ms':>10}{'median ms':>11}{'x best':>9}{'x median':>10}")
-    for name, found in outcome.items():
-        if "error" in found:
-            print(f"  {name:16}{found['error']}")
-            continue
-        ratios = ("best", "median")
-        shown = (
-            "".join(f"{found[key] / first[key]:{9 + i}.2f}" for i, key in enumerate(ratios)) if "best" in first else ""
-        )
-        print(f"  {name:16}{found['best'] * 1e3:10.1f}{found['median'] * 1e3:11.1f}{shown}")
+def _difference(shown: dict[str, Any], expected: dict[str, Any], lossy: bool) -> str:
+    """Return what is wrong with the pixels of a library; those it packed with losses need only be about right."""
+    if lossy and abs(shown["mean"] - expected["mean"]) < 1e-4 * abs(expected["mean"]):
+        return ""
+    return "" if shown["digest"] == expected["digest"] else "its pixels differ from those of fitsio"
 
 
 def machine() -> dict[str, Any]:
@@ -162,35 +156,50 @@ def machine() -> dict[str, Any]:
     return {"processor": model, "cpus": usable, "system": platform.platform(), "python": platform.python_version()}
 
 
-def main() -> None:
-    """Run what the command line asks for."""
+def options() -> argparse.Namespace:
+    """Return what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-n", "--repeats", type=int, default=9, help="timed repeats of each workload (default 9)")
     parser.add_argument("--only", default="", help="only workloads whose name holds this text")
+    parser.add_argument("--but", nargs="*", default=[], metavar="NAME", help="leave these contenders out")
+    parser.add_argument("--use", nargs="*", default=[], metavar="VENV=PYTHON", help="take this interpreter as it is")
     parser.add_argument("--json", type=Path, help="also write every time to this file")
-    options = parser.parse_args()
-    chosen = [workload for workload in WORKLOADS if options.only in workload.name]
-    if not chosen or options.repeats < 1:
+    parser.add_argument("--page", type=Path, help="also write the page of the manual to this file")
+    chosen = parser.parse_args()
+    chosen.workloads = [workload for workload in WORKLOADS if chosen.only in workload.name]
+    if not chosen.workloads or chosen.repeats < 1:
         parser.error("nothing to measure; the workloads are: " + ", ".join(workload.name for workload in WORKLOADS))
+    chosen.use = dict(pair.split("=", 1) for pair in chosen.use)
+    return chosen
+
+
+def main() -> None:
+    """Measure and report."""
+    chosen = options()
     VENVS.mkdir(exist_ok=True)
-    workers = [Worker(contender) for contender in CONTENDERS]
-    about = machine()
-    print("  ".join(f"{key}: {value}" for key, value in about.items()))
-    for worker in workers:
-        print(f"  {worker.name:16}{worker.about['version']}, numpy {worker.about['numpy']}")
-    print(
-        f"{options.repeats} interleaved repeats; file in the page cache; ratios: times as long as {CONTENDERS[0].name}"
-    )
-    outcomes = {}
+    workers = [
+        Worker(contender, Path(chosen.use[contender.venv]) if contender.venv in chosen.use else install(contender))
+        for contender in CONTENDERS
+        if contender.name not in chosen.but
+    ]
+    result: dict[str, Any] = {
+        "machine": machine(),
+        "repeats": chosen.repeats,
+        "versions": {worker.name: worker.about for worker in workers},
+        "outcomes": {},
+    }
+    report.print_head(result)
     with tempfile.TemporaryDirectory(prefix="rustfits-benchmark-") as folder:
-        for workload in chosen:
-            outcomes[workload.name] = measure(workload, workers, Path(folder), options.repeats)
-            report(workload, outcomes[workload.name])
+        for workload in chosen.workloads:
+            outcome = measure(workload, workers, Path(folder), chosen.repeats)
+            result["outcomes"][workload.name] = outcome
+            report.print_workload(workload, outcome)
     for worker in workers:
         worker.close()
-    if options.json:
-        versions = {worker.name: worker.about for worker in workers}
-        options.json.write_text(json.dumps({"machine": about, "versions": versions, "outcomes": outcomes}, indent=1))
+    if chosen.json:
+        chosen.json.write_text(json.dumps(result, indent=1))
+    if chosen.page:
+        chosen.page.write_text(report.page(result))
 
 
 if __name__ == "__main__":

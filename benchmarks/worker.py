@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import sys
@@ -13,8 +14,9 @@ from typing import Any
 import numpy as np
 import pixels as images
 
-NCUTOUTS = 200
+NCUTOUTS = 1000
 CUTOUT = 32
+QUANTIZE_LEVEL = 16
 
 
 def corners(shape: list[int]) -> list[tuple[int, int]]:
@@ -34,21 +36,28 @@ class Rustfits:
         self.library = rustfits
         self.version = rustfits.__version__
 
-    def codec(self, name: str, tile_shape: list[int]) -> Any:
-        return getattr(self.library, name.replace("_", "").capitalize())(tile_shape=tuple(tile_shape))
-
-    def read(self, path: str) -> Any:
+    def read(self, path: str, index: int) -> Any:
         with self.library.FITS(path) as file:
-            return file[1].read()
+            return file[index].read()
 
-    def write(self, path: str, array: Any, codec: str, tile_shape: list[int]) -> None:
+    def write(self, path: str, array: Any, codec: str, tile_shape: list[int], quantized: bool) -> None:
+        options: dict[str, Any] = {}
+        if codec:
+            kind = getattr(self.library, codec.replace("_", "").capitalize())
+            options["compress"] = kind(tile_shape=tuple(tile_shape))
+        if quantized:
+            options["quantize"] = self.library.Quantize(level=QUANTIZE_LEVEL, method="dither2", seed=1)
         with self.library.FITS(path, "w+") as file:
-            file.write_image(array, compress=self.codec(codec, tile_shape))
+            file.write_image(array, **options)
 
-    def cutouts(self, path: str, at: list[tuple[int, int]]) -> Any:
+    def cutouts(self, path: str, index: int, at: list[tuple[int, int]]) -> Any:
         with self.library.FITS(path) as file:
-            hdu = file[1]
+            hdu = file[index]
             return [hdu[row : row + CUTOUT, column : column + CUTOUT] for row, column in at]
+
+    def open(self, path: str) -> int:
+        with self.library.FITS(path) as file:
+            return len(file)
 
 
 class Fitsio:
@@ -60,22 +69,29 @@ class Fitsio:
         self.library = fitsio
         self.version = f"{fitsio.__version__} (CFITSIO {fitsio.cfitsio_version()})"
 
-    def read(self, path: str) -> Any:
+    def read(self, path: str, index: int) -> Any:
         with self.library.FITS(path) as file:
-            return file[1].read()
+            return file[index].read()
 
-    def write(self, path: str, array: Any, codec: str, tile_shape: list[int]) -> None:
+    def write(self, path: str, array: Any, codec: str, tile_shape: list[int], quantized: bool) -> None:
+        options: dict[str, Any] = {"compress": codec, "tile_dims": tuple(tile_shape), "qlevel": 0} if codec else {}
+        if quantized:
+            options.update(qlevel=QUANTIZE_LEVEL, qmethod="SUBTRACTIVE_DITHER_2", dither_seed=1)
         with self.library.FITS(path, "rw", clobber=True) as file:
-            file.write(array, compress=codec, tile_dims=tuple(tile_shape), qlevel=0)
+            file.write(array, **options)
 
-    def cutouts(self, path: str, at: list[tuple[int, int]]) -> Any:
+    def cutouts(self, path: str, index: int, at: list[tuple[int, int]]) -> Any:
         with self.library.FITS(path) as file:
-            hdu = file[1]
+            hdu = file[index]
             return [hdu[row : row + CUTOUT, column : column + CUTOUT] for row, column in at]
+
+    def open(self, path: str) -> int:
+        with self.library.FITS(path) as file:
+            return len(file)
 
 
 class Astropy:
-    """astropy.io.fits."""
+    """astropy.io.fits; arrays in native byte order and in memory, as the others return them."""
 
     def __init__(self) -> None:
         import astropy
@@ -84,18 +100,30 @@ class Astropy:
         self.library = fits
         self.version = astropy.__version__
 
-    def read(self, path: str) -> Any:
-        with self.library.open(path) as file:
-            return file[1].data
+    def read(self, path: str, index: int) -> Any:
+        with self.library.open(path, memmap=False) as file:
+            data = file[index].data
+            return data.astype(data.dtype.newbyteorder("="), copy=False)
 
-    def write(self, path: str, array: Any, codec: str, tile_shape: list[int]) -> None:
-        hdu = self.library.CompImageHDU(array, compression_type=codec, tile_shape=tuple(tile_shape), quantize_level=0.0)
+    def write(self, path: str, array: Any, codec: str, tile_shape: list[int], quantized: bool) -> None:
+        if not codec:
+            self.library.PrimaryHDU(array).writeto(path, overwrite=True)
+            return
+        options: dict[str, Any] = {"quantize_level": 0.0}
+        if quantized:
+            options = {"quantize_level": float(QUANTIZE_LEVEL), "quantize_method": 2, "dither_seed": 1}
+        hdu = self.library.CompImageHDU(array, compression_type=codec, tile_shape=tuple(tile_shape), **options)
         self.library.HDUList([self.library.PrimaryHDU(), hdu]).writeto(path, overwrite=True)
 
-    def cutouts(self, path: str, at: list[tuple[int, int]]) -> Any:
+    def cutouts(self, path: str, index: int, at: list[tuple[int, int]]) -> Any:
+        with self.library.open(path, memmap=False) as file:
+            section = file[index].section
+            found = [section[row : row + CUTOUT, column : column + CUTOUT] for row, column in at]
+            return [each.astype(each.dtype.newbyteorder("="), copy=False) for each in found]
+
+    def open(self, path: str) -> int:
         with self.library.open(path) as file:
-            section = file[1].section
-            return [section[row : row + CUTOUT, column : column + CUTOUT] for row, column in at]
+            return len(file)
 
 
 def digest(arrays: Any) -> str:
@@ -106,27 +134,48 @@ def digest(arrays: Any) -> str:
     return total.hexdigest()[:16]
 
 
+def resident(key: str) -> int:
+    """Return a size of this process in kB, from /proc; 0 where there is no such thing."""
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return 0
+    return next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith(key))
+
+
 def answer(library: Any, request: dict[str, Any], arrays: dict[str, Any]) -> dict[str, Any]:
     """Do what a request asks; the seconds cover opening, the work and closing, and nothing else."""
-    path, shape = request["path"], request["shape"]
-    if request["operation"] == "write":
+    path, shape, operation = request["path"], request["shape"], request["operation"]
+    index = 1 if request["codec"] else 0
+    arguments: tuple[Any, ...] = (path, index)
+    if operation == "write":
         if request["key"] not in arrays:
             arrays.clear()
             arrays[request["key"]] = getattr(images, request["pixels"])(tuple(shape), request["dtype"])
-        begin = time.perf_counter()
-        library.write(path, arrays[request["key"]], request["codec"], request["tile_shape"])
-        seconds = time.perf_counter() - begin
-        return {"seconds": seconds, "nbytes": Path(path).stat().st_size, "digest": ""}
-    if request["operation"] == "read":
-        begin = time.perf_counter()
-        found = library.read(path)
-        seconds = time.perf_counter() - begin
-    else:
-        at = corners(shape)
-        begin = time.perf_counter()
-        found = library.cutouts(path, at)
-        seconds = time.perf_counter() - begin
-    return {"seconds": seconds, "digest": digest(found) if request["check"] else ""}
+        arguments = path, arrays[request["key"]], request["codec"], request["tile_shape"], request["quantized"]
+    elif operation == "cutouts":
+        arguments = path, index, corners(shape)
+    elif operation == "open":
+        arguments = (path,)
+    before = 0
+    if request["check"] and Path("/proc/self/clear_refs").exists():
+        gc.collect()
+        Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here on
+        before = resident("VmRSS")
+    work = getattr(library, operation)
+    begin, spent = time.perf_counter(), time.process_time()
+    found = work(*arguments)
+    seconds, spent = time.perf_counter() - begin, time.process_time() - spent
+    outcome: dict[str, Any] = {"seconds": seconds, "cpu_seconds": spent}
+    if request["check"]:
+        outcome["peak_mib"] = (resident("VmHWM") - before) / 1024
+        if operation in ("read", "cutouts"):
+            outcome["digest"] = digest(found)
+            outcome["mean"] = float(np.mean(np.asarray(found), dtype=np.float64))
+        elif operation == "write":
+            outcome["nbytes"] = Path(path).stat().st_size
+        else:
+            outcome["digest"] = str(found)
+    return outcome
 
 
 def main() -> None:
