@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike, DTypeLike
 from rustfits.codec import TileCodec
 from rustfits.errors import ImageError
 from rustfits.hdu.base import HDU
-from rustfits.hdu.compressed import CompressedImageHDU, encode_new
+from rustfits.hdu.compressed import CompressedImageHDU
+from rustfits.hdu.compressed_edit import encode_new
 from rustfits.hdu.image import ImageHDU
 from rustfits.hdu.image_cards import empty_primary_cards
 from rustfits.hdulist import HDUList

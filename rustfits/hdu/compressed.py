@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import Any, ClassVar, NoReturn, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,25 +13,23 @@ from rustfits.checksum import parse_datasum
 from rustfits.codec import TileCodec
 from rustfits.decode import TileDecoder
 from rustfits.encode import EncodedImage, encode_image
-from rustfits.errors import CodecError, FitsError, NotSupported
+from rustfits.errors import CodecError, FitsError, ImageError, NotSupported
+from rustfits.growth import Growth
 from rustfits.hdu import compressed_sums, sums
 from rustfits.hdu.compressed_cards import resolved
-from rustfits.hdu.compressed_values import checked_image
+from rustfits.hdu.compressed_edit import assigned, checked_rows, extended
+from rustfits.hdu.compressed_values import BLANK_KEYWORDS, PREFIX, WHAT, checked_image, stored_copy
+from rustfits.hdu.extending import CAPACITY_NBYTES, Extending, PendingRows
 from rustfits.hdu.image import ImageHDU
-from rustfits.hdu.image_facts import ImageFacts
-from rustfits.header.cards import Cards
 from rustfits.header.state import HeaderState
 from rustfits.openfile import Extent, OpenFile
 from rustfits.quantize import Quantize
+from rustfits.repack import repack
 from rustfits.scaling import Scaling
 from rustfits.sections import Section
 from rustfits.tilecache import TileCache
 from rustfits.tilereader import TileReader
 from rustfits.zimage import TileTable
-
-PREFIX = "Z"
-BLANK_KEYWORDS = ("ZBLANK", "BLANK")
-WHAT = "the HDU's ZBITPIX"
 
 
 class CompressedImageHDU(ImageHDU):
@@ -49,13 +47,16 @@ class CompressedImageHDU(ImageHDU):
     _cache: TileCache
     _codec: TileCodec | None  # as the user gave it, for an HDU created through this handle
     _quantize: Quantize | None  # likewise
+    _pending: PendingRows | None  # inside `extending`
+    _pending_nbytes: int
 
     @classmethod
     def _attach(cls, file: OpenFile, extent: Extent, state: HeaderState, index: int) -> Self:
         hdu = super()._attach(file, extent, state, index)
         hdu._cache = TileCache()
         file.after_undoing(hdu._cache.clear)  # it may hold pixels that were never to be
-        hdu._codec = hdu._quantize = None
+        hdu._codec = hdu._quantize = hdu._pending = None
+        hdu._pending_nbytes = CAPACITY_NBYTES
         return hdu
 
     # -- what the header says -------------------------------------------------------------------------------------
@@ -127,10 +128,13 @@ class CompressedImageHDU(ImageHDU):
 
     # -- reading --------------------------------------------------------------------------------------------------
 
+    def _decoder(self) -> TileDecoder:
+        return TileDecoder(self._table, self._file.storage, self._extent.data_start)
+
     def _reader(self, scale: bool) -> TileReader:
-        facts, table = self._facts, self._table
-        decoder = TileDecoder(table, self._file.storage, self._extent.data_start)
-        return TileReader(decoder, self._cache, facts.scaling if scale else Scaling(facts.stored))
+        self._check_not_extending("reading pixels")
+        facts = self._facts
+        return TileReader(self._decoder(), self._cache, facts.scaling if scale else Scaling(facts.stored))
 
     def _read_section(self, section: Section, scale: bool) -> NDArray[Any]:
         return self._reader(scale).read(section)
@@ -143,8 +147,7 @@ class CompressedImageHDU(ImageHDU):
         if table.blank_column is None:
             return super()._read_masked(section, scale)
         stored = self._read_section(section, False)
-        decoder = TileDecoder(table, self._file.storage, self._extent.data_start)
-        mask = stored == decoder.blanks(table.blank_column, section)
+        mask = stored == self._decoder().blanks(table.blank_column, section)
         return np.ma.MaskedArray(self._facts.scaling.scaled(stored) if scale else stored, mask)
 
     # -- writing --------------------------------------------------------------------------------------------------
@@ -176,6 +179,7 @@ class CompressedImageHDU(ImageHDU):
                 "start= is for uncompressed images: a compressed image is written whole; pass an array of its shape"
             )
         with self._file.changing(self._place):
+            self._check_not_extending("write()")
             facts = self._facts
             pixels = checked_image(data, facts.shape, facts.scaling, facts.blank, what=WHAT)
             self._store(encode_image(self._table, pixels, facts.scaling, self._quantize))
@@ -197,29 +201,122 @@ class CompressedImageHDU(ImageHDU):
         self.__dict__.pop("_known_table", None)
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        self._not_there_yet("item assignment")
+        with self._file.changing(self._place):
+            self._check_not_extending("item assignment")
+            section = self._section(key)
+            values = self._checked_value(value, section)
+            if values is not None and not section.empty:
+                self._make(assigned(self._decoder(), section, values, self._facts.scaling))
+
+    def _checked_value(self, value: object, section: Section) -> NDArray[Any] | None:
+        """As for plain images, but that an image of floats takes arrays of any real numbers."""
+        if not isinstance(value, np.ndarray) or not value.ndim or value.shape != section.shape:
+            return super()._checked_value(value, section)
+        facts = self._facts
+        return checked_image(value.reshape(section.count), section.count, facts.scaling, facts.blank, what=WHAT)
 
     def extend(self, data: ArrayLike) -> None:  # type: ignore[override]  # there is no start= here (api.md, 5.11)
-        """Append pixels along the first axis: not there yet.
+        """Append rows: make the first axis longer. Later HDUs of the file move, and the tile cache is cleared.
+
+        An incomplete last row of tiles is encoded anew together with the first of the new rows; all other tiles keep
+        their bytes. What is replaced stays in the heap, unused, until `repack`. Inside `extending` the rows wait.
+
+        Parameters
+        ----------
+        data : array-like of shape ``(n, *shape[1:])``, n > 0
+            As for `write`.
 
         Raises
         ------
-        NotSupported
+        ImageError
+            If shape, dtype or a value does not fit, or a value lies outside the scale of a quantised tile that it
+            completes.
+        TileEncodeError, CodecNotInstalled
+            If the pixels cannot be compressed.
+        TileDecodeError
+            If the incomplete tiles have no data, or they are damaged.
+        FitsIOError
+            If the bytes cannot be read or written. Nothing is changed by any of these errors.
         """
-        self._not_there_yet("extend()")
+        with self._file.changing(self._place):
+            facts, pending = self._facts, self._pending
+            rows = checked_rows(data, facts.shape, facts.scaling, facts.blank, what=WHAT)
+            if pending is None:
+                self._append(rows, facts.scaling)
+                return
+            with pending.kept_on_failure(self._file):
+                pending.add(stored_copy(rows, facts.scaling))
+                if pending.nbytes > pending.capacity:
+                    tile = self._table.grid.tile[0]
+                    self._drain((len(self) + pending.nrows) // tile * tile - len(self))
 
     def extending(self) -> AbstractContextManager[Self]:
-        """Return a context that collects what is appended: not there yet; raises as `extend`."""
-        self._not_there_yet("extending()")
+        """Return a context in which `extend` collects rows, to encode each tile once.
+
+        The rows are appended at the end of the block, also if an exception leaves it, and as whole rows of tiles
+        whenever more than 32 MiB wait. Until then `shape` and the header stay as they are, and pixels and checksums
+        can be neither read nor written.
+
+        Raises
+        ------
+        ImageError
+            When it is entered inside another one of this HDU; when pixels are asked for inside it. What `extend` does
+            not find wrong at once, such as pixels the codec cannot hold, the end of the block may raise.
+        """
+        return Extending(self, self._file, self._index, self._begin_extending, self._end_extending)
+
+    def _begin_extending(self) -> None:
+        self._pending = PendingRows(self._pending_nbytes)
+
+    def _end_extending(self) -> None:
+        try:
+            with self._file.changing(self._place):
+                assert self._pending is not None
+                self._drain(self._pending.nrows)
+        finally:
+            self._pending = None
+
+    def _drain(self, nrows: int) -> None:
+        """Append the first of the rows that wait; inside `changing`."""
+        if nrows > 0 and self._pending is not None:
+            self._append(self._pending.first(nrows), Scaling(self._facts.stored))
+            self._pending.drop(nrows)
+
+    def _append(self, rows: NDArray[Any], scaling: Scaling) -> None:
+        self._make(extended(self._decoder(), rows, scaling, self._quantize))
+
+    def _make(self, growth: Growth) -> None:
+        """Write what was encoded; inside `changing`."""
+        growth.write(self._file, self._extent, self._state)
+        self._cache.clear()
 
     def repack(self) -> None:
-        """Close the gaps in the heap: not there yet; raises as `extend`."""
-        self._not_there_yet("repack()")
+        """Drop what earlier edits left unused in the heap, and the room before it; the file gets shorter.
 
-    def _not_there_yet(self, what: str) -> NoReturn:
-        raise NotSupported(
-            f"{what} of a compressed image is not there yet; change the array from read() and pass it to write()"
-        )
+        The tiles are laid out in their order, byte for byte as they are. A heap without holes is left alone. In any
+        case the tile cache is cleared.
+
+        Raises
+        ------
+        TileDecodeError
+            If a descriptor points outside the heap.
+        HeaderError
+            If the table is not as its header says.
+        FitsIOError
+            If the bytes cannot be read or written. Nothing is changed by any of these errors.
+        """
+        with self._file.changing(self._place):
+            self._check_not_extending("repack()")
+            repack(self._file, self._extent, self._state, self._table)
+            self._cache.clear()
+
+    def _check_not_extending(self, what: str) -> None:
+        if self._pending is not None:
+            raise ImageError(f"{what} has to wait for the end of the extending() block: its rows are not written yet")
+
+    def _set_pending_cap_for_testing(self, nbytes: int) -> None:
+        """Set how many bytes of rows may wait inside `extending`; for tests."""
+        self._pending_nbytes = nbytes
 
     # -- checksums ------------------------------------------------------------------------------------------------
 
@@ -265,6 +362,7 @@ class CompressedImageHDU(ImageHDU):
             If the bytes cannot be read.
         """
         with self._file.reading(self._place):
+            self._check_not_extending("verify_datasum()")
             cards = self._state.cards
             if "ZDATASUM" not in cards:
                 return sums.verify_datasum(self._file, self._extent, self._state)
@@ -276,6 +374,7 @@ class CompressedImageHDU(ImageHDU):
         None if all of them are absent. As `verify_datasum`.
         """
         with self._file.reading(self._place):
+            self._check_not_extending("verify_checksum()")
             cards = self._state.cards
             if "ZHECKSUM" not in cards:
                 return sums.verify_checksum(self._file, self._extent, self._state)
@@ -283,21 +382,3 @@ class CompressedImageHDU(ImageHDU):
 
     def _data_sum(self) -> int:
         return compressed_sums.data_sum(self._table, self._reader(False))
-
-
-def encode_new(cards: Cards, codec: TileCodec, quantize: Quantize | None, data: ArrayLike) -> EncodedImage:
-    """Compress the pixels of an image that is still to be created, with everything checked.
-
-    Parameters
-    ----------
-    cards : Cards
-        From `compressed_cards`.
-    codec : TileCodec
-    quantize : Quantize or None
-        What the user passed.
-    data : array-like
-        As for `CompressedImageHDU.write`, errors too.
-    """
-    facts = ImageFacts(cards, PREFIX, BLANK_KEYWORDS)
-    pixels = checked_image(data, facts.shape, facts.scaling, facts.blank, what=WHAT)
-    return encode_image(TileTable(cards, resolved(codec, facts.shape)), pixels, facts.scaling, quantize)

@@ -10,6 +10,10 @@ from numpy.typing import ArrayLike, NDArray
 from rustfits.errors import ImageError
 from rustfits.scaling import Scaling, fill_masked
 
+PREFIX = "Z"
+BLANK_KEYWORDS = ("ZBLANK", "BLANK")
+WHAT = "the HDU's ZBITPIX"
+
 
 def checked_image(
     data: ArrayLike, shape: tuple[int, ...], scaling: Scaling, blank: int | None, *, what: str
@@ -50,3 +54,12 @@ def checked_image(
     values = fill_masked(pixels, scaling, blank, what=what)
     scaling.check_values(values)
     return values
+
+
+def stored_copy(values: NDArray[Any], scaling: Scaling) -> NDArray[Any]:
+    """Return the stored form of values that `checked_image` returned, in memory of its own."""
+    if scaling.trivial and scaling.stored.kind == "f":
+        with np.errstate(all="ignore"):  # a number too large for single precision is infinite in it
+            return values.astype(scaling.stored)
+    stored = scaling.convert(values)
+    return stored.copy() if np.may_share_memory(stored, values) else stored

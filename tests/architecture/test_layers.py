@@ -18,9 +18,10 @@ ORDER = """
     bintable columns bitpix sections tilegrid tilebatch codec
     dither noise quantum kernels hookspecs plugin builtin discovery registry
     quantize scaling checksum threads heap tilecache zimage decode tilereader tilerows encode
+    requantize recode growth repack
     hdu hdu.base hdu.sums
     hdu.image_cards hdu.image_facts hdu.image_values hdu.image_io hdu.cutouts hdu.image
-    hdu.compressed_cards hdu.compressed_values hdu.compressed_sums hdu.compressed
+    hdu.compressed_cards hdu.compressed_values hdu.compressed_sums hdu.compressed_edit hdu.extending hdu.compressed
     hdu.table_facts hdu.ascii_facts hdu.table_rows hdu.table_members hdu.table
     hdu.kinds
     remote locator scan hdulist newimage newtable creation fitsfile convenience fitsio

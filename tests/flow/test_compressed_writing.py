@@ -220,27 +220,16 @@ def test_a_codec_that_breaks_its_contract_is_named(fits, tiles):
     assert len(fits) == 0
 
 
-def test_what_is_not_there_yet_says_so_and_changes_nothing(fits):
+def test_what_is_refused_for_good_says_so_and_changes_nothing(fits):
     hdu = fits.write_image(PIXELS, compress="GZIP")
-    fits.create_image_hdu("f4", (6, 10), compress="GZIP", quantize=Quantize())
     before = fits.to_bytes()
-    for door in (
-        lambda: hdu.__setitem__(0, 1),
-        lambda: hdu.extend(PIXELS),
-        hdu.extending,
-        hdu.repack,
-        lambda: fits[2].write(PIXELS),
-        lambda: fits.write_image(PIXELS * 1.5, compress="GZIP", quantize=Quantize()),
-        lambda: hdu.write(PIXELS, start=(0, 0)),
-        lambda: hdu.__delitem__(0),
-    ):
-        with pytest.raises(NotImplementedError):
-            door()
-    assert fits.to_bytes() == before
-    with pytest.raises(TypeError):
-        hdu.extend(PIXELS, start=(0, 0))
     with pytest.raises(NotImplementedError, match="start="):
         hdu.write(PIXELS, start=(0, 0))
+    with pytest.raises(NotImplementedError, match="delete"):
+        del hdu[0]
+    with pytest.raises(TypeError):
+        hdu.extend(PIXELS, start=(0, 0))
+    assert fits.to_bytes() == before
 
 
 def test_a_read_only_file_is_not_written(tmp_path):

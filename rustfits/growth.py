@@ -1,0 +1,307 @@
+"""A compressed image's table and heap when tiles are added or replaced: new bytes go to the end of the heap.
+
+What the new bytes replace stays behind in the heap, unused, until it is repacked. A table that grows takes the room
+between it and the heap (FITS 4.0, section 7.3.5, keyword THEAP); only when that is used up the heap moves.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rustfits.bintable import ELEMENT_NBYTES, Column, TableLayout
+from rustfits.errors import HeaderError, ImageError, TruncatedFile
+from rustfits.header.cards import Cards
+from rustfits.header.state import HeaderState
+from rustfits.heap import LIMITS, MAX_GAP, descriptors, merge_ranges, read_rows
+from rustfits.openfile import Extent, OpenFile
+from rustfits.recode import StoredTiles
+from rustfits.storage.base import Storage
+from rustfits.zimage import SOURCES, TileTable
+
+Bytes = NDArray[np.uint8]
+Int64s = NDArray[np.int64]
+
+SMALL_HEAP_NBYTES = 1 << 18  # moving that much costs no more than opening a file
+
+_MAXIMUM = re.compile(r"\(\s*(\d+)\s*\)")
+
+
+def heap_start_for(layout: TableLayout, nrows: int, heap_nbytes: int) -> int:
+    """Return where the heap should begin once the table has ``nrows`` rows.
+
+    It stays where it is as long as the table has room. Then a heap of some size leaves room for up to twice as many
+    rows, so that a table that grows row by row moves its heap as often as its size doubles. The place follows from
+    the numbers alone, so the steps in which a table has grown do not matter.
+
+    Parameters
+    ----------
+    layout : TableLayout
+        As it is.
+    nrows, heap_nbytes : int
+        Rows, and bytes of the heap, to come.
+
+    Returns
+    -------
+    int
+        In bytes from the start of the data unit.
+    """
+    table_nbytes = layout.row_nbytes * nrows
+    if table_nbytes <= layout.heap_start:
+        return layout.heap_start
+    if heap_nbytes <= SMALL_HEAP_NBYTES:
+        return table_nbytes
+    return layout.row_nbytes << (nrows - 1).bit_length()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Cells:
+    """New values of one column in some rows."""
+
+    column: Column
+    rows: Int64s
+    values: NDArray[Any]
+
+
+class Growth:
+    """Changes of a compressed image, collected in memory and then written at once.
+
+    Parameters
+    ----------
+    table : TileTable
+        Of the image as it is.
+    nrows : int
+        Rows that the table will have, not fewer than now.
+    """
+
+    def __init__(self, table: TileTable, nrows: int) -> None:
+        self._layout, self._sources = table.layout, table.sources
+        self._cards = table.cards
+        self._nrows = nrows
+        self._heap: list[Bytes] = []
+        self._heap_nbytes = self._layout.heap_nbytes
+        self._cells: list[_Cells] = []
+        self._changes: dict[str, Any] = {}
+
+    def set_keywords(self, changes: dict[str, Any]) -> None:
+        """Change keywords too."""
+        self._changes |= changes
+
+    def set_numbers(self, name: str, place: Column | float, rows: Int64s, values: NDArray[Any]) -> None:
+        """Store one number in each of some rows.
+
+        Raises
+        ------
+        HeaderError
+            If the header has one value for all tiles, in a keyword, in place of a column.
+        """
+        if not isinstance(place, Column):
+            raise HeaderError(f"{name} is one number for all tiles, in the header; write the image as a new HDU")
+        self._cells.append(_Cells(place, rows, values))
+
+    def add(self, batch: Iterable[StoredTiles]) -> None:
+        """Append tiles to the heap, in the order of their rows, and point at them.
+
+        Raises
+        ------
+        HeaderError
+            If the table has no column for them.
+        ImageError
+            If the heap would be larger than its descriptors can say.
+        """
+        tiles = [each for each in batch if each.rows.size]
+        if not tiles:
+            return
+        rows = np.concatenate([each.rows for each in tiles])
+        length = np.concatenate([each.tiles.length for each in tiles])
+        order = np.argsort(rows, kind="stable")
+        self._heap += _ordered(tiles, rows, length, order)
+        start = np.empty_like(length)
+        start[order] = self._heap_nbytes + np.cumsum(length[order]) - length[order]
+        self._heap_nbytes += int(length.sum())
+        stop = 0
+        for each in tiles:
+            begin, stop = stop, stop + each.rows.size
+            self._point(each.source, each.rows, start[begin:stop], each.tiles.length)
+
+    def _point(self, source: int, rows: Int64s, start: Int64s, length: Int64s) -> None:
+        column = self._sources[source]
+        if column is None:
+            if length.any():
+                raise HeaderError(
+                    f"the table has no column {SOURCES[source]} of descriptors, which {int((length > 0).sum())} tiles "
+                    "need; write the image as a new HDU"
+                )
+            return
+        width = ELEMENT_NBYTES[column.element]
+        if (length % width).any():
+            raise HeaderError(
+                f"column {column.name} has elements of {width} bytes, of which the new tiles are no multiple"
+            )
+        if self._heap_nbytes > LIMITS[column.code]:
+            raise ImageError(
+                f"the heap would have {self._heap_nbytes} bytes, but descriptors of type {column.code} reach only "
+                f"{LIMITS[column.code]}; repack() drops what is unused, and heap_format='Q' reaches further"
+            )
+        cells = np.stack([length // width, np.where(length > 0, start, 0)], axis=1)
+        self._cells.append(_Cells(column, rows, cells))
+
+    # -- writing --------------------------------------------------------------------------------------------------
+
+    def write(self, file: OpenFile, extent: Extent, state: HeaderState) -> None:
+        """Make the changes; inside `changing`.
+
+        Raises
+        ------
+        TruncatedFile, HeaderError
+            If the HDU is not there whole, or its size is not that of a table; before anything is changed.
+        FitsIOError
+            If the bytes cannot be written.
+        """
+        storage, layout = file.storage, self._layout
+        check_whole(storage, extent, layout)
+        rows, raw = self._new_rows(storage, extent.data_start)
+        heap_start = heap_start_for(layout, self._nrows, self._heap_nbytes)
+        cards = self._new_cards(storage, extent.data_start, heap_start)
+        file.resize_data(extent, heap_start + self._heap_nbytes, zero=False)
+        table_stop = layout.row_nbytes * self._nrows
+        if heap_start != layout.heap_start:
+            storage.move(extent.data_start + layout.heap_start, extent.data_start + heap_start, layout.heap_nbytes)
+            write_zeros(storage, extent.data_start + table_stop, extent.data_start + heap_start)
+        position = extent.data_start + heap_start + layout.heap_nbytes
+        for piece in self._heap:
+            storage.write(position, piece)
+            position += piece.nbytes
+        _write_rows(storage, extent.data_start, layout, rows, raw)
+        state.commit(cards)
+
+    def _new_rows(self, storage: Storage, data_start: int) -> tuple[Int64s, Bytes]:
+        """Return the rows that change, ascending, and their bytes, ``(n, row_nbytes)``."""
+        old, fresh = self._layout.nrows, np.arange(self._layout.nrows, self._nrows)
+        rows = np.unique(np.concatenate([fresh, *(cells.rows for cells in self._cells)]))
+        raw = np.zeros((rows.size, self._layout.row_nbytes), dtype=np.uint8)
+        there = rows < old
+        if there.any():
+            # Every byte counts, and numpy may leave out those that belong to no column.
+            raw[there] = _read_raw(storage, data_start, self._layout, rows[there])
+        for cells in self._cells:
+            dtype = self._layout.row_dtype([cells.column])[cells.column.name]
+            values = np.ascontiguousarray(cells.values.astype(dtype.base)).view(np.uint8).reshape(cells.rows.size, -1)
+            place = slice(cells.column.offset, cells.column.offset + cells.column.nbytes)
+            raw[np.searchsorted(rows, cells.rows), place] = values
+        return rows, raw
+
+    def _new_cards(self, storage: Storage, data_start: int, heap_start: int) -> Cards:
+        cards = self._cards.copy()
+        for keyword, value in self._changes.items():
+            cards.set(keyword, value)
+        table_nbytes = self._layout.row_nbytes * self._nrows
+        cards.set("NAXIS2", self._nrows)
+        cards.set("PCOUNT", heap_start - table_nbytes + self._heap_nbytes)
+        set_heap_start(cards, table_nbytes, heap_start)
+        for column in filter(lambda column: column.descriptor, self._layout.columns):
+            counts = [cells.values[:, 0].max(initial=0) for cells in self._cells if cells.column == column]
+            if counts:
+                self._raise_maximum(cards, storage, data_start, column, int(max(counts)))
+        return cards
+
+    def _raise_maximum(self, cards: Cards, storage: Storage, data_start: int, column: Column, count: int) -> None:
+        """See to it that TFORMn does not understate the elements of the longest cell."""
+        found = _MAXIMUM.search(cards.text(f"TFORM{column.number}"))
+        if found is None:
+            table = read_rows(storage, data_start, self._layout, [column], np.arange(self._layout.nrows))
+            largest = int(descriptors(table, column)[0].max(initial=0))
+        else:
+            largest = int(found[1])
+        if found is None or count > largest:
+            set_maximum(cards, column, max(count, largest))
+
+
+def check_whole(storage: Storage, extent: Extent, layout: TableLayout) -> None:
+    """Refuse to change an HDU that is not there whole, or not as its table says; before anything is written.
+
+    Raises
+    ------
+    TruncatedFile, HeaderError
+    """
+    nbytes = layout.heap_start + layout.heap_nbytes
+    if extent.data_nbytes != nbytes:
+        raise HeaderError(f"the table and its heap take {nbytes} bytes, but GCOUNT makes it {extent.data_nbytes}")
+    if storage.size() < extent.data_start + nbytes:
+        raise TruncatedFile(
+            f"{storage.name} has {storage.size()} bytes, but the compressed image ends at byte "
+            f"{extent.data_start + nbytes}: a truncated file cannot be changed"
+        )
+
+
+def set_maximum(cards: Cards, column: Column, count: int) -> None:
+    """Write the TFORMn of a column of descriptors, the longest of which has ``count`` elements."""
+    cards.set(f"TFORM{column.number}", f"1{column.code}{column.element}({count})")
+
+
+def set_heap_start(cards: Cards, table_nbytes: int, heap_start: int) -> None:
+    """Write THEAP, or remove it where the heap follows the table at once."""
+    if heap_start != table_nbytes:
+        known = "THEAP" in cards
+        cards.set("THEAP", heap_start, None if known else "start of the heap, in bytes", after="TFIELDS")
+    elif "THEAP" in cards:
+        cards.remove("THEAP")
+
+
+def write_zeros(storage: Storage, start: int, stop: int) -> None:
+    """Write zeros over a range of the storage."""
+    zeros = bytes(min(stop - start, 1 << 20))
+    while start < stop:
+        nbytes = min(len(zeros), stop - start)
+        storage.write(start, memoryview(zeros)[:nbytes])
+        start += nbytes
+
+
+def _ordered(tiles: list[StoredTiles], rows: Int64s, length: Int64s, order: Int64s) -> list[Bytes]:
+    """Return the bytes of all tiles in the order of their rows, in as few pieces as there are."""
+    pieces = [each.tiles.data for each in tiles]
+    if (np.diff(rows) > 0).all():
+        return pieces
+    data = np.concatenate(pieces)
+    start = np.cumsum(length) - length
+    stop = (start + length).tolist()
+    return [np.concatenate([data[start[index] : stop[index]] for index in order.tolist()])]
+
+
+def _read_raw(storage: Storage, data_start: int, layout: TableLayout, rows: Int64s) -> Bytes:
+    """Return rows, ascending, byte for byte."""
+    start, length = _spans(layout, rows)
+    buffer = np.empty(int(length.sum()), dtype=np.uint8)
+    storage.read_ranges(data_start + start, length, buffer)
+    place = np.cumsum(length) - length
+    holder = np.searchsorted(start, rows * layout.row_nbytes, side="right") - 1
+    position = place[holder] + rows * layout.row_nbytes - start[holder]
+    raw: Bytes = buffer.reshape(-1, layout.row_nbytes)[position // layout.row_nbytes]
+    return raw
+
+
+def _write_rows(storage: Storage, data_start: int, layout: TableLayout, rows: Int64s, raw: Bytes) -> None:
+    """Write rows, ascending; those between neighbours are read and written as they are, to save requests."""
+    if not rows.size:
+        return
+    start, length = _spans(layout, rows)
+    for begin, nbytes in zip(start.tolist(), length.tolist(), strict=True):
+        first = begin // layout.row_nbytes
+        low, high = np.searchsorted(rows, [first, first + nbytes // layout.row_nbytes])
+        if (high - low) * layout.row_nbytes == nbytes:
+            storage.write(data_start + begin, raw[low:high])
+            continue
+        span = np.frombuffer(storage.read(data_start + begin, nbytes), dtype=np.uint8).reshape(-1, layout.row_nbytes)
+        span[rows[low:high] - first] = raw[low:high]
+        storage.write(data_start + begin, span)
+
+
+def _spans(layout: TableLayout, rows: Int64s) -> tuple[Int64s, Int64s]:
+    """Return the byte ranges of whole rows that are read and written together, from the start of the table."""
+    width = layout.row_nbytes
+    return merge_ranges(rows * width, np.full(rows.size, width), max_gap=MAX_GAP)
