@@ -15,28 +15,37 @@ class ReadWriteLock:
     """
 
     def __init__(self) -> None:
-        self._condition = threading.Condition(threading.Lock())
+        self._mutex = threading.Lock()  # held for a few steps only: it guards what follows
+        self._condition = threading.Condition(self._mutex)
         self._readers: dict[int, int] = {}  # thread -> depth
         self._writer: int | None = None
         self._writer_depth = 0
         self._waiting = 0
 
-    @contextmanager
-    def shared(self) -> Iterator[None]:
-        """Hold the lock beside other readers."""
+    def shared(self) -> Shared:
+        """Return a context that holds the lock beside other readers."""
+        return Shared(self)
+
+    def acquire_shared(self) -> None:
+        """Wait for the right to read; `release_shared` has to follow, on this thread."""
         me = threading.get_ident()
-        with self._condition:
-            if self._writer != me and me not in self._readers:
+        with self._mutex:
+            depth = self._readers.get(me, 0)
+            if not depth and self._writer != me and (self._writer is not None or self._waiting):
                 self._condition.wait_for(lambda: self._writer is None and not self._waiting)
-            self._readers[me] = self._readers.get(me, 0) + 1
-        try:
-            yield
-        finally:
-            with self._condition:
-                self._readers[me] -= 1
-                if not self._readers[me]:
-                    del self._readers[me]
-                    self._condition.notify_all()
+            self._readers[me] = depth + 1
+
+    def release_shared(self) -> None:
+        """Give back what `acquire_shared` got."""
+        me = threading.get_ident()
+        with self._mutex:
+            depth = self._readers[me]
+            if depth > 1:
+                self._readers[me] = depth - 1
+                return
+            del self._readers[me]
+            if self._waiting:
+                self._condition.notify_all()
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:
@@ -62,3 +71,18 @@ class ReadWriteLock:
                 if not self._writer_depth:
                     self._writer = None
                     self._condition.notify_all()
+
+
+class Shared:
+    """The context of `ReadWriteLock.shared`: a class, since every small read goes through it."""
+
+    __slots__ = ("_lock",)
+
+    def __init__(self, lock: ReadWriteLock) -> None:
+        self._lock = lock
+
+    def __enter__(self) -> None:
+        self._lock.acquire_shared()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release_shared()

@@ -87,18 +87,28 @@ class OpenFile:
         if self.storage.tainted:
             raise HandleTainted(self.filename)
 
-    @contextmanager
-    def reading(self, where: str = "") -> Iterator[None]:
-        """Hold off changes while bytes are read; nests, and several threads may read at once.
+    def reading(self, where: str = "") -> Reading:
+        """Return a context that holds off changes while bytes are read; nests, and several threads may read at once.
 
         Parameters
         ----------
         where : str
             What the errors raised inside say of the place, if they do not know it.
         """
-        with self._locating(where), self._lock.shared():
+        return Reading(self, where)
+
+    def start_reading(self) -> None:
+        """Hold off changes until `stop_reading`; what `reading` does when it is entered."""
+        self._lock.acquire_shared()
+        try:
             self._check_open()
-            yield
+        except BaseException:
+            self._lock.release_shared()
+            raise
+
+    def stop_reading(self) -> None:
+        """Let changes go on."""
+        self._lock.release_shared()
 
     @contextmanager
     def changing(self, where: str = "") -> Iterator[None]:
@@ -268,3 +278,28 @@ class OpenFile:
             if where:
                 error.locate(where)
             raise
+
+
+class Reading:
+    """The context of `OpenFile.reading`: a class, since every small read goes through it."""
+
+    __slots__ = ("_file", "_where")
+
+    def __init__(self, file: OpenFile, where: str) -> None:
+        self._file, self._where = file, where
+
+    def __enter__(self) -> None:
+        try:
+            self._file.start_reading()
+        except FitsError as error:
+            self._locate(error)
+            raise
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        self._file.stop_reading()
+        if error is not None and isinstance(error, FitsError):
+            self._locate(error)
+
+    def _locate(self, error: FitsError) -> None:
+        if self._where:
+            error.locate(self._where)
