@@ -1,19 +1,34 @@
 """Build the kernel; everything else stands in pyproject.toml."""
 
+from pathlib import Path
+
 from setuptools import Extension, setup
 
-SOURCE = "src/rustfits_hcompress"
+C = "src/rustfits_hcompress/c"
+HEADERS = sorted(str(path) for path in Path(C).glob("*.h"))
+SOURCES = [f"{C}/{name}.c" for name in ("hcompress", "tables", "portable", "avx2", "wide")]
 
 setup(
+    # The coders by themselves, so that the binding, which does no work, can be compiled for size.
+    libraries=[
+        (
+            "rustfits_hcompress",
+            {
+                "sources": SOURCES,
+                "obj_deps": {"": HEADERS},
+                # Damaged streams overflow sums; they must wrap, not be undefined.
+                "cflags": ["-std=c11", "-O3", "-fwrapv", "-g0", "-fPIC"],
+            },
+        )
+    ],
     ext_modules=[
         Extension(
             "rustfits_hcompress._kernel",
-            [f"{SOURCE}/_kernel.pyx", f"{SOURCE}/c/hcompress.c"],
-            include_dirs=[f"{SOURCE}/c"],
-            depends=[f"{SOURCE}/c/{name}.h" for name in ("hcompress", "bits", "nybbles", "transform", "quadtree")],
-            # Damaged streams overflow sums; they must wrap, not be undefined.
-            extra_compile_args=["-std=c11", "-O3", "-fwrapv", "-g0"],
+            ["src/rustfits_hcompress/_kernel.pyx"],
+            include_dirs=[C],
+            depends=SOURCES + HEADERS,
+            extra_compile_args=["-std=c11", "-Os", "-g0"],
             extra_link_args=["-Wl,-s"],
         )
-    ]
+    ],
 )

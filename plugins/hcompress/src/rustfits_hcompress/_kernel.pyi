@@ -3,6 +3,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+def best_kernel() -> int: ...
 def decode(
     data: NDArray[np.uint8],
     start: NDArray[np.int64],
@@ -11,7 +12,8 @@ def decode(
     width: NDArray[np.int64],
     smooth: bool,
     out: NDArray[Any],
+    kernel: int,
 ) -> NDArray[np.int32]: ...
 def encode(
-    pixels: NDArray[Any], height: NDArray[np.int64], width: NDArray[np.int64], scale: int
+    pixels: NDArray[Any], height: NDArray[np.int64], width: NDArray[np.int64], scale: int, kernel: int
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int32]]: ...

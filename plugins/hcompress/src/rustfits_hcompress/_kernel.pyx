@@ -7,14 +7,19 @@ import numpy as np
 
 
 cdef extern from "hcompress.h":
-    int64_t rf_hcompress_scratch(int64_t npixels) nogil
+    void rf_hcompress_prepare() nogil
+    int rf_hcompress_best_kernel() nogil
+    int64_t rf_hcompress_scratch(int64_t height, int64_t width) nogil
     int64_t rf_hcompress_bound(int64_t height, int64_t width, int pixel) nogil
-    void rf_hcompress_decode(const uint8_t *data, int64_t data_nbytes, const int64_t *start, const int64_t *length,
-                             const int64_t *height, const int64_t *width, int64_t ntiles, int smooth, int pixel,
-                             void *out, int64_t out_n, void *scratch, int64_t scratch_n, int32_t *status) nogil
-    int64_t rf_hcompress_encode(int pixel, const void *pixels, int64_t pixels_n, const int64_t *height,
+    void rf_hcompress_decode(int kernel, const uint8_t *data, int64_t data_nbytes, const int64_t *start,
+                             const int64_t *length, const int64_t *height, const int64_t *width, int64_t ntiles,
+                             int smooth, int pixel, void *out, int64_t out_n, void *scratch, int64_t scratch_n, int32_t *status) nogil
+    int64_t rf_hcompress_encode(int kernel, int pixel, const void *pixels, int64_t pixels_n, const int64_t *height,
                                 const int64_t *width, int64_t ntiles, int32_t scale, uint8_t *out, int64_t out_nbytes,
                                 int64_t *out_length, void *scratch, int64_t scratch_n, int32_t *status) nogil
+
+
+rf_hcompress_prepare()
 
 
 ctypedef fused pixel_t:
@@ -29,13 +34,24 @@ cdef _scratch(const int64_t[::1] height, const int64_t[::1] width, int64_t room)
     for i in range(height.shape[0]):
         if height[i] < 0 or width[i] < 0 or (width[i] and height[i] > room // width[i]):
             raise ValueError(f"tile {i} is {height[i]} x {width[i]}, with room for {room} pixels")
-        largest = max(largest, height[i] * width[i])
-    return np.empty(rf_hcompress_scratch(largest) // 8 + 1, dtype=np.int64)
+        largest = max(largest, rf_hcompress_scratch(height[i], width[i]))
+    return np.empty(largest // 8 + 1, dtype=np.int64)
+
+
+def best_kernel():
+    """Return the number of the last kernel that this machine can run."""
+    return rf_hcompress_best_kernel()
+
+
+cdef _check_kernel(int kernel):
+    if not 0 <= kernel <= rf_hcompress_best_kernel():
+        raise ValueError(f"kernel {kernel}, of 0 to {rf_hcompress_best_kernel()}")
 
 
 def decode(const uint8_t[::1] data, const int64_t[::1] start, const int64_t[::1] length, const int64_t[::1] height,
-           const int64_t[::1] width, bint smooth, pixel_t[::1] out):
+           const int64_t[::1] width, bint smooth, pixel_t[::1] out, int kernel):
     """Decode tiles into ``out``; return one status per tile."""
+    _check_kernel(kernel)
     cdef int64_t ntiles = start.shape[0]
     if not length.shape[0] == height.shape[0] == width.shape[0] == ntiles:
         raise ValueError(f"{ntiles} starts, {length.shape[0]} lengths, {height.shape[0]} heights")
@@ -47,13 +63,15 @@ def decode(const uint8_t[::1] data, const int64_t[::1] start, const int64_t[::1]
     cdef const uint8_t *src = &data[0] if data.shape[0] else NULL  # an empty view has no first element
     cdef void *dst = <void *>&out[0] if out.shape[0] else NULL
     with nogil:
-        rf_hcompress_decode(src, data.shape[0], &start[0], &length[0], &height[0], &width[0], ntiles, smooth,
-                            sizeof(pixel_t), dst, out.shape[0], &scratch[0], 8 * scratch.shape[0], &flags[0])
+        rf_hcompress_decode(kernel, src, data.shape[0], &start[0], &length[0], &height[0], &width[0], ntiles,
+                            smooth, sizeof(pixel_t), dst, out.shape[0], &scratch[0], 8 * scratch.shape[0], &flags[0])
     return status
 
 
-def encode(const pixel_t[::1] pixels, const int64_t[::1] height, const int64_t[::1] width, int32_t scale):
+def encode(const pixel_t[::1] pixels, const int64_t[::1] height, const int64_t[::1] width, int32_t scale,
+           int kernel):
     """Encode tiles; return their bytes back to back, the bytes of each, and one status per tile."""
+    _check_kernel(kernel)
     cdef int64_t ntiles = height.shape[0]
     cdef int64_t room = 0, used, i
     if width.shape[0] != ntiles:
@@ -71,6 +89,6 @@ def encode(const pixel_t[::1] pixels, const int64_t[::1] height, const int64_t[:
     cdef uint8_t[::1] dst = out
     cdef const void *src = <const void *>&pixels[0] if pixels.shape[0] else NULL
     with nogil:
-        used = rf_hcompress_encode(sizeof(pixel_t), src, pixels.shape[0], &height[0], &width[0], ntiles, scale,
-                                   &dst[0], room, &lengths[0], &scratch[0], 8 * scratch.shape[0], &flags[0])
+        used = rf_hcompress_encode(kernel, sizeof(pixel_t), src, pixels.shape[0], &height[0], &width[0], ntiles,
+                                   scale, &dst[0], room, &lengths[0], &scratch[0], 8 * scratch.shape[0], &flags[0])
     return out[:used], length, status

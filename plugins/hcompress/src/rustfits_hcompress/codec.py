@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import os
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
@@ -30,8 +31,30 @@ REASONS = {
     7: "more pixels than there is room for",
 }
 
+VARIANTS = ("portable", "avx2")
 TILE_HEIGHTS = (16, 24, 20, 30, 28, 26, 22, 18, 14)  # tried in this order, as CFITSIO does
 WHOLE_HEIGHT = 30  # images up to this height are one tile
+
+
+def choose_variant(wanted: str | None, best: int) -> int:
+    """Return the number of the kernel to use: the best one, or the one that RUSTFITS_HCOMPRESS_KERNEL names.
+
+    Raises
+    ------
+    InvalidParameter
+        If there is none of that name, or this machine cannot run it.
+    """
+    usable = VARIANTS[: best + 1]
+    if not wanted:
+        return best
+    if wanted.lower() not in usable:
+        raise InvalidParameter(
+            "RUSTFITS_HCOMPRESS_KERNEL", wanted, f"must be one of {', '.join(usable)} on this machine"
+        )
+    return usable.index(wanted.lower())
+
+
+VARIANT = choose_variant(os.environ.get("RUSTFITS_HCOMPRESS_KERNEL"), _kernel.best_kernel())
 
 
 class Hcompress1(TileCodec):
@@ -100,13 +123,13 @@ class Hcompress1(TileCodec):
     def decode(self, batch: TileBatch, out: NDArray[Any]) -> None:
         """Decode every tile; see `TileCodec.decode`."""
         height, width = self._height_width(batch.shape)
-        status = _kernel.decode(batch.data, batch.start, batch.length, height, width, self.smooth, out)
+        status = _kernel.decode(batch.data, batch.start, batch.length, height, width, self.smooth, out, VARIANT)
         raise_first_fault(self.zcmptype, batch.row, status, REASONS)
 
     def encode(self, batch: PixelBatch) -> EncodedTiles:
         """Encode every tile; see `TileCodec.encode`."""
         height, width = self._height_width(batch.shape)
-        data, length, status = _kernel.encode(batch.pixels, height, width, self.scale)
+        data, length, status = _kernel.encode(batch.pixels, height, width, self.scale, VARIANT)
         faults = np.flatnonzero(status)
         if faults.size:
             raise TileEncodeError(self.zcmptype, int(batch.row[faults[0]]), REASONS[int(status[faults[0]])])

@@ -5,25 +5,47 @@
 #include <stdint.h>
 #include <string.h>
 
-static inline uint64_t swap64(uint64_t x)
-{
-    x = (x & 0x00FF00FF00FF00FFu) << 8 | (x >> 8 & 0x00FF00FF00FF00FFu);
-    x = (x & 0x0000FFFF0000FFFFu) << 16 | (x >> 16 & 0x0000FFFF0000FFFFu);
-    return x << 32 | x >> 32;
-}
-
+/* Shifts by known steps: compilers make one load or store, and a byte swap, of each of these. */
 static inline uint64_t load_big(const uint8_t *bytes)
 {
-    uint64_t x = 0;
-    for (int k = 0; k < 8; k++) /* compilers make one load of it */
-        x = x << 8 | bytes[k];
-    return x;
+    return (uint64_t)bytes[0] << 56 | (uint64_t)bytes[1] << 48 | (uint64_t)bytes[2] << 40 | (uint64_t)bytes[3] << 32 |
+           (uint64_t)bytes[4] << 24 | (uint64_t)bytes[5] << 16 | (uint64_t)bytes[6] << 8 | (uint64_t)bytes[7];
+}
+
+static inline uint32_t load_little32(const uint8_t *bytes)
+{
+    return (uint32_t)bytes[3] << 24 | (uint32_t)bytes[2] << 16 | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[0];
+}
+
+static inline uint64_t load_little(const uint8_t *bytes)
+{
+    return (uint64_t)load_little32(bytes + 4) << 32 | load_little32(bytes);
 }
 
 static inline void store_big(uint8_t *bytes, uint64_t x)
 {
-    for (int k = 0; k < 8; k++)
-        bytes[k] = (uint8_t)(x >> (56 - 8 * k));
+    bytes[0] = (uint8_t)(x >> 56);
+    bytes[1] = (uint8_t)(x >> 48);
+    bytes[2] = (uint8_t)(x >> 40);
+    bytes[3] = (uint8_t)(x >> 32);
+    bytes[4] = (uint8_t)(x >> 24);
+    bytes[5] = (uint8_t)(x >> 16);
+    bytes[6] = (uint8_t)(x >> 8);
+    bytes[7] = (uint8_t)x;
+}
+
+static inline void store_little32(uint8_t *bytes, uint32_t x)
+{
+    bytes[3] = (uint8_t)(x >> 24);
+    bytes[2] = (uint8_t)(x >> 16);
+    bytes[1] = (uint8_t)(x >> 8);
+    bytes[0] = (uint8_t)x;
+}
+
+static inline void store_little(uint8_t *bytes, uint64_t x)
+{
+    store_little32(bytes, (uint32_t)x);
+    store_little32(bytes + 4, (uint32_t)(x >> 32));
 }
 
 /* A place in a stream, counted in bits; past the end zeros are read. */
@@ -52,6 +74,20 @@ static inline uint32_t take(struct reader *in, int n)
     return bits;
 }
 
+/* Take n bits to bytes. Up to seven bytes after them are overwritten. */
+static inline void take_bytes(struct reader *in, uint8_t *bytes, int64_t n)
+{
+    int64_t first = in->at, stop = in->at + n;
+    int shift = (int)(first & 7);
+    for (; in->at < stop && (in->at >> 3) + 9 <= in->nbits >> 3; in->at += 64, bytes += 8) {
+        const uint8_t *from = in->data + (in->at >> 3);
+        store_big(bytes, load_big(from) << shift | from[8] >> (8 - shift));
+    }
+    for (; in->at < stop; in->at += 56, bytes += 7)
+        store_big(bytes, peek(in));
+    in->at = stop;
+}
+
 /* Whether bits were taken that the stream does not have. */
 static inline int is_cut(const struct reader *in)
 {
@@ -74,6 +110,18 @@ static inline void put(struct writer *out, uint64_t bits, int n)
     out->next += out->nbits >> 3;
     out->window <<= out->nbits & ~7;
     out->nbits &= 7;
+}
+
+/* Put the first n bits of bytes, of which whole words of eight are read. */
+static inline void put_bytes(struct writer *out, const uint8_t *bytes, int64_t n)
+{
+    for (; n >= 64; n -= 64, bytes += 8, out->next += 8) {
+        uint64_t word = load_big(bytes);
+        store_big(out->next, out->window | word >> out->nbits);
+        out->window = word << 1 << (63 - out->nbits);
+    }
+    for (; n > 0; n -= 32, bytes += 4)
+        put(out, load_big(bytes) >> 32 >> (n < 32 ? 32 - n : 0), (int)(n < 32 ? n : 32));
 }
 
 /* Fill the last byte with zeros. */

@@ -21,13 +21,23 @@ enum rf_hcompress_status {
 /* Kind of the pixels in memory. */
 enum rf_pixel { RF_U8 = 1, RF_I16 = 2, RF_I32 = 4 };
 
-/* Bytes of scratch that a tile of npixels pixels needs, for decoding and for encoding. */
-int64_t rf_hcompress_scratch(int64_t npixels);
+/* The kernels, one for each instruction set; each gives the same bytes and pixels. */
+enum rf_hcompress_kernel { RF_HCOMPRESS_PORTABLE = 0, RF_HCOMPRESS_AVX2 = 1 };
+
+/* Fill the tables of the coders. To be called once, before anything else is. */
+void rf_hcompress_prepare(void);
+
+/* The last kernel that this machine can run; it can run those before it, too. */
+int rf_hcompress_best_kernel(void);
+
+/* Bytes of scratch that a tile of height x width pixels needs, for decoding and for encoding. */
+int64_t rf_hcompress_scratch(int64_t height, int64_t width);
 
 /* Bytes that a tile of height x width pixels of kind `pixel` needs at most. */
 int64_t rf_hcompress_bound(int64_t height, int64_t width, int pixel);
 
 /* Decode ntiles independent tiles.
+ * kernel               which kernel to use, up to the best one
  * data, data_nbytes    compressed bytes of all tiles
  * start, length        [ntiles] byte range of each tile in data
  * height, width        [ntiles] pixels along the slow and the fast axis of each tile
@@ -37,7 +47,7 @@ int64_t rf_hcompress_bound(int64_t height, int64_t width, int pixel);
  * scratch, scratch_n   rf_hcompress_scratch of the largest tile, aligned to 8 bytes
  * status               [ntiles] 0, or the first fault met in that tile
  * A damaged tile leaves its own pixels unspecified and the others whole. Thread-safe. */
-void rf_hcompress_decode(const uint8_t *data, int64_t data_nbytes, const int64_t *start, const int64_t *length,
+void rf_hcompress_decode(int kernel, const uint8_t *data, int64_t data_nbytes, const int64_t *start, const int64_t *length,
                          const int64_t *height, const int64_t *width, int64_t ntiles, int smooth, int pixel,
                          void *out, int64_t out_n, void *scratch, int64_t scratch_n, int32_t *status);
 
@@ -46,7 +56,7 @@ void rf_hcompress_decode(const uint8_t *data, int64_t data_nbytes, const int64_t
  * out, out_nbytes      room for the bytes: the sum of rf_hcompress_bound over the tiles always suffices
  * out_length           [ntiles] bytes written for each tile
  * Returns the bytes written. Thread-safe. */
-int64_t rf_hcompress_encode(int pixel, const void *pixels, int64_t pixels_n, const int64_t *height,
+int64_t rf_hcompress_encode(int kernel, int pixel, const void *pixels, int64_t pixels_n, const int64_t *height,
                             const int64_t *width, int64_t ntiles, int32_t scale, uint8_t *out, int64_t out_nbytes,
                             int64_t *out_length, void *scratch, int64_t scratch_n, int32_t *status);
 
