@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rustfits.bintable import ELEMENT_DTYPES, ELEMENT_NBYTES, Column
 from rustfits.builtin import Gzip1
 from rustfits.dither import NULL_PIXEL
-from rustfits.heap import check_descriptors, descriptors, read_ranges, read_rows
+from rustfits.heap import check_descriptors, descriptors, outside, read_ranges, read_rows
 from rustfits.kernels import active
 from rustfits.sections import Section
 from rustfits.storage.base import Storage
@@ -61,6 +61,28 @@ class TileEntries:
         )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class TileSurvey:
+    """What is known of every tile of an image.
+
+    Attributes
+    ----------
+    entries : TileEntries
+        For all tiles, by row; of no meaning for tiles that are not good.
+    good : list of bool
+        Whether a tile can be read, as far as the table says.
+    shapes : (ntiles, ndim) int64 array
+        Pixels along each axis of each tile.
+    npixels : list of int
+        Pixels of each tile.
+    """
+
+    entries: TileEntries
+    good: list[bool]
+    shapes: Int64s
+    npixels: list[int]
+
+
 class TileDecoder:
     """Reads and decodes tiles of one compressed image; threads may share it.
 
@@ -97,19 +119,55 @@ class TileDecoder:
         HeaderError
             If the columns cannot be those of a compressed image.
         """
+        table = self._rows(rows)
+        source, start, length = self._sources(table, rows)
+        return TileEntries(rows, source, start, length, *self._numbers(table))
+
+    def survey(self) -> TileSurvey:
+        """Read what the table says of all tiles, as `entries`, but note those that it would refuse.
+
+        Raises
+        ------
+        TruncatedFile
+            If the file ends before the table.
+        HeaderError
+            If the columns cannot be those of a compressed image.
+        """
+        rows = np.arange(self.table.grid.ntiles)
+        table = self._rows(rows)
+        source = np.full(rows.size, -1, dtype=np.int8)
+        start, length = np.zeros(rows.size, dtype=np.int64), np.zeros(rows.size, dtype=np.int64)
+        good = np.zeros(rows.size, dtype=bool)
+        there = min(self.table.layout.heap_nbytes, self._storage.size() - self._heap_start)
+        for number, column in enumerate(self.table.sources):
+            if column is None:
+                continue
+            count, offset = descriptors(table, column)
+            here = np.flatnonzero((source < 0) & (count != 0))
+            source[here], start[here] = number, offset[here]
+            inside = ~outside(there, column, count[here], offset[here])
+            good[here], length[here] = inside, np.where(inside, count[here], 0) * ELEMENT_NBYTES[column.element]
+        shapes = self.table.grid.tile_shapes(rows)
+        entries = TileEntries(rows, source, start, length, *self._numbers(table))
+        return TileSurvey(entries, good.tolist(), shapes, shapes.prod(axis=1).tolist())
+
+    def _rows(self, rows: Int64s) -> NDArray[Any]:
         quantization = self.table.quantization
         extra = () if quantization is None else (quantization.scale, quantization.zero, quantization.null)
         columns = [*filter(None, self.table.sources), *(each for each in extra if isinstance(each, Column))]
-        table = read_rows(self._storage, self._data_start, self.table.layout, columns, rows)
-        source, start, length = self._sources(table, rows)
+        return read_rows(self._storage, self._data_start, self.table.layout, columns, rows)
+
+    def _numbers(self, table: NDArray[Any]) -> tuple[Float64s, Float64s, Int64s]:
+        """Return ZSCALE, ZZERO and ZBLANK of each tile."""
+        quantization = self.table.quantization
         if quantization is None:
-            scale = zero = np.broadcast_to(np.float64(0), rows.shape)
-            null = np.broadcast_to(np.int64(0), rows.shape)
-        else:
-            scale = _per_tile(table, quantization.scale, np.float64)
-            zero = _per_tile(table, quantization.zero, np.float64)
-            null = _per_tile(table, quantization.null, np.int64)
-        return TileEntries(rows, source, start, length, scale, zero, null)
+            nothing = np.broadcast_to(np.float64(0), table.shape)
+            return nothing, nothing, np.broadcast_to(np.int64(0), table.shape)
+        return (
+            _per_tile(table, quantization.scale, np.float64),
+            _per_tile(table, quantization.zero, np.float64),
+            _per_tile(table, quantization.null, np.int64),
+        )
 
     def _sources(self, table: NDArray[Any], rows: Int64s) -> tuple[NDArray[np.int8], Int64s, Int64s]:
         source = np.full(rows.size, -1, dtype=np.int8)
@@ -161,7 +219,7 @@ class TileDecoder:
 
     # -- the pixels -----------------------------------------------------------------------------------------------
 
-    def decode(self, entries: TileEntries, out: NDArray[Any]) -> None:
+    def decode(self, entries: TileEntries, out: NDArray[Any], shapes: Int64s | None = None) -> None:
         """Read and decode tiles.
 
         Parameters
@@ -169,6 +227,8 @@ class TileDecoder:
         entries : TileEntries
         out : (npixels of all tiles,) contiguous array of the table's `stored` dtype
             Filled with the tiles, back to back.
+        shapes : (n, ndim) int64 array, optional
+            Pixels of the tiles along each axis, if that is known.
 
         Raises
         ------
@@ -177,13 +237,14 @@ class TileDecoder:
         CodecNotInstalled, PluginError
             If a tile needs a codec that is not there.
         """
-        shapes = self.table.grid.tile_shapes(entries.rows)
-        used = np.unique(entries.source)
-        if used.size == 1:
-            self._decode_column(int(used[0]), entries, shapes, out)
+        if shapes is None:
+            shapes = self.table.grid.tile_shapes(entries.rows)
+        used = set(entries.source.tolist())
+        if len(used) == 1:
+            self._decode_column(used.pop(), entries, shapes, out)
             return
         npixels = shapes.prod(axis=1, dtype=np.int64)
-        for number in used.tolist():
+        for number in sorted(used):
             here = entries.source == number
             tiles = np.empty(int(npixels[here].sum()), dtype=out.dtype)
             self._decode_column(number, entries.part(here), shapes[here], tiles)

@@ -15,6 +15,7 @@ from rustfits.storage.base import Storage
 Int64s = NDArray[np.int64]
 
 MAX_GAP = 1 << 12  # bytes: reading that much for nothing is cheaper than another request
+FEW = 64  # ranges up to this number are sorted out without arrays
 LIMITS = {"P": np.iinfo(np.int32).max, "Q": np.iinfo(np.int64).max}
 """Largest element count, and largest offset, of each kind of descriptor."""
 
@@ -77,6 +78,8 @@ def read_ranges(storage: Storage, base: int, start: Int64s, length: Int64s) -> t
         data = np.empty(int(start[-1] + length[-1] - start[0]), dtype=np.uint8)
         storage.read_into(base + int(start[0]), data)
         return data, start - start[0]
+    if start.size <= FEW:
+        return _read_few(storage, base, start.tolist(), length.tolist())
     order = np.argsort(start, kind="stable")
     merged, nbytes = merge_ranges(start[order], length[order], max_gap=MAX_GAP)
     place = np.cumsum(nbytes) - nbytes
@@ -84,6 +87,29 @@ def read_ranges(storage: Storage, base: int, start: Int64s, length: Int64s) -> t
     storage.read_ranges(base + merged, nbytes, data)
     holder = np.searchsorted(merged, start, side="right") - 1
     return data, place[holder] + start - merged[holder]
+
+
+def _read_few(storage: Storage, base: int, start: list[int], length: list[int]) -> tuple[NDArray[np.uint8], Int64s]:
+    """As `read_ranges`, for numbers so few that arrays of them take longer."""
+    position = [0] * len(start)
+    reads: list[list[int]] = []  # start, stop, and place in the data, of each read
+    nbytes = 0
+    for index in sorted(range(len(start)), key=start.__getitem__):
+        begin, end = start[index], start[index] + length[index]
+        if not reads or begin - reads[-1][1] > MAX_GAP:
+            reads.append([begin, begin, nbytes])
+        last = reads[-1]
+        if end > last[1]:
+            nbytes += end - last[1]
+            last[1] = end
+        position[index] = last[2] + begin - last[0]
+    data = np.empty(nbytes, dtype=np.uint8)
+    if len(reads) == 1:
+        storage.read_into(base + reads[0][0], data)
+    else:
+        ranges = np.array(reads, dtype=np.int64)
+        storage.read_ranges(base + ranges[:, 0], ranges[:, 1] - ranges[:, 0], data)
+    return data, np.array(position, dtype=np.int64)
 
 
 def read_rows(
@@ -173,10 +199,7 @@ def check_descriptors(
     """
     (heap_start, heap_nbytes), (count, start) = heap, cells
     width = ELEMENT_NBYTES[column.element]
-    # Compared without sums or products, which hostile numbers would make overflow.
-    wrong = (count < 0) | (start < 0) | (start > heap_nbytes)
-    wrong |= count > (heap_nbytes - np.where(wrong, 0, start)) // width
-    bad = np.flatnonzero(wrong & (count != 0))
+    bad = np.flatnonzero(outside(heap_nbytes, column, count, start) & (count != 0))
     if bad.size:
         first = int(bad[0])
         raise TileDecodeError(
@@ -189,6 +212,14 @@ def check_descriptors(
     if length.size:
         _check_end(storage, heap_start + int((start + length).max(where=count != 0, initial=0)), "the tiles wanted")
     return length
+
+
+def outside(heap_nbytes: int, column: Column, count: Int64s, start: Int64s) -> NDArray[np.bool_]:
+    """Tell which descriptors, given as element counts and byte offsets, reach outside a heap of so many bytes."""
+    # Compared without sums or products, which hostile numbers would make overflow.
+    wrong: NDArray[np.bool_] = (count < 0) | (start < 0) | (start > heap_nbytes)
+    wrong |= count > (heap_nbytes - np.where(wrong, 0, start)) // ELEMENT_NBYTES[column.element]
+    return wrong
 
 
 def _check_end(storage: Storage, stop: int, what: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -110,7 +111,9 @@ def parse_section(key: object, shape: tuple[int, ...]) -> Section:
     TypeError
         If a bound of a slice is not an integer.
     """
-    entries = _expand(key if isinstance(key, tuple) else (key,), len(shape))
+    entries: Sequence[object] = key if isinstance(key, tuple) else (key,)
+    if len(entries) != len(shape) or any(entry is Ellipsis for entry in entries):
+        entries = _expand(tuple(entries), len(shape))
     axes = [_parse_axis(entry, axis, size) for axis, (entry, size) in enumerate(zip(entries, shape, strict=True))]
     return Section(
         tuple([start for start, _, _ in axes]),
@@ -135,7 +138,10 @@ def _expand(entries: tuple[object, ...], ndim: int) -> list[object]:
 
 def _parse_axis(entry: object, axis: int, size: int) -> tuple[int, int, int]:
     """Return start, count and step along one axis."""
-    if isinstance(entry, slice):
+    if type(entry) is slice:
+        start, stop = entry.start, entry.stop
+        if entry.step is None and type(start) is int and type(stop) is int and 0 <= start <= stop <= size:
+            return start, stop - start, 1  # what cutouts look like
         if entry.step is not None and operator.index(entry.step) <= 0:
             raise ImageError(
                 f"negative or zero step in the slice of axis {axis}: {entry.step}; read with a positive step "

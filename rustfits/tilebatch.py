@@ -39,7 +39,7 @@ class TileBatch:
     @property
     def npixels(self) -> Int64s:
         """Pixels of each tile, ``(ntiles,)`` int64."""
-        npixels: Int64s = self.shape.prod(axis=1, dtype=np.int64)
+        npixels: Int64s = np.multiply.reduce(self.shape, axis=1)
         return npixels
 
 
@@ -64,7 +64,7 @@ class PixelBatch:
     @property
     def npixels(self) -> Int64s:
         """Pixels of each tile, ``(ntiles,)`` int64."""
-        npixels: Int64s = self.shape.prod(axis=1, dtype=np.int64)
+        npixels: Int64s = np.multiply.reduce(self.shape, axis=1)
         return npixels
 
 
@@ -86,8 +86,7 @@ class EncodedTiles:
 
 def raise_first_fault(algorithm: str, row: Int64s, status: NDArray[np.int32], reasons: Mapping[int, str]) -> None:
     """Raise `TileDecodeError` for the first tile whose kernel status is not 0."""
-    faults = np.flatnonzero(status)
-    if faults.size:
-        first = int(faults[0])
+    if np.count_nonzero(status):
+        first = int(np.flatnonzero(status)[0])
         code = int(status[first])
         raise TileDecodeError(algorithm, int(row[first]), reasons.get(code, f"fault {code}"))

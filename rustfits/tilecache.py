@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from rustfits.errors import ParameterOverflow
 
 Int64s = NDArray[np.int64]
+Place = tuple[NDArray[Any], int, int]
+"""An array that holds a cached tile, not to be changed; where in it the tile begins; its pixels."""
 
 DEFAULT_NBYTES = 32 << 20
 
@@ -156,6 +158,21 @@ class TileCache:
             np.array([0 if tile is None else tile[1] for tile in found], dtype=np.int64),
         )
 
+    def take(self, rows: list[int]) -> list[Place | None]:
+        """Look few tiles up, as `find`; None for each that is not there."""
+        if not self._tiles:
+            return [None] * len(rows)
+        places: list[Place | None] = []
+        with self._lock:
+            for row in rows:
+                tile = self._tiles.pop(row, None)
+                if tile is None:
+                    places.append(None)
+                else:
+                    self._tiles[row] = tile
+                    places.append((tile[0].pixels, tile[1], tile[2]))
+        return places
+
     def survivors(self, nbytes: Int64s) -> NDArray[np.bool_]:
         """Tell which tiles of a read would still be held at its end, ``(n,)`` bool.
 
@@ -169,12 +186,14 @@ class TileCache:
         survive: NDArray[np.bool_] = fits & (after <= self._capacity)
         return survive
 
-    def add(self, rows: Int64s, npixels: Int64s, pixels: NDArray[Any], *, generation: int) -> None:
+    def add(
+        self, rows: Int64s | list[int], npixels: Int64s | list[int], pixels: NDArray[Any], *, generation: int
+    ) -> None:
         """Keep tiles as just used, dropping others where they need the room.
 
         Parameters
         ----------
-        rows, npixels : (n,) int64 array
+        rows, npixels : (n,) int64 array or list of int
             Table row and pixels of each tile.
         pixels : (npixels.sum(),) array
             The tiles back to back. Taken over, not copied: nobody may change it afterwards.
@@ -182,19 +201,20 @@ class TileCache:
             Of the cache when the tiles were read: if it was cleared since, they may be out of date and are not kept.
         """
         nbytes = pixels.nbytes
-        if not rows.size or not nbytes or nbytes > self._capacity:
+        if not nbytes or nbytes > self._capacity:
             return
         pixels.setflags(write=False)
-        start = np.cumsum(npixels) - npixels
+        rows = rows if isinstance(rows, list) else rows.tolist()
+        npixels = npixels if isinstance(npixels, list) else npixels.tolist()
         with self._lock:
             if generation != self._generation:
                 return
-            for row in rows.tolist():
+            for row in rows:
                 self._drop(row)
             self._make_room(nbytes)
             chunk = _Chunk(pixels, nbytes)
-            places = zip(itertools.repeat(chunk), start.tolist(), npixels.tolist(), strict=False)
-            self._tiles.update(zip(rows.tolist(), places, strict=False))
+            starts = itertools.accumulate(npixels, initial=0)
+            self._tiles.update(zip(rows, zip(itertools.repeat(chunk), starts, npixels, strict=False), strict=False))
             self._used += nbytes
             self._held += nbytes
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from rustfits import threads
 from rustfits.decode import TileDecoder, TileEntries
+from rustfits.fewtiles import FewTiles
 from rustfits.scaling import Scaling
 from rustfits.sections import Section
 from rustfits.tilecache import CachedTiles, TileCache
@@ -71,6 +72,7 @@ class TileReader:
 
     def __init__(self, decoder: TileDecoder, cache: TileCache, scaling: Scaling) -> None:
         self._decoder = decoder
+        self._few = FewTiles(decoder, cache)
         self._cache = cache
         self._scaling = scaling
         self._stored = decoder.table.stored
@@ -78,6 +80,9 @@ class TileReader:
 
     def read(self, section: Section) -> NDArray[Any]:
         """Return one section as an array of shape ``section.count``; errors as `TileDecoder`."""
+        few = self._few.read(section)
+        if few is not None:
+            return self._scaling.scaled(few)
         blocks = self._grid.select(section)
         ntiles = sum(block.ntiles for block in blocks)
         parts = [part for block in blocks for part in block.split(self._batch_ntiles(block.tile_npixels, ntiles))]

@@ -17,7 +17,7 @@ ORDER = """
     header header.keys header.card header.cards header.state header.edit header.header
     bintable columns bitpix sections tilegrid tilebatch codec
     dither noise quantum kernels hookspecs plugin builtin discovery registry
-    quantize scaling checksum threads heap tilecache zimage decode tilereader tilerows encode
+    quantize scaling checksum threads heap tilecache zimage decode fewtiles tilereader tilerows encode
     requantize recode growth repack
     hdu hdu.base hdu.sums
     hdu.image_cards hdu.image_facts hdu.image_values hdu.image_io hdu.cutouts hdu.image

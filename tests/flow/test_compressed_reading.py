@@ -93,9 +93,9 @@ class Decoded:
         self.rows = []
         original = TileDecoder.decode
 
-        def decode(decoder, entries, out):
+        def decode(decoder, entries, out, *shapes):
             self.rows += entries.rows.tolist()
-            original(decoder, entries, out)
+            original(decoder, entries, out, *shapes)
 
         monkeypatch.setattr(TileDecoder, "decode", decode)
 
