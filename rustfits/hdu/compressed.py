@@ -133,8 +133,14 @@ class CompressedImageHDU(ImageHDU):
 
     def _reader(self, scale: bool) -> TileReader:
         self._check_not_extending("reading pixels")
-        facts = self._facts
-        return TileReader(self._decoder(), self._cache, facts.scaling if scale else Scaling(facts.stored))
+        if not scale:
+            return TileReader(self._decoder(), self._cache, Scaling(self._facts.stored))
+        table, start = self._table, self._extent.data_start
+        known: tuple[TileTable, int, TileReader] | None = self.__dict__.get("_known_reader")
+        if known is None or known[0] is not table or known[1] != start:
+            reader = TileReader(self._decoder(), self._cache, self._facts.scaling)
+            known = self.__dict__["_known_reader"] = table, start, reader
+        return known[2]
 
     def _read_section(self, section: Section, scale: bool) -> NDArray[Any]:
         return self._reader(scale).read(section)
