@@ -12,7 +12,8 @@ from hypothesis.extra import numpy as hnp
 
 from rustfits.plugin import InvalidParameter, PixelBatch, TileBatch, TileDecodeError
 from rustfits.testing.peers import heap_tiles, write_with_cfitsio
-from rustfits_hcompress import Hcompress1
+from rustfits_hcompress import Hcompress1, _kernel
+from rustfits_hcompress.codec import VARIANTS, choose_variant
 
 LIMITS = {"u1": (0, 2**8 - 1), "i2": (-(2**15), 2**15 - 1), "i4": (-(2**31), 2**31 - 1)}
 
@@ -214,3 +215,30 @@ def test_the_parameters_of_any_writer_are_understood(parameters, codec):
 def test_wrong_parameters_are_refused(keywords, error, text):
     with pytest.raises(error, match=text):
         Hcompress1(**keywords)
+
+
+def test_a_kernel_can_be_chosen_by_name():
+    best = _kernel.best_kernel()
+    assert choose_variant(None, best) == choose_variant("", best) == choose_variant(VARIANTS[best], best) == best
+    assert choose_variant("Portable", best) == 0
+    with pytest.raises(InvalidParameter, match="RUSTFITS_HCOMPRESS_KERNEL must be one of portable on this machine"):
+        choose_variant("avx2", 0)
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"pixel": 3}, "bytes"),
+        ({"kernel": -1}, "kernels"),
+        ({"kernel": 99}, "kernels"),
+        ({"out": np.zeros(33, dtype=np.uint8)[1:]}, "aligned"),
+        ({"length": np.zeros(2, dtype=np.int64)}, "lengths"),
+        ({"height": np.full(1, 5)}, "room"),
+    ],
+)
+def test_the_binding_refuses_what_the_kernel_cannot_take(change, text):
+    ones = np.ones(1, dtype=np.int64)
+    arguments = {"data": np.zeros(9, dtype=np.uint8), "start": 0 * ones, "length": 9 * ones, "height": 4 * ones}
+    arguments |= {"width": 4 * ones, "smooth": False, "out": np.zeros(32, dtype=np.uint8), "pixel": 2, "kernel": 0}
+    with pytest.raises(ValueError, match=text):
+        _kernel.decode(**(arguments | change))

@@ -1,5 +1,3 @@
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,9 +9,15 @@ def decode(
     height: NDArray[np.int64],
     width: NDArray[np.int64],
     smooth: bool,
-    out: NDArray[Any],
+    out: NDArray[np.uint8],
+    pixel: int,
     kernel: int,
 ) -> NDArray[np.int32]: ...
 def encode(
-    pixels: NDArray[Any], height: NDArray[np.int64], width: NDArray[np.int64], scale: int, kernel: int
+    pixels: NDArray[np.uint8],
+    height: NDArray[np.int64],
+    width: NDArray[np.int64],
+    scale: int,
+    pixel: int,
+    kernel: int,
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int32]]: ...

@@ -1,7 +1,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, freethreading_compatible=True
 """Checks shapes, drops the GIL, calls hcompress.c; no algorithm here."""
 
-from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uintptr_t
 
 import numpy as np
 
@@ -22,12 +22,6 @@ cdef extern from "hcompress.h":
 rf_hcompress_prepare()
 
 
-ctypedef fused pixel_t:
-    uint8_t
-    int16_t
-    int32_t
-
-
 cdef _scratch(const int64_t[::1] height, const int64_t[::1] width, int64_t room):
     """Scratch for the largest tile, after all tiles were seen to fit ``room`` pixels."""
     cdef int64_t i, largest = 0
@@ -43,35 +37,39 @@ def best_kernel():
     return rf_hcompress_best_kernel()
 
 
-cdef _check_kernel(int kernel):
+cdef _check(const uint8_t *pixels, int pixel, int kernel):
+    if pixel not in (1, 2, 4) or <uintptr_t>pixels % pixel:
+        raise ValueError(f"pixels must have 1, 2 or 4 bytes and be aligned; got {pixel} bytes")
     if not 0 <= kernel <= rf_hcompress_best_kernel():
-        raise ValueError(f"kernel {kernel}, of 0 to {rf_hcompress_best_kernel()}")
+        raise ValueError(f"this machine runs kernels 0 to {rf_hcompress_best_kernel()}; got {kernel}")
 
 
 def decode(const uint8_t[::1] data, const int64_t[::1] start, const int64_t[::1] length, const int64_t[::1] height,
-           const int64_t[::1] width, bint smooth, pixel_t[::1] out, int kernel):
-    """Decode tiles into ``out``; return one status per tile."""
-    _check_kernel(kernel)
+           const int64_t[::1] width, bint smooth, uint8_t[::1] out, int pixel, int kernel):
+    """Decode tiles into ``out``, bytes of pixels; return one status per tile."""
+    cdef uint8_t *dst = &out[0] if out.shape[0] else NULL  # an empty view has no first element
+    _check(dst, pixel, kernel)
     cdef int64_t ntiles = start.shape[0]
     if not length.shape[0] == height.shape[0] == width.shape[0] == ntiles:
         raise ValueError(f"{ntiles} starts, {length.shape[0]} lengths, {height.shape[0]} heights")
     status = np.zeros(ntiles, dtype=np.int32)
     if ntiles == 0:
         return status
-    cdef int64_t[::1] scratch = _scratch(height, width, out.shape[0])
+    cdef int64_t[::1] scratch = _scratch(height, width, out.shape[0] // pixel)
     cdef int32_t[::1] flags = status
-    cdef const uint8_t *src = &data[0] if data.shape[0] else NULL  # an empty view has no first element
-    cdef void *dst = <void *>&out[0] if out.shape[0] else NULL
+    cdef const uint8_t *src = &data[0] if data.shape[0] else NULL
     with nogil:
         rf_hcompress_decode(kernel, src, data.shape[0], &start[0], &length[0], &height[0], &width[0], ntiles,
-                            smooth, sizeof(pixel_t), dst, out.shape[0], &scratch[0], 8 * scratch.shape[0], &flags[0])
+                            smooth, pixel, dst, out.shape[0] // pixel, &scratch[0], 8 * scratch.shape[0], &flags[0])
     return status
 
 
-def encode(const pixel_t[::1] pixels, const int64_t[::1] height, const int64_t[::1] width, int32_t scale,
+def encode(const uint8_t[::1] pixels, const int64_t[::1] height, const int64_t[::1] width, int32_t scale, int pixel,
            int kernel):
-    """Encode tiles; return their bytes back to back, the bytes of each, and one status per tile."""
-    _check_kernel(kernel)
+    """Encode tiles, given as bytes of pixels; return their bytes back to back, the bytes of each, and one status per
+    tile."""
+    cdef const uint8_t *src = &pixels[0] if pixels.shape[0] else NULL
+    _check(src, pixel, kernel)
     cdef int64_t ntiles = height.shape[0]
     cdef int64_t room = 0, used, i
     if width.shape[0] != ntiles:
@@ -80,15 +78,15 @@ def encode(const pixel_t[::1] pixels, const int64_t[::1] height, const int64_t[:
     status = np.zeros(ntiles, dtype=np.int32)
     if ntiles == 0:
         return np.empty(0, dtype=np.uint8), length, status
-    cdef int64_t[::1] scratch = _scratch(height, width, pixels.shape[0])
+    cdef int64_t[::1] scratch = _scratch(height, width, pixels.shape[0] // pixel)
     for i in range(ntiles):
-        room += rf_hcompress_bound(height[i], width[i], sizeof(pixel_t))
+        room += rf_hcompress_bound(height[i], width[i], pixel)
     out = np.empty(room, dtype=np.uint8)
     cdef int64_t[::1] lengths = length
     cdef int32_t[::1] flags = status
     cdef uint8_t[::1] dst = out
-    cdef const void *src = <const void *>&pixels[0] if pixels.shape[0] else NULL
     with nogil:
-        used = rf_hcompress_encode(kernel, sizeof(pixel_t), src, pixels.shape[0], &height[0], &width[0], ntiles,
+        used = rf_hcompress_encode(kernel, pixel, src, pixels.shape[0] // pixel, &height[0], &width[0], ntiles,
                                    scale, &dst[0], room, &lengths[0], &scratch[0], 8 * scratch.shape[0], &flags[0])
-    return out[:used], length, status
+    # A copy, since a view would keep room for incompressible pixels alive.
+    return out[:used].copy(), length, status

@@ -123,13 +123,18 @@ class Hcompress1(TileCodec):
     def decode(self, batch: TileBatch, out: NDArray[Any]) -> None:
         """Decode every tile; see `TileCodec.decode`."""
         height, width = self._height_width(batch.shape)
-        status = _kernel.decode(batch.data, batch.start, batch.length, height, width, self.smooth, out, VARIANT)
+        status = _kernel.decode(
+            batch.data, batch.start, batch.length, height, width, self.smooth, out.view(np.uint8), out.itemsize, VARIANT
+        )
         raise_first_fault(self.zcmptype, batch.row, status, REASONS)
 
     def encode(self, batch: PixelBatch) -> EncodedTiles:
         """Encode every tile; see `TileCodec.encode`."""
         height, width = self._height_width(batch.shape)
-        data, length, status = _kernel.encode(batch.pixels, height, width, self.scale, VARIANT)
+        pixels = batch.pixels
+        data, length, status = _kernel.encode(
+            pixels.view(np.uint8), height, width, self.scale, pixels.itemsize, VARIANT
+        )
         faults = np.flatnonzero(status)
         if faults.size:
             raise TileEncodeError(self.zcmptype, int(batch.row[faults[0]]), REASONS[int(status[faults[0]])])
