@@ -186,7 +186,7 @@ def _add_tiles(
         grown, blocks, pixels, scaling, quantize, null=null, first=not decoder.table.grid.ntiles
     )
     growth.set_keywords(changes)
-    growth.add(_stored(batches))
+    growth.add(_stored(batches, grown.own_source))
     if quantization is not None:
         for name, place, values in (
             ("ZSCALE", quantization.scale, [batch.scale for batch in batches]),
@@ -214,13 +214,13 @@ def _lowered(blocks: Iterable[Block], number: int) -> Iterator[Block]:
         yield Block((replace(head, number=head.number + number), *rest), block.stride)
 
 
-def _stored(batches: list[EncodedBatch]) -> Iterator[StoredTiles]:
-    """Split batches by the column that tiles go to."""
+def _stored(batches: list[EncodedBatch], own: int) -> Iterator[StoredTiles]:
+    """Split batches by the column that tiles go to; ``own`` is that of the codec."""
     for batch in batches:
         if batch.fallback is None:
-            yield StoredTiles(0, batch.rows, batch.tiles)
+            yield StoredTiles(own, batch.rows, batch.tiles)
             continue
-        for source, tiles in ((0, batch.tiles), (1, batch.fallback)):
+        for source, tiles in ((own, batch.tiles), (1, batch.fallback)):
             yield StoredTiles(source, batch.rows, tiles)
 
 
