@@ -36,7 +36,7 @@ _HEADER_NBYTES = _HEADER.size + _CRC.size
 
 # A file is known again by samples of it: both ends, where headers and the last pixels are, and some of what is between.
 _END_NBYTES = 2880
-_NSAMPLES = 14
+_NSAMPLES = 6
 _SAMPLE_NBYTES = 512
 
 _CLOEXEC = getattr(os, "O_CLOEXEC", 0)
@@ -100,7 +100,7 @@ class Journal(Undo):
             end = self._end
             super().save(start, stop)
             if self._header:
-                self._append(b"")
+                self._append()
             if self._durable and self._end != end:
                 self._unsynced = True
                 os.fsync(self._descriptor)
@@ -109,8 +109,7 @@ class Journal(Undo):
                 self._unsynced = False
 
     def _keep(self, offset: int, data: bytes | bytearray) -> None:
-        record = _RECORD.pack(offset, len(data), _record_crc(self._salt, offset, data))
-        self._append(record + data)
+        self._append(_RECORD.pack(offset, len(data), _record_crc(self._salt, offset, data)), data)
         self._kept.append((offset, len(data), self._end - len(data)))
 
     def restore(self, write: WriteBytes) -> None:
@@ -139,11 +138,15 @@ class Journal(Undo):
         if self._process != os.getpid():
             raise FileReplaced(self.path, "is used by a process that was forked")
 
-    def _append(self, data: bytes) -> None:
-        view, end = memoryview(self._header + data), self._end
-        while view:
-            done = os.pwrite(self._descriptor, view, end)
-            end, view = end + done, view[done:]
+    def _append(self, *parts: bytes | bytearray) -> None:
+        views, end = [memoryview(part) for part in (self._header, *parts)], self._end
+        while views:
+            done = os.pwritev(self._descriptor, views, end)
+            end += done
+            while views and done >= views[0].nbytes:
+                done -= views.pop(0).nbytes
+            if views:
+                views[0] = views[0][done:]
         self._header, self._end = b"", end  # a failure leaves both, and the next record overwrites this one
 
 

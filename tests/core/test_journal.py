@@ -259,7 +259,7 @@ def test_a_journal_found_at_the_first_change_is_left_for_the_next_open(path):
 
 def test_a_journal_is_on_the_disk_before_the_file_changes_if_power_may_fail(path, monkeypatch):
     calls = []
-    for name in ("pwrite", "fsync", "ftruncate", "unlink"):
+    for name in ("pwrite", "pwritev", "fsync", "ftruncate", "unlink"):
         really = getattr(os, name)
 
         def noted(what, *arguments, really=really, name=name):
@@ -275,7 +275,7 @@ def test_a_journal_is_on_the_disk_before_the_file_changes_if_power_may_fail(path
         storage.truncate(len(CONTENT) + 5)
     name, left, folder = path.name, path.name + SUFFIX, path.parent.name
     assert calls == [
-        ("pwrite", left),
+        ("pwritev", left),
         ("fsync", left),
         ("fsync", folder),
         ("pwrite", name),
@@ -290,7 +290,7 @@ def test_a_journal_is_on_the_disk_before_the_file_changes_if_power_may_fail(path
     storage = LocalStorage(str(path), "r+")
     with storage.transaction():
         storage.write(10, b"abc")
-    assert calls == [("pwrite", left), ("pwrite", name), ("unlink", left)]
+    assert calls == [("pwritev", left), ("pwrite", name), ("unlink", left)]
     storage.close()
 
 

@@ -2,7 +2,7 @@
 
 Run by `crash_points`, never imported. Each request names a system call by its number, counted from 0 in the order in
 which the work makes them, and how to die there: before it, or in the middle of it (half a write is done). The answer
-tells whether the process died, and how many calls there were.
+tells whether the process died, and which calls there were.
 """
 
 import json
@@ -18,14 +18,14 @@ import crash_edits
 import rustfits
 from rustfits.storage import base, undo
 
-CALLS = ("pwrite", "write", "ftruncate", "truncate", "unlink", "rename", "replace", "fsync", "fchmod")
+CALLS = ("pwrite", "pwritev", "write", "ftruncate", "truncate", "unlink", "rename", "replace", "fsync", "fchmod")
 
 
 class Killer:
     """Counts system calls that change the disk, and dies at one of them."""
 
     def __init__(self, number, how, short):
-        self.count, self.number, self.how, self.short = 0, number, how, short
+        self.names, self.number, self.how, self.short = [], number, how, short
 
     def install(self):
         for name in CALLS:
@@ -34,29 +34,33 @@ class Killer:
 
         def open_(path, flags, *arguments, **keywords):
             if flags & os.O_CREAT:
-                self.meet()
+                self.meet("open")
             return really(path, flags, *arguments, **keywords)
 
         os.open = open_
 
     def wrapped(self, name, really):
         def call(*arguments, **keywords):
-            if name in ("pwrite", "write"):
+            if "write" in name:
                 descriptor, data, *where = arguments
-                half = memoryview(data)[: max(len(data) // 2, 1)]
-                self.meet(lambda: really(descriptor, half, *where))
-                return really(descriptor, half if self.short else data, *where)
-            self.meet()
+                many = name == "pwritev"
+                whole = b"".join(data) if many else memoryview(data)
+                half = whole[: max(len(whole) // 2, 1)]
+                self.meet(name, lambda: really(descriptor, [half] if many else half, *where))
+                if self.short:
+                    return really(descriptor, [half] if many else half, *where)
+                return really(descriptor, data, *where)
+            self.meet(name)
             return really(*arguments, **keywords)
 
         return call
 
-    def meet(self, halfway=None):
-        if self.count == self.number:
+    def meet(self, name, halfway=None):
+        if len(self.names) == self.number:
             if self.how == "halfway" and halfway is not None:
                 halfway()
             os.kill(os.getpid(), signal.SIGKILL)
-        self.count += 1
+        self.names.append(name)
 
 
 def work(request):
@@ -79,7 +83,7 @@ def serve(request):
         try:
             killer.install()
             work(request)
-            send(writer, json.dumps({"count": killer.count}).encode())
+            send(writer, json.dumps({"calls": killer.names}).encode())
         except BaseException as error:
             send(writer, json.dumps({"error": repr(error)}).encode())
         finally:

@@ -19,7 +19,7 @@ from crash_points import COUNTED
 class Disk:
     """Stands between the library and the system, and fails when told to."""
 
-    CALLS = ("pwrite", "ftruncate", "unlink", "fsync")
+    CALLS = ("pwrite", "pwritev", "ftruncate", "unlink", "fsync")
 
     def __init__(self, monkeypatch):
         self.count, self.fails = 0, lambda *_: None
@@ -90,8 +90,9 @@ def assert_unharmed(fits, path, before):
         assert snapshot(fits) == snapshot(anew)
 
 
-@pytest.mark.parametrize("durability", ["process", "power"])
-@pytest.mark.parametrize("name", EDITS)
+@pytest.mark.parametrize(
+    ("name", "durability"), [*((name, "process") for name in EDITS), ("several_in_a_transaction", "power")]
+)
 def test_after_a_fault_the_handle_goes_on_as_if_nothing_had_been(path, disk, name, durability):
     before = prepare(name, path)
     with FITS(path, "r+", durability=durability) as fits:
@@ -117,9 +118,10 @@ def test_on_a_full_disk_nothing_changes_until_there_is_room_again(path, disk, na
 
     def full(_, call, *arguments):
         """Refuse all that takes more room than there is, counted over file and journal."""
-        if call == "pwrite":
+        if call in ("pwrite", "pwritev"):
             descriptor, data, offset = arguments
-            grows = offset + len(data) - os.fstat(descriptor).st_size
+            nbytes = len(data) if call == "pwrite" else sum(map(len, data))
+            grows = offset + nbytes - os.fstat(descriptor).st_size
             used = sum(found.stat().st_size for found in path.parent.iterdir()) - len(before)
             return errno.ENOSPC if grows > 0 and used + grows > room else None
         return None
@@ -165,6 +167,7 @@ def test_writes_that_the_system_cuts_short_are_continued(path, monkeypatch, name
         EDITS[name](fits)
     really = os.pwrite
     monkeypatch.setattr(os, "pwrite", lambda descriptor, data, offset: really(descriptor, data[:777], offset))
+    monkeypatch.setattr(os, "pwritev", lambda descriptor, data, offset: really(descriptor, b"".join(data)[:77], offset))
     with FITS(path, "r+") as fits:
         with pytest.raises(KeyError), fits.transaction():
             EDITS[name](fits)
