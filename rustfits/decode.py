@@ -15,6 +15,7 @@ from rustfits.heap import check_descriptors, descriptors, outside, read_ranges, 
 from rustfits.kernels import active
 from rustfits.sections import Section
 from rustfits.storage.base import Storage
+from rustfits.threads import scratch
 from rustfits.tilebatch import TileBatch
 from rustfits.zimage import SOURCES, TileTable
 
@@ -266,7 +267,7 @@ class TileDecoder:
 
     def _decode_column(self, number: int, entries: TileEntries, shapes: Int64s, out: NDArray[Any]) -> None:
         """Decode tiles that are all in one of `SOURCES`."""
-        data, position = read_ranges(self._storage, self._heap_start, entries.start, entries.length)
+        data, position = read_ranges(self._storage, self._heap_start, entries.start, entries.length, _coded_bytes)
         batch = TileBatch(data, position, entries.length, shapes, entries.rows)
         if number == 0:
             self._decode_coded(batch, entries, out)
@@ -282,7 +283,7 @@ class TileDecoder:
         if quantization is None:
             self._decode_pixels(batch, out)
             return
-        integers = np.empty(out.size, dtype=np.int32)
+        integers = scratch("integers", out.size, np.int32)
         self._decode_pixels(batch, integers)
         active().dequantize(
             integers,
@@ -303,7 +304,7 @@ class TileDecoder:
         if dtype == out.dtype and not offset:
             codec.decode(batch, out)
             return
-        wide = np.empty(out.size, dtype=dtype)
+        wide = scratch("wide", out.size, dtype)
         codec.decode(batch, wide)
         if offset:
             wide += dtype.type(offset)
@@ -343,6 +344,10 @@ class TileDecoder:
                 )
         with np.errstate(all="ignore"):
             out[...] = wide
+
+
+def _coded_bytes(nbytes: int) -> NDArray[np.uint8]:
+    return scratch("coded", nbytes, np.uint8)
 
 
 def _joined(batch: TileBatch) -> NDArray[np.uint8]:

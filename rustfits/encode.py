@@ -198,6 +198,8 @@ class TileCompressor:
                 f"the codec of {self._codec.zcmptype} returned {tiles.data.size} bytes with {tiles.length.size} "
                 f"lengths for {rows.size} tiles: it breaks the contract of TileCodec.encode"
             )
+        if np.may_share_memory(tiles.data, coded):  # a codec that changes no byte may return those it was given
+            return EncodedTiles(tiles.data.copy(), tiles.length)
         return tiles
 
 
@@ -227,7 +229,7 @@ class _Encoder:
             direct = blocks[0].direct(self._pixels)
             if direct is not None:
                 return direct
-        tiles = np.empty(sum(block.ntiles * block.tile_npixels for block in blocks), dtype=self._gathered)
+        tiles = threads.scratch("gathered", sum(block.ntiles * block.tile_npixels for block in blocks), self._gathered)
         stop = 0
         with np.errstate(all="ignore"):  # a number too large for single precision is infinite in it
             for block in blocks:
@@ -256,7 +258,7 @@ class _Quantizer(_Encoder):
         shapes = self._table.grid.tile_shapes(rows)
         npixels = shapes.prod(axis=1, dtype=np.int64)
         pixels = self._stored(self._collect(blocks))
-        integers = np.empty(pixels.size, dtype=np.int32)
+        integers = threads.scratch("integers", pixels.size, np.int32)
         scale, zero, fits = kernels.active().quantize(pixels, shapes, rows, **self._options, out=integers)
         if self._null != NULL_PIXEL:
             fits &= ~self._put_nulls(integers, npixels)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from rustfits.errors import TileDecodeError, TruncatedFile
 from rustfits.storage.base import Storage
 
 Int64s = NDArray[np.int64]
+Allocate = Callable[[int], NDArray[np.uint8]]
 
 MAX_GAP = 1 << 12  # bytes: reading that much for nothing is cheaper than another request
 FEW = 64  # ranges up to this number are sorted out without arrays
@@ -54,7 +55,13 @@ def merge_ranges(start: Int64s, length: Int64s, *, max_gap: int) -> tuple[Int64s
     return start[first], stop[last] - start[first]
 
 
-def read_ranges(storage: Storage, base: int, start: Int64s, length: Int64s) -> tuple[NDArray[np.uint8], Int64s]:
+def _fresh(nbytes: int) -> NDArray[np.uint8]:
+    return np.empty(nbytes, dtype=np.uint8)
+
+
+def read_ranges(
+    storage: Storage, base: int, start: Int64s, length: Int64s, allocate: Allocate = _fresh
+) -> tuple[NDArray[np.uint8], Int64s]:
     """Read ranges in any order, each byte once.
 
     Parameters
@@ -64,6 +71,8 @@ def read_ranges(storage: Storage, base: int, start: Int64s, length: Int64s) -> t
         Byte of the storage from which ``start`` counts.
     start, length : (n,) int64 array
         Byte ranges, which may overlap, and lie within the storage.
+    allocate : callable
+        Returns a uint8 array of so many bytes, of any content.
 
     Returns
     -------
@@ -75,21 +84,23 @@ def read_ranges(storage: Storage, base: int, start: Int64s, length: Int64s) -> t
     if not start.size:
         return np.empty(0, dtype=np.uint8), start
     if start.size == 1 or (start[1:] == start[:-1] + length[:-1]).all():  # one after the other, as most writers do
-        data = np.empty(int(start[-1] + length[-1] - start[0]), dtype=np.uint8)
+        data = allocate(int(start[-1] + length[-1] - start[0]))
         storage.read_into(base + int(start[0]), data)
         return data, start - start[0]
     if start.size <= FEW:
-        return _read_few(storage, base, start.tolist(), length.tolist())
+        return _read_few(storage, base, start.tolist(), length.tolist(), allocate)
     order = np.argsort(start, kind="stable")
     merged, nbytes = merge_ranges(start[order], length[order], max_gap=MAX_GAP)
     place = np.cumsum(nbytes) - nbytes
-    data = np.empty(int(nbytes.sum()), dtype=np.uint8)
+    data = allocate(int(nbytes.sum()))
     storage.read_ranges(base + merged, nbytes, data)
     holder = np.searchsorted(merged, start, side="right") - 1
     return data, place[holder] + start - merged[holder]
 
 
-def _read_few(storage: Storage, base: int, start: list[int], length: list[int]) -> tuple[NDArray[np.uint8], Int64s]:
+def _read_few(
+    storage: Storage, base: int, start: list[int], length: list[int], allocate: Allocate
+) -> tuple[NDArray[np.uint8], Int64s]:
     """As `read_ranges`, for numbers so few that arrays of them take longer."""
     position = [0] * len(start)
     reads: list[list[int]] = []  # start, stop, and place in the data, of each read
@@ -103,7 +114,7 @@ def _read_few(storage: Storage, base: int, start: list[int], length: list[int]) 
             nbytes += end - last[1]
             last[1] = end
         position[index] = last[2] + begin - last[0]
-    data = np.empty(nbytes, dtype=np.uint8)
+    data = allocate(nbytes)
     if len(reads) == 1:
         storage.read_into(base + reads[0][0], data)
     else:

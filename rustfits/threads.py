@@ -9,13 +9,17 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
 
 from rustfits.errors import InvalidParameter
 
 T = TypeVar("T")
 
 VARIABLE = "RUSTFITS_NUM_THREADS"
+SCRATCH_NBYTES = 8 << 20  # of one buffer; what is larger is allocated, and given back
 SMALL_NPIXELS = 1 << 20  # below this, waking another thread costs about as much as it saves
 
 
@@ -144,6 +148,33 @@ def run(work: Callable[[T], None], items: Sequence[T], *, npixels: int) -> None:
             if not future.cancelled():
                 future.result()  # never raises: `work_off` keeps what was raised
     crew.raise_first()
+
+
+_BUFFERS = threading.local()
+
+
+def scratch(use: str, size: int, dtype: DTypeLike) -> NDArray[Any]:
+    """Return a contiguous array for intermediate results, of any content: the same memory every time.
+
+    Memory that is allocated anew for each batch is given back to the system and asked for again, page by page, which
+    takes as long as the decoding.
+
+    Parameters
+    ----------
+    use : str
+        What for. The array belongs to the caller until this thread asks for the same use again.
+    size : int
+    dtype : dtype
+    """
+    kind = np.dtype(dtype)
+    nbytes = size * kind.itemsize
+    if nbytes > SCRATCH_NBYTES:
+        return np.empty(size, dtype=kind)
+    buffer: NDArray[np.uint8] | None = _BUFFERS.__dict__.get(use)
+    if buffer is None or buffer.size < nbytes:
+        buffer = np.empty(nbytes + nbytes // 8, dtype=np.uint8)  # the next batch may be somewhat larger
+        setattr(_BUFFERS, use, buffer)
+    return buffer[:nbytes].view(kind)
 
 
 class _Crew:

@@ -19,6 +19,7 @@ Place = tuple[NDArray[Any], int, int]
 """An array that holds a cached tile, not to be changed; where in it the tile begins; its pixels."""
 
 DEFAULT_NBYTES = 32 << 20
+PART_NBYTES = 4 << 20  # that are kept of a read that does not fit
 
 
 @dataclass(slots=True, eq=False)
@@ -174,16 +175,20 @@ class TileCache:
         return places
 
     def survivors(self, nbytes: Int64s) -> NDArray[np.bool_]:
-        """Tell which tiles of a read would still be held at its end, ``(n,)`` bool.
+        """Tell which tiles of a read are worth keeping, ``(n,)`` bool.
+
+        Those of a read that fits, or else a few at its end: of many that drive each other out none is found again.
 
         Parameters
         ----------
         nbytes : (n,) int64 array
-            Bytes of each tile, in the order of the read. Only those at the end that fit together are worth adding.
+            Bytes of each tile, in the order of the read.
         """
         fits = nbytes <= self._capacity  # a larger one is never held, and drives no other out
         after: NDArray[np.int64] = np.cumsum(np.where(fits, nbytes, 0)[::-1])[::-1]
-        survive: NDArray[np.bool_] = fits & (after <= self._capacity)
+        whole = not after.size or after[0] <= self._capacity
+        room = self._capacity if whole else min(self._capacity, max(PART_NBYTES, int(nbytes[fits].max())))
+        survive: NDArray[np.bool_] = fits & (after <= room)
         return survive
 
     def add(

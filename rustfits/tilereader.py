@@ -148,13 +148,15 @@ class TileReader:
         # Everything that a file can say wrong of sizes was refused by now.
         outs = [np.empty(section.count, dtype=self._scaling.dtype) for section in sections]
         npixels = self._grid.tile_shapes(rows).prod(axis=1, dtype=np.int64)
-        survive = self._cache.survivors(npixels * self._stored.itemsize)
-        fetch = _Fetch(self._decoder, self._cache, generation, rows, npixels, cached, missing, entries, survive)
+        keep = missing & self._cache.survivors(npixels * self._stored.itemsize)
+        kept = np.empty(int(npixels[keep].sum()), dtype=self._stored)
+        fetch = _Fetch(self._decoder, rows, npixels, cached, missing, entries, keep, kept)
 
         def work(batch: _Batch) -> None:
             self._fill(fetch, batch, outs)
 
         threads.run(work, batches, npixels=sum(batch.npixels for batch in batches))
+        self._cache.add(rows[keep], npixels[keep], kept, generation=generation)
         return outs
 
     def _fill(self, fetch: _Fetch, batch: _Batch, outs: list[NDArray[Any]]) -> None:
@@ -162,9 +164,16 @@ class TileReader:
         direct = None
         if tiles is None:
             direct = self._direct(batch, outs)
-            tiles = np.empty(batch.npixels, dtype=self._stored) if direct is None else direct
+            room = fetch.room(batch)
+            if direct is not None:
+                tiles = direct
+            elif room.size == batch.npixels:
+                tiles = room  # decoded where it is kept
+            else:
+                tiles = threads.scratch("tiles", batch.npixels, self._stored)
             fetch.fill(batch, tiles)
-            fetch.keep(batch, tiles, ours=direct is None)
+            if tiles is not room:
+                fetch.keep(batch, tiles, room)
         if direct is not None:
             self._scaling.apply(tiles, tiles.view(self._scaling.dtype))
             return
@@ -191,14 +200,13 @@ class _Fetch:
     """The tiles of one read, by their position in ``rows``: from the cache or decoded."""
 
     decoder: TileDecoder
-    cache: TileCache
-    generation: int
     rows: Int64s
     npixels: Int64s
     cached: CachedTiles | None
     missing: NDArray[np.bool_]
     entries: TileEntries
-    survive: NDArray[np.bool_]
+    keep_these: NDArray[np.bool_]
+    kept: NDArray[Any]
 
     def together(self, batch: _Batch) -> NDArray[Any] | None:
         """Return the tiles of a batch if the cache has them back to back; not to be changed."""
@@ -223,16 +231,19 @@ class _Fetch:
         assert self.cached is not None
         self.cached.part(batch.first, batch.stop).copy_to(tiles, npixels)
 
-    def keep(self, batch: _Batch, tiles: NDArray[Any], *, ours: bool) -> None:
-        """Cache those tiles of a batch that the rest of the read will not drive out; ``ours``: may be kept as it is."""
+    def room(self, batch: _Batch) -> NDArray[Any]:
+        """Return where the tiles of a batch that the cache will get belong: the whole batch, a part, or nothing."""
+        begin = int(self.npixels[: batch.first][self.keep_these[: batch.first]].sum())
         which = slice(batch.first, batch.stop)
-        npixels = self.npixels[which]
-        survive = self.survive[which]
-        if survive.all():
-            self.cache.add(self.rows[which], npixels, tiles if ours else tiles.copy(), generation=self.generation)
-        elif survive.any():
-            kept = tiles[np.repeat(survive, npixels)]
-            self.cache.add(self.rows[which][survive], npixels[survive], kept, generation=self.generation)
+        return self.kept[begin : begin + int(self.npixels[which][self.keep_these[which]].sum())]
+
+    def keep(self, batch: _Batch, tiles: NDArray[Any], room: NDArray[Any]) -> None:
+        """Copy the tiles of a batch that the cache will get to their `room`."""
+        if room.size == tiles.size:
+            room[...] = tiles
+        elif room.size:
+            which = slice(batch.first, batch.stop)
+            room[...] = tiles[np.repeat(self.keep_these[which], self.npixels[which])]
 
 
 def _runs(block: Block, rows: Int64s, ends: Int64s) -> Iterator[tuple[Block, int]]:

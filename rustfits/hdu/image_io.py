@@ -14,10 +14,10 @@ from rustfits.hdu.image_cards import MAX_NBYTES
 from rustfits.scaling import Scaling
 from rustfits.sections import Section
 from rustfits.storage.base import UNCHECKED_NBYTES, Storage
-from rustfits.threads import run
+from rustfits.threads import run, scratch
 
 MAX_GAP_NBYTES = 1 << 14  # a hole up to this size is read and thrown away: one more read would take longer
-WRITE_NBYTES = 1 << 20  # bytes made ready and written at a time
+WRITE_NBYTES = 1 << 18  # bytes made ready and written at a time, which stay in the cache
 
 
 class Layout(NamedTuple):
@@ -164,7 +164,7 @@ class Raster:
                 if scaling.convention:
                     scaling.apply(out.view(scaling.stored), out)
                 return
-        buffer = np.empty(sum([piece.total for piece, _ in batch]), dtype=np.uint8)
+        buffer = scratch("raster", sum([piece.total for piece, _ in batch]), np.uint8)
         self._fetch([piece for piece, _ in batch], buffer)
         stop = 0
         for piece, out in batch:
@@ -187,7 +187,7 @@ class Raster:
         form = (layout.start.size, *layout.counts)
         blocks = values.reshape(form) if values.ndim else np.broadcast_to(values, form)
         for piece in self._pieces(layout, WRITE_NBYTES):
-            buffer = np.empty(piece.total, dtype=np.uint8)
+            buffer = scratch("raster", piece.total, np.uint8)
             if not piece.dense:
                 self._fetch([piece], buffer)
             piece.pixels(buffer, self._big_endian)[...] = scaling.convert(blocks[piece.where])
