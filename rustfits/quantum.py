@@ -78,7 +78,10 @@ def find_quantum(
     if not 0 < scale < math.inf or not float(high - low) / scale <= 2.0 * _LARGEST - _RESERVED:
         return None
     zero = _origin(low, high, scale, method, nulls=good is not None)
-    return Quantum(scale, zero) if _fits((float(low), float(high)), scale, zero, method, numbers.size) else None
+    limits = float(low), float(high)
+    if numbers.size and not _stay_finite(limits, scale, float(np.finfo(pixels.dtype).max)):
+        return None
+    return Quantum(scale, zero) if _fits(limits, scale, zero, method, numbers.size) else None
 
 
 def _range_of_nothing(dtype: np.dtype[Any], level: float) -> tuple[Any, Any]:
@@ -97,6 +100,11 @@ def _origin(low: Any, high: Any, scale: float, method: str, *, nulls: bool) -> f
         # A multiple of the quantum, so that packing a second time gives the same. Adding 0.0 turns -0.0 into 0.0.
         return float(np.trunc(quanta)) * scale + 0.0
     return float(low + high) / 2.0
+
+
+def _stay_finite(limits: tuple[float, float], scale: float, largest: float) -> bool:
+    """Say whether numbers between the limits, half a quantum off, are no larger than any of their dtype."""
+    return max(map(abs, limits)) + scale / 2 <= largest
 
 
 def _fits(limits: tuple[float, float], scale: float, zero: float, method: str, nnumbers: int) -> bool:

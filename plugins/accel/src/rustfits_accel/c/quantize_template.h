@@ -63,8 +63,11 @@ TARGET static int NAME(find_quantum)(const PIXEL *pixels, int64_t npixels, int64
     quantum->scale = scale;
     quantum->zero = zero;
     quantum->nulls = limits.nulls;
-    return !limits.numbers || ((low - zero) / scale >= NULL_PIXEL + 3.0 &&
-                                 ((double)limits.high - zero) / scale <= LARGEST - (method != RF_NO_DITHER));
+    if (!limits.numbers)
+        return 1;
+    const double high = (double)limits.high, largest = fabs(low) > fabs(high) ? fabs(low) : fabs(high);
+    return largest + scale / 2 <= PIXEL_MAX && (low - zero) / scale >= NULL_PIXEL + 3.0 &&
+           (high - zero) / scale <= LARGEST - (method != RF_NO_DITHER);
 }
 
 /* The flags are constants where it is used, so that each copy is free of branches. The order of the operations decides
