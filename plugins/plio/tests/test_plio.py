@@ -13,24 +13,24 @@ from hypothesis.extra import numpy as hnp
 
 from rustfits.plugin import PixelBatch, TileBatch, TileDecodeError, TileEncodeError
 from rustfits.testing.peers import heap_tiles, write_with_cfitsio
-from rustfits_plio import Plio1
+from rustfits_plio import Plio1, _kernel
 
 CODEC = Plio1()
 LARGEST = 2**27 - 1
 
 
-def encode(pixels):
-    rows = np.ascontiguousarray(pixels, dtype=np.int32)
+def encode(pixels, dtype=np.int32):
+    rows = np.ascontiguousarray(pixels, dtype=dtype)
     shape = np.array([(1, rows.shape[1])] * rows.shape[0])
     tiles = CODEC.encode(PixelBatch(rows.reshape(-1), shape, np.arange(rows.shape[0])))
     return np.split(tiles.data, np.cumsum(tiles.length)[:-1])
 
 
-def decode(blobs, npixels):
+def decode(blobs, npixels, dtype=np.int32):
     data = np.concatenate([np.frombuffer(bytes(blob), dtype=np.uint8) for blob in blobs])
     length = np.array([len(blob) for blob in blobs])
     shape = np.array([(1, npixels)] * len(blobs))
-    out = np.full(npixels * len(blobs), -1, dtype=np.int32)
+    out = np.full(npixels * len(blobs), 99, dtype=dtype)
     batch = TileBatch(data, np.cumsum(length) - length, length, shape, np.arange(len(blobs)))
     CODEC.decode(batch, out)
     return out.reshape(len(blobs), npixels)
@@ -81,6 +81,40 @@ def test_a_full_run_of_zeros_before_a_lone_pixel_survives(nzeros):
 )
 def test_any_pixels_come_back(pixels):
     np.testing.assert_array_equal(decode(encode(pixels), pixels.shape[1]), pixels)
+
+
+@settings(deadline=None)
+@given(
+    hnp.arrays(
+        np.uint8,
+        hnp.array_shapes(min_dims=2, max_dims=2, max_side=90),
+        elements=st.sampled_from([0, 0, 0, 1, 1, 2, 255]) | st.integers(0, 255),
+    )
+)
+def test_bytes_make_the_same_lists_as_wider_pixels_and_come_back(pixels):
+    lists = encode(pixels, np.uint8)
+    assert [bytes(row) for row in lists] == [bytes(row) for row in encode(pixels)]
+    np.testing.assert_array_equal(decode(lists, pixels.shape[1], np.uint8), pixels)
+
+
+@pytest.mark.parametrize(("level", "fits"), [(255, True), (256, False)])
+def test_a_level_that_bytes_cannot_hold_is_refused_where_it_is_drawn(level, fits):
+    blobs = [new_list(0x2000 + level - 1), new_list(0x2000 + level - 1, 0x0002, 0x4001)]
+    np.testing.assert_array_equal(decode(blobs[:1], 3, np.uint8), [[0, 0, 0]])
+    if fits:
+        np.testing.assert_array_equal(decode(blobs, 3, np.uint8), [[0, 0, 0], [0, 0, level]])
+    else:
+        with pytest.raises(TileDecodeError, match=r"row 2: .*0 to 255"):
+            decode(blobs, 3, np.uint8)
+
+
+@pytest.mark.parametrize(("out", "pixel"), [(np.zeros(12, np.uint8), 2), (np.zeros(13, np.uint8)[1:], 4)])
+def test_the_binding_refuses_pixels_that_the_kernel_cannot_take(out, pixel):
+    ones = np.ones(1, dtype=np.int64)
+    with pytest.raises(ValueError, match="pixels must have 1 or 4 bytes"):
+        _kernel.decode(np.zeros(9, np.uint8), 0 * ones, 9 * ones, ones, out, pixel)
+    with pytest.raises(ValueError, match="pixels must have 1 or 4 bytes"):
+        _kernel.encode(out, ones, pixel)
 
 
 @pytest.mark.parametrize(("pixel", "text"), [(-1, "negative"), (LARGEST + 1, "exceeds"), (-(2**31), "negative")])

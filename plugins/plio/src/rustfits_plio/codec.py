@@ -27,6 +27,7 @@ REASONS = {
     7: "negative pixel; PLIO_1 holds 0 to 134217727 (2**27 - 1)",
     8: "pixel exceeds 134217727 (2**27 - 1), the largest that PLIO_1 holds",
     9: "the tile needs a list of more than 2**30 words; use smaller tiles",
+    10: "pixel value is out of range: uint8 pixels hold 0 to 255",
 }
 
 
@@ -48,17 +49,20 @@ class Plio1(TileCodec):
     descriptor_type: ClassVar[str] = "I"
 
     def decoded_dtype(self, pixel: np.dtype[Any]) -> np.dtype[Any]:
-        """Return int32, whatever the image holds."""
-        return np.dtype(np.int32)
+        """Return uint8 for such pixels, else int32.
+
+        16-bit pixels of the unsigned convention are coded as 0 to 65535, which only wider numbers hold.
+        """
+        return pixel if pixel == np.uint8 else np.dtype(np.int32)
 
     def decode(self, batch: TileBatch, out: NDArray[Any]) -> None:
         """Decode every tile; see `TileCodec.decode`."""
-        status = _kernel.decode_i32(batch.data, batch.start, batch.length, batch.npixels, out)
+        status = _kernel.decode(batch.data, batch.start, batch.length, batch.npixels, out.view(np.uint8), out.itemsize)
         raise_first_fault(self.zcmptype, batch.row, status, REASONS)
 
     def encode(self, batch: PixelBatch) -> EncodedTiles:
         """Encode every tile; see `TileCodec.encode`."""
-        data, length, status = _kernel.encode_i32(batch.pixels, batch.npixels)
+        data, length, status = _kernel.encode(batch.pixels.view(np.uint8), batch.npixels, batch.pixels.itemsize)
         faults = np.flatnonzero(status)
         if faults.size:
             first = int(faults[0])
