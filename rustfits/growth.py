@@ -304,4 +304,6 @@ def _write_rows(storage: Storage, data_start: int, layout: TableLayout, rows: In
 def _spans(layout: TableLayout, rows: Int64s) -> tuple[Int64s, Int64s]:
     """Return the byte ranges of whole rows that are read and written together, from the start of the table."""
     width = layout.row_nbytes
+    if int(rows[-1] - rows[0]) == rows.size - 1:
+        return rows[:1] * width, np.array([rows.size * width])
     return merge_ranges(rows * width, np.full(rows.size, width), max_gap=MAX_GAP)

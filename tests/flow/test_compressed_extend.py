@@ -1,0 +1,433 @@
+"""Compressed images made longer: at once, row by row, and inside `extending`."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import rustfits
+from rustfits import FITS, Gzip1, Gzip2, NoCompress
+
+sys.path.insert(0, str(Path(__file__).parent))
+from editing import NEXT, assert_same_bits, assert_sound, codec_of, create, images, installed, pixels_of, quantised
+
+PIXELS = np.arange(60, dtype=np.int32).reshape(6, 10)
+ROW = np.arange(10, dtype="i4")[None]
+needs_rice = pytest.mark.skipif("RICE_1" not in installed(), reason="no plugin for RICE_1")
+
+
+@pytest.fixture
+def fits():
+    with FITS("mem://", "w+") as handle:
+        yield handle
+
+
+@pytest.fixture
+def hdu(fits):
+    hdu = fits.write_image(PIXELS, compress=Gzip1(tile_shape=(4, 4)))
+    fits.write_image(NEXT, extname="NEXT")
+    return hdu
+
+
+# -- extend -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [name for name in installed() if name != "HCOMPRESS_1"])
+@pytest.mark.parametrize("tile", [None, (4, 7), (100, 100)])
+def test_an_image_without_rows_is_filled_by_any_codec(fits, name, tile):
+    fits.create_image_hdu("i4", (0, 10), compress=codec_of(name, tile_shape=tile))
+    fits.write_image(NEXT, extname="NEXT")
+    rows = pixels_of(name, "i4", (23, 10), 0)
+    for start, stop in ((0, 3), (3, 9), (9, 10), (10, 23)):
+        fits[1].extend(rows[start:stop])
+        assert_same_bits(fits[1].read(), rows[:stop])
+    assert fits[1].header["ZNAXIS2"] == 23
+    np.testing.assert_array_equal(fits["NEXT"].read(), NEXT)
+
+
+@pytest.mark.skipif("HCOMPRESS_1" not in installed(), reason="no plugin for HCOMPRESS_1")
+def test_hcompress_tolerates_a_thin_last_tile(fits):
+    rows = pixels_of("HCOMPRESS_1", "i4", (30, 10), 0)
+    hdu = fits.write_image(rows[:16], compress=rustfits.Hcompress1(tile_shape=(8, 10)))
+    for start in range(16, 30):
+        hdu.extend(rows[start : start + 1])
+        assert_same_bits(hdu.read(), rows[: start + 1])
+
+
+@pytest.mark.parametrize(
+    ("data", "error", "found"),
+    [
+        (PIXELS.reshape(60), ValueError, "axes"),
+        (PIXELS[None], ValueError, "axes"),
+        (PIXELS[:, :9], ValueError, "only the slow axis"),
+        (PIXELS[:0], ValueError, r"data.shape\[0\] must be > 0"),
+        (PIXELS.astype("i2"), ValueError, "does not match the HDU's ZBITPIX 32: expected i4"),
+        (np.ma.masked_equal(PIXELS, 3), ValueError, "BLANK"),
+    ],
+)
+@pytest.mark.parametrize("inside", [False, True])
+def test_refused_rows_change_nothing(fits, hdu, data, error, found, inside):
+    before = fits.to_bytes()
+    if inside:
+        with hdu.extending(), pytest.raises(error, match=found):
+            hdu.extend(data)
+    else:
+        with pytest.raises(error, match=found):
+            hdu.extend(data)
+    assert fits.to_bytes() == before
+    hdu.extend(PIXELS.tolist() if PIXELS.dtype == "i8" else PIXELS)
+    assert_same_bits(hdu.read(), np.concatenate([PIXELS, PIXELS]))
+
+
+def test_complete_tiles_keep_their_bytes_and_the_cache_is_cleared(fits, hdu):
+    before = np.frombuffer(fits.to_bytes(), np.uint8)
+    start, pcount = hdu._extent.data_start, hdu.header["PCOUNT"]
+    hdu.read()
+    hdu.extend(PIXELS)
+    assert hdu.tile_cache_used == 0
+    assert (hdu.shape, hdu.n_tiles, hdu.header["NAXIS2"]) == ((12, 10), 9, 9)
+    after = np.frombuffer(fits.to_bytes(), np.uint8)
+    assert (after[start:][:24] == before[start:][:24]).all()
+    assert (after[start + 72 :][:pcount] == before[start + 48 :][:pcount]).all()
+    np.testing.assert_array_equal(fits["NEXT"].read(), NEXT)
+
+
+def test_incomplete_tiles_without_data_cannot_be_completed(fits):
+    fits.create_image_hdu("i4", (6, 10), compress=Gzip1(tile_shape=(4, 4)))
+    fits.create_image_hdu("i4", (8, 10), compress=Gzip1(tile_shape=(4, 4)))
+    before = fits.to_bytes()
+    with pytest.raises(ValueError, match="has no data in any of"):
+        fits[1].extend(PIXELS)
+    assert fits.to_bytes() == before
+    fits[2].extend(PIXELS)
+    np.testing.assert_array_equal(fits[2][8:], PIXELS)
+
+
+def test_rows_beyond_those_of_the_tiles_are_used_first(fits):
+    fits.write_image(PIXELS, compress=Gzip1(tile_shape=(2, 10)))
+    raw = fits.to_bytes().replace(b"ZNAXIS2 =                    6", b"ZNAXIS2 =                    4")
+    with FITS.from_bytes(raw, "r+") as other:
+        other[1].extend(PIXELS)
+        assert (other[1].shape, other[1].header["NAXIS2"]) == ((10, 10), 5)
+        assert_same_bits(other[1].read(), np.concatenate([PIXELS[:4], PIXELS]))
+
+
+@needs_rice
+@pytest.mark.parametrize("method", ["no_dither", "dither1"])
+@pytest.mark.parametrize("tile", [(1, 50), (7, 16), (40, 50)])
+def test_rows_that_are_there_stay_bit_identical_in_quantised_images(method, tile):
+    rows = np.random.default_rng(4).normal(100, 2, (40, 50)).astype("f4")
+    fits, hdu = quantised(rows[:10], method=method, tile=tile)
+    with fits:
+        for start in range(10, 40, 3):
+            before = hdu.read()
+            hdu.extend(rows[start : start + 3])
+            assert_same_bits(hdu[: before.shape[0]], before)
+        assert abs(hdu.read() - rows).max() < 0.5
+        assert_sound(fits)
+
+
+@needs_rice
+def test_rows_outside_the_scale_of_an_incomplete_tile_are_refused():
+    rows = np.random.default_rng(4).normal(100, 2, (10, 50)).astype("f4")
+    fits, hdu = quantised(rows, tile=(4, 50))
+    with fits:
+        before = fits.to_bytes()
+        with pytest.raises(ValueError, match="outside"):
+            hdu.extend(rows * np.float32(1e12))
+        with pytest.raises(ValueError, match="outside"), hdu.extending():
+            hdu.extend(rows[:1])
+            hdu.extend(rows * np.float32(1e12))
+        assert fits.to_bytes() == before
+        hdu.extend(rows[:2])
+        hdu.extend(rows * np.float32(1e12))  # new tiles have scales of their own
+        assert hdu.shape == (22, 50)
+
+
+@needs_rice
+def test_new_tiles_that_cannot_be_quantised_are_kept_without_loss():
+    rows = np.random.default_rng(4).normal(100, 2, (4, 50)).astype("f4")
+    fits, hdu = quantised(rows)
+    with fits:
+        flat = np.full((3, 50), np.float32(np.pi))
+        hdu.extend(np.concatenate([rows, flat, rows]))
+        np.testing.assert_array_equal(hdu[8:11], flat)
+        assert abs(hdu[11:] - rows).max() < 0.5
+        assert_sound(fits)
+
+
+# -- extending --------------------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data(), images(), st.integers(0, 99), st.integers(0, 3000))
+def test_a_block_leaves_the_file_that_one_call_leaves(data, image, seed, capacity):
+    rows = data.draw(st.lists(st.integers(1, 7), min_size=1, max_size=12))
+    with pytest.MonkeyPatch.context() as room, FITS("mem://", "w+") as first, FITS("mem://", "w+") as second:
+        room.setattr("rustfits.growth.SMALL_HEAP_NBYTES", data.draw(st.sampled_from([0, 500, 1 << 18])))
+        pieces = [pixels_of(*image[:2], (n, *image[2][1:]), seed + n) for n in rows]
+        one, _ = create(first, image, seed)
+        other, _ = create(second, image, seed)
+        one.extend(np.concatenate(pieces))
+        other._set_pending_cap_for_testing(capacity)
+        with other.extending() as entered:
+            assert entered is other
+            for piece in pieces:
+                other.extend(piece)
+        assert first.to_bytes() == second.to_bytes()
+        assert_sound(second)
+
+
+@needs_rice
+@pytest.mark.parametrize("capacity", [0, 1000, 4000])
+def test_drains_of_quantised_rows_leave_the_file_that_one_call_leaves(capacity):
+    rows = np.random.default_rng(4).normal(100, 2, (60, 50)).astype("f4")
+    rows[20:24] = 5  # go to the fallback
+    files = []
+    for pieces in ([rows], np.array_split(rows, 17)):
+        fits, hdu = quantised(rows[:10], tile=(4, 16))
+        with fits:
+            hdu._set_pending_cap_for_testing(capacity)
+            with hdu.extending():
+                for piece in pieces:
+                    hdu.extend(piece)
+            files.append(fits.to_bytes())
+    assert files[0] == files[1]
+
+
+def test_rows_wait_until_the_end_of_the_block(fits, hdu):
+    before = fits.to_bytes()
+    with hdu.extending():
+        hdu.extend(PIXELS)
+        assert hdu.shape == (6, 10)
+        assert len(hdu) == hdu.header["ZNAXIS2"] == 6
+        assert fits.to_bytes() == before
+    assert hdu.shape == (12, 10)
+
+
+def test_rows_are_copied_when_they_are_given(hdu):
+    rows = PIXELS.copy()
+    with hdu.extending():
+        hdu.extend(rows)
+        rows[:] = 0
+    np.testing.assert_array_equal(hdu[6:], PIXELS)
+
+
+def test_physical_and_stored_rows_may_be_mixed(fits):
+    hdu = fits.write_image(PIXELS.astype("u2"), compress="GZIP")
+    with hdu.extending():
+        hdu.extend(np.full((1, 10), 65535, "u2"))
+        hdu.extend(np.full((1, 10), -32768, "i2"))
+    np.testing.assert_array_equal(hdu[6:, 0], [65535, 0])
+
+
+def test_whole_rows_of_tiles_are_written_when_much_waits(fits):
+    fits.create_image_hdu("i4", (0, 10), compress=Gzip1(tile_shape=(4, 10)))
+    hdu = fits[1]
+    hdu._set_pending_cap_for_testing(200)
+    lengths = []
+    with hdu.extending():
+        for _ in range(20):
+            hdu.extend(ROW)
+            lengths.append(len(hdu))
+    assert set(lengths) == {0, 4, 8, 12, 16}
+    assert len(hdu) == 20
+    nbytes = hdu.header["PCOUNT"]
+    hdu.repack()
+    assert hdu.header["PCOUNT"] == nbytes  # no tile was encoded twice
+
+
+def test_an_exception_passes_and_the_rows_are_written(hdu):
+    with pytest.raises(KeyError, match="mine"), hdu.extending():
+        hdu.extend(PIXELS)
+        raise KeyError("mine")
+    assert_same_bits(hdu.read(), np.concatenate([PIXELS, PIXELS]))
+
+
+def test_an_empty_block_changes_nothing_and_may_be_entered_again(fits, hdu):
+    before = fits.to_bytes()
+    context = hdu.extending()
+    with context:
+        pass
+    assert fits.to_bytes() == before
+    with context:
+        hdu.extend(ROW)
+    assert len(hdu) == 7
+    assert context.__exit__(None, None, None) is False
+    assert len(hdu) == 7
+
+
+def test_what_needs_settled_pixels_is_refused_inside(fits, hdu):
+    with hdu.extending():
+        hdu.extend(ROW)
+        for refused in (
+            hdu.read,
+            lambda: hdu.read(mask_blank=True),
+            lambda: hdu[0],
+            lambda: hdu[0, 0],
+            lambda: list(hdu),
+            lambda: hdu.read_many([0]),
+            lambda: hdu.cutouts([(2, 2)], 2),
+            lambda: hdu.__setitem__(0, 1),
+            lambda: hdu.write(PIXELS),
+            hdu.repack,
+            hdu.add_datasum,
+            hdu.add_checksum,
+            hdu.verify_datasum,
+            hdu.verify_checksum,
+        ):
+            with pytest.raises(ValueError, match="extending"):
+                refused()
+        with pytest.raises(ValueError, match="already inside"), hdu.extending():
+            pass
+    assert_same_bits(hdu.read(), np.concatenate([PIXELS, ROW]))
+
+
+def test_all_else_works_inside(fits, hdu):
+    with hdu.extending():
+        hdu.extend(ROW)
+        hdu.header["OBJECT"] = "M 13"
+        hdu.set_tile_cache_size(1000)
+        hdu.clear_tile_cache()
+        assert (hdu.n_tiles, hdu.compression.zcmptype) == (6, "GZIP_1")
+        fits.sync()
+        fits.to_bytes()
+        np.testing.assert_array_equal(fits["NEXT"].read(), NEXT)
+        fits["NEXT"][0] = 5
+        fits.write_image(PIXELS, compress="GZIP", extname="THIRD").repack()
+        with fits["THIRD"].extending() as third:
+            third.extend(ROW)
+        hdu.extend(ROW)
+    assert hdu.header["OBJECT"] == "M 13"
+    assert_same_bits(hdu.read(), np.concatenate([PIXELS, ROW, ROW]))
+    assert (fits["NEXT"][0] == 5).all()
+
+
+def test_the_file_cannot_be_closed_inside(fits, hdu):
+    context = hdu.extending()
+    with context:
+        hdu.extend(ROW)
+        with pytest.raises(ValueError, match=r"cannot close FITS while HDU at index 1 is inside extending\(\) context"):
+            fits.close()
+        assert not fits.closed
+    assert len(hdu) == 7
+    fits.close()
+
+
+def test_a_drain_that_fails_ends_the_block_and_writes_nothing(fits, hdu, monkeypatch):
+    before = fits.to_bytes()
+
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space"), hdu.extending():
+        hdu.extend(ROW)
+        monkeypatch.setattr(fits._file.storage, "_write", fail)
+        monkeypatch.setattr(fits._file.storage, "_truncate", lambda _: None)
+    monkeypatch.undo()
+    if not fits._file.tainted:  # the storage that was broken may be unable to undo it, too
+        assert fits.to_bytes() == before
+        hdu.extend(ROW)
+        assert len(hdu) == 7
+
+
+def test_rows_of_a_transaction_that_is_undone_do_not_appear(fits, hdu):
+    hdu._set_pending_cap_for_testing(150)
+    with hdu.extending():
+        hdu.extend(ROW)
+        with pytest.raises(KeyError), fits.transaction():
+            for number in range(9):
+                hdu.extend(ROW + number)
+            assert len(hdu) > 6
+            raise KeyError
+        assert len(hdu) == 6
+        hdu.extend(ROW + 100)
+    assert_same_bits(hdu.read(), np.concatenate([PIXELS, ROW, ROW + 100]))
+
+
+def test_many_threads_append_rows_one_at_a_time(fits):
+    fits.create_image_hdu("i4", (0, 10), compress=Gzip2(tile_shape=(3, 10)))
+    hdu = fits[1]
+    hdu._set_pending_cap_for_testing(300)
+
+    def work(number):
+        for _ in range(20):
+            hdu.extend(ROW * 0 + number)
+
+    with hdu.extending():
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    values, counts = np.unique(hdu.read()[:, 0], return_counts=True)
+    assert (values.tolist(), counts.tolist()) == ([0, 1, 2, 3], [20] * 4)
+
+
+# -- growing, row by row ----------------------------------------------------------------------------------------------
+
+
+class Count:
+    """Counts the bytes that a storage writes and moves."""
+
+    def __init__(self, monkeypatch, storage):
+        self.nbytes = 0
+        write = storage._write
+
+        def counted(offset, data):
+            self.nbytes += data.nbytes
+            write(offset, data)
+
+        monkeypatch.setattr(storage, "_write", counted)
+
+
+@pytest.mark.parametrize("tile", [(1, 2000), (10, 500)])
+def test_a_stream_of_rows_writes_bytes_in_proportion_to_its_length(fits, monkeypatch, tile):
+    monkeypatch.setattr("rustfits.growth.SMALL_HEAP_NBYTES", 10_000)
+    fits.create_image_hdu("u1", (0, 2000), compress=NoCompress(tile_shape=tile))
+    hdu = fits[1]
+    count = Count(monkeypatch, fits._file.storage)
+    rows = np.random.default_rng(0).integers(0, 255, (tile[0], 2000), dtype="u1")
+    nbytes = []
+    for _ in range(2):
+        for _ in range(500):
+            hdu.extend(rows)
+        nbytes.append(count.nbytes)
+    data = 1000 * rows.nbytes
+    assert count.nbytes < 5 * data  # the blocks of 2880 bytes and their fill included
+    assert nbytes[1] < 2.5 * nbytes[0]
+    assert hdu.header["THEAP"] > hdu.header["NAXIS1"] * hdu.header["NAXIS2"]
+    assert hdu.header["PCOUNT"] < data + 2 * hdu.header["NAXIS1"] * hdu.header["NAXIS2"]
+    with FITS.from_bytes(fits.to_bytes()) as again:
+        np.testing.assert_array_equal(again[1][-tile[0] :], rows)
+    hdu.repack()
+    with FITS("mem://", "w+") as whole:
+        whole.write_image(hdu.read(), compress=NoCompress(tile_shape=tile))
+        assert whole.to_bytes()[-data:] == fits.to_bytes()[-data:]
+        assert len(whole.to_bytes()) == len(fits.to_bytes())
+
+
+def test_a_stream_of_rows_needs_the_memory_of_what_waits(tmp_path):
+    rows = np.random.default_rng(0).integers(0, 255, (64, 4096), dtype="u1")
+    with FITS(tmp_path / "long.fits", "w+") as fits:
+        fits.create_image_hdu("u1", (0, 4096), compress=NoCompress(tile_shape=(16, 4096)))
+        hdu = fits[1]
+        hdu._set_pending_cap_for_testing(1 << 20)
+        tracemalloc.start()
+        try:
+            with hdu.extending():
+                for _ in range(200):  # 50 MiB
+                    hdu.extend(rows)
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        assert peak < 16 << 20
+        assert len(hdu) == 12800
+        np.testing.assert_array_equal(hdu[-64:], rows)
