@@ -35,7 +35,8 @@ class Gzip1(TileCodec):
     heap_format : {'P', 'Q'}
         Width of the descriptors.
     level : int, optional
-        Effort of the encoder, 0 to 9; None is 6. Files do not keep it.
+        Effort of the encoder, 0 to 9; files do not keep it. None is 6, unless the package accel is installed, which
+        then takes a faster encoder, and for GZIP_2 codes each byte plane by itself and stores those of noise.
 
     Raises
     ------
@@ -80,7 +81,7 @@ class Gzip1(TileCodec):
         if self.shuffled and pixels.itemsize > 1:
             planes = np.empty_like(data)
             active().shuffle(data, nbytes, pixels.itemsize, planes)
-            data = planes
+            return active().deflate_planes(planes, nbytes, pixels.itemsize, self.level)
         return active().deflate(data, nbytes, self.level)
 
     def _decode_exactly(self, batch: TileBatch, out: NDArray[Any]) -> None:
