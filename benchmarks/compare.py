@@ -153,7 +153,13 @@ def machine() -> dict[str, Any]:
         ]
         model = names[0] if names else model
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return {"processor": model, "cpus": usable, "system": platform.platform(), "python": platform.python_version()}
+    return {
+        "processor": model,
+        "cpus": usable,
+        "load": f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "not known",
+        "system": platform.platform(),
+        "python": platform.python_version(),
+    }
 
 
 def options() -> argparse.Namespace:

@@ -32,9 +32,8 @@ def print_workload(workload: Workload, outcome: dict[str, Any]) -> None:
         ratios = "".join(
             f"{ratio:9.2f}" if ratio else f"{'':9}" for ratio in (_ratio(outcome, each, name) for each in (BOTH, ONE))
         )
-        print(
-            f"  {name:16}{found['best'] * 1e3:10.2f}{found['median'] * 1e3:11.2f}{found['best_cpu'] * 1e3:9.2f}{found.get('peak_mib', 0):8.0f}{ratios}"
-        )
+        times = f"{found['best'] * 1e3:10.2f}{found['median'] * 1e3:11.2f}{found['best_cpu'] * 1e3:9.2f}"
+        print(f"  {name:16}{times}{found.get('peak_mib', 0):8.0f}{ratios}")
     told = _verdict(workload, outcome)
     if told:
         print(
@@ -51,20 +50,22 @@ def page(result: dict[str, Any]) -> str:
     lines = [
         "# Benchmarks",
         "",
-        "Written by `python3 benchmarks/compare.py --page docs/benchmarks.md`, which anybody can run; it makes an environment",
-        "for each library, checks that all of them give the same pixels, and times them in turn, in one run.",
+        "Written by `python3 benchmarks/compare.py --page docs/benchmarks.md`, which anybody can run. It makes an",
+        "environment for each library, checks that all give the same pixels, and times them in turn, in one run.",
         "",
         f"- Machine: {machine['processor']}, {machine['cpus']} CPUs, {machine['system']}, Python {machine['python']}.",
+        f"- Other work on the machine at the start: {machine['load']}. Where it is not 0, distrust the second thread.",
         *(f"- {name}: {about['version']}, numpy {about['numpy']}." for name, about in result["versions"].items()),
-        f"- Images of 4000x4000 pixels, files in the page cache, best of {result['repeats']} repeats, opening and closing",
-        "  included. Cutouts: 1000 of 32x32 pixels at random places, one call each, time for all of them.",
+        f"- Images of 4000x4000 pixels, files in the page cache, best of {result['repeats']} repeats, opening and",
+        "  closing included. Cutouts: 1000 of 32x32 pixels at random places, one call each, time for all of them.",
         "",
-        "Times are milliseconds. The goals are ratios to rustfits 0.1.8 of the package index, with two threads and with one;",
-        "those in brackets are ratios to the fastest of the other libraries. A goal that was not met on this machine says so.",
-        "The peak is that of the process above what it had before, for two threads.",
+        "Times are milliseconds. The goals are ratios to rustfits 0.1.8 of the package index, with two threads and",
+        "with one; those in brackets are ratios to the fastest of the other libraries. The ratio of processor time, of",
+        "one thread, is less at the mercy of other programs. The peak is that of the process above what it had before,",
+        "for two threads.",
         "",
-        _row("workload", BOTH, ONE, *OTHERS, "ratio 2 / 1", "goal 2 / 1", "met", "peak MiB"),
-        _row(*["---"] * (len(OTHERS) + 7)),
+        _row("workload", BOTH, ONE, *OTHERS, "ratio 2 / 1", "goal 2 / 1", "met", "CPU ratio", "peak MiB"),
+        _row(*["---"] * (len(OTHERS) + 8)),
     ]
     for workload in WORKLOADS:
         outcome = result["outcomes"].get(workload.name)
@@ -81,7 +82,9 @@ def _line(workload: Workload, outcome: dict[str, Any]) -> str:
     met = " / ".join("yes" if ratio >= goal else "no" for _, ratio, goal in told)
     peak = outcome[BOTH].get("peak_mib")
     shown = f"({goals})" if goals and not workload.reference else goals
-    return _row(workload.name, *times, ratios, shown, met, f"{peak:.0f}" if peak else "")
+    cpu = [outcome.get(name, {}).get("best_cpu") for name in (workload.reference, ONE)]
+    processor = f"{cpu[0] / cpu[1]:.1f}" if all(cpu) else ""
+    return _row(workload.name, *times, ratios, shown, met, processor, f"{peak:.0f}" if peak else "")
 
 
 def _verdict(workload: Workload, outcome: dict[str, Any]) -> list[tuple[str, float, float]]:
