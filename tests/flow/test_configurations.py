@@ -150,7 +150,9 @@ SHOWN = [
 ]
 
 
-@pytest.mark.parametrize(("name", "arguments", "shown"), [(*given, text) for given, text in zip(REPRS, SHOWN, strict=True)])
+@pytest.mark.parametrize(
+    ("name", "arguments", "shown"), [(*given, text) for given, text in zip(REPRS, SHOWN, strict=True)]
+)
 def test_the_representation_looks_like_the_call(name, arguments, shown):
     if name not in rustfits.codecs():
         pytest.skip(f"codec not installed: {name}")
