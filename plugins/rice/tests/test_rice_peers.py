@@ -125,7 +125,8 @@ def test_any_pixels_in_any_blocks_give_the_bytes_of_cfitsio(data):
     pixels = data.draw(hnp.arrays(dtype, st.integers(1, 300), elements=elements, fill=near))
     peer = codecs.Rice1(blocksize=block, bytepix=dtype.itemsize, tilesize=pixels.size)
     blob = bytes(peer.encode(pixels.view(f"i{dtype.itemsize}")))
-    assert_tiles_are_ours([blob] * 5, [pixels] * 5, Rice1(blocksize=block))
+    for ntiles in (5, 18):  # the second are enough for the widest kernel
+        assert_tiles_are_ours([blob] * ntiles, [pixels] * ntiles, Rice1(blocksize=block))
 
 
 @settings(deadline=None, max_examples=100)
@@ -133,7 +134,7 @@ def test_any_pixels_in_any_blocks_give_the_bytes_of_cfitsio(data):
 def test_tiles_of_any_sizes_come_back_together(data):
     dtype = np.dtype(data.draw(st.sampled_from(DTYPES)))
     block = data.draw(st.sampled_from([1, 5, 16, 32, 64, 65, 1000, 2**31 - 1]))
-    sizes = data.draw(st.lists(st.integers(1, 200), min_size=1, max_size=12))
+    sizes = data.draw(st.lists(st.integers(1, 200), min_size=1, max_size=50))
     seeds = data.draw(st.lists(st.integers(0, 33), min_size=len(sizes), max_size=len(sizes)))
     rng = np.random.default_rng(0)
     tiles = [rng.integers(-(2**seed), 2**seed, size).astype(dtype) for size, seed in zip(sizes, seeds, strict=True)]

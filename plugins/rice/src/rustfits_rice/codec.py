@@ -27,7 +27,7 @@ REASONS = {
     3: "the tile's bytes lie outside the heap that was read",
     4: "more pixels than there is room for",
 }
-VARIANTS = ("portable", "bmi2")
+VARIANTS = ("portable", "bmi2", "avx2", "avx512")
 CODED_DTYPES: dict[int, np.dtype[Any]] = {1: np.dtype(np.uint8), 2: np.dtype(np.int16), 4: np.dtype(np.int32)}
 LARGEST_BLOCK = 2**31 - 1
 

@@ -8,9 +8,10 @@
 /* A variant is compiled for its instruction set by a target attribute, never by a flag of the whole build, so one
  * binary serves every machine. Compilers without such attributes get the portable code alone. */
 #if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
-#include <emmintrin.h>
+#include <immintrin.h>
 #define RF_X86 1
 #define RF_TARGET_BMI2 __attribute__((target("bmi,bmi2,lzcnt,movbe")))
+#define RF_TARGET_AVX2 __attribute__((target("avx2,bmi,bmi2,lzcnt,movbe")))
 #else
 #define RF_X86 0
 #endif

@@ -1,5 +1,7 @@
-#include "rice.h"
 #include "stream.h"
+
+/* With fewer tiles four streams at a time are faster. */
+#define FEWEST_LANES 6
 
 /* All tiles of a call, and the next that nobody has begun. */
 typedef struct {
@@ -15,6 +17,8 @@ typedef struct {
     int32_t bytepix;
     int64_t block;
     int64_t tile;
+    int32_t nwaiting;
+    stream_t waiting[RF_LANES]; /* tiles that the lanes left */
     tail_t tail;
 } batch_t;
 
@@ -26,13 +30,6 @@ static kernel_t kernel_of(int32_t variant)
 #endif
     (void)variant;
     return (kernel_t){rf_rice_read_one_portable, rf_rice_read_four_portable, rf_rice_put_four_portable};
-}
-
-/* End a tile, with its first fault. */
-RF_INLINE void stop(stream_t *stream, int32_t fault)
-{
-    *stream->status = fault;
-    stream->left = 0;
 }
 
 RF_INLINE uint32_t read_code(stream_t *stream, int32_t bytepix)
@@ -74,9 +71,13 @@ static void decode_block(const kernel_t *kernel, stream_t *stream, int32_t bytep
     }
 }
 
-/* Begin the next whole tile; 0 when there is none. */
+/* Begin the next whole tile, or go on with one that was left; 0 when there is none. */
 static int begin_tile(batch_t *batch, stream_t *stream)
 {
+    if (batch->nwaiting) {
+        *stream = batch->waiting[--batch->nwaiting];
+        return 1;
+    }
     while (batch->tile < batch->ntiles) {
         int64_t tile = batch->tile++;
         int64_t start = batch->start[tile];
@@ -175,6 +176,30 @@ static void decode_four(const kernel_t *kernel, stream_t streams[4], int32_t byt
             stop(&streams[s], RF_RICE_BAD_CODE);
 }
 
+#if RF_X86
+/* Decode with sixteen lanes as long as enough of them have a tile. */
+static void decode_lanes(batch_t *batch, const kernel_t *kernel)
+{
+    stream_t streams[RF_LANES];
+    int32_t nlanes = 0;
+    for (;;) {
+        int32_t kept = 0;
+        for (int32_t lane = 0; lane < RF_LANES; lane++) {
+            if (lane >= nlanes)
+                streams[lane].left = 0;
+            if (find_block(batch, kernel, &streams[lane]))
+                streams[kept++] = streams[lane];
+        }
+        nlanes = kept;
+        if (nlanes < FEWEST_LANES)
+            break;
+        rf_rice_decode_lanes_avx512(streams, nlanes, batch->bytepix, (int32_t)batch->block);
+    }
+    memcpy(batch->waiting, streams, (size_t)nlanes * sizeof *streams);
+    batch->nwaiting = nlanes;
+}
+#endif
+
 static void fill_tail(batch_t *batch)
 {
     int64_t nbytes = batch->data_nbytes < REACH ? batch->data_nbytes : REACH;
@@ -202,6 +227,10 @@ void rf_rice_decode(int32_t variant, int32_t bytepix, const uint8_t *data, int64
                      .block = block};
     stream_t streams[4] = {{.left = 0}, {.left = 0}, {.left = 0}, {.left = 0}};
     fill_tail(&batch);
+#if RF_X86
+    if (variant >= RF_RICE_AVX512 && block <= RF_CHUNK)
+        decode_lanes(&batch, &kernel);
+#endif
     if (block <= RF_CHUNK)
         while (find_block(&batch, &kernel, &streams[0]) && find_block(&batch, &kernel, &streams[1]) &&
                find_block(&batch, &kernel, &streams[2]) && find_block(&batch, &kernel, &streams[3]))

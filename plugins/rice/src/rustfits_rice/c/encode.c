@@ -1,26 +1,9 @@
 #include "bits.h"
 #include "rice.h"
-
-/* Where the bits go: whole bytes at to, then the upper n < 8 bits of word. */
-typedef struct {
-    uint8_t *to;
-    uint64_t word;
-    uint64_t n;
-} sink_t;
+#include "sink.h"
 
 /* How the numbers of a chunk are written; one for each variant. */
 typedef void write_chunk_t(sink_t *sink, const uint32_t *values, int32_t n, uint32_t fs);
-
-/* Append the low nbits of code, 0 <= nbits <= 56; the bits above must be 0. Writes 8 bytes. */
-RF_INLINE void put(sink_t *sink, uint64_t code, uint64_t nbits)
-{
-    sink->word |= code << 1 << (63 - sink->n - nbits);
-    sink->n += nbits;
-    rf_store64(sink->to, sink->word);
-    sink->to += sink->n >> 3;
-    sink->word <<= sink->n & ~(uint64_t)7;
-    sink->n &= 7;
-}
 
 RF_INLINE void put_symbol(sink_t *sink, uint32_t value, uint32_t fs)
 {
@@ -82,7 +65,7 @@ static void write_chunk_portable(sink_t *sink, const uint32_t *values, int32_t n
 }
 
 #if RF_X86
-RF_TARGET_BMI2 static void write_chunk_bmi2(sink_t *sink, const uint32_t *values, int32_t n, uint32_t fs)
+RF_TARGET_BMI2 void rf_rice_write_chunk_bmi2(sink_t *sink, const uint32_t *values, int32_t n, uint32_t fs)
 {
     write_chunk(sink, values, n, fs);
 }
@@ -92,7 +75,7 @@ static write_chunk_t *writer_of(int32_t variant)
 {
 #if RF_X86
     if (variant >= RF_RICE_BMI2)
-        return write_chunk_bmi2;
+        return rf_rice_write_chunk_bmi2;
 #endif
     (void)variant;
     return write_chunk_portable;
@@ -103,8 +86,13 @@ int32_t rf_rice_best_variant(void)
 #if RF_X86
     __builtin_cpu_init();
     if (__builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("lzcnt") &&
-        __builtin_cpu_supports("movbe"))
-        return RF_RICE_BMI2;
+        __builtin_cpu_supports("movbe")) {
+        if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+            __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx2"))
+            return RF_RICE_AVX512;
+        return __builtin_cpu_supports("avx2") ? RF_RICE_AVX2 : RF_RICE_BMI2;
+    }
 #endif
     return RF_RICE_PORTABLE;
 }
@@ -183,7 +171,7 @@ RF_INLINE void write_numbers(sink_t *to, uint32_t nbits, const uint32_t *values,
     *to = sink;
 }
 
-static void write_raw(sink_t *sink, int32_t bytepix, const uint32_t *values, int32_t n)
+void rf_rice_write_raw(sink_t *sink, int32_t bytepix, const uint32_t *values, int32_t n)
 {
     if (bytepix == 4)
         write_numbers(sink, 32, values, n);
@@ -220,18 +208,36 @@ static void encode_block(write_chunk_t *writer, sink_t *sink, int32_t bytepix, c
         if (fs < fsmax)
             writer(sink, values, n, fs);
         else
-            write_raw(sink, bytepix, values, n);
+            rf_rice_write_raw(sink, bytepix, values, n);
     }
 }
 
-static int64_t encode_tile(write_chunk_t *writer, int32_t bytepix, const uint8_t *pixels, int64_t npixels,
-                           int64_t block, uint8_t *out)
+/* Encode those whole blocks behind the first that a wider kernel can; return where the others begin. */
+static int64_t encode_wide(int32_t variant, sink_t *sink, int32_t bytepix, const uint8_t *pixels, int64_t npixels,
+                           int64_t block)
 {
+#if RF_X86
+    if (variant >= RF_RICE_AVX2 && block == 32 && npixels >= 64) {
+        int64_t nblocks = npixels / 32 - 1;
+        rf_rice_write_blocks_avx2(sink, bytepix, pixels + 32 * bytepix, nblocks);
+        return 32 + 32 * nblocks;
+    }
+#endif
+    (void)variant, (void)sink, (void)bytepix, (void)pixels;
+    return block < npixels ? block : npixels;
+}
+
+static int64_t encode_tile(int32_t variant, int32_t bytepix, const uint8_t *pixels, int64_t npixels, int64_t block,
+                           uint8_t *out)
+{
+    write_chunk_t *writer = writer_of(variant);
     sink_t sink = {out, 0, 0};
     if (npixels == 0)
         return 0;
     put(&sink, pixel_at(bytepix, pixels, 0), (uint32_t)(8 * bytepix));
-    for (int64_t i = 0; i < npixels; i += block)
+    encode_block(writer, &sink, bytepix, pixels, 0, npixels < block ? npixels : block);
+    int64_t i = encode_wide(variant, &sink, bytepix, pixels, npixels, block);
+    for (; i < npixels; i += block)
         encode_block(writer, &sink, bytepix, pixels, i, npixels - i < block ? npixels : i + block);
     return sink.to - out + (sink.n > 0); /* the last store wrote the bits of a byte begun, and zeros after them */
 }
@@ -249,7 +255,6 @@ int64_t rf_rice_encode(int32_t variant, int32_t bytepix, const void *pixels, int
                        int64_t ntiles, int32_t block, uint8_t *out, int64_t out_nbytes, int64_t *length,
                        int32_t *status)
 {
-    write_chunk_t *writer = writer_of(variant);
     const uint8_t *from = pixels;
     int64_t used = 0;
     for (int64_t tile = 0; tile < ntiles; tile++) {
@@ -261,7 +266,7 @@ int64_t rf_rice_encode(int32_t variant, int32_t bytepix, const void *pixels, int
             continue;
         }
         if (room <= out_nbytes - used) {
-            length[tile] = encode_tile(writer, bytepix, from, npixels[tile], block, out + used);
+            length[tile] = encode_tile(variant, bytepix, from, npixels[tile], block, out + used);
             status[tile] = RF_RICE_OK;
             used += length[tile];
         }

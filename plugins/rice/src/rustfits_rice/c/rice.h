@@ -24,6 +24,8 @@ enum rf_rice_status {
 enum rf_rice_variant {
     RF_RICE_PORTABLE = 0,
     RF_RICE_BMI2 = 1, /* the same C, compiled for x86-64 with BMI2 and LZCNT */
+    RF_RICE_AVX2 = 2,   /* the encoder in vectors of eight pixels */
+    RF_RICE_AVX512 = 3, /* the decoder with sixteen tiles side by side */
 };
 
 /* The fastest variant this machine can run. */

@@ -3,10 +3,14 @@
 #define RF_RICE_STREAM_H
 
 #include "bits.h"
+#include "rice.h"
 
 /* Between two checks a chunk is read, whose symbols take at most 64 bits each (longer ones check by themselves), and
  * a word is read 8 bytes at a time: so far a read may go past the position that was checked. */
 #define REACH (8 * RF_CHUNK + 16)
+
+/* Tiles that the widest kernel decodes side by side. */
+#define RF_LANES 16
 
 /* The end of the data, with room to read past it. */
 typedef struct {
@@ -45,6 +49,25 @@ RF_INLINE void settle(stream_t *stream)
     }
 }
 
+/* The bit that base begins with, from the beginning of memory. */
+RF_INLINE int64_t rf_first_bit(const stream_t *stream)
+{
+    return 8 * (int64_t)(uintptr_t)stream->base;
+}
+
+/* Up to here nothing needs to be settled, and the tile has not ended. */
+RF_INLINE int64_t rf_limit(const stream_t *stream)
+{
+    return stream->end < stream->safe ? stream->end : stream->safe;
+}
+
+/* End a tile, with its first fault. */
+RF_INLINE void stop(stream_t *stream, int32_t fault)
+{
+    *stream->status = fault;
+    stream->left = 0;
+}
+
 /* What is done to a chunk; one set for each variant. */
 typedef struct {
     void (*read_one)(stream_t *stream, uint32_t fs, int32_t n, uint32_t *values);
@@ -59,7 +82,13 @@ void rf_rice_put_four_portable(stream_t streams[4], int32_t bytepix, const uint3
 void rf_rice_read_one_bmi2(stream_t *stream, uint32_t fs, int32_t n, uint32_t *values);
 void rf_rice_read_four_bmi2(stream_t *const streams[4], const uint32_t fs[4], int32_t n, uint32_t *values);
 void rf_rice_put_four_sse2(stream_t streams[4], int32_t bytepix, const uint32_t *values, int32_t n);
+
+/* Decode whole blocks of up to sixteen streams, side by side, until one of them has none or has ended. */
+void rf_rice_decode_lanes_avx512(stream_t *streams, int32_t nlanes, int32_t bytepix, int32_t block);
 #endif
+
+/* Read one symbol of any length. At a stream's end it leaves pos just behind the end. */
+uint32_t rf_rice_read_symbol(stream_t *stream, uint32_t fs);
 
 /* Read n numbers at full width into every stride-th of values. */
 void rf_rice_read_raw(stream_t *stream, int32_t bytepix, int32_t n, uint32_t *values, int32_t stride);

@@ -14,8 +14,7 @@ static const uint32_t upper_parts[26 * 64] = {
     ZEROS(9),  ZEROS(10), ZEROS(11), ZEROS(12), ZEROS(13), ZEROS(14), ZEROS(15), ZEROS(16), ZEROS(17),
     ZEROS(18), ZEROS(19), ZEROS(20), ZEROS(21), ZEROS(22), ZEROS(23), ZEROS(24), ZEROS(25)};
 
-/* One symbol of any length. At a stream's end it leaves pos just behind the end. */
-RF_NOINLINE uint32_t read_symbol(stream_t *stream, uint32_t fs)
+uint32_t rf_rice_read_symbol(stream_t *stream, uint32_t fs)
 {
     uint64_t zeros = 0;
     uint64_t word;
@@ -77,7 +76,7 @@ RF_INLINE int32_t read_groups_of_one(int32_t k, stream_t *stream, uint32_t fs, i
         if (RF_UNLIKELY(used > 57)) {
             stream->pos = pos - used;
             for (int32_t j = 0; j < k; j++)
-                values[i + j] = read_symbol(stream, fs);
+                values[i + j] = rf_rice_read_symbol(stream, fs);
             base = stream->base;
             pos = stream->pos;
         }
@@ -99,7 +98,7 @@ RF_INLINE void read_one(stream_t *stream, uint32_t fs, int32_t n, uint32_t *valu
     }
     i = read_groups_of_one(2, stream, fs, i, n, values, lzcnt);
     if (i < n)
-        values[i] = read_symbol(stream, fs);
+        values[i] = rf_rice_read_symbol(stream, fs);
 }
 
 /* k symbols of each of four streams, side by side, so that their chains of shifts overlap. */
@@ -148,7 +147,7 @@ RF_INLINE int32_t read_groups_of_four(int32_t k, stream_t *const streams[4], con
                 if (used[s] > 57) {
                     streams[s]->pos = pos[s] - used[s];
                     for (int32_t j = 0; j < k; j++)
-                        values[4 * (i + j) + s] = read_symbol(streams[s], fs[s]);
+                        values[4 * (i + j) + s] = rf_rice_read_symbol(streams[s], fs[s]);
                     base[s] = streams[s]->base;
                     pos[s] = streams[s]->pos;
                 }
@@ -173,7 +172,7 @@ RF_INLINE void read_four(stream_t *const streams[4], const uint32_t fs[4], int32
     }
     i = read_groups_of_four(2, streams, fs, i, n, values, lzcnt);
     for (int s = 0; i < n && s < 4; s++)
-        values[4 * i + s] = read_symbol(streams[s], fs[s]);
+        values[4 * i + s] = rf_rice_read_symbol(streams[s], fs[s]);
 }
 
 /* Numbers of nbits each, a window at a time. */
