@@ -19,7 +19,7 @@ from rustfits.quantize import Quantize
 from rustfits.scaling import Scaling
 from rustfits.tilebatch import EncodedTiles, PixelBatch
 from rustfits.tilegrid import Block
-from rustfits.tilerows import TileRows
+from rustfits.tilerows import TileRows, table_for
 from rustfits.zimage import GZIPPED, SOURCES, TileTable
 
 Float64s = NDArray[np.float64]
@@ -63,7 +63,7 @@ class EncodedBatch:
     tiles : EncodedTiles
         By the image's codec; length 0 for a tile that is in ``fallback``.
     fallback : EncodedTiles or None
-        Floats that could not be quantised, by gzip; length 0 for all other tiles. None where there is no such thing.
+        Floats that could not be quantised; length 0 for all other tiles. None where there is no such thing.
     scale, zero : (ntiles,) float64 array or None
         ZSCALE and ZZERO of each tile, if they were quantised.
     """
@@ -185,6 +185,8 @@ class TileCompressor:
         PluginError
             If it breaks its contract.
         """
+        if not rows.size:  # no codec has to know what to do with that
+            return EncodedTiles(np.empty(0, dtype=np.uint8), np.empty(0, dtype=np.int64))
         if self._offset:
             coded: NDArray[Any] = stored.astype(self._dtype)
             coded -= self._dtype.type(self._offset)
@@ -242,7 +244,7 @@ class _Encoder:
 
 
 class _Quantizer(_Encoder):
-    """Makes floats integers before it encodes them, and leaves to gzip what cannot be quantised."""
+    """Makes floats integers before it encodes them, and stores without loss what cannot be quantised."""
 
     def __init__(
         self, table: TileTable, pixels: NDArray[Any], scaling: Scaling, *, level: float, zdither0: int, null: int
@@ -266,7 +268,8 @@ class _Quantizer(_Encoder):
             return EncodedBatch(rows, self._compressor.compress(integers, shapes, rows), None, scale, zero)
         inside = np.repeat(fits, npixels)
         tiles = _spread(self._compressor.compress(integers[inside], shapes[fits], rows[fits]), fits)
-        fallback = gzipped(pixels[~inside], npixels[~fits])
+        pack = gzipped if SOURCES[self._table.fallback_source] == GZIPPED else as_they_are
+        fallback = pack(pixels[~inside], npixels[~fits])
         return EncodedBatch(rows, tiles, _spread(fallback, ~fits), scale, zero)
 
     def _put_nulls(self, integers: NDArray[np.int32], npixels: Int64s) -> NDArray[np.bool_]:
@@ -286,18 +289,26 @@ def gzipped(pixels: NDArray[Any], npixels: Int64s) -> EncodedTiles:
     npixels : (ntiles,) int64 array
         Pixels of each tile.
     """
-    plain = pixels.astype(pixels.dtype.newbyteorder(">")).view(np.uint8)
-    return kernels.active().deflate(plain, npixels * pixels.itemsize, None)
+    plain = as_they_are(pixels, npixels)
+    return kernels.active().deflate(plain.data, plain.length, None)
+
+
+def as_they_are(pixels: NDArray[Any], npixels: Int64s) -> EncodedTiles:
+    """Return stored pixels for the column UNCOMPRESSED_DATA; parameters as of `gzipped`."""
+    return EncodedTiles(pixels.astype(pixels.dtype.newbyteorder(">")).view(np.uint8), npixels * pixels.itemsize)
 
 
 def checksum_seed(tile: NDArray[Any]) -> int:
-    """Return the ZDITHER0 that CFITSIO takes from the pixels of the first tile: 1 to 10000.
+    """Return the ZDITHER0 that fpack takes from the pixels of the first tile: 1 to 10000.
 
     Parameters
     ----------
     tile : contiguous float array
         In native byte order, of which CFITSIO too sums the bytes.
     """
+    # CFITSIO puts this number where pixels are none before it looks at a tile.
+    null = tile.dtype.type(-9.11912e-36 if tile.itemsize == 4 else -9.1191291391491e-36)
+    tile = np.where(np.isfinite(tile), tile, null)
     return int(tile.view(np.uint8).sum(dtype=np.uint64)) % NRANDOM + 1
 
 
@@ -330,18 +341,19 @@ def _joined(parts: list[Float64s | None]) -> Float64s:
 
 def _laid_out(table: TileTable, batches: list[EncodedBatch], changes: dict[str, Any]) -> EncodedImage:
     """Put the tiles into the heap in the order of their rows, right behind the table."""
+    table = table_for(table, fallback=any(batch.fallback is not None for batch in batches))
     layout = table.layout
     heap: list[NDArray[np.uint8]] = []
     position = 0
-    own = SOURCES[table.own_source]
-    places: dict[str, list[tuple[Int64s, Int64s]]] = {own: [], GZIPPED: []}  # start and length of each tile
+    own, fallback = SOURCES[table.own_source], SOURCES[table.fallback_source]
+    places: dict[str, list[tuple[Int64s, Int64s]]] = {own: [], fallback: []}  # start and length of each tile
     for batch in batches:
-        for name, tiles in ((own, batch.tiles), (GZIPPED, batch.fallback)):
+        for name, tiles in ((own, batch.tiles), (fallback, batch.fallback)):
             if tiles is not None:
                 heap.append(tiles.data)
                 places[name].append((position + np.cumsum(tiles.length) - tiles.length, tiles.length))
                 position += tiles.data.size
-            elif name == GZIPPED:
+            elif name == fallback:
                 places[name].append((np.zeros_like(batch.tiles.length),) * 2)
     rows = TileRows(layout)
     for name, parts in places.items():
