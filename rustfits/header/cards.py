@@ -96,10 +96,9 @@ class Cards:
         """Return the cards and END, filled with blanks to whole blocks of 2880 bytes."""
         return (self._text + "END").ljust(padded(len(self._text) + CARD)).encode("ascii")
 
-    def drop_fill(self, nbytes: int) -> None:
-        """Drop blank cards before END as far as the cards would not fit in ``nbytes`` with them."""
-        used = max(self._fill() * CARD, nbytes - CARD)
-        self._text = self._text[:used]
+    def fit_in(self, nbytes: int) -> None:
+        """Drop, or add, blank cards so that END stands in the last block of ``nbytes``, behind which the data begin."""
+        self._text = self._text[: max(self._fill() * CARD, nbytes - CARD)].ljust(nbytes - padded(CARD))
 
     # -- reading --------------------------------------------------------------------------------------------------
 

@@ -100,8 +100,8 @@ class HeaderState:
     def _write(self, file: OpenFile, extent: Extent, cards: Cards) -> None:
         """Write the bytes that differ from those of the present cards."""
         room = extent.data_start - extent.header_start
-        cards.drop_fill(room)
-        new = cards.encode().ljust(room)
+        cards.fit_in(room)
+        new = cards.encode()
         old = self._cards.encode().ljust(room)[:room]
         if len(new) > room:
             file.resize_header(extent, len(new))

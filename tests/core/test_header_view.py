@@ -254,6 +254,21 @@ def test_commentary_is_split_and_goes_behind_its_like(header):
     assert header["A"] == 1
 
 
+def test_slots_that_are_freed_become_blank_and_the_data_stay_where_readers_look_for_them(handle, header):
+    header.update({f"KEY{number}": number for number in range(70)})
+    start = handle.file.extents[0].data_start
+    assert start == 3 * BLOCK
+    for number in range(70):
+        del header[f"KEY{number}"]
+    handle.check()
+    assert handle.file.extents[0].data_start == start
+    raw = bytes(handle.storage.read(0, start))
+    assert raw.rstrip(b" ").endswith(b"END")
+    assert len(raw.rstrip(b" ")) > 2 * BLOCK
+    header["NEW"] = 1
+    assert header.cards[5:7] == ["NEW     =                    1", ""]
+
+
 def test_blank_cards_are_added_listed_with_text_and_removed(header):
     header.add_blank("")
     assert header.cards[-2:] == ["", "END"]
