@@ -117,9 +117,19 @@ class TileTable:
     @cached_property
     def own_source(self) -> int:
         """Which of `SOURCES` gets the tiles that the codec makes."""
+        raw = self._holds_raw and self.codec.uncompressed and self.quantization is None
+        return SOURCES.index(RAW if raw else COMPRESSED)
+
+    @cached_property
+    def fallback_source(self) -> int:
+        """Which of `SOURCES` gets floats that cannot be quantised."""
+        raw = self._holds_raw and self.layout.column(GZIPPED) is None and self.quantization is not None
+        return SOURCES.index(RAW if raw else GZIPPED)
+
+    @property
+    def _holds_raw(self) -> bool:
         raw = self.layout.column(RAW)
-        fits = raw is not None and raw.element in ("B", element_of(self.stored))
-        return SOURCES.index(RAW if fits and self.codec.uncompressed and self.quantization is None else COMPRESSED)
+        return raw is not None and raw.element in ("B", element_of(self.stored))
 
     # -- the codec ------------------------------------------------------------------------------------------------
 

@@ -186,7 +186,7 @@ def _add_tiles(
         grown, blocks, pixels, scaling, quantize, null=null, first=not decoder.table.grid.ntiles
     )
     growth.set_keywords(changes)
-    growth.add(_stored(batches, grown.own_source))
+    growth.add(_stored(batches, grown.own_source, grown.fallback_source))
     if quantization is not None:
         for name, place, values in (
             ("ZSCALE", quantization.scale, [batch.scale for batch in batches]),
@@ -214,13 +214,13 @@ def _lowered(blocks: Iterable[Block], number: int) -> Iterator[Block]:
         yield Block((replace(head, number=head.number + number), *rest), block.stride)
 
 
-def _stored(batches: list[EncodedBatch], own: int) -> Iterator[StoredTiles]:
-    """Split batches by the column that tiles go to; ``own`` is that of the codec."""
+def _stored(batches: list[EncodedBatch], own: int, fallback: int) -> Iterator[StoredTiles]:
+    """Split batches by the column that tiles go to: that of the codec, or the one for what cannot be quantised."""
     for batch in batches:
         if batch.fallback is None:
             yield StoredTiles(own, batch.rows, batch.tiles)
             continue
-        for source, tiles in ((own, batch.tiles), (1, batch.fallback)):
+        for source, tiles in ((own, batch.tiles), (fallback, batch.fallback)):
             yield StoredTiles(source, batch.rows, tiles)
 
 
