@@ -20,7 +20,7 @@ from rustfits.scaling import Scaling
 from rustfits.tilebatch import EncodedTiles, PixelBatch
 from rustfits.tilegrid import Block
 from rustfits.tilerows import TileRows, table_for
-from rustfits.zimage import GZIPPED, SOURCES, TileTable
+from rustfits.zimage import GZIPPED, SOURCES, TileTable, with_fallback
 
 Float64s = NDArray[np.float64]
 Int64s = NDArray[np.int64]
@@ -342,6 +342,8 @@ def _joined(parts: list[Float64s | None]) -> Float64s:
 def _laid_out(table: TileTable, batches: list[EncodedBatch], changes: dict[str, Any]) -> EncodedImage:
     """Put the tiles into the heap in the order of their rows, right behind the table."""
     table = table_for(table, fallback=any(batch.fallback is not None for batch in batches))
+    if any(batch.fallback is not None for batch in batches):
+        table = with_fallback(table)
     layout = table.layout
     heap: list[NDArray[np.uint8]] = []
     position = 0

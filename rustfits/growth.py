@@ -32,7 +32,7 @@ SMALL_HEAP_NBYTES = 1 << 18  # moving that much costs no more than opening a fil
 _MAXIMUM = re.compile(r"\(\s*(\d+)\s*\)")
 
 
-def heap_start_for(layout: TableLayout, nrows: int, heap_nbytes: int) -> int:
+def heap_start_for(heap_start: int, row_nbytes: int, nrows: int, heap_nbytes: int) -> int:
     """Return where the heap should begin once the table has ``nrows`` rows.
 
     It stays where it is as long as the table has room. Then a heap of some size leaves room for up to twice as many
@@ -41,22 +41,22 @@ def heap_start_for(layout: TableLayout, nrows: int, heap_nbytes: int) -> int:
 
     Parameters
     ----------
-    layout : TableLayout
-        As it is.
-    nrows, heap_nbytes : int
-        Rows, and bytes of the heap, to come.
+    heap_start : int
+        Where it begins now.
+    row_nbytes, nrows, heap_nbytes : int
+        Bytes of a row, rows, and bytes of the heap, to come.
 
     Returns
     -------
     int
         In bytes from the start of the data unit.
     """
-    table_nbytes = layout.row_nbytes * nrows
-    if table_nbytes <= layout.heap_start:
-        return layout.heap_start
+    table_nbytes = row_nbytes * nrows
+    if table_nbytes <= heap_start:
+        return heap_start
     if heap_nbytes <= SMALL_HEAP_NBYTES:
         return table_nbytes
-    return layout.row_nbytes << (nrows - 1).bit_length()
+    return row_nbytes << (nrows - 1).bit_length()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,13 +80,18 @@ class Growth:
     """
 
     def __init__(self, table: TileTable, nrows: int) -> None:
-        self._layout, self._sources = table.layout, table.sources
-        self._cards = table.cards
+        self._layout = table.layout
         self._nrows = nrows
+        self.add_columns(table)
         self._heap: list[Bytes] = []
         self._heap_nbytes = self._layout.heap_nbytes
         self._cells: list[_Cells] = []
         self._changes: dict[str, Any] = {}
+
+    def add_columns(self, table: TileTable) -> None:
+        """Take over the columns of a table that is as that of the image, but may have more of them at the end."""
+        self._cards, self._sources = table.cards, table.sources
+        self._columns, self._row_nbytes = table.layout.columns, table.layout.row_nbytes
 
     def set_keywords(self, changes: dict[str, Any]) -> None:
         """Change keywords too."""
@@ -166,10 +171,10 @@ class Growth:
         storage, layout = file.storage, self._layout
         check_whole(storage, extent, layout)
         rows, raw = self._new_rows(storage, extent.data_start)
-        heap_start = heap_start_for(layout, self._nrows, self._heap_nbytes)
+        heap_start = heap_start_for(layout.heap_start, self._row_nbytes, self._nrows, self._heap_nbytes)
         cards = self._new_cards(storage, extent.data_start, heap_start)
         file.resize_data(extent, heap_start + self._heap_nbytes, zero=False)
-        table_stop = layout.row_nbytes * self._nrows
+        table_stop = self._row_nbytes * self._nrows
         if heap_start != layout.heap_start:
             storage.move(extent.data_start + layout.heap_start, extent.data_start + heap_start, layout.heap_nbytes)
             write_zeros(storage, extent.data_start + table_stop, extent.data_start + heap_start)
@@ -177,20 +182,23 @@ class Growth:
         for piece in self._heap:
             storage.write(position, piece)
             position += piece.nbytes
-        _write_rows(storage, extent.data_start, layout, rows, raw)
+        _write_rows(storage, extent.data_start, rows, raw)
         state.commit(cards)
 
     def _new_rows(self, storage: Storage, data_start: int) -> tuple[Int64s, Bytes]:
         """Return the rows that change, ascending, and their bytes, ``(n, row_nbytes)``."""
-        old, fresh = self._layout.nrows, np.arange(self._layout.nrows, self._nrows)
+        old, width = self._layout.nrows, self._layout.row_nbytes
+        fresh = np.arange(old if self._row_nbytes == width else 0, self._nrows)
         rows = np.unique(np.concatenate([fresh, *(cells.rows for cells in self._cells)]))
-        raw = np.zeros((rows.size, self._layout.row_nbytes), dtype=np.uint8)
+        raw = np.zeros((rows.size, self._row_nbytes), dtype=np.uint8)
         there = rows < old
         if there.any():
             # Every byte counts, and numpy may leave out those that belong to no column.
-            raw[there] = _read_raw(storage, data_start, self._layout, rows[there])
+            raw[there, :width] = _read_raw(storage, data_start, width, rows[there])
+        if self._row_nbytes != width:
+            raw[:, self._columns[-1].offset :] = 0  # rows may have ended with bytes of no column
         for cells in self._cells:
-            dtype = self._layout.row_dtype([cells.column])[cells.column.name]
+            dtype = np.dtype(cells.column.cell_dtype())
             values = np.ascontiguousarray(cells.values.astype(dtype.base)).view(np.uint8).reshape(cells.rows.size, -1)
             place = slice(cells.column.offset, cells.column.offset + cells.column.nbytes)
             raw[np.searchsorted(rows, cells.rows), place] = values
@@ -200,11 +208,11 @@ class Growth:
         cards = self._cards.copy()
         for keyword, value in self._changes.items():
             cards.set(keyword, value)
-        table_nbytes = self._layout.row_nbytes * self._nrows
+        table_nbytes = self._row_nbytes * self._nrows
         cards.set("NAXIS2", self._nrows)
         cards.set("PCOUNT", heap_start - table_nbytes + self._heap_nbytes)
         set_heap_start(cards, table_nbytes, heap_start)
-        for column in filter(lambda column: column.descriptor, self._layout.columns):
+        for column in filter(lambda column: column.descriptor, self._columns):
             counts = [cells.values[:, 0].max(initial=0) for cells in self._cells if cells.column == column]
             if counts:
                 self._raise_maximum(cards, storage, data_start, column, int(max(counts)))
@@ -273,37 +281,37 @@ def _ordered(tiles: list[StoredTiles], rows: Int64s, length: Int64s, order: Int6
     return [np.concatenate([data[start[index] : stop[index]] for index in order.tolist()])]
 
 
-def _read_raw(storage: Storage, data_start: int, layout: TableLayout, rows: Int64s) -> Bytes:
-    """Return rows, ascending, byte for byte."""
-    start, length = _spans(layout, rows)
+def _read_raw(storage: Storage, data_start: int, width: int, rows: Int64s) -> Bytes:
+    """Return rows of ``width`` bytes, ascending."""
+    start, length = _spans(width, rows)
     buffer = np.empty(int(length.sum()), dtype=np.uint8)
     storage.read_ranges(data_start + start, length, buffer)
     place = np.cumsum(length) - length
-    holder = np.searchsorted(start, rows * layout.row_nbytes, side="right") - 1
-    position = place[holder] + rows * layout.row_nbytes - start[holder]
-    raw: Bytes = buffer.reshape(-1, layout.row_nbytes)[position // layout.row_nbytes]
+    holder = np.searchsorted(start, rows * width, side="right") - 1
+    position = place[holder] + rows * width - start[holder]
+    raw: Bytes = buffer.reshape(-1, width)[position // width]
     return raw
 
 
-def _write_rows(storage: Storage, data_start: int, layout: TableLayout, rows: Int64s, raw: Bytes) -> None:
+def _write_rows(storage: Storage, data_start: int, rows: Int64s, raw: Bytes) -> None:
     """Write rows, ascending; those between neighbours are read and written as they are, to save requests."""
     if not rows.size:
         return
-    start, length = _spans(layout, rows)
+    width = raw.shape[1]
+    start, length = _spans(width, rows)
     for begin, nbytes in zip(start.tolist(), length.tolist(), strict=True):
-        first = begin // layout.row_nbytes
-        low, high = np.searchsorted(rows, [first, first + nbytes // layout.row_nbytes])
-        if (high - low) * layout.row_nbytes == nbytes:
+        first = begin // width
+        low, high = np.searchsorted(rows, [first, first + nbytes // width])
+        if (high - low) * width == nbytes:
             storage.write(data_start + begin, raw[low:high])
             continue
-        span = np.frombuffer(storage.read(data_start + begin, nbytes), dtype=np.uint8).reshape(-1, layout.row_nbytes)
+        span = np.frombuffer(storage.read(data_start + begin, nbytes), dtype=np.uint8).reshape(-1, width)
         span[rows[low:high] - first] = raw[low:high]
         storage.write(data_start + begin, span)
 
 
-def _spans(layout: TableLayout, rows: Int64s) -> tuple[Int64s, Int64s]:
+def _spans(width: int, rows: Int64s) -> tuple[Int64s, Int64s]:
     """Return the byte ranges of whole rows that are read and written together, from the start of the table."""
-    width = layout.row_nbytes
     if int(rows[-1] - rows[0]) == rows.size - 1:
         return rows[:1] * width, np.array([rows.size * width])
     return merge_ranges(rows * width, np.full(rows.size, width), max_gap=MAX_GAP)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from rustfits import registry
-from rustfits.bintable import ELEMENT_DTYPES, Column, TableLayout
+from rustfits.bintable import ELEMENT_DTYPES, ELEMENT_NBYTES, Column, TableLayout
 from rustfits.bitpix import bitpix_dtype, short_name
 from rustfits.codec import Parameter, TileCodec
 from rustfits.dither import DITHER_METHODS, NO_DITHER, NULL_PIXEL
@@ -247,3 +247,27 @@ class TileTable:
     def fault(self, row: int, reason: str) -> TileDecodeError:
         """Return the error for the tile in a table row, from 0."""
         return TileDecodeError((self.zcmptype or "ZCMPTYPE missing").strip(), row, reason)
+
+
+def with_fallback(table: TileTable) -> TileTable:
+    """Return the table with a column for floats that cannot be quantised; the same if it has one.
+
+    CFITSIO leaves the column out if no tile needed it. The new one is the last of all, so that those that are there
+    keep their places in the rows.
+    """
+    if table.sources[table.fallback_source] is not None:
+        return table
+    layout, cards = table.layout, table.cards.copy()
+    number, beside = len(layout.columns) + 1, layout.column(COMPRESSED)
+    code = "P" if beside is None else beside.code
+    last = f"TFORM{number - 1}", f"TTYPE{number - 1}"
+    cards.set("TFIELDS", number)
+    cards.set(f"TTYPE{number}", GZIPPED, "name of the column", after=last[1] if last[1] in cards else last[0])
+    cards.set(f"TFORM{number}", f"1{code}B(0)", "format of the column", after=f"TTYPE{number}")
+    row_nbytes = layout.row_nbytes + ELEMENT_NBYTES[code]
+    cards.set("NAXIS1", row_nbytes)
+    # For the time being the heap follows the table, as far as these cards say.
+    cards.set("PCOUNT", layout.heap_nbytes)
+    if "THEAP" in cards:
+        cards.remove("THEAP")
+    return TileTable(cards, table.codec)

@@ -28,7 +28,7 @@ from rustfits.requantize import LARGEST
 from rustfits.scaling import Scaling
 from rustfits.sections import Section, box_section
 from rustfits.tilegrid import Block, TileGrid
-from rustfits.zimage import Quantization, TileTable
+from rustfits.zimage import Quantization, TileTable, with_fallback
 
 
 def encode_new(cards: Cards, codec: TileCodec, quantize: Quantize | None, data: ArrayLike) -> EncodedImage:
@@ -185,6 +185,9 @@ def _add_tiles(
     batches, changes = encode_blocks(
         grown, blocks, pixels, scaling, quantize, null=null, first=not decoder.table.grid.ntiles
     )
+    if any(batch.fallback is not None for batch in batches):
+        grown = with_fallback(grown)
+        growth.add_columns(grown)
     growth.set_keywords(changes)
     growth.add(_stored(batches, grown.own_source, grown.fallback_source))
     if quantization is not None:

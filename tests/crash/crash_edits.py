@@ -1,15 +1,20 @@
 """Files to change, and the changes: a new one is a new row of `EDITS`."""
 
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
 import rustfits
-from rustfits import FITS
+from rustfits import FITS, growth
 
 
 def pixels(shape, dtype, seed=0):
     return np.random.default_rng(seed).integers(0, 200, shape).astype(dtype)
+
+
+def floats(shape, seed):
+    return np.random.default_rng(seed).normal(100, 2, shape).astype("f4")
 
 
 def build(path):
@@ -113,6 +118,38 @@ def repack_a_compressed_image(fits):
     fits["PACKED"].repack()
 
 
+@contextmanager
+def room_for_the_table():
+    """Let small heaps leave room, too, when the table before them grows."""
+    growth.SMALL_HEAP_NBYTES, small = 0, growth.SMALL_HEAP_NBYTES
+    try:
+        yield
+    finally:
+        growth.SMALL_HEAP_NBYTES = small
+
+
+def set_pixels_of_quantised_tiles(fits):
+    fits["FLOATS"][5:25, 3:9] = np.full((20, 6), 104.5)
+
+
+def extend_quantised_tiles(fits):
+    fits["FLOATS"].extend(np.concatenate([floats((7, 30), 2), np.full((3, 30), 5.0, "f4")]))
+
+
+def extend_and_leave_room(fits):
+    with room_for_the_table():
+        fits["PACKED"].extend(pixels((25, 30), "i4", 11))
+
+
+def extend_into_the_room(fits):
+    with room_for_the_table():
+        fits["PACKED"].extend(pixels((9, 30), "i4", 12))
+
+
+def repack_and_close_the_room(fits):
+    fits["PACKED"].repack()
+
+
 EDITS = {
     edit.__name__: edit
     for edit in (
@@ -135,6 +172,11 @@ EDITS = {
         extend_a_compressed_image,
         extend_a_compressed_image_in_parts,
         repack_a_compressed_image,
+        set_pixels_of_quantised_tiles,
+        extend_quantised_tiles,
+        extend_and_leave_room,
+        extend_into_the_room,
+        repack_and_close_the_room,
     )
 }
 
@@ -144,6 +186,12 @@ def before(name, fits):
     if name == "repack_a_compressed_image":
         fits["PACKED"][0:20] = np.random.default_rng(1).integers(-(1 << 30), 1 << 30, (20, 30), dtype="i4")
         fits["PACKED"][0:20] = 3
+    elif "quantised" in name:
+        codec = rustfits.Gzip2(tile_shape=(4, 30))
+        fits.write_image(floats((30, 30), 1), extname="FLOATS", compress=codec, quantize=rustfits.Quantize())
+        fits.write_image(pixels((20, 30), "u1", 5), extname="TAIL")
+    elif name in ("extend_into_the_room", "repack_and_close_the_room"):
+        extend_and_leave_room(fits)
 
 
 def prepared(name, path):

@@ -431,3 +431,39 @@ def test_a_stream_of_rows_needs_the_memory_of_what_waits(tmp_path):
         assert peak < 16 << 20
         assert len(hdu) == 12800
         np.testing.assert_array_equal(hdu[-64:], rows)
+
+
+@needs_rice
+@pytest.mark.parametrize("way", ["extend", "extending", "write"])
+def test_a_column_is_added_for_tiles_that_cannot_be_quantised(way):
+    rows = np.random.default_rng(4).normal(100, 2, (9, 50)).astype("f4")
+    fits, _ = quantised(rows, tile=(2, 25))
+    with fits:
+        raw = fits.to_bytes()
+    # As CFITSIO leaves it where no tile needed the column; its cells are then bytes of no column.
+    for keyword in (b"TFORM4  ", b"TTYPE4  "):
+        raw = raw.replace(keyword, keyword.replace(b"T", b"U"))
+    raw = raw.replace(b"TFIELDS =                    4", b"TFIELDS =                    3")
+    flat = np.full((5, 50), np.float32(np.pi))
+    with FITS.from_bytes(raw, "r+") as fits:
+        hdu = fits["EDITED"]
+        before = hdu.read()
+        if way == "write":
+            hdu.write(np.concatenate([rows[:4], flat]))
+            np.testing.assert_array_equal(hdu[4:], flat)
+        else:
+            hdu._set_pending_cap_for_testing(300)
+            hdu.extend(rows[:1])
+            if way == "extend":
+                hdu.extend(flat)
+            else:
+                with hdu.extending():
+                    for row in flat:
+                        hdu.extend(row[None])
+            assert_same_bits(hdu[:9], before)
+            np.testing.assert_array_equal(hdu[10:], flat)
+        header = hdu.header
+        assert (header["TFIELDS"], header["TTYPE4"]) == (4, "GZIP_COMPRESSED_DATA")
+        assert_sound(fits)
+        with FITS.from_bytes(fits.to_bytes()) as again:
+            assert_same_bits(again["EDITED"].read(), hdu.read())
