@@ -14,6 +14,7 @@ import argparse
 import json
 import os
 import platform
+import re
 import statistics
 import subprocess
 import sys
@@ -166,13 +167,13 @@ def options() -> argparse.Namespace:
     """Return what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-n", "--repeats", type=int, default=9, help="timed repeats of each workload (default 9)")
-    parser.add_argument("--only", default="", help="only workloads whose name holds this text")
+    parser.add_argument("--only", default="", help="only workloads in whose name this pattern is found")
     parser.add_argument("--but", nargs="*", default=[], metavar="NAME", help="leave these contenders out")
     parser.add_argument("--use", nargs="*", default=[], metavar="VENV=PYTHON", help="take this interpreter as it is")
     parser.add_argument("--json", type=Path, help="also write every time to this file")
     parser.add_argument("--page", type=Path, help="also write the page of the manual to this file")
     chosen = parser.parse_args()
-    chosen.workloads = [workload for workload in WORKLOADS if chosen.only in workload.name]
+    chosen.workloads = [workload for workload in WORKLOADS if re.search(chosen.only, workload.name)]
     if not chosen.workloads or chosen.repeats < 1:
         parser.error("nothing to measure; the workloads are: " + ", ".join(workload.name for workload in WORKLOADS))
     chosen.use = dict(pair.split("=", 1) for pair in chosen.use)
@@ -200,12 +201,12 @@ def main() -> None:
             outcome = measure(workload, workers, Path(folder), chosen.repeats)
             result["outcomes"][workload.name] = outcome
             report.print_workload(workload, outcome)
+            if chosen.page:  # after each, for the whole takes long
+                chosen.page.write_text(report.page(result))
     for worker in workers:
         worker.close()
     if chosen.json:
         chosen.json.write_text(json.dumps(result, indent=1))
-    if chosen.page:
-        chosen.page.write_text(report.page(result))
 
 
 if __name__ == "__main__":
