@@ -19,7 +19,7 @@ from rustfits.quantize import Quantize
 from rustfits.scaling import Scaling
 from rustfits.tilebatch import EncodedTiles, PixelBatch
 from rustfits.tilegrid import Block
-from rustfits.tilerows import TileRows, table_for
+from rustfits.tilerows import TileRows, with_wide_columns
 from rustfits.zimage import GZIPPED, SOURCES, TileTable, with_fallback
 
 Float64s = NDArray[np.float64]
@@ -341,7 +341,7 @@ def _joined(parts: list[Float64s | None]) -> Float64s:
 
 def _laid_out(table: TileTable, batches: list[EncodedBatch], changes: dict[str, Any]) -> EncodedImage:
     """Put the tiles into the heap in the order of their rows, right behind the table."""
-    table = table_for(table, fallback=any(batch.fallback is not None for batch in batches))
+    table = with_wide_columns(table)
     if any(batch.fallback is not None for batch in batches):
         table = with_fallback(table)
     layout = table.layout

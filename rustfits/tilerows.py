@@ -7,56 +7,35 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rustfits.bintable import ELEMENT_NBYTES, MAX_FIELDS, Column, TableLayout
+from rustfits.bintable import ELEMENT_NBYTES, Column, TableLayout
 from rustfits.dither import NULL_PIXEL
 from rustfits.errors import HeaderError
-from rustfits.zimage import COMPRESSED, GZIPPED, TileTable
+from rustfits.zimage import TileTable
 
 Int64s = NDArray[np.int64]
 
 
-def table_for(table: TileTable, *, fallback: bool) -> TileTable:
-    """Return the table as it must be to hold the tiles of an image that is written anew.
+def with_wide_columns(table: TileTable) -> TileTable:
+    """Return the table with room in its columns for the numbers of any tile; the same if they have it.
 
-    Other software leaves out the column for tiles without loss until there is one, and may keep scales in columns too
-    narrow for those of new tiles.
-
-    Parameters
-    ----------
-    table : TileTable
-    fallback : bool
-        Whether any tile of quantised floats is kept without loss.
-
-    Raises
-    ------
-    HeaderError
-        If there are too many columns already.
+    Only for an image that is written anew as a whole. Other software may keep scales in single precision, in which the
+    origin of a tile with nulls is hundreds of quanta off, or nulls in 16 bits.
     """
-    forms, quantization = {}, table.quantization
-    if quantization is not None:
-        places = ((quantization.scale, "D"), (quantization.zero, "D"), (quantization.null, "JK"))
-        for place, codes in places:
-            if isinstance(place, Column) and place.code not in codes:
-                forms[place.number] = (codes[0], ELEMENT_NBYTES[codes[0]] - place.nbytes)
-    adds = fallback and table.layout.column(GZIPPED) is None
-    if not forms and not adds:
+    quantization, cards = table.quantization, table.cards.copy()
+    if quantization is None:
         return table
-    cards, width = table.cards.copy(), table.layout.row_nbytes
-    for number, (code, more) in forms.items():
-        cards.set(f"TFORM{number}", f"1{code}")
-        width += more
-    if adds:
-        number, pattern = len(table.layout.columns) + 1, table.layout.column(COMPRESSED)
-        if number > MAX_FIELDS:
-            raise HeaderError(
-                f"the table has {MAX_FIELDS} columns, so that {GZIPPED}, which some tiles need, has no room"
-            )
-        code = "P" if pattern is None else pattern.code
-        cards.set("TFIELDS", number)
-        cards.set(f"TTYPE{number}", GZIPPED, "name of column", after=f"TFORM{number - 1}")
-        cards.set(f"TFORM{number}", f"1{code}B", "format of column", after=f"TTYPE{number}")
-        width += ELEMENT_NBYTES[code]
-    cards.set("NAXIS1", width)
+    nbytes = table.layout.row_nbytes
+    for place, codes in ((quantization.scale, "D"), (quantization.zero, "D"), (quantization.null, "JK")):
+        if isinstance(place, Column) and place.code not in codes:
+            cards.set(f"TFORM{place.number}", f"1{codes[0]}")
+            nbytes += ELEMENT_NBYTES[codes[0]] - place.nbytes
+    if nbytes == table.layout.row_nbytes:
+        return table
+    cards.set("NAXIS1", nbytes)
+    # For the time being the heap follows the table, as far as these cards say.
+    cards.set("PCOUNT", table.layout.heap_nbytes)
+    if "THEAP" in cards:
+        cards.remove("THEAP")
     return TileTable(cards, table.codec)
 
 
