@@ -26,10 +26,10 @@ static kernel_t kernel_of(int32_t variant)
 {
 #if RF_X86
     if (variant >= RF_RICE_BMI2)
-        return (kernel_t){rf_rice_read_one_bmi2, rf_rice_read_four_bmi2, rf_rice_put_four_sse2};
+        return (kernel_t){rf_rice_decode_one_bmi2, rf_rice_read_four_bmi2, rf_rice_put_four_sse2};
 #endif
     (void)variant;
-    return (kernel_t){rf_rice_read_one_portable, rf_rice_read_four_portable, rf_rice_put_four_portable};
+    return (kernel_t){rf_rice_decode_one_portable, rf_rice_read_four_portable, rf_rice_put_four_portable};
 }
 
 RF_INLINE uint32_t read_code(stream_t *stream, int32_t bytepix)
@@ -40,11 +40,10 @@ RF_INLINE uint32_t read_code(stream_t *stream, int32_t bytepix)
     return code;
 }
 
-/* Decode the next block, whatever its size. */
-static void decode_block(const kernel_t *kernel, stream_t *stream, int32_t bytepix, int64_t block)
+/* Decode the next block, whatever its size and form. */
+static void decode_block(stream_t *stream, int32_t bytepix, int64_t block)
 {
     uint32_t values[RF_CHUNK];
-    settle(stream);
     uint32_t code = read_code(stream, bytepix);
     uint32_t fsmax = rf_fsmax(bytepix);
     int64_t stop_left = stream->left > block ? stream->left - block : 0;
@@ -56,18 +55,34 @@ static void decode_block(const kernel_t *kernel, stream_t *stream, int32_t bytep
         int64_t rest = stream->left - stop_left;
         int32_t n = rest < RF_CHUNK ? (int32_t)rest : RF_CHUNK;
         settle(stream);
-        if (code == 0) {
-            memset(values, 0, sizeof values);
-        } else if (code == fsmax + 1) {
-            rf_rice_read_raw(stream, bytepix, n, values, 1);
+        if (code && code <= fsmax) {
+            rf_rice_decode_singly(stream, bytepix, code - 1, n);
+            stream->left -= n;
         } else {
-            kernel->read_one(stream, code - 1, n, values);
+            if (code)
+                rf_rice_read_raw(stream, bytepix, n, values, 1);
+            else
+                memset(values, 0, sizeof values);
+            rf_rice_put_one(stream, bytepix, values, n);
         }
-        if (RF_UNLIKELY(stream->pos > stream->end)) {
+        if (RF_UNLIKELY(stream->pos > stream->end))
             stop(stream, RF_RICE_TRUNCATED);
-            return;
+    }
+}
+
+/* Decode what is left of a stream. */
+static void decode_rest(const kernel_t *kernel, stream_t *stream, int32_t bytepix, int64_t block)
+{
+    while (stream->left > 0) {
+        settle(stream);
+        if (stream->left >= block && block <= RF_CHUNK) {
+            kernel->decode_one(stream, bytepix, (int32_t)block);
+            settle(stream);
         }
-        rf_rice_put_one(stream, bytepix, values, n);
+        if (stream->pos > stream->end)
+            stop(stream, RF_RICE_TRUNCATED);
+        else if (stream->left > 0)
+            decode_block(stream, bytepix, block);
     }
 }
 
@@ -125,8 +140,7 @@ static int begin_tile(batch_t *batch, stream_t *stream)
 static int find_block(batch_t *batch, const kernel_t *kernel, stream_t *stream)
 {
     while (stream->left < batch->block) {
-        while (stream->left > 0)
-            decode_block(kernel, stream, batch->bytepix, batch->block);
+        decode_rest(kernel, stream, batch->bytepix, batch->block);
         if (!begin_tile(batch, stream))
             return 0;
     }
@@ -237,7 +251,6 @@ void rf_rice_decode(int32_t variant, int32_t bytepix, const uint8_t *data, int64
             decode_four(&kernel, streams, bytepix, block);
     for (int s = 0; s < 4; s++)
         do
-            while (streams[s].left > 0)
-                decode_block(&kernel, &streams[s], bytepix, block);
+            decode_rest(&kernel, &streams[s], bytepix, block);
         while (begin_tile(&batch, &streams[s]));
 }

@@ -1,11 +1,11 @@
 /* Sixteen tiles side by side, one in each lane of an AVX-512 vector.
  *
- * A window of 64 bits of each tile is gathered, lanes 0 2 4 ... in one vector and 1 3 5 ... in another. A symbol of all
- * windows is then a count of zeros and three shifts; the odd lanes' numbers are cut out to the upper halves, so that
- * joining the two to sixteen numbers is a blend. Lanes need no code of their own for blocks of zeros (symbols of no
- * bits) and raw blocks (symbols without a unary part): two masks and the number of lower bits say it all. As in
- * symbols.c several symbols are taken before the windows are loaded anew, and if they were longer than a window the
- * group is done again with a window for each symbol; only what is longer than that is left to read_symbol. */
+ * The next bits of each tile are in a part of 64 bits, lanes 0 2 4 ... in one vector and 1 3 5 ... in another. A symbol
+ * of all lanes is then a count of zeros and three shifts; the lower bits of odd lanes are shifted to the upper half of
+ * their part, so that both vectors are joined to sixteen numbers by a blend. Blocks of zeros (symbols of no bits) and
+ * raw blocks (symbols without a unary part) need no code of their own: a mask and the number of lower bits say it all.
+ * As in symbols.c several symbols are taken before the vectors are filled up again, and a group that was longer than
+ * they are is done again with one load for each symbol; only what is longer than that is left to read_symbol. */
 #include "stream.h"
 
 #if RF_X86

@@ -68,18 +68,19 @@ RF_INLINE void stop(stream_t *stream, int32_t fault)
     stream->left = 0;
 }
 
-/* What is done to a chunk; one set for each variant. */
+/* The work on blocks of up to RF_CHUNK pixels; one set for each variant. decode_one goes on until the stream ends or has
+ * a block of another form; the others decode one block of four streams. */
 typedef struct {
-    void (*read_one)(stream_t *stream, uint32_t fs, int32_t n, uint32_t *values);
+    void (*decode_one)(stream_t *stream, int32_t bytepix, int32_t block);
     void (*read_four)(stream_t *const streams[4], const uint32_t fs[4], int32_t n, uint32_t *values);
     void (*put_four)(stream_t streams[4], int32_t bytepix, const uint32_t *values, int32_t n);
 } kernel_t;
 
-void rf_rice_read_one_portable(stream_t *stream, uint32_t fs, int32_t n, uint32_t *values);
+void rf_rice_decode_one_portable(stream_t *stream, int32_t bytepix, int32_t block);
 void rf_rice_read_four_portable(stream_t *const streams[4], const uint32_t fs[4], int32_t n, uint32_t *values);
 void rf_rice_put_four_portable(stream_t streams[4], int32_t bytepix, const uint32_t *values, int32_t n);
 #if RF_X86
-void rf_rice_read_one_bmi2(stream_t *stream, uint32_t fs, int32_t n, uint32_t *values);
+void rf_rice_decode_one_bmi2(stream_t *stream, int32_t bytepix, int32_t block);
 void rf_rice_read_four_bmi2(stream_t *const streams[4], const uint32_t fs[4], int32_t n, uint32_t *values);
 void rf_rice_put_four_sse2(stream_t streams[4], int32_t bytepix, const uint32_t *values, int32_t n);
 
@@ -89,6 +90,9 @@ void rf_rice_decode_lanes_avx512(stream_t *streams, int32_t nlanes, int32_t byte
 
 /* Read one symbol of any length. At a stream's end it leaves pos just behind the end. */
 uint32_t rf_rice_read_symbol(stream_t *stream, uint32_t fs);
+
+/* Decode n pixels behind their code, with a look at every symbol. */
+void rf_rice_decode_singly(stream_t *stream, int32_t bytepix, uint32_t fs, int32_t n);
 
 /* Read n numbers at full width into every stride-th of values. */
 void rf_rice_read_raw(stream_t *stream, int32_t bytepix, int32_t n, uint32_t *values, int32_t stride);

@@ -1,4 +1,5 @@
-/* Reading the symbols of blocks. */
+/* Reading the symbols of blocks: several from one word of 64 bits without a test in between, whose common length is
+ * compared with the word's once. A group that was longer is read again, symbol by symbol. */
 #include "stream.h"
 
 /* (zeros - 1) << fs at [64 * fs + zeros]. The lower bits of a symbol are cut out with the 1 above them, which the -1
@@ -60,45 +61,141 @@ RF_INLINE int32_t symbols_a_window(uint32_t fs)
     return fs < 4 ? 8 : fs < 6 ? 6 : fs < 8 ? 5 : fs < 11 ? 4 : fs < 15 ? 3 : 2;
 }
 
-RF_INLINE int32_t read_groups_of_one(int32_t k, stream_t *stream, uint32_t fs, int32_t i, int32_t n, uint32_t *values,
-                                     int lzcnt)
+/* One stream by itself; a copy of its state that can be kept in registers. */
+typedef struct {
+    const uint8_t *base;
+    uint8_t *out;
+    int64_t pos;
+    uint64_t word;  /* the bits from pos on, at least 57 */
+    uint64_t ahead; /* the bits from pos + 57 on, at least 57, loaded before they are needed */
+    uint32_t last;
+} reader_t;
+
+RF_INLINE reader_t reader_of(const stream_t *stream)
 {
-    const uint32_t *upper = upper_parts + 64 * fs;
-    const uint8_t *base = stream->base;
-    int64_t pos = stream->pos;
-    for (; i + k <= n; i += k) {
-        uint64_t word = window(base, pos) | 1;
-#pragma GCC unroll 8
-        for (int32_t j = 0; j < k; j++)
-            values[i + j] = take(&word, fs, upper, lzcnt);
-        int64_t used = used_bits(word, lzcnt);
-        pos += used;
-        if (RF_UNLIKELY(used > 57)) {
-            stream->pos = pos - used;
-            for (int32_t j = 0; j < k; j++)
-                values[i + j] = rf_rice_read_symbol(stream, fs);
-            base = stream->base;
-            pos = stream->pos;
-        }
-    }
-    stream->pos = pos;
-    return i;
+    return (reader_t){.base = stream->base,
+                      .out = stream->out,
+                      .pos = stream->pos,
+                      .word = window(stream->base, stream->pos),
+                      .ahead = window(stream->base, stream->pos + 57),
+                      .last = stream->last};
 }
 
-RF_INLINE void read_one(stream_t *stream, uint32_t fs, int32_t n, uint32_t *values, int lzcnt)
+RF_INLINE void set_stream(stream_t *stream, const reader_t *reader)
 {
-    int32_t i = 0;
+    stream->out = reader->out;
+    stream->pos = reader->pos;
+    stream->last = reader->last;
+}
+
+/* The next pixel. */
+RF_INLINE void put_pixel(reader_t *reader, int32_t bytepix, uint32_t value)
+{
+    reader->last += value >> 1 ^ (0u - (value & 1));
+    if (bytepix == 4)
+        *(uint32_t *)(void *)reader->out = reader->last;
+    else if (bytepix == 2)
+        *(uint16_t *)(void *)reader->out = (uint16_t)reader->last;
+    else
+        *reader->out = (uint8_t)reader->last;
+    reader->out += bytepix;
+}
+
+/* Go on by up to 57 bits. */
+RF_INLINE void advance(reader_t *reader, int64_t nbits)
+{
+    reader->word = reader->word << nbits | reader->ahead >> (57 - nbits);
+    reader->pos += nbits;
+    reader->ahead = window(reader->base, reader->pos + 57);
+}
+
+/* n pixels, with a look at every symbol. */
+void rf_rice_decode_singly(stream_t *stream, int32_t bytepix, uint32_t fs, int32_t n)
+{
+    reader_t reader = reader_of(stream);
+    for (; n > 0; n--)
+        put_pixel(&reader, bytepix, rf_rice_read_symbol(stream, fs));
+    stream->out = reader.out;
+    stream->last = reader.last;
+}
+
+/* Groups of k pixels; return how many of the n are left. The word begins with bits to be passed over: the code of a
+ * block, or none. */
+RF_INLINE int32_t decode_groups(int32_t k, stream_t *stream, reader_t *reader, int32_t bytepix, uint32_t fs,
+                                int64_t *passed, int32_t n, int lzcnt)
+{
+    const uint32_t *upper = upper_parts + 64 * fs;
+    RF_IN_REGISTER(upper);
+    for (; n >= k; n -= k) {
+        reader_t next = *reader;
+        uint64_t rest = next.word << *passed | 1;
+#pragma GCC unroll 8
+        for (int32_t j = 0; j < k; j++)
+            put_pixel(&next, bytepix, take(&rest, fs, upper, lzcnt));
+        int64_t used = *passed + used_bits(rest, lzcnt);
+        if (RF_UNLIKELY(used > 57)) {
+            reader->pos += *passed;
+            set_stream(stream, reader);
+            rf_rice_decode_singly(stream, bytepix, fs, k);
+            *reader = reader_of(stream);
+        } else {
+            advance(&next, used);
+            *reader = next;
+        }
+        *passed = 0;
+    }
+    return n;
+}
+
+/* A chunk of n pixels behind a code, which was read but remains in the word. */
+RF_INLINE void decode_chunk(stream_t *stream, reader_t *reader, int32_t bytepix, uint32_t fs, int32_t n, int lzcnt)
+{
+    int64_t passed = rf_fsbits(bytepix);
     switch (symbols_a_window(fs)) {
-    case 8: i = read_groups_of_one(8, stream, fs, i, n, values, lzcnt); break;
-    case 6: i = read_groups_of_one(6, stream, fs, i, n, values, lzcnt); break;
-    case 5: i = read_groups_of_one(5, stream, fs, i, n, values, lzcnt); break;
-    case 4: i = read_groups_of_one(4, stream, fs, i, n, values, lzcnt); break;
-    case 3: i = read_groups_of_one(3, stream, fs, i, n, values, lzcnt); break;
+    case 8: n = decode_groups(8, stream, reader, bytepix, fs, &passed, n, lzcnt); break;
+    case 6: n = decode_groups(6, stream, reader, bytepix, fs, &passed, n, lzcnt); break;
+    case 5: n = decode_groups(5, stream, reader, bytepix, fs, &passed, n, lzcnt); break;
+    case 4: n = decode_groups(4, stream, reader, bytepix, fs, &passed, n, lzcnt); break;
+    case 3: n = decode_groups(3, stream, reader, bytepix, fs, &passed, n, lzcnt); break;
     default: break;
     }
-    i = read_groups_of_one(2, stream, fs, i, n, values, lzcnt);
-    if (i < n)
-        values[i] = rf_rice_read_symbol(stream, fs);
+    n = decode_groups(2, stream, reader, bytepix, fs, &passed, n, lzcnt);
+    if (n > 0) {
+        reader->pos += passed;
+        set_stream(stream, reader);
+        rf_rice_decode_singly(stream, bytepix, fs, n);
+        *reader = reader_of(stream);
+    }
+}
+
+/* Whole blocks of one stream, until one that has another form or the stream needs attention. */
+RF_INLINE void decode_one(stream_t *stream, int32_t bytepix, int32_t block, int lzcnt)
+{
+    reader_t reader = reader_of(stream);
+    while (stream->left >= block && reader.pos <= rf_limit(stream)) {
+        uint32_t code = (uint32_t)(reader.word >> (64 - rf_fsbits(bytepix)));
+        if (code > rf_fsmax(bytepix))
+            break;
+        if (code) {
+            decode_chunk(stream, &reader, bytepix, code - 1, block, lzcnt);
+        } else {
+            for (int32_t i = 0; i < block; i++)
+                put_pixel(&reader, bytepix, 0);
+            advance(&reader, rf_fsbits(bytepix));
+        }
+        stream->left -= block;
+    }
+    set_stream(stream, &reader);
+}
+
+RF_INLINE void decode_one_of(stream_t *stream, int32_t bytepix, int32_t block, int lzcnt)
+{
+    if (bytepix == 4)
+        decode_one(stream, 4, block, lzcnt);
+    else if (bytepix == 2)
+        decode_one(stream, 2, block, lzcnt);
+    else
+        decode_one(stream, 1, block, lzcnt);
 }
 
 /* k symbols of each of four streams, side by side, so that their chains of shifts overlap. */
@@ -204,9 +301,9 @@ void rf_rice_read_raw(stream_t *stream, int32_t bytepix, int32_t n, uint32_t *va
         read_numbers(stream, 8, n, values, stride);
 }
 
-void rf_rice_read_one_portable(stream_t *stream, uint32_t fs, int32_t n, uint32_t *values)
+void rf_rice_decode_one_portable(stream_t *stream, int32_t bytepix, int32_t block)
 {
-    read_one(stream, fs, n, values, 0);
+    decode_one_of(stream, bytepix, block, 0);
 }
 
 void rf_rice_read_four_portable(stream_t *const streams[4], const uint32_t fs[4], int32_t n, uint32_t *values)
@@ -215,9 +312,9 @@ void rf_rice_read_four_portable(stream_t *const streams[4], const uint32_t fs[4]
 }
 
 #if RF_X86
-RF_TARGET_BMI2 void rf_rice_read_one_bmi2(stream_t *stream, uint32_t fs, int32_t n, uint32_t *values)
+RF_TARGET_BMI2 void rf_rice_decode_one_bmi2(stream_t *stream, int32_t bytepix, int32_t block)
 {
-    read_one(stream, fs, n, values, 1);
+    decode_one_of(stream, bytepix, block, 1);
 }
 
 RF_TARGET_BMI2 void rf_rice_read_four_bmi2(stream_t *const streams[4], const uint32_t fs[4], int32_t n, uint32_t *values)
