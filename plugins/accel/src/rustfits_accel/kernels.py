@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import zlib
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -25,13 +25,7 @@ try:
 except ImportError:  # a platform without that package: the standard library serves
     libdeflate = None  # type: ignore[assignment]
 
-try:
-    from isal import isal_zlib
-except ImportError:
-    isal_zlib = None  # type: ignore[assignment]
-
-FAST_LEVEL = 3  # of ISA-L: a few per cent larger than level 6 of zlib, in a tenth of the time
-_GZIP = zlib.MAX_WBITS | 16
+DEFAULT_LEVEL = 6
 _LARGE = 1 << 31  # deflate counts bytes in 32 bits, and so are the pixels of a row counted here
 
 
@@ -64,15 +58,6 @@ class CompiledKernels(Kernels):
                     return
         super().inflate_tile(stream, out)
 
-    def deflate(self, data: NDArray[np.uint8], nbytes: NDArray[np.int64], level: int | None) -> EncodedTiles:
-        """Deflate every tile of a batch; as in `Kernels`, but that without a level the fast encoder is taken."""
-        if level is not None or isal_zlib is None:
-            return super().deflate(data, nbytes, level)
-        view = data.data
-        stops = np.cumsum(nbytes).tolist()
-        parts = [view[begin:stop] for begin, stop in zip([0, *stops[:-1]], stops, strict=True)]
-        return joined([isal_zlib.compress(part, FAST_LEVEL, _GZIP) for part in parts])
-
     def deflate_tile(self, data: memoryview, level: int) -> bytes | bytearray:
         """Return one gzip member."""
         if libdeflate is None:
@@ -83,18 +68,18 @@ class CompiledKernels(Kernels):
         self, data: NDArray[np.uint8], nbytes: NDArray[np.int64], itemsize: int, level: int | None
     ) -> EncodedTiles:
         """Deflate tiles grouped by significance; as in `Kernels`. Without a level, one block for each byte plane."""
-        if level is not None or nbytes.size == 0 or int(nbytes.min()) < MIN_NBYTES:
+        if level is not None:
             return self.deflate(data, nbytes, level)
-        # Tiles at the end of an image are smaller: those of one size stand together, and are judged together.
-        first = np.flatnonzero(np.r_[True, nbytes[1:] != nbytes[:-1]]).tolist()
-        members: list[bytes] = []
+        members: list[bytes | bytearray] = []
         stop = 0
-        for begin, end in zip(first, [*first[1:], nbytes.size], strict=True):
-            length = int(nbytes[begin])
-            start, stop = stop, stop + (end - begin) * length
-            tiles = data[start:stop].reshape(end - begin, itemsize, length // itemsize)
-            noisy = noisy_planes(tiles)
-            members += [gzip_planes(tile, noisy) for tile in tiles]
+        for length in nbytes.tolist():
+            start, stop = stop, stop + length
+            # Each tile is judged by itself: its bytes must not depend on the batch that it happens to be in.
+            if length < MIN_NBYTES:
+                members.append(self.deflate_tile(data[start:stop].data, DEFAULT_LEVEL))
+            else:
+                tile = data[start:stop].reshape(itemsize, length // itemsize)
+                members.append(gzip_planes(tile, noisy_planes(tile[None])))
         return joined(members)
 
     def shuffle(self, data: NDArray[np.uint8], nbytes: NDArray[np.int64], itemsize: int, out: NDArray[Any]) -> None:
@@ -151,7 +136,7 @@ class CompiledKernels(Kernels):
         return scale, zero, flags.view(np.bool_)
 
 
-def joined(members: list[bytes]) -> EncodedTiles:
+def joined(members: Sequence[bytes | bytearray]) -> EncodedTiles:
     """Return the compressed tiles of a batch as one array with their lengths."""
     lengths = np.fromiter(map(len, members), dtype=np.int64, count=len(members))
     return EncodedTiles(np.frombuffer(b"".join(members), dtype=np.uint8), lengths)
