@@ -26,26 +26,24 @@ class PendingRows:
     ----------
     capacity : int
         Bytes of rows from which on whole rows of tiles are written.
+    nrows, nbytes : int
+        Rows that wait, and their bytes.
     """
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
-        self._pieces: list[NDArray[Any]] = []
         self._undo: weakref.ref[_Restore] | None = None
+        self._take([])
 
-    @property
-    def nrows(self) -> int:
-        """Rows that wait."""
-        return sum(piece.shape[0] for piece in self._pieces)
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of these rows."""
-        return sum(piece.nbytes for piece in self._pieces)
+    def _take(self, pieces: list[NDArray[Any]]) -> None:
+        self._pieces = pieces
+        self.nrows, self.nbytes = sum(piece.shape[0] for piece in pieces), sum(piece.nbytes for piece in pieces)
 
     def add(self, rows: NDArray[Any]) -> None:
         """Let rows wait: stored pixels, which nobody may change afterwards."""
         self._pieces.append(rows)
+        self.nrows += rows.shape[0]
+        self.nbytes += rows.nbytes
 
     def first(self, nrows: int) -> NDArray[Any]:
         """Return the first ``nrows`` rows, which stay where they are."""
@@ -59,39 +57,39 @@ class PendingRows:
 
     def drop(self, nrows: int) -> None:
         """Forget the first ``nrows`` rows."""
+        rest = iter(self._pieces)
+        kept: list[NDArray[Any]] = []
         while nrows:
-            head = self._pieces[0]
+            head = next(rest)
             if head.shape[0] > nrows:
-                # A copy, for a view would keep all of the rows alive.
-                self._pieces[0] = head[nrows:].copy()
-                return
-            nrows -= head.shape[0]
-            del self._pieces[0]
+                kept.append(head[nrows:].copy())  # a view would keep all of the rows alive
+            nrows -= min(head.shape[0], nrows)
+        self._take([*kept, *rest])  # a new list: the old one may have to be restored
 
     @contextmanager
     def kept_on_failure(self, file: OpenFile) -> Iterator[None]:
         """Let what waits now wait again if the block fails, or the transaction that it is in."""
-        before = list(self._pieces)
+        before, count = self._pieces, len(self._pieces)
         if self._undo is None or self._undo() is None:
             # One for the whole of a transaction, since it keeps the rows alive, and others would keep all of them.
-            undo = _Restore(self, before)
+            undo = _Restore(self, before, count)
             self._undo = weakref.ref(undo)
             file.on_failure(undo)
         try:
             yield
         except BaseException:
-            self._pieces = list(before)
+            self._take(before[:count])
             raise
 
 
 class _Restore:
-    """Lets some rows wait again when it is called."""
+    """Lets the first of some rows wait again when it is called."""
 
-    def __init__(self, pending: PendingRows, pieces: list[NDArray[Any]]) -> None:
-        self._pending, self._pieces = pending, pieces
+    def __init__(self, pending: PendingRows, pieces: list[NDArray[Any]], count: int) -> None:
+        self._pending, self._pieces, self._count = pending, pieces, count
 
     def __call__(self) -> None:
-        self._pending._pieces = list(self._pieces)
+        self._pending._take(self._pieces[: self._count])
 
 
 class Extending(Generic[H]):
