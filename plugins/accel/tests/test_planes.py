@@ -47,9 +47,9 @@ def test_any_choice_of_planes_is_one_ordinary_gzip_member(seed, itemsize, npixel
 
 def test_noise_is_told_from_what_can_be_coded():
     pixels = tile(1, 4, 10000, ["flat", "sky", "noise"])
-    assert planes.noisy_planes(pixels[np.newaxis]) == [False, False, True, False]
+    assert planes.noisy_planes(pixels[np.newaxis]) == [[False, False, True, False]]
     few = tile(2, 2, 1024, ["noise", "sky"])
-    assert planes.noisy_planes(few[np.newaxis]) == [True, False]
+    assert planes.noisy_planes(few[np.newaxis]) == [[True, False]]
 
 
 def test_stored_planes_take_hardly_more_than_their_bytes():

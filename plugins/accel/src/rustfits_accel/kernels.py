@@ -72,14 +72,15 @@ class CompiledKernels(Kernels):
             return self.deflate(data, nbytes, level)
         members: list[bytes | bytearray] = []
         stop = 0
-        for length in nbytes.tolist():
-            start, stop = stop, stop + length
-            # Each tile is judged by itself: its bytes must not depend on the batch that it happens to be in.
+        first = np.flatnonzero(np.r_[True, nbytes[1:] != nbytes[:-1]]).tolist() if nbytes.size else []
+        for begin, end in zip(first, [*first[1:], nbytes.size], strict=True):  # tiles of one size at a time
+            length = int(nbytes[begin])
+            start, stop = stop, stop + (end - begin) * length
+            tiles = data[start:stop].reshape(end - begin, itemsize, length // itemsize)
             if length < MIN_NBYTES:
-                members.append(self.deflate_tile(data[start:stop].data, DEFAULT_LEVEL))
+                members += [self.deflate_tile(tile.reshape(-1).data, DEFAULT_LEVEL) for tile in tiles]
             else:
-                tile = data[start:stop].reshape(itemsize, length // itemsize)
-                members.append(gzip_planes(tile, noisy_planes(tile[None])))
+                members += map(gzip_planes, tiles, noisy_planes(tiles))
         return joined(members)
 
     def shuffle(self, data: NDArray[np.uint8], nbytes: NDArray[np.int64], itemsize: int, out: NDArray[Any]) -> None:
