@@ -7,7 +7,7 @@ between it and the heap (FITS 4.0, section 7.3.5, keyword THEAP); only when that
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ from rustfits.errors import HeaderError, ImageError, TruncatedFile
 from rustfits.header.cards import Cards
 from rustfits.header.state import HeaderState
 from rustfits.heap import LIMITS, MAX_GAP, descriptors, merge_ranges, read_rows
-from rustfits.openfile import Extent, OpenFile
+from rustfits.openfile import Extent, OpenFile, padded
 from rustfits.recode import StoredTiles
 from rustfits.storage.base import Storage
 from rustfits.zimage import SOURCES, TileTable
@@ -173,15 +173,21 @@ class Growth:
         rows, raw = self._new_rows(storage, extent.data_start)
         heap_start = heap_start_for(layout.heap_start, self._row_nbytes, self._nrows, self._heap_nbytes)
         cards = self._new_cards(storage, extent.data_start, heap_start)
-        file.resize_data(extent, heap_start + self._heap_nbytes, zero=False)
-        table_stop = self._row_nbytes * self._nrows
-        if heap_start != layout.heap_start:
-            storage.move(extent.data_start + layout.heap_start, extent.data_start + heap_start, layout.heap_nbytes)
-            write_zeros(storage, extent.data_start + table_stop, extent.data_start + heap_start)
-        position = extent.data_start + heap_start + layout.heap_nbytes
-        for piece in self._heap:
-            storage.write(position, piece)
-            position += piece.nbytes
+        nbytes, position = heap_start + self._heap_nbytes, extent.data_start + heap_start + layout.heap_nbytes
+        stop = extent.data_start + padded(nbytes)
+        ranges = [*_ranges(extent.data_start, self._row_nbytes, rows), state.range_of(cards)]
+        if file.is_last(extent) and heap_start == layout.heap_start:
+            storage.prepare([*ranges, (position, stop)])
+            file.set_data_nbytes(extent, nbytes)
+            _write_pieces(storage, position, [*self._heap, np.zeros(stop - extent.data_start - nbytes, np.uint8)])
+        else:
+            storage.prepare(ranges)
+            file.resize_data(extent, nbytes, zero=False)
+            if heap_start != layout.heap_start:
+                storage.move(extent.data_start + layout.heap_start, extent.data_start + heap_start, layout.heap_nbytes)
+                table_stop = self._row_nbytes * self._nrows
+                write_zeros(storage, extent.data_start + table_stop, extent.data_start + heap_start)
+            _write_pieces(storage, position, self._heap)
         _write_rows(storage, extent.data_start, rows, raw)
         state.commit(cards)
 
@@ -209,7 +215,8 @@ class Growth:
         for keyword, value in self._changes.items():
             cards.set(keyword, value)
         table_nbytes = self._row_nbytes * self._nrows
-        cards.set("NAXIS2", self._nrows)
+        if self._nrows != self._layout.nrows:
+            cards.set("NAXIS2", self._nrows)
         cards.set("PCOUNT", heap_start - table_nbytes + self._heap_nbytes)
         set_heap_start(cards, table_nbytes, heap_start)
         for column in filter(lambda column: column.descriptor, self._columns):
@@ -256,7 +263,8 @@ def set_heap_start(cards: Cards, table_nbytes: int, heap_start: int) -> None:
     """Write THEAP, or remove it where the heap follows the table at once."""
     if heap_start != table_nbytes:
         known = "THEAP" in cards
-        cards.set("THEAP", heap_start, None if known else "start of the heap, in bytes", after="TFIELDS")
+        if not known or cards.get("THEAP") != heap_start:
+            cards.set("THEAP", heap_start, None if known else "start of the heap, in bytes", after="TFIELDS")
     elif "THEAP" in cards:
         cards.remove("THEAP")
 
@@ -308,6 +316,22 @@ def _write_rows(storage: Storage, data_start: int, rows: Int64s, raw: Bytes) -> 
         span = np.frombuffer(storage.read(data_start + begin, nbytes), dtype=np.uint8).reshape(-1, width)
         span[rows[low:high] - first] = raw[low:high]
         storage.write(data_start + begin, span)
+
+
+def _ranges(data_start: int, width: int, rows: Int64s) -> Iterator[tuple[int, int]]:
+    """Return the bytes of the file that `_write_rows` writes."""
+    if rows.size:
+        start, length = _spans(width, rows)
+        yield from zip((data_start + start).tolist(), (data_start + start + length).tolist(), strict=True)
+
+
+def _write_pieces(storage: Storage, position: int, pieces: list[Bytes]) -> None:
+    """Write bytes back to back from byte ``position`` on; few of them at once."""
+    if sum(piece.nbytes for piece in pieces) <= SMALL_HEAP_NBYTES:
+        pieces = [np.concatenate(pieces)] if len(pieces) > 1 else pieces
+    for piece in pieces:
+        storage.write(position, piece)
+        position += piece.nbytes
 
 
 def _spans(width: int, rows: Int64s) -> tuple[Int64s, Int64s]:

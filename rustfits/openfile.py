@@ -203,6 +203,18 @@ class OpenFile:
         self._shift(extent, extent.data_start, shift)
         self._place(extent, extent.header_start, extent.data_start + shift, extent.data_nbytes)
 
+    def is_last(self, extent: Extent) -> bool:
+        """Return whether the file ends with an HDU: there is nothing behind it that would have to move."""
+        return self.extents[-1] is extent and self.storage.size() <= extent.stop
+
+    def set_data_nbytes(self, extent: Extent, nbytes: int) -> None:
+        """Note that the data unit of the last HDU has grown to ``nbytes`` bytes, padding apart. Inside `changing`.
+
+        The caller writes all that is gained, with the padding: the file grows by that.
+        """
+        self._end()
+        self._place(extent, extent.header_start, extent.data_start, nbytes)
+
     def resize_data(self, extent: Extent, nbytes: int, *, zero: bool = True) -> None:
         """Make the data unit ``nbytes`` bytes long, padding apart; later HDUs move. Inside `changing`.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -162,14 +162,24 @@ class Storage(ABC):
         """Write contiguous ``data`` at byte ``offset``; only inside `transaction`."""
         view = _as_bytes(data) if isinstance(data, np.ndarray) else memoryview(data).cast("B")
         if view.nbytes:
-            self._changing(offset, offset + view.nbytes)
+            self._changing((offset, offset + view.nbytes))
             self._write(offset, view)
+
+    def prepare(self, ranges: Iterable[tuple[int, int]]) -> None:
+        """Get ready for several writes at once, which then need not wait for each other's saved bytes.
+
+        Parameters
+        ----------
+        ranges : iterable of (int, int)
+            First byte, and the one after the last, of what will be written; only inside `transaction`.
+        """
+        self._changing(*ranges)
 
     def truncate(self, nbytes: int) -> None:
         """Cut to, or grow with zeros to, ``nbytes``, whole or not at all; only inside `transaction`."""
         size = self.size()
         if nbytes != size:
-            self._changing(nbytes, size)
+            self._changing((nbytes, size))
             self._truncate(nbytes)
 
     def move(self, source: int, target: int, nbytes: int) -> None:
@@ -194,15 +204,15 @@ class Storage(ABC):
     def _harden(self) -> None:  # noqa: B027 - only a disk can lose what it was given
         """Make the changes so far reach the medium, if that was asked for, before the saved bytes are forgotten."""
 
-    def _changing(self, start: int, stop: int) -> None:
-        """Get ready to change the bytes from ``start`` to ``stop``, none if that is less, or the size."""
+    def _changing(self, *ranges: tuple[int, int]) -> None:
+        """Get ready to change the bytes of ranges, ``(start, stop)`` each, none if that is less, or the size."""
         if not self._depth:
             raise AssertionError("a change of the storage outside a transaction")
         if self.undone:
             raise TransactionUndone(self.name)
         if self._undo is None:
             self._undo = self._begin()
-        self._undo.save(start, stop)
+        self._undo.save(ranges)
         self._nchanges += 1
 
     def _commit(self) -> None:

@@ -17,12 +17,12 @@ import os
 import stat
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from rustfits.errors import FileReplaced, FitsIOError, JournalError
-from rustfits.storage.undo import SAVE_NBYTES, ReadBytes, Undo, WriteBytes
+from rustfits.storage.undo import SAVE_NBYTES, Piece, ReadBytes, Undo, WriteBytes
 
 SUFFIX = ".rfjournal"
 MAGIC = b"rfjrnl\r\n"
@@ -84,7 +84,7 @@ class Journal(Undo):
                 raise JournalError(self.path, found) from error
         _adopt_permissions(self._descriptor, status)
 
-    def save(self, start: int, stop: int) -> None:
+    def save(self, ranges: Iterable[tuple[int, int]]) -> None:
         """Save what is not saved yet; what it saved is on the disk afterwards, if that is wanted.
 
         The first call writes the header too, which holds the size: it must be there before the file grows.
@@ -98,7 +98,7 @@ class Journal(Undo):
             if self._unsynced:  # what a failed fsync did not bring to the disk, the next one would not either
                 raise OSError(errno.EIO, os.strerror(errno.EIO))
             end = self._end
-            super().save(start, stop)
+            super().save(ranges)
             if self._header:
                 self._append()
             if self._durable and self._end != end:
@@ -108,9 +108,16 @@ class Journal(Undo):
                     sync_folder(self.path)
                 self._unsynced = False
 
-    def _keep(self, offset: int, data: bytes | bytearray) -> None:
-        self._append(_RECORD.pack(offset, len(data), _record_crc(self._salt, offset, data)), data)
-        self._kept.append((offset, len(data), self._end - len(data)))
+    def _keep(self, pieces: list[Piece]) -> None:
+        parts: list[bytes | bytearray] = []
+        kept, end = [], self._end + len(self._header)
+        for offset, data in pieces:
+            parts += _RECORD.pack(offset, len(data), _record_crc(self._salt, offset, data)), data
+            end += _RECORD.size + len(data)
+            kept.append((offset, len(data), end - len(data)))
+        # One piece may be large; many are small together, and the system takes only so many at once.
+        self._append(*parts if len(pieces) == 1 else (b"".join(parts),))
+        self._kept += kept
 
     def restore(self, write: WriteBytes) -> None:
         """Write every saved range back."""

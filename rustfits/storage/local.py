@@ -144,7 +144,15 @@ class LocalStorage(Storage):
             self._fail("find", error)
         if (named.st_dev, named.st_ino) != (status.st_dev, status.st_ino):
             raise FileReplaced(self.name, "was replaced by another file")
-        return Journal(self._path, status, self.read, durable=self._durable)
+        return Journal(self._path, status, self._saved, durable=self._durable)
+
+    def _saved(self, offset: int, nbytes: int) -> bytes | bytearray:
+        """Return bytes for the journal, as `read` does; that they are there is known."""
+        try:
+            found = os.pread(self._descriptor, nbytes, offset)
+        except OSError as error:
+            self._fail("read", error)
+        return found if len(found) == nbytes else self.read(offset, nbytes)
 
     def _lock(self) -> None:
         """Keep other writers away from now on, provided that none was there since the file was opened."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 ReadBytes = Callable[[int, int], bytes | bytearray]
 WriteBytes = Callable[[int, memoryview], None]
+Piece = tuple[int, bytes | bytearray]
+"""An offset, and the bytes that stood from there on."""
 
 SAVE_NBYTES = 4 << 20  # bytes saved at a time: bounds memory
 
@@ -33,8 +35,8 @@ class Undo(ABC):
         self._stops: list[int] = []
 
     @abstractmethod
-    def _keep(self, offset: int, data: bytes | bytearray) -> None:
-        """Keep ``data``, the bytes from ``offset`` on."""
+    def _keep(self, pieces: list[Piece]) -> None:
+        """Keep bytes, each piece with the offset from which on they stood."""
 
     @abstractmethod
     def restore(self, write: WriteBytes) -> None:
@@ -48,13 +50,24 @@ class Undo(ABC):
     def abandon(self) -> None:
         """Let go without finishing: undoing failed, or is not ours to do."""
 
-    def save(self, start: int, stop: int) -> None:
-        """Save the bytes from ``start`` to ``stop`` that are not saved yet; called before they change."""
-        stop = min(stop, self.size)
-        for begin, end in self._missing(start, stop):
-            for offset in range(begin, end, SAVE_NBYTES):
-                self._keep(offset, self._read(offset, min(SAVE_NBYTES, end - offset)))
-        if start < stop:
+    def save(self, ranges: Iterable[tuple[int, int]]) -> None:
+        """Save the bytes of ranges, ``(start, stop)`` each, that are not saved yet; called before they change."""
+        pieces: list[Piece] = []
+        added: list[tuple[int, int]] = []
+        nbytes = 0
+        for start, stop in _joined(ranges, self.size):
+            for begin, after in self._missing(start, stop):
+                for offset in range(begin, after, SAVE_NBYTES):
+                    wanted = min(SAVE_NBYTES, after - offset)
+                    if pieces and nbytes + wanted > SAVE_NBYTES:
+                        self._keep(pieces)
+                        pieces, nbytes = [], 0
+                    pieces.append((offset, self._read(offset, wanted)))
+                    nbytes += wanted
+            added.append((start, stop))
+        if pieces:
+            self._keep(pieces)
+        for start, stop in added:  # only now: all of it is kept
             self._add(start, stop)
 
     def _missing(self, start: int, stop: int) -> list[tuple[int, int]]:
@@ -82,15 +95,29 @@ class Undo(ABC):
         self._stops[first:last] = [stop]
 
 
+def _joined(ranges: Iterable[tuple[int, int]], size: int) -> list[tuple[int, int]]:
+    """Return what of the ranges lies below ``size``, ascending, none touching another."""
+    joined: list[tuple[int, int]] = []
+    for start, end in sorted(ranges):
+        stop = min(end, size)
+        if start >= stop:
+            continue
+        if joined and start <= joined[-1][1]:
+            joined[-1] = joined[-1][0], max(stop, joined[-1][1])
+        else:
+            joined.append((start, stop))
+    return joined
+
+
 class MemoryUndo(Undo):
     """Saved bytes in memory: for a storage that is memory itself, or has no better place."""
 
     def __init__(self, size: int, read: ReadBytes) -> None:
         super().__init__(size, read)
-        self._kept: list[tuple[int, bytes | bytearray]] = []
+        self._kept: list[Piece] = []
 
-    def _keep(self, offset: int, data: bytes | bytearray) -> None:
-        self._kept.append((offset, data))
+    def _keep(self, pieces: list[Piece]) -> None:
+        self._kept += pieces
 
     def restore(self, write: WriteBytes) -> None:
         """Write every saved range back."""
