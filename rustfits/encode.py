@@ -27,7 +27,7 @@ Int64s = NDArray[np.int64]
 
 _NONE = np.empty(0, dtype=np.int64)
 
-BATCH_NBYTES = 1 << 20  # of pixels that one thread encodes at a time
+BATCH_NBYTES = 4 << 20  # of pixels that one thread encodes at a time
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -138,7 +138,8 @@ def encode_blocks(
     changes : dict
         Keywords that go with them.
     """
-    batches = list(_batches(blocks, table.stored.itemsize))
+    share = -(-pixels.size * table.stored.itemsize // threads.workers(pixels.size))
+    batches = list(_batches(blocks, table.stored.itemsize, min(share, BATCH_NBYTES)))
     encoder = _Encoder(table, pixels, scaling)
     changes: dict[str, Any] = {}
     if table.quantization is not None:
@@ -319,14 +320,14 @@ def _spread(tiles: EncodedTiles, where: NDArray[np.bool_]) -> EncodedTiles:
     return EncodedTiles(tiles.data, length)
 
 
-def _batches(blocks: Iterator[Block], itemsize: int) -> Iterator[list[Block]]:
-    """Join small blocks and cut large ones, so that each batch has about as many pixels."""
+def _batches(blocks: Iterator[Block], itemsize: int, most: int) -> Iterator[list[Block]]:
+    """Join small blocks and cut large ones, so that each batch has about as many pixels: ``most`` bytes."""
     batch: list[Block] = []
     nbytes = 0
     for block in blocks:
         tile_nbytes = block.tile_npixels * itemsize
-        for part in block.split(max(BATCH_NBYTES // tile_nbytes, 1)):
-            if batch and nbytes + part.ntiles * tile_nbytes > BATCH_NBYTES:
+        for part in block.split(max(most // tile_nbytes, 1)):
+            if batch and nbytes + part.ntiles * tile_nbytes > most:
                 yield batch
                 batch, nbytes = [], 0
             batch.append(part)

@@ -112,6 +112,11 @@ def _default() -> int:
     return os.cpu_count() or 1
 
 
+def workers(npixels: int) -> int:
+    """Return how many threads share work on so many pixels; little work stays on the calling thread."""
+    return get_num_threads() if npixels >= SMALL_NPIXELS else 1
+
+
 def run(work: Callable[[T], None], items: Sequence[T], *, npixels: int) -> None:
     """Call ``work`` with every item, on several threads if there is enough to do.
 
@@ -132,7 +137,7 @@ def run(work: Callable[[T], None], items: Sequence[T], *, npixels: int) -> None:
         What ``work`` raised for the first item, in the order of ``items``, that failed: the same whatever the number
         of threads. No new item is begun after a failure.
     """
-    nthreads = min(get_num_threads(), len(items)) if npixels >= SMALL_NPIXELS else 1
+    nthreads = min(workers(npixels), len(items))
     if nthreads <= 1:
         for item in items:
             work(item)

@@ -17,9 +17,8 @@ from rustfits.sections import Section
 from rustfits.tilecache import CachedTiles, TileCache
 from rustfits.tilegrid import Block, Int64s, Move
 
-BATCH_NBYTES = 1 << 20  # of decoded pixels: what a core keeps in its cache
-BATCH_NTILES = 16  # codecs that decode several tiles at once want as many
-LARGEST_BATCH_NBYTES = 4 << 20  # unless they are so large
+# Of decoded pixels. Smaller ones stay in a nearer cache, but then the work between them takes longer than that saves.
+BATCH_NBYTES = 4 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +123,8 @@ class TileReader:
     def _batch_ntiles(self, tile_npixels: int, ntiles: int) -> int:
         """Return how many tiles to decode at a time, of ``ntiles``."""
         nbytes = tile_npixels * self._stored.itemsize
-        count = max(BATCH_NBYTES // nbytes, min(BATCH_NTILES, LARGEST_BATCH_NBYTES // nbytes), 1)
-        # Few large tiles are shared out evenly.
-        return min(count, -(-ntiles // threads.get_num_threads()))
+        # Few tiles are shared out evenly.
+        return min(max(BATCH_NBYTES // nbytes, 1), -(-ntiles // threads.workers(ntiles * tile_npixels)))
 
     def _cut(self, npixels: Int64s) -> list[int]:
         """Return where batches end among tiles of ``npixels`` pixels each."""
@@ -147,10 +145,12 @@ class TileReader:
         entries = self._decoder.entries(rows if cached is None else rows[missing])
         # Everything that a file can say wrong of sizes was refused by now.
         outs = [np.empty(section.count, dtype=self._scaling.dtype) for section in sections]
-        npixels = self._grid.tile_shapes(rows).prod(axis=1, dtype=np.int64)
+        shapes = self._grid.tile_shapes(rows)
+        npixels = shapes.prod(axis=1, dtype=np.int64)
         keep = missing & self._cache.survivors(npixels * self._stored.itemsize)
-        kept = np.empty(int(npixels[keep].sum()), dtype=self._stored)
-        fetch = _Fetch(self._decoder, rows, npixels, cached, missing, entries, keep, kept)
+        rooms = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(np.where(keep, npixels, 0))])
+        kept = np.empty(int(rooms[-1]), dtype=self._stored)
+        fetch = _Fetch(self._decoder, shapes, npixels, cached, missing, entries, keep, rooms, kept)
 
         def work(batch: _Batch) -> None:
             self._fill(fetch, batch, outs)
@@ -172,10 +172,11 @@ class TileReader:
             else:
                 tiles = threads.scratch("tiles", batch.npixels, self._stored)
             fetch.fill(batch, tiles)
-            if tiles is not room:
+            if room.size and tiles is not room:
                 fetch.keep(batch, tiles, room)
         if direct is not None:
-            self._scaling.apply(tiles, tiles.view(self._scaling.dtype))
+            if not self._scaling.trivial:
+                self._scaling.apply(tiles, tiles.view(self._scaling.dtype))
             return
         move: Move = np.copyto if self._scaling.trivial else self._scale
         for job in batch.jobs:
@@ -200,12 +201,13 @@ class _Fetch:
     """The tiles of one read, by their position in ``rows``: from the cache or decoded."""
 
     decoder: TileDecoder
-    rows: Int64s
+    shapes: Int64s
     npixels: Int64s
     cached: CachedTiles | None
     missing: NDArray[np.bool_]
-    entries: TileEntries
+    entries: TileEntries  # of those missing
     keep_these: NDArray[np.bool_]
+    rooms: Int64s  # where in `kept` each tile belongs
     kept: NDArray[Any]
 
     def together(self, batch: _Batch) -> NDArray[Any] | None:
@@ -217,31 +219,27 @@ class _Fetch:
     def fill(self, batch: _Batch, tiles: NDArray[Any]) -> None:
         """Decode the tiles of a batch, or copy those that are cached, into ``tiles``, back to back."""
         which = slice(batch.first, batch.stop)
-        missing = self.missing[which]
-        begin = batch.first if self.cached is None else int(np.count_nonzero(self.missing[: batch.first]))
-        entries = self.entries.part(slice(begin, begin + int(np.count_nonzero(missing))))
-        if missing.all():
-            self.decoder.decode(entries, tiles)
+        if self.cached is None:
+            self.decoder.decode(self.entries.part(which), tiles, self.shapes[which])
             return
-        npixels = self.npixels[which]
+        missing, npixels = self.missing[which], self.npixels[which]
+        begin = int(np.count_nonzero(self.missing[: batch.first]))
+        entries = self.entries.part(slice(begin, begin + int(np.count_nonzero(missing))))
         if entries.rows.size:
             fresh = np.empty(int(npixels[missing].sum()), dtype=tiles.dtype)
-            self.decoder.decode(entries, fresh)
+            self.decoder.decode(entries, fresh, self.shapes[which][missing])
             tiles[np.repeat(missing, npixels)] = fresh
-        assert self.cached is not None
         self.cached.part(batch.first, batch.stop).copy_to(tiles, npixels)
 
     def room(self, batch: _Batch) -> NDArray[Any]:
         """Return where the tiles of a batch that the cache will get belong: the whole batch, a part, or nothing."""
-        begin = int(self.npixels[: batch.first][self.keep_these[: batch.first]].sum())
-        which = slice(batch.first, batch.stop)
-        return self.kept[begin : begin + int(self.npixels[which][self.keep_these[which]].sum())]
+        return self.kept[int(self.rooms[batch.first]) : int(self.rooms[batch.stop])]
 
     def keep(self, batch: _Batch, tiles: NDArray[Any], room: NDArray[Any]) -> None:
         """Copy the tiles of a batch that the cache will get to their `room`."""
         if room.size == tiles.size:
             room[...] = tiles
-        elif room.size:
+        else:
             which = slice(batch.first, batch.stop)
             room[...] = tiles[np.repeat(self.keep_these[which], self.npixels[which])]
 
