@@ -138,6 +138,10 @@ class TableLayout:
             )
         return cls(row_nbytes, nrows, heap_start, table_nbytes + pcount - heap_start, tuple(columns))
 
+    def grown(self, nrows: int, heap_start: int, heap_nbytes: int) -> TableLayout:
+        """Return the layout with the same columns, but other numbers of rows and of bytes in the heap."""
+        return TableLayout(self.row_nbytes, nrows, heap_start, heap_nbytes, self.columns)
+
     @property
     def table_nbytes(self) -> int:
         """Bytes of all rows."""

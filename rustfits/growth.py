@@ -22,12 +22,17 @@ from rustfits.heap import LIMITS, MAX_GAP, descriptors, merge_ranges, read_rows
 from rustfits.openfile import Extent, OpenFile, padded
 from rustfits.recode import StoredTiles
 from rustfits.storage.base import Storage
+from rustfits.tilegrid import MAX_NDIM
 from rustfits.zimage import SOURCES, TileTable
 
 Bytes = NDArray[np.uint8]
 Int64s = NDArray[np.int64]
 
 SMALL_HEAP_NBYTES = 1 << 18  # moving that much costs no more than opening a file
+
+# Keywords that may change, though what is known of image and table holds: ZBLANK is only ever written as it was
+# understood before.
+_KEPT = {"ZBLANK", *(f"ZNAXIS{axis}" for axis in range(1, MAX_NDIM + 1))}
 
 _MAXIMUM = re.compile(r"\(\s*(\d+)\s*\)")
 
@@ -80,7 +85,7 @@ class Growth:
     """
 
     def __init__(self, table: TileTable, nrows: int) -> None:
-        self._layout = table.layout
+        self._table, self._layout = table, table.layout
         self._nrows = nrows
         self.add_columns(table)
         self._heap: list[Bytes] = []
@@ -158,8 +163,13 @@ class Growth:
 
     # -- writing --------------------------------------------------------------------------------------------------
 
-    def write(self, file: OpenFile, extent: Extent, state: HeaderState) -> None:
+    def write(self, file: OpenFile, extent: Extent, state: HeaderState) -> TileTable | None:
         """Make the changes; inside `changing`.
+
+        Returns
+        -------
+        TileTable or None
+            The image as it is now, if that can be told without reading its header again.
 
         Raises
         ------
@@ -190,6 +200,9 @@ class Growth:
             _write_pieces(storage, position, self._heap)
         _write_rows(storage, extent.data_start, rows, raw)
         state.commit(cards)
+        if self._columns is not layout.columns or not self._changes.keys() <= _KEPT:
+            return None
+        return self._table.grown(cards, self._nrows, heap_start, self._heap_nbytes)
 
     def _new_rows(self, storage: Storage, data_start: int) -> tuple[Int64s, Bytes]:
         """Return the rows that change, ascending, and their bytes, ``(n, row_nbytes)``."""

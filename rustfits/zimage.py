@@ -71,6 +71,27 @@ class TileTable:
         self.cards = cards
         self._codec = codec
 
+    def grown(self, cards: Cards, nrows: int, heap_start: int, heap_nbytes: int) -> TileTable:
+        """Return the table after an edit that changed tiles, rows and heap alone; what is known of it stays known.
+
+        Parameters
+        ----------
+        cards : Cards
+            As they are now: other than before in NAXIS2, PCOUNT, THEAP, the lengths in brackets of TFORMn, and the
+            length of the image's first axis, at most.
+        nrows, heap_start, heap_nbytes : int
+            As in `TableLayout`.
+        """
+        other = TileTable(cards, self._codec)
+        known = self.__dict__
+        for name in ("stored", "sources", "own_source", "fallback_source", "coded", "offset", "quantization", "codec"):
+            if name in known:
+                other.__dict__[name] = known[name]
+        if nrows == self.layout.nrows:
+            other.__dict__["grid"] = self.grid
+        other.__dict__["layout"] = self.layout.grown(nrows, heap_start, heap_nbytes)
+        return other
+
     @cached_property
     def stored(self) -> np.dtype[Any]:
         """Dtype of the image's pixels before BSCALE and BZERO, native byte order."""

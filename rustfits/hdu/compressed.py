@@ -293,7 +293,10 @@ class CompressedImageHDU(ImageHDU):
 
     def _make(self, growth: Growth) -> None:
         """Write what was encoded; inside `changing`."""
-        growth.write(self._file, self._extent, self._state)
+        facts = self._facts
+        table = growth.write(self._file, self._extent, self._state)
+        if table is not None:
+            self.__dict__["_known_table"], self.__dict__["_known_facts"] = table, facts.grown(table.cards)
         self._cache.clear()
 
     def repack(self) -> None:

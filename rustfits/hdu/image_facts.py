@@ -32,6 +32,14 @@ class ImageFacts:
         self._prefix = prefix
         self._blank_keywords = blank_keywords
 
+    def grown(self, cards: Cards) -> ImageFacts:
+        """Return the facts after an edit that changed nothing but the length of the first axis, at most."""
+        other = ImageFacts(cards, self._prefix, self._blank_keywords)
+        for name in ("bitpix", "stored", "scaling", "blank"):
+            if name in self.__dict__:
+                other.__dict__[name] = self.__dict__[name]
+        return other
+
     @cached_property
     def bitpix(self) -> int:
         """BITPIX, which the standard has; `HeaderError` otherwise."""
