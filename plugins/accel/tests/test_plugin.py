@@ -4,8 +4,10 @@ from importlib.metadata import entry_points
 
 import pytest
 
-from rustfits.plugin import Kernels
+from rustfits.plugin import InvalidParameter, Kernels
 from rustfits_accel import CompiledKernels
+from rustfits_accel.kernels import ISAS, choose_isa
+from rustfits_accel.plugin import rustfits_kernels
 
 
 def test_the_entry_point_offers_the_compiled_kernels():
@@ -29,3 +31,12 @@ def test_the_core_uses_them_unless_told_otherwise(monkeypatch):
 @pytest.mark.parametrize("isa", [0, 1, 99])
 def test_no_instruction_set_is_used_that_the_machine_lacks(isa):
     assert CompiledKernels(isa).isa <= CompiledKernels().isa
+
+
+def test_an_instruction_set_can_be_chosen_by_name(monkeypatch):
+    best = CompiledKernels().isa
+    assert choose_isa(None, best) == choose_isa("", best) == choose_isa(ISAS[best].upper(), best) == best
+    with pytest.raises(InvalidParameter, match="RUSTFITS_ACCEL_KERNEL must be one of portable on this machine"):
+        choose_isa("avx2", 0)
+    monkeypatch.setenv("RUSTFITS_ACCEL_KERNEL", "portable")
+    assert rustfits_kernels().isa == 0

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from rustfits.plugin import (
     EncodedTiles,
+    InvalidParameter,
     Kernels,
     effective_level,
     method_number,
@@ -25,8 +26,25 @@ try:
 except ImportError:  # a platform without that package: the standard library serves
     libdeflate = None  # type: ignore[assignment]
 
+ISAS = ("portable", "avx2")  # by number
 DEFAULT_LEVEL = 6
 _LARGE = 1 << 31  # deflate counts bytes in 32 bits, and so are the pixels of a row counted here
+
+
+def choose_isa(wanted: str | None, best: int) -> int:
+    """Return the number of the instruction set to use: the best one, or the one that RUSTFITS_ACCEL_KERNEL names.
+
+    Raises
+    ------
+    InvalidParameter
+        If there is none of that name, or this machine lacks it.
+    """
+    usable = ISAS[: best + 1]
+    if not wanted:
+        return best
+    if wanted.lower() not in usable:
+        raise InvalidParameter("RUSTFITS_ACCEL_KERNEL", wanted, f"must be one of {', '.join(usable)} on this machine")
+    return usable.index(wanted.lower())
 
 
 class CompiledKernels(Kernels):
