@@ -190,8 +190,11 @@ class Storage(ABC):
         if source == target:
             return
         offsets = range(0, nbytes, MOVE_NBYTES)
+        overlap = abs(target - source) < nbytes
         for offset in reversed(offsets) if target > source else offsets:
             chunk = self.read(source + offset, min(MOVE_NBYTES, nbytes - offset))
+            if overlap:  # these bytes will be overwritten too, so they are saved while they are at hand
+                self._ready().save_known(source + offset, chunk)
             self.write(target + offset, chunk)
 
     def _committed(self) -> None:  # noqa: B027 - only those who keep a copy elsewhere need to know
@@ -206,14 +209,18 @@ class Storage(ABC):
 
     def _changing(self, *ranges: tuple[int, int]) -> None:
         """Get ready to change the bytes of ranges, ``(start, stop)`` each, none if that is less, or the size."""
+        self._ready().save(ranges)
+        self._nchanges += 1
+
+    def _ready(self) -> Undo:
+        """Return what keeps the bytes that the transaction under way overwrites."""
         if not self._depth:
             raise AssertionError("a change of the storage outside a transaction")
         if self.undone:
             raise TransactionUndone(self.name)
         if self._undo is None:
             self._undo = self._begin()
-        self._undo.save(ranges)
-        self._nchanges += 1
+        return self._undo
 
     def _commit(self) -> None:
         if self.undone:

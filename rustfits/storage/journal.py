@@ -22,15 +22,16 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from rustfits.errors import FileReplaced, FitsIOError, JournalError
+from rustfits.storage.pages import crc_of_pages
 from rustfits.storage.undo import SAVE_NBYTES, Piece, ReadBytes, Undo, WriteBytes
 
 SUFFIX = ".rfjournal"
 MAGIC = b"rfjrnl\r\n"
-VERSION = 1
+VERSION = 2
 
 # magic, version, reserved, size of the file, salt, digest of the file; then the CRC-32 of all that.
 _HEADER = struct.Struct("<8sIIQ16s16s")
-_RECORD = struct.Struct("<QQI")  # offset, bytes, CRC-32 of salt, offset, bytes and data
+_RECORD = struct.Struct("<QQI")  # offset, bytes, checksum of salt, offset, bytes and data
 _CRC = struct.Struct("<I")
 _HEADER_NBYTES = _HEADER.size + _CRC.size
 
@@ -72,7 +73,7 @@ class Journal(Undo):
         self._salt = os.urandom(16)
         self._kept: list[tuple[int, int, int]] = []  # offset in the file, bytes, offset of the data in the journal
         self._end = 0
-        self._unsynced = False
+        self._unsynced = self._busy = False
         self._process = os.getpid()
         header = _HEADER.pack(MAGIC, VERSION, 0, self.size, self._salt, digest(self.size, read))
         self._header = header + _CRC.pack(zlib.crc32(header))  # until it is written, with the first record
@@ -94,19 +95,37 @@ class Journal(Undo):
         OSError
             If that fails; the journal is as before then.
         """
-        with _reported("write", self.path):
-            if self._unsynced:  # what a failed fsync did not bring to the disk, the next one would not either
-                raise OSError(errno.EIO, os.strerror(errno.EIO))
-            end = self._end
+        with self._writing():
             super().save(ranges)
-            if self._header:
-                self._append()
-            if self._durable and self._end != end:
-                self._unsynced = True
-                os.fsync(self._descriptor)
-                if not end:
-                    sync_folder(self.path)
-                self._unsynced = False
+
+    def save_known(self, start: int, data: bytes | bytearray) -> None:
+        """As `save`, of a range whose bytes the caller has read."""
+        with self._writing():
+            super().save_known(start, data)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Bring to the disk what is appended inside, if that is wanted; nests."""
+        if self._busy:
+            yield
+            return
+        self._busy = True
+        try:
+            with _reported("write", self.path):
+                if self._unsynced:  # what a failed fsync did not bring to the disk, the next one would not either
+                    raise OSError(errno.EIO, os.strerror(errno.EIO))
+                end = self._end
+                yield
+                if self._header:
+                    self._append()
+                if self._durable and self._end != end:
+                    self._unsynced = True
+                    os.fsync(self._descriptor)
+                    if not end:
+                        sync_folder(self.path)
+                    self._unsynced = False
+        finally:
+            self._busy = False
 
     def _keep(self, pieces: list[Piece]) -> None:
         parts: list[bytes | bytearray] = []
@@ -360,7 +379,7 @@ def _adopt_permissions(descriptor: int, status: os.stat_result) -> None:
 
 
 def _record_crc(salt: bytes, offset: int, data: bytes | bytearray) -> int:
-    return zlib.crc32(data, zlib.crc32(salt + _RECORD.pack(offset, len(data), 0)))
+    return crc_of_pages(data, zlib.crc32(salt + _RECORD.pack(offset, len(data), 0)))
 
 
 def _read_exactly(descriptor: int, offset: int, nbytes: int, *, partly: bool = False) -> bytes:

@@ -70,6 +70,15 @@ class Undo(ABC):
         for start, stop in added:  # only now: all of it is kept
             self._add(start, stop)
 
+    def save_known(self, start: int, data: bytes | bytearray) -> None:
+        """As `save`, of a range whose bytes the caller has read."""
+        stop = start + len(data)
+        if len(data) <= SAVE_NBYTES and stop <= self.size and self._missing(start, stop) == [(start, stop)]:
+            self._keep([(start, data)])
+            self._add(start, stop)
+        else:
+            self.save([(start, stop)])
+
     def _missing(self, start: int, stop: int) -> list[tuple[int, int]]:
         """Return the parts of a range that no saved range covers."""
         gaps = []

@@ -11,7 +11,7 @@ PACKAGE = ROOT / "rustfits"
 # A module imports only from those before it; an import inside a function, or for typing, counts.
 ORDER = """
     _version errors locks
-    storage storage.undo storage.filelock storage.journal storage.recovery storage.base
+    storage storage.undo storage.filelock storage.pages storage.journal storage.recovery storage.base
     storage.local storage.memory storage.gzipped
     openfile
     header header.keys header.card header.cards header.state header.edit header.header

@@ -94,7 +94,7 @@ def test_a_journal_of_which_nothing_reached_the_disk_is_removed(path):
     ("damage", "message"),
     [
         (lambda content: b"mine, not yours" + content, "no journal of rustfits; move it away"),
-        (lambda content: content[:8] + b"\x02" + content[9:], "version 2, this rustfits knows 1; open the file with"),
+        (lambda content: content[:8] + b"\x03" + content[9:], "version 3, this rustfits knows 2; open the file with"),
         (lambda content: content[:20] + b"\xff" + content[21:], "header is damaged"),
         (lambda content: content[:40] + b"\xff" + content[41:], "header is damaged"),
     ],
