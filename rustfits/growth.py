@@ -21,6 +21,7 @@ from rustfits.header.state import HeaderState
 from rustfits.heap import LIMITS, MAX_GAP, descriptors, merge_ranges, read_rows
 from rustfits.openfile import Extent, OpenFile, padded
 from rustfits.recode import StoredTiles
+from rustfits.spare import Spare
 from rustfits.storage.base import Storage
 from rustfits.tilegrid import MAX_NDIM
 from rustfits.zimage import SOURCES, TileTable
@@ -82,14 +83,17 @@ class Growth:
         Of the image as it is.
     nrows : int
         Rows that the table will have, not fewer than now.
+    spare : Spare
+        What earlier changes of the image left for this one.
     """
 
-    def __init__(self, table: TileTable, nrows: int) -> None:
+    def __init__(self, table: TileTable, nrows: int, spare: Spare) -> None:
+        self._spare = spare
         self._table, self._layout = table, table.layout
         self._nrows = nrows
         self.add_columns(table)
         self._heap: list[Bytes] = []
-        self._heap_nbytes = self._layout.heap_nbytes
+        self._heap_nbytes = self._used = spare.used(self._layout)
         self._cells: list[_Cells] = []
         self._changes: dict[str, Any] = {}
 
@@ -182,27 +186,42 @@ class Growth:
         check_whole(storage, extent, layout)
         rows, raw = self._new_rows(storage, extent.data_start)
         heap_start = heap_start_for(layout.heap_start, self._row_nbytes, self._nrows, self._heap_nbytes)
-        cards = self._new_cards(storage, extent.data_start, heap_start)
-        nbytes, position = heap_start + self._heap_nbytes, extent.data_start + heap_start + layout.heap_nbytes
-        stop = extent.data_start + padded(nbytes)
+        nbytes = max(self._heap_nbytes, layout.heap_nbytes)
+        behind = 0 if file.is_last(extent) else storage.size() - extent.stop
+        if behind and extent.data_start + padded(heap_start + nbytes) > extent.stop:
+            nbytes += self._spare.room_after(self._heap_nbytes - self._used, behind)
+        cards = self._new_cards(storage, extent.data_start, heap_start, nbytes)
         ranges = [*_ranges(extent.data_start, self._row_nbytes, rows), state.range_of(cards)]
-        if file.is_last(extent) and heap_start == layout.heap_start:
-            storage.prepare([*ranges, (position, stop)])
-            file.set_data_nbytes(extent, nbytes)
-            _write_pieces(storage, position, [*self._heap, np.zeros(stop - extent.data_start - nbytes, np.uint8)])
-        else:
-            storage.prepare(ranges)
-            file.resize_data(extent, nbytes, zero=False)
-            if heap_start != layout.heap_start:
-                storage.move(extent.data_start + layout.heap_start, extent.data_start + heap_start, layout.heap_nbytes)
-                table_stop = self._row_nbytes * self._nrows
-                write_zeros(storage, extent.data_start + table_stop, extent.data_start + heap_start)
-            _write_pieces(storage, position, self._heap)
+        if heap_start == layout.heap_start:
+            begin = extent.data_start + heap_start
+            ranges.append((begin + self._used, min(begin + self._heap_nbytes, extent.stop)))
+        storage.prepare(ranges)
+        self._write_heap(file, extent, heap_start, nbytes)
         _write_rows(storage, extent.data_start, rows, raw)
         state.commit(cards)
+        self._spare.set(heap_start, nbytes, self._heap_nbytes, taken=self._heap_nbytes - self._used)
         if self._columns is not layout.columns or not self._changes.keys() <= _KEPT:
             return None
-        return self._table.grown(cards, self._nrows, heap_start, self._heap_nbytes)
+        return self._table.grown(cards, self._nrows, heap_start, nbytes)
+
+    def _write_heap(self, file: OpenFile, extent: Extent, heap_start: int, heap_nbytes: int) -> None:
+        """Make room for the heap and for later rows, and write what is new of it."""
+        storage, layout = file.storage, self._layout
+        nbytes, position = heap_start + heap_nbytes, extent.data_start + heap_start + self._used
+        stop = extent.data_start + padded(nbytes)
+        if file.is_last(extent) and heap_start == layout.heap_start:
+            file.set_data_nbytes(extent, nbytes)
+            written = position + sum(piece.nbytes for piece in self._heap)
+            _write_pieces(storage, position, [*self._heap, np.zeros(stop - written, np.uint8)])
+            return
+        file.resize_data(extent, nbytes, zero=False)
+        if heap_start != layout.heap_start:
+            storage.move(extent.data_start + layout.heap_start, extent.data_start + heap_start, layout.heap_nbytes)
+            table_stop = self._row_nbytes * self._nrows
+            write_zeros(storage, extent.data_start + table_stop, extent.data_start + heap_start)
+        _write_pieces(storage, position, self._heap)
+        if heap_nbytes > layout.heap_nbytes:  # what moved away is still there
+            write_zeros(storage, extent.data_start + heap_start + self._heap_nbytes, extent.data_start + nbytes)
 
     def _new_rows(self, storage: Storage, data_start: int) -> tuple[Int64s, Bytes]:
         """Return the rows that change, ascending, and their bytes, ``(n, row_nbytes)``."""
@@ -223,14 +242,16 @@ class Growth:
             raw[np.searchsorted(rows, cells.rows), place] = values
         return rows, raw
 
-    def _new_cards(self, storage: Storage, data_start: int, heap_start: int) -> Cards:
+    def _new_cards(self, storage: Storage, data_start: int, heap_start: int, heap_nbytes: int) -> Cards:
         cards = self._cards.copy()
         for keyword, value in self._changes.items():
             cards.set(keyword, value)
         table_nbytes = self._row_nbytes * self._nrows
         if self._nrows != self._layout.nrows:
             cards.set("NAXIS2", self._nrows)
-        cards.set("PCOUNT", heap_start - table_nbytes + self._heap_nbytes)
+        pcount = heap_start - table_nbytes + heap_nbytes
+        if cards.get("PCOUNT") != pcount:
+            cards.set("PCOUNT", pcount)
         set_heap_start(cards, table_nbytes, heap_start)
         for column in filter(lambda column: column.descriptor, self._columns):
             counts = [cells.values[:, 0].max(initial=0) for cells in self._cells if cells.column == column]

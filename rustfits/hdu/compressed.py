@@ -27,6 +27,7 @@ from rustfits.quantize import Quantize
 from rustfits.repack import repack
 from rustfits.scaling import Scaling
 from rustfits.sections import Section
+from rustfits.spare import Spare
 from rustfits.tilecache import TileCache
 from rustfits.tilereader import TileReader
 from rustfits.zimage import TileTable
@@ -45,6 +46,7 @@ class CompressedImageHDU(ImageHDU):
     _bitpix_name: ClassVar[str] = WHAT
 
     _cache: TileCache
+    _spare: Spare
     _codec: TileCodec | None  # as the user gave it, for an HDU created through this handle
     _quantize: Quantize | None  # likewise
     _pending: PendingRows | None  # inside `extending`
@@ -55,6 +57,8 @@ class CompressedImageHDU(ImageHDU):
         hdu = super()._attach(file, extent, state, index)
         hdu._cache = TileCache()
         file.after_undoing(hdu._cache.clear)  # it may hold pixels that were never to be
+        hdu._spare = Spare()
+        file.after_undoing(hdu._spare.forget)
         hdu._codec = hdu._quantize = hdu._pending = None
         hdu._pending_nbytes = CAPACITY_NBYTES
         return hdu
@@ -198,6 +202,7 @@ class CompressedImageHDU(ImageHDU):
         for piece in (encoded.rows, *encoded.heap):
             storage.write(position, piece)
             position += piece.nbytes
+        self._spare.forget()
         self._cache.clear()
         self._state.commit(encoded.cards)
 
@@ -212,7 +217,7 @@ class CompressedImageHDU(ImageHDU):
             section = self._section(key)
             values = self._checked_value(value, section)
             if values is not None and not section.empty:
-                self._make(assigned(self._decoder(), section, values, self._facts.scaling))
+                self._make(assigned(self._decoder(), section, values, self._facts.scaling, self._spare))
 
     def _checked_value(self, value: object, section: Section) -> NDArray[Any] | None:
         """As for plain images, but that an image of floats takes arrays of any real numbers."""
@@ -289,7 +294,7 @@ class CompressedImageHDU(ImageHDU):
             self._pending.drop(nrows)
 
     def _append(self, rows: NDArray[Any], scaling: Scaling) -> None:
-        self._make(extended(self._decoder(), rows, scaling, self._quantize))
+        self._make(extended(self._decoder(), rows, scaling, self._quantize, self._spare))
 
     def _make(self, growth: Growth) -> None:
         """Write what was encoded; inside `changing`."""
@@ -317,6 +322,7 @@ class CompressedImageHDU(ImageHDU):
         with self._file.changing(self._place):
             self._check_not_extending("repack()")
             repack(self._file, self._extent, self._state, self._table)
+            self._spare.forget()
             self._cache.clear()
 
     def _check_not_extending(self, what: str) -> None:

@@ -27,6 +27,7 @@ from rustfits.recode import StoredTiles, TileRecoder
 from rustfits.requantize import LARGEST
 from rustfits.scaling import Scaling
 from rustfits.sections import Section, box_section
+from rustfits.spare import Spare
 from rustfits.tilegrid import Block, TileGrid
 from rustfits.zimage import Quantization, TileTable, with_fallback
 
@@ -82,7 +83,7 @@ def checked_rows(
     return checked_image(pixels, pixels.shape, scaling, blank, what=what)
 
 
-def assigned(decoder: TileDecoder, section: Section, values: NDArray[Any], scaling: Scaling) -> Growth:
+def assigned(decoder: TileDecoder, section: Section, values: NDArray[Any], scaling: Scaling, spare: Spare) -> Growth:
     """Encode the tiles that a section touches, with new pixels there.
 
     Parameters
@@ -93,15 +94,19 @@ def assigned(decoder: TileDecoder, section: Section, values: NDArray[Any], scali
         Not empty.
     values, scaling, and errors
         As for `TileRecoder.recode`.
+    spare : Spare
+        Of the image.
     """
     table = decoder.table
-    growth = Growth(table, table.layout.nrows)
+    growth = Growth(table, table.layout.nrows, spare)
     growth.add(TileRecoder(decoder, table, scaling).recode(section, values))
     growth.set_keywords(_null_keyword(table))
     return growth
 
 
-def extended(decoder: TileDecoder, pixels: NDArray[Any], scaling: Scaling, quantize: Quantize | None) -> Growth:
+def extended(
+    decoder: TileDecoder, pixels: NDArray[Any], scaling: Scaling, quantize: Quantize | None, spare: Spare
+) -> Growth:
     """Encode rows that are appended to an image.
 
     Parameters
@@ -114,6 +119,8 @@ def extended(decoder: TileDecoder, pixels: NDArray[Any], scaling: Scaling, quant
         Of these rows.
     quantize : Quantize or None
         Level and seed for the tiles that begin with them.
+    spare : Spare
+        Of the image.
 
     Raises
     ------
@@ -126,7 +133,7 @@ def extended(decoder: TileDecoder, pixels: NDArray[Any], scaling: Scaling, quant
     shape, tile = table.grid.shape, table.grid.tile
     length = shape[0] + pixels.shape[0]
     grown = _grown(table, length)
-    growth = Growth(table, grown.layout.nrows)
+    growth = Growth(table, grown.layout.nrows, spare)
     growth.set_keywords({f"ZNAXIS{len(shape)}": length, **_null_keyword(table)})
     # Pixels up to here complete tiles that are there already.
     full = min(-(-shape[0] // tile[0]) * tile[0], length) if shape[0] else 0

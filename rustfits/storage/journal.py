@@ -17,7 +17,7 @@ import os
 import stat
 import struct
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
@@ -85,7 +85,7 @@ class Journal(Undo):
                 raise JournalError(self.path, found) from error
         _adopt_permissions(self._descriptor, status)
 
-    def save(self, ranges: Iterable[tuple[int, int]]) -> None:
+    def save(self, ranges: Sequence[tuple[int, int]]) -> None:
         """Save what is not saved yet; what it saved is on the disk afterwards, if that is wanted.
 
         The first call writes the header too, which holds the size: it must be there before the file grows.
@@ -95,8 +95,9 @@ class Journal(Undo):
         OSError
             If that fails; the journal is as before then.
         """
-        with self._writing():
-            super().save(ranges)
+        if self._header or not self.covers(ranges):
+            with self._writing():
+                super().save(ranges)
 
     def save_known(self, start: int, data: bytes | bytearray) -> None:
         """As `save`, of a range whose bytes the caller has read."""

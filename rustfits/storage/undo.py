@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from bisect import bisect_left
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 ReadBytes = Callable[[int, int], bytes | bytearray]
 WriteBytes = Callable[[int, memoryview], None]
@@ -50,7 +50,7 @@ class Undo(ABC):
     def abandon(self) -> None:
         """Let go without finishing: undoing failed, or is not ours to do."""
 
-    def save(self, ranges: Iterable[tuple[int, int]]) -> None:
+    def save(self, ranges: Sequence[tuple[int, int]]) -> None:
         """Save the bytes of ranges, ``(start, stop)`` each, that are not saved yet; called before they change."""
         pieces: list[Piece] = []
         added: list[tuple[int, int]] = []
@@ -78,6 +78,16 @@ class Undo(ABC):
             self._add(start, stop)
         else:
             self.save([(start, stop)])
+
+    def covers(self, ranges: Iterable[tuple[int, int]]) -> bool:
+        """Return whether all bytes of ranges are saved, or were not there."""
+        for start, end in ranges:
+            stop = min(end, self.size)
+            if start < stop:
+                index = bisect_left(self._stops, stop)
+                if index == len(self._starts) or self._starts[index] > start:
+                    return False
+        return True
 
     def _missing(self, start: int, stop: int) -> list[tuple[int, int]]:
         """Return the parts of a range that no saved range covers."""

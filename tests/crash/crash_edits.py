@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 import rustfits
-from rustfits import FITS, growth
+from rustfits import FITS, growth, spare
 
 
 def pixels(shape, dtype, seed=0):
@@ -146,6 +146,17 @@ def extend_into_the_room(fits):
         fits["PACKED"].extend(pixels((9, 30), "i4", 12))
 
 
+def set_pixels_and_leave_room_behind_them(fits):
+    """The second set moves what is behind and leaves room, which the others take, but for the last."""
+    spare.SMALL_TAIL_NBYTES, small = 0, spare.SMALL_TAIL_NBYTES
+    noise = np.random.default_rng(20)
+    try:
+        for row in (0, 10, 20, 10, 0, 30):
+            fits["PACKED"][row : row + 10] = noise.integers(-(1 << 30), 1 << 30, (10, 30), dtype="i4")
+    finally:
+        spare.SMALL_TAIL_NBYTES = small
+
+
 def repack_and_close_the_room(fits):
     fits["PACKED"].repack()
 
@@ -176,6 +187,7 @@ EDITS = {
         extend_quantised_tiles,
         extend_and_leave_room,
         extend_into_the_room,
+        set_pixels_and_leave_room_behind_them,
         repack_and_close_the_room,
     )
 }
