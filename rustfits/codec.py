@@ -70,6 +70,9 @@ class TileCodec:
         Unit of the element count in descriptors: bytes or 16-bit words.
     uncompressed : bool
         Whether its tiles are pixels as FITS stores them, which have a column of their own (FITS 4.0, section 10.1.3).
+    decodes_prefixes : bool
+        Whether `decode` may be asked for the first pixels of tiles alone: shapes of a batch with fewer pixels than the
+        tiles have, in the order of the tile. What the rest of a tile's bytes say then does not matter, nor take time.
     api_version : int
         Version of this contract that the codec was written for; to be set by a codec for a later one than 1.
 
@@ -91,6 +94,7 @@ class TileCodec:
     min_tile_axis: ClassVar[int] = 1
     descriptor_type: ClassVar[str] = "B"
     uncompressed: ClassVar[bool] = False
+    decodes_prefixes: ClassVar[bool] = False
     # Not API_VERSION: a codec that says nothing must not pass for one of whatever version the core has.
     api_version: ClassVar[int] = 1
 

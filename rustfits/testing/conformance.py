@@ -214,6 +214,16 @@ class CodecConformance:
             for blob, found in zip(together, decoded, strict=True):
                 assert self._decoded([blob], [shape], found.dtype)[0].tobytes() == found.tobytes()
 
+    def test_the_first_pixels_of_tiles_are_those_of_whole_tiles(self) -> None:
+        if not self.codec.decodes_prefixes:
+            pytest.skip("the codec decodes whole tiles")
+        for stored in self._stored():
+            for shape in self._shapes():
+                tile = self._tile(stored, "noise", shape)
+                for count in {1, tile.size // 2, tile.size - 1} - {0}:
+                    decoded = self._decoded([self.encode(tile)] * 20, [(count,)] * 20, tile.dtype)
+                    assert all(found.tobytes() == tile.reshape(-1)[:count].tobytes() for found in decoded)
+
     def test_many_small_tiles_are_one_batch(self) -> None:
         shape = min(self._shapes(), key=np.prod)
         stored = self._stored()[0]

@@ -69,6 +69,21 @@ def test_bytes_behind_the_last_pixel_are_ignored(variant):
     np.testing.assert_array_equal(out, [pixels] * 22)
 
 
+@pytest.mark.parametrize("variant", USABLE, ids=lambda variant: VARIANTS[variant])
+@pytest.mark.parametrize("dtype", ["u1", "i2", "i4"])
+@pytest.mark.parametrize("sigma", [0, 2, 20, 1e9])
+def test_the_first_pixels_of_tiles_come_whatever_follows_them(sigma, dtype, variant):
+    pixels = noise(dtype, 500, sigma)
+    blob = encoded(pixels)
+    for npixels in (1, 31, 32, 33, 64, 100, 224, 499):
+        # Whole tiles, and those whose bytes mean nothing after the blocks of these pixels.
+        spoiled = encoded(pixels[: -(-npixels // 32) * 32]) + b"\xff" * 9
+        for blobs in ([blob] * 3, [blob] * 22, [spoiled] * 22):
+            status, out = statuses(blobs, npixels, dtype, variant=variant)
+            assert not status.any()
+            np.testing.assert_array_equal(out, [pixels[:npixels]] * len(blobs))
+
+
 @settings(deadline=None, max_examples=300)
 @given(st.data())
 def test_every_variant_says_the_same_of_changed_bytes(data):

@@ -16,7 +16,7 @@ from rustfits_rice import Rice1, _kernel
 
 USABLE = range(_kernel.best_variant() + 1)
 DTYPES = ["u1", "i2", "i4"]
-EXTREMES = ["flat", "ends", "ramp", "spikes", "bits"]
+EXTREMES = ["flat", "ends", "ramp", "spikes", "holes", "bits"]
 
 
 def image(kind, dtype, shape):
@@ -32,6 +32,9 @@ def image(kind, dtype, shape):
         pixels = np.arange(npixels) * 37 % limits.max
     elif kind == "spikes":  # long unary codes among short ones, and blocks of zeros
         pixels = np.where(rng.random(npixels) < 0.01, limits.max // 2, (np.arange(npixels) // 300) % 2)
+    elif kind == "holes":  # codes that are too long to be taken several at a time, in every block
+        sky = rng.normal(min(limits.max // 3, 1000), min(limits.max // 20, 16), npixels)
+        pixels = np.where(rng.random(npixels) < 0.05, 0, sky)
     elif kind == "bits":
         pixels = rng.integers(limits.min, limits.max, npixels, endpoint=True)
     else:
@@ -88,6 +91,7 @@ def assert_tiles_are_ours(blobs, tiles, codec):
         ("1e5", (9, 1000), (1, 1000)),
         ("1e9", (9, 1000), (2, 999)),
         *[(kind, (40, 77), (10, 50)) for kind in EXTREMES],
+        ("holes", (150, 170), (16, 32)),
         *[("bits", (5, width), (1, width)) for width in (1, 2, 31, 32, 33, 64, 65)],
     ],
 )

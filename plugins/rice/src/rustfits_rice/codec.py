@@ -66,6 +66,7 @@ class Rice1(TileCodec):
 
     zcmptype: ClassVar[str] = "RICE_1"
     pixel_dtypes: ClassVar[tuple[str, ...]] = ("u1", "i2", "i4")
+    decodes_prefixes: ClassVar[bool] = True
 
     blocksize: int = 32
     # Bytes of the coded integers, as a header says. It belongs to a file's streams and not to the way the user wants
@@ -117,7 +118,7 @@ class Rice1(TileCodec):
         return CODED_DTYPES[max(pixel.itemsize, self.bytepix or 0)]
 
     def decode(self, batch: TileBatch, out: NDArray[Any]) -> None:
-        """Decode every tile; see `TileCodec.decode`.
+        """Decode every tile, or its first pixels; see `TileCodec.decode`.
 
         Raises
         ------

@@ -5,13 +5,18 @@
  * their part, so that both vectors are joined to sixteen numbers by a blend. Blocks of zeros (symbols of no bits) and
  * raw blocks (symbols without a unary part) need no code of their own: a mask and the number of lower bits say it all.
  * As in symbols.c several symbols are taken before the vectors are filled up again, and a group that was longer than
- * they are is done again with one load for each symbol; only what is longer than that is left to read_symbol. */
+ * they are is done again with one load for each symbol; only what is longer than that is left to read_symbol. Where
+ * that comes to pass time and again (zeros strewn over an image of floats, in some lane or other) the groups are kept
+ * small for some blocks. */
 #include "stream.h"
 
 #if RF_X86
 #include "lanes.h"
 
 enum { EVEN, ODD };
+
+/* Pixels that are taken at a time where more were too long again and again. */
+#define SMALL_GROUP 3
 
 /* Sixteen tiles while blocks of them are decoded; [2] are the even and the odd lanes, positions are bits from 0. */
 typedef struct {
@@ -28,6 +33,9 @@ typedef struct {
     __mmask8 busy[2]; /* lanes with a stream */
     __mmask8 unary[2];
     __mmask8 bad[2]; /* the code means nothing */
+    int32_t ntoo_long;   /* groups of this block that were too long */
+    int32_t small;       /* blocks from here on whose groups are kept small */
+    int32_t next_small;  /* how many it will be the next time */
     stream_t *streams;
 } lanes_t;
 
@@ -235,6 +243,11 @@ LANES_INLINE int32_t take_groups(int32_t k, lanes_t *lanes, __m512i passed[2], i
             even = place_of(lanes, EVEN);
             odd = place_of(lanes, ODD);
             last = lanes->last;
+            if (++lanes->ntoo_long > 1 && k > SMALL_GROUP) {
+                i += k;
+                even_passed = odd_passed = _mm512_setzero_si512();
+                break;
+            }
         } else {
             even = advance(even, even_used);
             odd = advance(odd, odd_used);
@@ -250,6 +263,30 @@ LANES_INLINE int32_t take_groups(int32_t k, lanes_t *lanes, __m512i passed[2], i
     return i;
 }
 
+/* Choose how many pixels to take at a time: as many as nearly always fit, by the largest number of lower bits. */
+LANES_INLINE int32_t choose_group(lanes_t *lanes)
+{
+    uint64_t lower = (uint64_t)_mm512_reduce_max_epu64(_mm512_max_epu64(lanes->lower[EVEN], lanes->lower[ODD]));
+    int32_t k = lower < 5 ? 8 : lower < 7 ? 6 : lower < 9 ? 5 : lower < 12 ? 4 : lower < 16 ? 3 : 2;
+    lanes->ntoo_long = 0;
+    if (lanes->small == 0)
+        return k;
+    lanes->small--;
+    return k < SMALL_GROUP ? k : SMALL_GROUP;
+}
+
+/* Learn from a block whose groups were of k pixels: the more often they were too long, the longer small ones stay. */
+LANES_INLINE void learn(lanes_t *lanes, int32_t k)
+{
+    if (k <= SMALL_GROUP)
+        return;
+    if (lanes->ntoo_long > 1) {
+        lanes->small = lanes->next_small = lanes->next_small < 16 ? 2 * lanes->next_small + 1 : 31;
+    } else {
+        lanes->next_small >>= 1;
+    }
+}
+
 /* The next block of each lane, of n pixels; pixel i of a lane is pixels[16 * i + lane]. */
 LANES_INLINE void take_block(lanes_t *lanes, int32_t bytepix, int32_t n, uint32_t *pixels)
 {
@@ -257,8 +294,8 @@ LANES_INLINE void take_block(lanes_t *lanes, int32_t bytepix, int32_t n, uint32_
     __m512i passed[2] = {_mm512_maskz_mov_epi64(lanes->busy[EVEN], fsbits),
                          _mm512_maskz_mov_epi64(lanes->busy[ODD], fsbits)};
     int32_t i = 0;
-    uint64_t lower = (uint64_t)_mm512_reduce_max_epu64(_mm512_max_epu64(lanes->lower[EVEN], lanes->lower[ODD]));
-    switch (lower < 5 ? 8 : lower < 7 ? 6 : lower < 9 ? 5 : lower < 12 ? 4 : lower < 16 ? 3 : 2) {
+    int32_t k = choose_group(lanes);
+    switch (k) {
     case 8: i = take_groups(8, lanes, passed, i, n, pixels); break;
     case 6: i = take_groups(6, lanes, passed, i, n, pixels); break;
     case 5: i = take_groups(5, lanes, passed, i, n, pixels); break;
@@ -266,6 +303,7 @@ LANES_INLINE void take_block(lanes_t *lanes, int32_t bytepix, int32_t n, uint32_
     case 3: i = take_groups(3, lanes, passed, i, n, pixels); break;
     default: break;
     }
+    learn(lanes, k);
     i = take_groups(2, lanes, passed, i, n, pixels);
     if (i < n) {
         for (int h = EVEN; h <= ODD; h++)
