@@ -13,7 +13,7 @@ setup(
             {
                 "sources": [f"{C}/plio.c"],
                 "obj_deps": {"": HEADERS},
-                "cflags": ["-std=c11", "-O3", "-g0", "-fPIC"],
+                "cflags": ["-std=c11", "-O3", "-ffp-contract=off", "-g0", "-fPIC"],
             },
         )
     ],

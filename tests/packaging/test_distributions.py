@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 import tomllib
 from importlib import metadata
 from pathlib import Path
@@ -78,8 +79,31 @@ def test_a_codec_answers_with_the_class_its_entry_point_promises(folder):
             assert re.fullmatch(r"[A-Z0-9_]+", codec.zcmptype)
 
 
+@pytest.mark.parametrize(
+    "folder", [folder for folder in PLUGINS if (folder / "setup.py").exists()], ids=lambda f: f.name
+)
+def test_no_kernel_is_compiled_with_fused_multiply_add(folder, monkeypatch):
+    setuptools = pytest.importorskip("setuptools", reason="builds the plugins")
+    built = {}
+    monkeypatch.setattr(setuptools, "setup", lambda **keywords: built.update(keywords))
+    monkeypatch.chdir(folder)
+    runpy.run_path("setup.py")
+    flags = [(library["sources"], library["cflags"]) for _, library in built.get("libraries", ())]
+    flags += [(extension.sources, extension.extra_compile_args) for extension in built["ext_modules"]]
+    kernels = [options for sources, options in flags if any(source.endswith(".c") for source in sources)]
+    assert kernels
+    # GCC fuses by itself wherever a target has the instruction; then the last bit would depend on the machine.
+    assert all("-ffp-contract=off" in options for options in kernels)
+
+
 def test_the_versions_of_all_distributions_are_one():
     import rustfits
 
     versions = {project["project"]["version"] for project in PLUGINS.values()}
     assert versions | {rustfits.__version__, metadata.version("rustfits")} == {rustfits.__version__}
+
+
+def test_tox_installs_that_version():
+    import rustfits
+
+    assert f"\nversion = {rustfits.__version__}\n" in (ROOT / "tox.ini").read_text()
