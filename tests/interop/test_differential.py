@@ -1,4 +1,4 @@
-"""The same images through rustfits, CFITSIO and astropy, both ways, bit for bit.
+"""The same images through rustfits, CFITSIO, astropy, fpack and funpack, both ways, bit for bit.
 
 `RUSTFITS_DIFFERENTIAL_CASES` sets the number of cases; what peers refuse, or crash on, is counted and printed.
 """
@@ -27,6 +27,7 @@ from peer_process import Peer, PeerError  # noqa: E402
 NCASES = int(os.environ.get("RUSTFITS_DIFFERENTIAL_CASES", "300"))
 STEP = 25
 CANONICAL = ("RICE_1", "HCOMPRESS_1", "PLIO_1")  # equal pixels make equal bytes
+FPACK = {"RICE_1": "-r", "HCOMPRESS_1": "-h", "PLIO_1": "-p", "GZIP_1": "-g1", "GZIP_2": "-g2"}
 CLASSES = {"RICE_1": "Rice1", "HCOMPRESS_1": "Hcompress1", "PLIO_1": "Plio1", "GZIP_1": "Gzip1", "GZIP_2": "Gzip2"}
 
 
@@ -120,15 +121,55 @@ def check_tools(case: Case, what: str, here: Path, found: np.ndarray, refusals: 
         report = subprocess.run(["fitsverify", "-q", str(here)], capture_output=True, text=True, check=False)
         assert "verification OK" in report.stdout, f"{case}: {report.stdout}"
     if shutil.which("funpack"):
-        plain = unpacked(here, folder)
-        if plain is None:
-            refusals[f"funpack {what}"] += 1
-        elif not same(plain, found) and varies(here, plain, folder):
-            refusals[f"funpack gives other pixels each time it is run: {what}"] += 1
-        elif case.kind == "nan" and not same(plain, found) and disagrees_with_itself(folder):
-            refusals[f"funpack gives other pixels than fitsio for a file of fitsio's with NaN: {what}"] += 1
-        else:
-            assert_equal(plain, found, f"{case}: funpack")
+        check_funpack(case, what, here, found, refusals, folder)
+    if shutil.which("fpack"):
+        check_fpack(case, what, here, refusals, folder)
+
+
+def check_funpack(case: Case, what: str, path: Path, found: np.ndarray, refusals: Counter, folder: Path) -> None:
+    plain = unpacked(path, folder)
+    if plain is None:
+        refusals[f"funpack {what}"] += 1
+    elif not same(plain, found) and varies(path, plain, folder):
+        refusals[f"funpack gives other pixels each time it is run: {what}"] += 1
+    elif case.kind == "nan" and not same(plain, found) and disagrees_with_itself(folder):
+        refusals[f"funpack gives other pixels than fitsio for a file of fitsio's with NaN: {what}"] += 1
+    else:
+        assert_equal(plain, found, f"{case}: funpack of {path.name}")
+
+
+def check_fpack(case: Case, what: str, here: Path, refusals: Counter, folder: Path) -> None:
+    """Read what fpack makes of the same pixels, and compare what it stored."""
+    packed = folder / "fpack.fits"
+    reason = pack(case, packed, folder / "unpacked.fits")
+    if reason:
+        refusals[f"fpack writing {what}: {reason}"] += 1
+        return
+    if shutil.which("funpack"):
+        check_funpack(case, what, packed, read_here(packed), refusals, folder)
+    check_streams(case, here, packed)
+
+
+def pack(case: Case, packed: Path, plain: Path) -> str:
+    """Let fpack write the pixels of a case; return why it did not, or nothing."""
+    for path in (packed, plain):
+        path.unlink(missing_ok=True)
+    with rustfits.FITS(plain, "w+") as file:
+        file.write_image(case.pixels)
+    options = [FPACK[case.codec], "-t", ",".join(map(str, reversed(case.tile)))]
+    if case.pixels.dtype.kind == "f":
+        method, level, seed = "NO_DITHER", 0, 1
+        if case.quantize:
+            method, level, seed = (case.quantize[key] for key in ("method", "level", "seed"))
+        letter = {"NO_DITHER": "-q0", "SUBTRACTIVE_DITHER_1": f"-q{seed}", "SUBTRACTIVE_DITHER_2": f"-qz{seed}"}[method]
+        options += [letter if case.quantize else "-q", str(level)]
+    if case.scale:
+        options += ["-s", str(-case.scale)]
+    done = subprocess.run(["fpack", *options, "-O", packed, plain], check=False, capture_output=True, text=True)
+    if done.returncode:
+        return f"exit status {done.returncode}"
+    with rustfits.FITS(packed) as file:
+        return "" if len(file) > 1 and type(file[1]).__name__ == "CompressedImageHDU" else "left as it was"
 
 
 def unpacked(path: Path, folder: Path) -> np.ndarray | None:
