@@ -151,8 +151,9 @@ def set_pixels_and_leave_room_behind_them(fits):
     spare.SMALL_TAIL_NBYTES, small = 0, spare.SMALL_TAIL_NBYTES
     noise = np.random.default_rng(20)
     try:
-        for row in (0, 10, 20, 10, 0, 30):
-            fits["PACKED"][row : row + 10] = noise.integers(-(1 << 30), 1 << 30, (10, 30), dtype="i4")
+        with fits.transaction():
+            for row in (0, 10, 20, 10, 0, 30):
+                fits["PACKED"][row : row + 10] = noise.integers(-(1 << 30), 1 << 30, (10, 30), dtype="i4")
     finally:
         spare.SMALL_TAIL_NBYTES = small
 
