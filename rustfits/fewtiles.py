@@ -20,6 +20,7 @@ from rustfits.tilecache import Place, TileCache
 
 MAX_NTILES = 64
 MAX_TABLE_NBYTES = 1 << 19  # of tables that are read at once, and kept
+MIN_PREFIX_NPIXELS = 1 << 12  # smaller tiles are decoded whole, for the next section
 
 # Of one tile along one axis: its share of the row number, its length, which pixels are selected, and where they land.
 _Cell = tuple[int, int, slice, slice]
@@ -44,6 +45,7 @@ class FewTiles:
         self._axes = list(zip(grid.shape, least, grid.stride, strict=True))
         self._tile_nbytes = prod(least) * table.stored.itemsize
         small = table.layout.table_nbytes <= MAX_TABLE_NBYTES
+        self._prefixes = table.codec.decodes_prefixes and prod(least) >= MIN_PREFIX_NPIXELS
         self._max_ntiles = min(MAX_NTILES, SMALL_NPIXELS // max(prod(least), 1)) if small else 0
 
     def read(self, section: Section) -> NDArray[Any] | None:
@@ -74,17 +76,22 @@ class FewTiles:
         tiles = [_joined(cells) for cells in itertools.product(*axes)]
         rows = [tile[0] for tile in tiles]
         places = cache.take(rows)
-        if None in places:
-            missing = [row for row, place in zip(rows, places, strict=True) if place is None]
-            if not all(survey.good[row] for row in missing):
-                return None
-            fresh = self._fetch(survey, missing, generation)
-            places = [fresh[row] if place is None else place for row, place in zip(rows, places, strict=True)]
+        missing: list[tuple[int, tuple[int, ...]]] = []
+        for index, (place, (row, shape, inside, _)) in enumerate(zip(places, tiles, strict=True)):
+            if place is None:
+                if not survey.good[row]:
+                    return None
+                first = self._prefixes and not survey.entries.source[row]
+                missing.append((row, _first_rows(shape, inside) if first else shape))
+            elif self._prefixes and place[2] < prod(_first_rows(shape, inside)):
+                missing.append((row, shape))  # wanted again, so all of it
+                places[index] = None
+        fresh = self._fetch(survey, missing, generation) if missing else {}
         out = np.empty(section.count, dtype=self._decoder.table.stored)
-        for place, (_, shape, inside, target) in zip(places, tiles, strict=True):
-            assert place is not None
-            pixels, start, npixels = place
-            out[target] = pixels[start : start + npixels].reshape(shape)[inside]
+        for place, (row, shape, inside, target) in zip(places, tiles, strict=True):
+            pixels, start, npixels = place or fresh[row]
+            there = _rows_of(npixels, shape) if self._prefixes else shape
+            out[target] = pixels[start : start + npixels].reshape(there)[inside]
         return out
 
     def _cells(self, section: Section) -> list[list[_Cell]] | None:
@@ -111,17 +118,39 @@ class FewTiles:
         fits = ntiles * self._tile_nbytes <= self._cache.capacity
         return axes if fits or not self._cache.capacity else None
 
-    def _fetch(self, survey: TileSurvey, rows: list[int], generation: int) -> dict[int, Place]:
-        """Decode tiles, in ascending order of their rows, and cache them."""
-        whole = rows[-1] - rows[0] == len(rows) - 1
-        which: Any = slice(rows[0], rows[-1] + 1) if whole else np.array(rows)
-        npixels = [survey.npixels[row] for row in rows]
+    def _fetch(
+        self, survey: TileSurvey, wanted: list[tuple[int, tuple[int, ...]]], generation: int
+    ) -> dict[int, Place]:
+        """Decode tiles, or their first rows, in ascending order of their table rows, and cache them."""
+        rows = [row for row, _ in wanted]
+        together = rows[-1] - rows[0] == len(rows) - 1
+        which: Any = slice(rows[0], rows[-1] + 1) if together else np.array(rows)
+        npixels = [prod(shape) for _, shape in wanted]
         tiles = np.empty(sum(npixels), dtype=self._decoder.table.stored)
-        self._decoder.decode(survey.entries.part(which), tiles, survey.shapes[which])
+        shapes = np.array([shape for _, shape in wanted], dtype=np.int64) if self._prefixes else survey.shapes[which]
+        self._decoder.decode(survey.entries.part(which), tiles, shapes)
         starts = itertools.accumulate(npixels, initial=0)
         places = {row: (tiles, start, count) for row, start, count in zip(rows, starts, npixels, strict=False)}
-        self._cache.add(rows, npixels, tiles, generation=generation)
+        whole = not self._prefixes or npixels == [survey.npixels[row] for row in rows]
+        self._cache.add(rows, npixels, tiles, generation=generation, whole=whole)
         return places
+
+
+def _first_rows(shape: tuple[int, ...], inside: tuple[slice, ...]) -> tuple[int, ...]:
+    """Return the shape of a tile that ends, along its first axis of more than one pixel, with what is wanted."""
+    for axis, length in enumerate(shape):
+        if length > 1:
+            stop: int = inside[axis].stop
+            return (*shape[:axis], stop, *shape[axis + 1 :])
+    return shape
+
+
+def _rows_of(npixels: int, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the shape of the first pixels of a tile, which are whole rows of it."""
+    for axis, length in enumerate(shape):
+        if length > 1:
+            return (*shape[:axis], npixels * length // prod(shape), *shape[axis + 1 :])
+    return shape
 
 
 def _joined(cells: tuple[_Cell, ...]) -> tuple[int, Any, Any, Any]:

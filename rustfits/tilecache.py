@@ -87,7 +87,8 @@ class TileCache:
         self._capacity = nbytes
         self._used = 0
         self._held = 0  # bytes of all chunks, those of dropped tiles included
-        self._tiles: dict[int, tuple[_Chunk, int, int]] = {}  # row -> chunk, start, npixels; oldest first
+        # Row -> chunk, start, npixels, whether those are all of the tile; oldest first.
+        self._tiles: dict[int, tuple[_Chunk, int, int, bool]] = {}
         self._generation = 0
         self._lock = threading.Lock()
 
@@ -152,6 +153,7 @@ class TileCache:
             keys = rows.tolist()
             found = [tiles.pop(key, None) for key in keys]
             tiles.update((key, tile) for key, tile in zip(keys, found, strict=True) if tile is not None)
+            found = [tile if tile is not None and tile[3] else None for tile in found]
         if not any(found):
             return None
         return CachedTiles(
@@ -160,7 +162,7 @@ class TileCache:
         )
 
     def take(self, rows: list[int]) -> list[Place | None]:
-        """Look few tiles up, as `find`; None for each that is not there."""
+        """Look few tiles up; None for each that is not there. Of some there may be the first pixels alone."""
         if not self._tiles:
             return [None] * len(rows)
         places: list[Place | None] = []
@@ -192,7 +194,13 @@ class TileCache:
         return survive
 
     def add(
-        self, rows: Int64s | list[int], npixels: Int64s | list[int], pixels: NDArray[Any], *, generation: int
+        self,
+        rows: Int64s | list[int],
+        npixels: Int64s | list[int],
+        pixels: NDArray[Any],
+        *,
+        generation: int,
+        whole: bool = True,
     ) -> None:
         """Keep tiles as just used, dropping others where they need the room.
 
@@ -204,6 +212,8 @@ class TileCache:
             The tiles back to back. Taken over, not copied: nobody may change it afterwards.
         generation : int
             Of the cache when the tiles were read: if it was cleared since, they may be out of date and are not kept.
+        whole : bool
+            Whether these are all pixels of the tiles, and not only the first ones of some, which `take` alone finds.
         """
         nbytes = pixels.nbytes
         if not nbytes or nbytes > self._capacity:
@@ -219,7 +229,8 @@ class TileCache:
             self._make_room(nbytes)
             chunk = _Chunk(pixels, nbytes)
             starts = itertools.accumulate(npixels, initial=0)
-            self._tiles.update(zip(rows, zip(itertools.repeat(chunk), starts, npixels, strict=False), strict=False))
+            tiles = zip(itertools.repeat(chunk), starts, npixels, itertools.repeat(whole), strict=False)
+            self._tiles.update(zip(rows, tiles, strict=False))
             self._used += nbytes
             self._held += nbytes
 
@@ -234,7 +245,7 @@ class TileCache:
     def _drop(self, row: int) -> None:
         tile = self._tiles.pop(row, None)
         if tile is not None:
-            chunk, _, npixels = tile
+            chunk, _, npixels, _ = tile
             nbytes = npixels * chunk.pixels.itemsize
             self._used -= nbytes
             chunk.live_nbytes -= nbytes
@@ -243,9 +254,9 @@ class TileCache:
 
     def _compact(self) -> None:
         """Copy the tiles out of their chunks, which are kept alive by a few tiles each."""
-        for row, (chunk, start, npixels) in list(self._tiles.items()):
+        for row, (chunk, start, npixels, whole) in list(self._tiles.items()):
             if chunk.live_nbytes < chunk.pixels.nbytes:
                 own = chunk.pixels[start : start + npixels].copy()
                 own.setflags(write=False)
-                self._tiles[row] = (_Chunk(own, own.nbytes), 0, npixels)
+                self._tiles[row] = (_Chunk(own, own.nbytes), 0, npixels, whole)
         self._held = self._used

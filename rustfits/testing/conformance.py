@@ -187,6 +187,14 @@ class CodecConformance:
             for shape in self._shapes():
                 self._round_trip([self._tile(stored, kind, shape)])
 
+    def test_the_first_rows_of_a_tile_are_decoded_alone(self) -> None:
+        if not self.codec.decodes_prefixes:
+            pytest.skip(f"{self.codec.zcmptype} decodes whole tiles")
+        for stored in self._stored():
+            for tile in (self._tile(stored, "noise", shape) for shape in self._shapes()):
+                part = tile[: 1 + len(tile) // 3]
+                self._check(self._decoded(self._encoded([tile]), [part.shape], tile.dtype)[0], part)
+
     def test_tiles_of_an_independent_encoder_are_read(self) -> None:
         if type(self).encode is CodecConformance.encode:
             pytest.skip("no independent encoder was given")
