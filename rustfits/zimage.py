@@ -87,7 +87,7 @@ class TileTable:
         for name in ("stored", "sources", "own_source", "fallback_source", "coded", "offset", "quantization", "codec"):
             if name in known:
                 other.__dict__[name] = known[name]
-        if nrows == self.layout.nrows:
+        if cards.get(f"ZNAXIS{len(self.grid.shape)}") == self.grid.shape[0]:
             other.__dict__["grid"] = self.grid
         other.__dict__["layout"] = self.layout.grown(nrows, heap_start, heap_nbytes)
         return other

@@ -467,3 +467,17 @@ def test_a_column_is_added_for_tiles_that_cannot_be_quantised(way):
         assert_sound(fits)
         with FITS.from_bytes(fits.to_bytes()) as again:
             assert_same_bits(again["EDITED"].read(), hdu.read())
+
+
+def test_rows_that_only_complete_tiles_can_be_read_and_changed_through_the_same_handle(tmp_path):
+    pixels = np.arange(60, dtype="i4").reshape(6, 10)
+    with FITS(tmp_path / "file.fits", "w+") as fits:
+        hdu = fits.write_image(pixels, compress=rustfits.Gzip1(tile_shape=(4, 10)))
+        hdu.extend(pixels[:2] + 100)
+        assert hdu.shape == (8, 10)
+        hdu[7, 3] = -5
+        expected = np.concatenate([pixels, pixels[:2] + 100])
+        expected[7, 3] = -5
+        assert (hdu.read() == expected).all()
+        hdu.extend(pixels)
+        assert (hdu.read() == np.concatenate([expected, pixels])).all()
