@@ -2,20 +2,46 @@
 
 from __future__ import annotations
 
+import atexit
+import json
+import os
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-_WRITE = """
-import json, sys, numpy as np, fitsio
-source, target, keywords = sys.argv[1:]
-with fitsio.FITS(target, "rw", clobber=True) as file:
-    file.write(np.load(source), **json.loads(keywords))
+# Loads the library once, and forks for each file: what one file does to the memory of a process, no other one sees.
+_WRITER = """
+import json, os, sys, numpy as np, fitsio
+for line in sys.stdin:
+    source, target, keywords = json.loads(line)
+    process = os.fork()
+    if process == 0:
+        status = 1
+        try:
+            os.dup2(2, 1)
+            with fitsio.FITS(target, "rw", clobber=True) as file:
+                file.write(np.load(source), **keywords)
+            status = 0
+        finally:
+            os._exit(status)
+    print(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]), flush=True)
 """
+
+
+@cache
+def _writer() -> subprocess.Popen[str]:
+    """Return the process that writes files with CFITSIO; it ends with this one."""
+    command, pipe = [sys.executable, "-c", _WRITER], subprocess.PIPE
+    # Threads would not survive the fork.
+    environment = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
+    writer = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, env=environment, text=True)
+    atexit.register(writer.communicate)
+    return writer
 
 
 def write_with_cfitsio(pixels: NDArray[Any], target: Path, **keywords: Any) -> None:
@@ -36,15 +62,19 @@ def write_with_cfitsio(pixels: NDArray[Any], target: Path, **keywords: Any) -> N
     subprocess.CalledProcessError
         If the peer refused, or crashed.
     """
-    import json
-
     source = target.with_suffix(".npy")
     np.save(source, pixels)
-    command = [sys.executable, "-c", _WRITE, str(source), str(target), json.dumps(keywords)]
+    writer = _writer()
+    assert writer.stdin is not None  # they are pipes
+    assert writer.stdout is not None
+    request = json.dumps([str(source.absolute()), str(target.absolute()), keywords])
     try:
-        subprocess.run(command, check=True, capture_output=True)
+        print(request, file=writer.stdin, flush=True)
+        status = int(writer.stdout.readline() or 1)
     finally:
         source.unlink()
+    if status:
+        raise subprocess.CalledProcessError(status, ["fitsio", request])
 
 
 def heap_tiles(path: Path, extension: int = 1, column: str = "COMPRESSED_DATA") -> list[bytes]:
