@@ -28,6 +28,9 @@ except ImportError:  # a platform without that package: the standard library ser
 
 ISAS = ("portable", "avx2")  # by number
 DEFAULT_LEVEL = 6
+# The lowest level of libdeflate, hence the fastest, whose files of images are no more than 2 % larger than zlib's
+# at the level asked for. Measured on tiles of all images at hand, in the byte orders of GZIP_1 and GZIP_2.
+LEVELS = (0, 2, 2, 2, 3, 3, 5, 6, 7, 8)
 _LARGE = 1 << 31  # deflate counts bytes in 32 bits, and so are the pixels of a row counted here
 
 
@@ -77,10 +80,10 @@ class CompiledKernels(Kernels):
         super().inflate_tile(stream, out)
 
     def deflate_tile(self, data: memoryview, level: int) -> bytes | bytearray:
-        """Return one gzip member."""
+        """Return one gzip member, for images no more than 2 % larger than what zlib makes at that level."""
         if libdeflate is None:
             return super().deflate_tile(data, level)
-        return libdeflate.gzip_compress(data, level)
+        return libdeflate.gzip_compress(data, LEVELS[level])
 
     def deflate_planes(
         self, data: NDArray[np.uint8], nbytes: NDArray[np.int64], itemsize: int, level: int | None

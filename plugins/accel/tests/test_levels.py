@@ -1,0 +1,55 @@
+"""A level of gzip is a promise about sizes: those of zlib at that level, give or take 2 %."""
+
+from __future__ import annotations
+
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import rustfits
+from rustfits_accel import CompiledKernels
+
+DATA = Path(__file__).parents[3] / "tests" / "data"
+FILES = ["m13.fits", "m13real.fits", "decam_ooi_rice.fits", "panoptes_dslr_rice_u2.fits.fz"]
+SIDE = 100
+
+
+def sky(dtype):
+    return np.random.default_rng(3).normal(1000, 16, (2 * SIDE, 2 * SIDE)).astype(dtype)
+
+
+def pixels_of(name):
+    if name.startswith("sky"):
+        return sky(name[-2:])
+    if not (DATA / name).exists():
+        pytest.skip(f"{name} is not here: only the repository has it")
+    with rustfits.FITS(DATA / name) as file:
+        (pixels,) = [hdu.read() for hdu in file if hdu.has_data][:1]
+    return pixels.reshape(-1, pixels.shape[-1])
+
+
+def some_tiles(pixels):
+    """Return the bytes of up to four tiles, in the order of GZIP_1, and their length."""
+    big = pixels.astype(pixels.dtype.newbyteorder(">"))
+    rows, columns = (np.arange(0, length - SIDE + 1, max((length - SIDE) // 2, SIDE)) for length in big.shape)
+    tiles = [np.ascontiguousarray(big[y : y + SIDE, x : x + SIDE]) for y in rows[:2] for x in columns[:2]]
+    return np.concatenate([tile.reshape(-1) for tile in tiles]).view(np.uint8), tiles[0].nbytes
+
+
+@pytest.mark.parametrize("name", ["sky i2", "sky i4", "sky f4", *FILES])
+@pytest.mark.parametrize("shuffled", [False, True], ids=["GZIP_1", "GZIP_2"])
+def test_files_are_no_more_than_2_percent_larger_than_those_of_zlib(name, shuffled):
+    pytest.importorskip("deflate", reason="the package deflate is not installed")
+    pixels = pixels_of(name)
+    data, length = some_tiles(pixels)
+    kernels, nbytes = CompiledKernels(), np.full(data.size // length, length)
+    if shuffled:
+        planes = np.empty_like(data)
+        kernels.shuffle(data, nbytes, pixels.itemsize, planes)
+        data = planes
+    for level in range(10):
+        found = kernels.deflate(data, nbytes, level).data.size
+        zlibs = sum(len(zlib.compress(tile, level, wbits=31)) for tile in np.split(data, nbytes.size))
+        assert found <= 1.02 * zlibs, level
