@@ -1,4 +1,4 @@
-"""A level of gzip is a promise about sizes: those of zlib at that level, give or take 2 %."""
+"""A level of gzip is a promise about sizes: those of zlib at that level, give or take 3 %."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def some_tiles(pixels):
 
 @pytest.mark.parametrize("name", ["sky i2", "sky i4", "sky f4", *FILES])
 @pytest.mark.parametrize("shuffled", [False, True], ids=["GZIP_1", "GZIP_2"])
-def test_files_are_no_more_than_2_percent_larger_than_those_of_zlib(name, shuffled):
+def test_files_are_no_more_than_3_percent_larger_than_those_of_zlib(name, shuffled):
     pytest.importorskip("deflate", reason="the package deflate is not installed")
     pixels = pixels_of(name)
     data, length = some_tiles(pixels)
@@ -52,4 +52,4 @@ def test_files_are_no_more_than_2_percent_larger_than_those_of_zlib(name, shuffl
     for level in range(10):
         found = kernels.deflate(data, nbytes, level).data.size
         zlibs = sum(len(zlib.compress(tile, level, wbits=31)) for tile in np.split(data, nbytes.size))
-        assert found <= 1.02 * zlibs, level
+        assert found <= 1.03 * zlibs, level
