@@ -210,7 +210,8 @@ class ImageHDU(HDU):
 
     def _read_section(self, section: Section, scale: bool) -> NDArray[Any]:
         """Return the pixels of a section in its ``count`` shape; inside `reading`."""
-        return self._read_sections([section], scale)[0]
+        facts = self._facts
+        return self._raster(facts.shape).read(section, facts.scaling if scale else Scaling(facts.stored))
 
     def _read_sections(self, sections: Sequence[Section], scale: bool) -> list[NDArray[Any]]:
         """Return the pixels of many sections; inside `reading`."""

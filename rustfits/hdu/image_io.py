@@ -16,7 +16,8 @@ from rustfits.sections import Section
 from rustfits.storage.base import UNCHECKED_NBYTES, Storage
 from rustfits.threads import run, scratch
 
-MAX_GAP_NBYTES = 1 << 14  # a hole up to this size is read and thrown away: one more read would take longer
+FEW_ROWS, FEW_NPIXELS = 256, 1 << 16  # of a section whose rows are read one by one, if they are far apart
+MAX_GAP_NBYTES = 1 << 13  # a hole up to this size is read and thrown away: one more read would take longer
 WRITE_NBYTES = 1 << 18  # bytes made ready and written at a time, which stay in the cache
 
 
@@ -126,7 +127,32 @@ class Raster:
         TruncatedFile
             Before much memory is asked for.
         """
-        return self.read_many([section], scaling)[0]
+        few = self._read_few(section, scaling)
+        return self.read_many([section], scaling)[0] if few is None else few
+
+    def _read_few(self, section: Section, scaling: Scaling) -> NDArray[Any] | None:
+        """Return a section of few short rows far apart, without planning; None for any other."""
+        itemsize, count = self._big_endian.itemsize, section.count
+        if section.step.count(1) != len(count) or not 0 < section.npixels <= FEW_NPIXELS:
+            return None
+        nbytes, first = count[-1] * itemsize, 0
+        for begin, stride in zip(section.start, self._strides, strict=True):
+            first += begin * stride
+        places = [self._start + first * itemsize]
+        for number, stride in zip(count[:-1], self._strides[:-1], strict=True):
+            distance = stride * itemsize
+            if number > 1 and (distance - nbytes <= MAX_GAP_NBYTES or number * len(places) > FEW_ROWS):
+                return None
+            places = [place + index * distance for place in places for index in range(number)]
+        if places[-1] > MAX_NBYTES:
+            return None  # the other way says what is wrong with it
+        pixels = np.empty(count, dtype=self._big_endian)
+        self._storage.read_ranges(np.array(places), np.full(len(places), nbytes), pixels)
+        if scaling.trivial:
+            return pixels.astype(scaling.dtype)
+        out = np.empty(count, dtype=scaling.dtype)
+        _place(pixels, scaling, out)
+        return out
 
     def read_many(self, sections: Sequence[Section], scaling: Scaling) -> list[NDArray[Any]]:
         """Return the pixels of many sections; small ones are read together. As `read`."""

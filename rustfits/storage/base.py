@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 from rustfits.errors import TransactionUndone, TruncatedFile
 from rustfits.storage.undo import MemoryUndo, Undo
 
-Bytes = NDArray[np.uint8]
-
 MOVE_NBYTES = 4 << 20  # bytes moved at a time: bounds memory, and is large enough for the disk
 CHUNK_NBYTES = 1 << 18  # bytes read at a time: what is done to them next finds them in the cache
 UNCHECKED_NBYTES = 1 << 16  # reads up to this size do without asking for the size of the storage first
@@ -85,7 +83,7 @@ class Storage(ABC):
         TruncatedFile
             If the storage ends before ``target`` is full.
         """
-        view = memoryview(target).cast("B") if not isinstance(target, np.ndarray) else _as_bytes(target)
+        view = memoryview(target).cast("B") if not isinstance(target, np.ndarray) else as_bytes(target)
         found = self._read_into(offset, view)
         if found != view.nbytes:
             raise self._too_short(offset, view.nbytes, found)
@@ -103,7 +101,7 @@ class Storage(ABC):
         self.read_into(offset, memoryview(buffer))
         return buffer
 
-    def read_ranges(self, start: NDArray[np.int64], length: NDArray[np.int64], target: Bytes) -> None:
+    def read_ranges(self, start: NDArray[np.int64], length: NDArray[np.int64], target: NDArray[Any]) -> None:
         """Read many ranges, back to back, into ``target``; a remote storage asks for all of them at once.
 
         Parameters
@@ -117,7 +115,7 @@ class Storage(ABC):
         TruncatedFile
             If a range reaches beyond the end.
         """
-        view = _as_bytes(target)
+        view = as_bytes(target)
         stop = 0
         for offset, nbytes in zip(start.tolist(), length.tolist(), strict=True):
             begin, stop = stop, stop + nbytes
@@ -160,7 +158,7 @@ class Storage(ABC):
 
     def write(self, offset: int, data: bytes | bytearray | memoryview | NDArray[Any]) -> None:
         """Write contiguous ``data`` at byte ``offset``; only inside `transaction`."""
-        view = _as_bytes(data) if isinstance(data, np.ndarray) else memoryview(data).cast("B")
+        view = as_bytes(data) if isinstance(data, np.ndarray) else memoryview(data).cast("B")
         if view.nbytes:
             self._changing((offset, offset + view.nbytes))
             self._write(offset, view)
@@ -252,7 +250,8 @@ class Storage(ABC):
                 raise
 
 
-def _as_bytes(array: NDArray[Any]) -> memoryview:
+def as_bytes(array: NDArray[Any]) -> memoryview:
+    """Return the bytes of a C-contiguous array, to be read or filled."""
     # memoryview.cast refuses a zero in the shape, and big-endian or structured dtypes.
     if not array.flags.c_contiguous:
         raise ValueError("storage reads and writes C-contiguous arrays only")
