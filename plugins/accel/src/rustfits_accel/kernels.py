@@ -30,7 +30,7 @@ ISAS = ("portable", "avx2")  # by number
 DEFAULT_LEVEL = 6
 # The lowest level of libdeflate, hence the fastest, whose files of images are no more than 3 % larger than zlib's
 # at the level asked for. Measured on tiles of all images at hand, in the byte orders of GZIP_1 and GZIP_2.
-LEVELS = (0, 1, 2, 2, 3, 3, 5, 6, 7, 8)
+LEVELS = (0, 2, 2, 2, 3, 3, 5, 6, 7, 8)
 _LARGE = 1 << 31  # deflate counts bytes in 32 bits, and so are the pixels of a row counted here
 
 
