@@ -35,11 +35,11 @@ ENOUGH_SECONDS = 20.0  # a library that took as long for a workload is asked no 
 class Worker:
     """A library's process."""
 
-    def __init__(self, contender: Contender, python: Path) -> None:
+    def __init__(self, contender: Contender, python: Path, program: str = "worker.py") -> None:
         environment = {**os.environ, **contender.environment, "PYTHONDONTWRITEBYTECODE": "1"}
         self.name = contender.name
         self.process = subprocess.Popen(
-            [python, HERE / "worker.py", contender.adapter],
+            [python, HERE / program, contender.adapter],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
