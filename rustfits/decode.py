@@ -103,6 +103,15 @@ class TileDecoder:
 
     # -- the table ------------------------------------------------------------------------------------------------
 
+    def row_bytes(self, row: int) -> bytearray:
+        """Return one row of the table, from 0, as it is stored; `TruncatedFile` if the file ends before."""
+        width = self.table.layout.row_nbytes
+        return self._storage.read(self._data_start + row * width, width)
+
+    def there(self, stop: int) -> bool:
+        """Return whether the file has all bytes of the heap up to byte ``stop`` of it."""
+        return self._heap_start + stop <= self._storage.size()
+
     def entries(self, rows: Int64s) -> TileEntries:
         """Read and check what the table says of tiles, before memory is asked for their pixels.
 

@@ -131,6 +131,9 @@ class Growth:
         tiles = [each for each in batch if each.rows.size]
         if not tiles:
             return
+        if len(tiles) == 1 == tiles[0].rows.size:
+            self._add_one(tiles[0])
+            return
         rows = np.concatenate([each.rows for each in tiles])
         length = np.concatenate([each.tiles.length for each in tiles])
         order = np.argsort(rows, kind="stable")
@@ -142,6 +145,13 @@ class Growth:
         for each in tiles:
             begin, stop = stop, stop + each.rows.size
             self._point(each.source, each.rows, start[begin:stop], each.tiles.length)
+
+    def _add_one(self, tile: StoredTiles) -> None:
+        """As `add`, for a single tile."""
+        start = self._heap_nbytes
+        self._heap.append(tile.tiles.data)
+        self._heap_nbytes += tile.tiles.data.nbytes
+        self._point(tile.source, tile.rows, np.array([start]), tile.tiles.length)
 
     def _point(self, source: int, rows: Int64s, start: Int64s, length: Int64s) -> None:
         column = self._sources[source]
@@ -226,6 +236,10 @@ class Growth:
     def _new_rows(self, storage: Storage, data_start: int) -> tuple[Int64s, Bytes]:
         """Return the rows that change, ascending, and their bytes, ``(n, row_nbytes)``."""
         old, width = self._layout.nrows, self._layout.row_nbytes
+        if self._nrows == old and self._row_nbytes == width and all(cells.rows.size == 1 for cells in self._cells):
+            first = {int(cells.rows[0]) for cells in self._cells}
+            if len(first) == 1:
+                return self._one_row(storage, data_start, first.pop())
         fresh = np.arange(old if self._row_nbytes == width else 0, self._nrows)
         rows = np.unique(np.concatenate([fresh, *(cells.rows for cells in self._cells)]))
         raw = np.zeros((rows.size, self._row_nbytes), dtype=np.uint8)
@@ -241,6 +255,15 @@ class Growth:
             place = slice(cells.column.offset, cells.column.offset + cells.column.nbytes)
             raw[np.searchsorted(rows, cells.rows), place] = values
         return rows, raw
+
+    def _one_row(self, storage: Storage, data_start: int, row: int) -> tuple[Int64s, Bytes]:
+        """As `_new_rows`, where only one changes."""
+        width = self._row_nbytes
+        raw = np.frombuffer(storage.read(data_start + row * width, width), dtype=np.uint8)
+        for cells in self._cells:
+            values = cells.values.astype(np.dtype(cells.column.cell_dtype()).base)
+            raw[cells.column.offset : cells.column.offset + cells.column.nbytes] = values.reshape(-1).view(np.uint8)
+        return np.array([row]), raw.reshape(1, width)
 
     def _new_cards(self, storage: Storage, data_start: int, heap_start: int, heap_nbytes: int) -> Cards:
         cards = self._cards.copy()
@@ -370,6 +393,6 @@ def _write_pieces(storage: Storage, position: int, pieces: list[Bytes]) -> None:
 
 def _spans(width: int, rows: Int64s) -> tuple[Int64s, Int64s]:
     """Return the byte ranges of whole rows that are read and written together, from the start of the table."""
-    if int(rows[-1] - rows[0]) == rows.size - 1:
+    if rows.size == 1 or int(rows[-1] - rows[0]) == rows.size - 1:
         return rows[:1] * width, np.array([rows.size * width])
     return merge_ranges(rows * width, np.full(rows.size, width), max_gap=MAX_GAP)

@@ -14,6 +14,7 @@ from rustfits.bintable import ELEMENT_DTYPES
 from rustfits.decode import TileDecoder, TileEntries
 from rustfits.encode import BATCH_NBYTES, TileCompressor, gzipped
 from rustfits.errors import ImageError
+from rustfits.onetile import entry_of
 from rustfits.requantize import requantize
 from rustfits.scaling import Scaling
 from rustfits.sections import Section
@@ -88,7 +89,11 @@ class TileRecoder:
         parts = [
             part for block in blocks for part in block.split(max(BATCH_NBYTES // block.tile_npixels // itemsize, 1))
         ]
-        entries = self._decoder.entries(np.concatenate([part.rows for part in parts]))
+        entries = None
+        if len(parts) == 1 and parts[0].ntiles == 1:
+            entries = entry_of(self._decoder, int(parts[0].rows[0]))
+        if entries is None:
+            entries = self._decoder.entries(np.concatenate([part.rows for part in parts]))
         return self.recode_entries(parts, entries, values)
 
     def recode_entries(self, parts: list[Block], entries: TileEntries, values: NDArray[Any]) -> list[StoredTiles]:
@@ -165,7 +170,9 @@ def _alike(parts: list[Block], entries: TileEntries) -> Iterator[tuple[Block, Ti
     stop = 0
     for part in parts:
         begin, stop = stop, stop + part.ntiles
-        if (entries.source[begin:stop] == entries.source[begin]).all():
+        if len(parts) == 1 == part.ntiles:
+            yield part, entries
+        elif (entries.source[begin:stop] == entries.source[begin]).all():
             yield part, entries.part(slice(begin, stop))
         else:
             for number, single in enumerate(part.split(1), start=begin):

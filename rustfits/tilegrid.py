@@ -302,6 +302,10 @@ def _axis_tiles(npixels: int, tile: int, start: int, count: int, step: int) -> l
         return []
     tile = min(tile, npixels)
     stop = start + (count - 1) * step + 1
+    alone, origin = start // tile, start // tile * tile
+    if stop <= origin + tile:  # as for a pixel, or a box of a few
+        target = np.zeros(1, dtype=np.int64)
+        return [AxisTiles(np.array([alone]), min(tile, npixels - origin), start - origin, count, step, target)]
     number = np.arange(start // tile, (stop - 1) // tile + 1)
     begin = number * tile
     length = np.minimum(tile, npixels - begin)

@@ -18,7 +18,7 @@ ORDER = """
     bintable columns bitpix sections tilegrid tilebatch codec
     dither noise quantum kernels hookspecs plugin builtin discovery registry
     quantize scaling checksum threads heap tilecache zimage decode fewtiles tilereader tilerows encode
-    requantize recode spare growth repack
+    requantize onetile recode spare growth repack
     hdu hdu.base hdu.sums
     hdu.image_cards hdu.image_facts hdu.image_values hdu.image_io hdu.cutouts hdu.image
     hdu.compressed_cards hdu.compressed_values hdu.compressed_sums hdu.compressed_edit hdu.extending hdu.compressed
