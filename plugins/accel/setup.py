@@ -5,7 +5,7 @@ import sys
 from setuptools import Extension, setup
 
 HERE = "src/rustfits_accel"
-NAMES = ("isa", "dequantize", "quantize", "shuffle")
+NAMES = ("isa", "dequantize", "quantize", "shuffle", "huffman", "planes")
 
 GNU_FLAGS = [
     "-std=c11",

@@ -1,6 +1,6 @@
 """What the kernels in c/ offer; their headers are the promise."""
 
-from libc.stdint cimport int32_t, int64_t, uint8_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
 
 
 cdef extern from "isa.h" nogil:
@@ -31,6 +31,11 @@ cdef extern from "quantize.h" nogil:
 cdef extern from "shuffle.h" nogil:
     void rf_shuffle(const uint8_t *, const int64_t *, int64_t, int32_t, uint8_t *)
     void rf_unshuffle(const uint8_t *, const int64_t *, int64_t, int32_t, uint8_t *)
+
+
+cdef extern from "planes.h" nogil:
+    int64_t rf_planes_bound(int64_t, int32_t)
+    int64_t rf_gzip_planes(const uint8_t *, const int64_t *, const uint32_t *, int64_t, int32_t, uint8_t *, int64_t *)
 
 
 ctypedef fused floating:

@@ -37,3 +37,6 @@ def quantize(
 def shuffle(
     data: NDArray[np.uint8], nbytes: NDArray[np.int64], itemsize: int, undo: bool, out: NDArray[np.uint8]
 ) -> None: ...
+def gzip_planes(
+    data: NDArray[np.uint8], nbytes: NDArray[np.int64], crc: NDArray[np.uint32], nplanes: int
+) -> tuple[NDArray[np.uint8], NDArray[np.int64]]: ...

@@ -3,7 +3,9 @@
 """Bindings: check lengths, drop the GIL, call."""
 
 from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
-from libc.stdint cimport int32_t, int64_t, uint8_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
+
+import numpy as np
 
 
 cdef int _check_parts(const int64_t[::1] part, int64_t unit, int64_t source, int64_t target) except -1:
@@ -101,3 +103,23 @@ def shuffle(const uint8_t[::1] data, const int64_t[::1] nbytes, int32_t itemsize
             rf_unshuffle(&data[0], &nbytes[0], nbytes.shape[0], itemsize, &out[0])
         else:
             rf_shuffle(&data[0], &nbytes[0], nbytes.shape[0], itemsize, &out[0])
+
+
+def gzip_planes(const uint8_t[::1] data, const int64_t[::1] nbytes, const uint32_t[::1] crc, int32_t nplanes):
+    """Return the gzip members of all tiles back to back, and the bytes of each."""
+    cdef int64_t ntiles = nbytes.shape[0], room = 0, used, i
+    if nplanes < 1 or crc.shape[0] != ntiles:
+        raise ValueError(f"{ntiles} tiles of {nplanes} planes, {crc.shape[0]} checksums")
+    _check_parts(nbytes, nplanes, data.shape[0], data.shape[0])
+    for i in range(ntiles):
+        room += rf_planes_bound(nbytes[i], nplanes)
+    length = np.zeros(ntiles, dtype=np.int64)
+    out = np.empty(room, dtype=np.uint8)
+    if ntiles == 0:
+        return out, length
+    cdef int64_t[::1] lengths = length
+    cdef uint8_t[::1] target = out
+    cdef const uint8_t *source = &data[0] if data.shape[0] else NULL
+    with nogil:
+        used = rf_gzip_planes(source, &nbytes[0], &crc[0], ntiles, nplanes, &target[0], &lengths[0])
+    return out[:used].copy(), length  # a view would keep the room alive

@@ -1,0 +1,227 @@
+/* Byte planes to gzip members.
+ *
+ * The bytes of one significance are alike, and next to each other they are either the same for long or noise: strings
+ * that come again, which other encoders spend their time on looking for, are rare. So a plane is coded as single bytes
+ * and runs of the byte before, with Huffman codes of its own, and is stored as it is where codes would hardly make it
+ * shorter. A block holds up to 65535 bytes, the most that a stored one can. */
+#include "planes.h"
+
+#include <string.h>
+
+#include "huffman.h"
+#include "isa.h"
+
+#define BLOCK_NBYTES 65535
+#define SAMPLE_NBYTES 2048
+#define MIN_RUN 5
+#define MAX_RUN 258
+#define END_OF_BLOCK 256
+#define FIRST_LENGTH 257 /* symbols of lengths follow it */
+#define NSYMBOLS 286
+#define RUN(nbytes) ((uint16_t)(256 + (nbytes)))
+#define NTOKENS (256 + MAX_RUN + 1)
+
+/* One block as symbols. */
+struct block {
+    int64_t ntokens;
+    uint16_t tokens[BLOCK_NBYTES]; /* a byte, or RUN */
+    uint32_t counts[NSYMBOLS];
+};
+
+/* Symbol, number of extra bits and their value, for a run (RFC 1951, section 3.2.5). */
+struct length {
+    uint16_t symbol;
+    uint8_t nbits, bits;
+};
+
+static struct length length_of(int32_t nbytes)
+{
+    int32_t rest = nbytes - 3, nbits = 0;
+    if (nbytes == MAX_RUN)
+        return (struct length){FIRST_LENGTH + 28, 0, 0};
+    while (rest >> nbits >= 8)
+        nbits++;
+    return (struct length){(uint16_t)(FIRST_LENGTH + 4 * nbits + (rest >> nbits)), (uint8_t)nbits,
+                           (uint8_t)(rest & ((1 << nbits) - 1))};
+}
+
+RF_INLINE uint64_t load64(const uint8_t *bytes)
+{
+    uint64_t word;
+    memcpy(&word, bytes, sizeof word);
+    return word;
+}
+
+/* Tell from a sample whether a block is noise of nearly 8 bits: the sum of squares bounds the entropy from below. */
+static int is_noise(const uint8_t *bytes, int64_t nbytes)
+{
+    uint32_t counts[256] = {0};
+    uint64_t squares = 0, nsampled = 0;
+    const int64_t step = nbytes / SAMPLE_NBYTES > 1 ? nbytes / SAMPLE_NBYTES : 1;
+    for (int64_t i = 0; i < nbytes; i += step, nsampled++)
+        counts[bytes[i]]++;
+    for (int32_t i = 0; i < 256; i++)
+        squares += (uint64_t)counts[i] * counts[i];
+    return nsampled >= SAMPLE_NBYTES / 4 && squares * 181 <= nsampled * nsampled; /* 2**7.5 = 181 */
+}
+
+/* Bytes from `from` on that equal the one before it, up to MAX_RUN. */
+static int64_t run_length(const uint8_t *bytes, int64_t from, int64_t nbytes)
+{
+    const int64_t most = nbytes - from < MAX_RUN ? nbytes - from : MAX_RUN;
+    int64_t count = 0;
+    while (count + 8 <= most && load64(bytes + from + count) == load64(bytes + from + count - 1))
+        count += 8;
+    while (count < most && bytes[from + count] == bytes[from - 1])
+        count++;
+    return count;
+}
+
+static void find_tokens(const uint8_t *bytes, int64_t nbytes, struct block *block)
+{
+    uint32_t more[3][256]; /* equal bytes in succession would wait for each other in one table */
+    uint16_t *token = block->tokens;
+    memset(block->counts, 0, sizeof block->counts);
+    memset(more, 0, sizeof more);
+    *token++ = bytes[0];
+    block->counts[bytes[0]]++;
+    int64_t i = 1;
+    while (i < nbytes) {
+        uint32_t *const counts[4] = {block->counts, more[0], more[1], more[2]};
+        for (; i + 8 <= nbytes; i++) {
+            const uint64_t word = load64(bytes + i);
+            if (((word ^ load64(bytes + i - 1)) << (64 - 8 * MIN_RUN)) == 0)
+                break;
+            *token++ = bytes[i];
+            counts[i & 3][bytes[i]]++;
+        }
+        const int64_t count = run_length(bytes, i, nbytes);
+        if (count >= MIN_RUN) {
+            *token++ = RUN(count);
+            block->counts[length_of((int32_t)count).symbol]++;
+            i += count;
+        } else {
+            *token++ = bytes[i];
+            block->counts[bytes[i++]]++;
+        }
+    }
+    block->ntokens = token - block->tokens;
+    block->counts[END_OF_BLOCK] = 1;
+    for (int32_t symbol = 0; symbol < 256; symbol++)
+        block->counts[symbol] += more[0][symbol] + more[1][symbol] + more[2][symbol];
+}
+
+/* Bits of the symbols of a block. */
+static uint64_t coded_nbits(const struct block *block, const struct rf_codes *codes)
+{
+    uint64_t nbits = 0;
+    for (int32_t symbol = 0; symbol < NSYMBOLS; symbol++) {
+        const int32_t kind = symbol < FIRST_LENGTH + 8 || symbol == FIRST_LENGTH + 28 ? 0 : symbol - FIRST_LENGTH - 4;
+        nbits += (uint64_t)block->counts[symbol] * (codes->nbits[symbol] + (uint32_t)(kind / 4) +
+                                                    (symbol >= FIRST_LENGTH));
+    }
+    return nbits;
+}
+
+/* All bits of a token, at most 21, with their number in the upper half. */
+#define CODE(bits, nbits) ((uint64_t)(bits) | (uint64_t)(nbits) << 32)
+
+/* Fill in the codes of all tokens; return whether there are runs. */
+static int find_codes(const struct block *block, const struct rf_codes *codes, uint64_t code_of[NTOKENS])
+{
+    int has_runs = 0;
+    for (int32_t symbol = FIRST_LENGTH; symbol < NSYMBOLS; symbol++)
+        has_runs |= block->counts[symbol] != 0;
+    for (int32_t byte = 0; byte < 256; byte++)
+        code_of[byte] = CODE(codes->bits[byte], codes->nbits[byte]);
+    for (int32_t nbytes = MIN_RUN; has_runs && nbytes <= MAX_RUN; nbytes++) {
+        const struct length length = length_of(nbytes);
+        const uint32_t nbits = codes->nbits[length.symbol];
+        /* The symbol, its extra bits, and a 0 for the only distance: 1. */
+        code_of[RUN(nbytes)] = CODE(codes->bits[length.symbol] | (uint32_t)length.bits << nbits,
+                                    nbits + length.nbits + 1);
+    }
+    return has_runs;
+}
+
+static void put_coded(struct rf_bits *bits, const struct block *block, const struct rf_codes *codes)
+{
+    uint64_t code_of[NTOKENS];
+    struct rf_bits now;
+    int64_t i = 0;
+    rf_put(bits, 4, 3); /* not the last block; codes of its own */
+    const int has_runs = find_codes(block, codes, code_of);
+    rf_put_lengths(bits, codes->nbits, NSYMBOLS, has_runs);
+    now = *bits; /* in registers */
+    for (; i + 2 <= block->ntokens; i += 2) {
+        const uint64_t first = code_of[block->tokens[i]], second = code_of[block->tokens[i + 1]];
+        const uint32_t nbits = (uint32_t)(first >> 32);
+        rf_put(&now, (first & 0xFFFFFFFF) | (second & 0xFFFFFFFF) << nbits, nbits + (uint32_t)(second >> 32));
+    }
+    *bits = now;
+    if (i < block->ntokens)
+        rf_put(bits, code_of[block->tokens[i]] & 0xFFFFFFFF, (uint32_t)(code_of[block->tokens[i]] >> 32));
+    rf_put(bits, codes->bits[END_OF_BLOCK], codes->nbits[END_OF_BLOCK]);
+}
+
+static void put_stored(struct rf_bits *bits, const uint8_t *bytes, int64_t nbytes)
+{
+    rf_put(bits, 0, 3); /* not the last block; stored */
+    rf_fill_byte(bits);
+    rf_put(bits, (uint64_t)nbytes | (uint64_t)(~nbytes & 0xFFFF) << 16, 32);
+    rf_fill_byte(bits);
+    memcpy(bits->at, bytes, (size_t)nbytes);
+    bits->at += nbytes;
+}
+
+static void put_block(struct rf_bits *bits, const uint8_t *bytes, int64_t nbytes, struct block *block)
+{
+    if (!is_noise(bytes, nbytes)) {
+        struct rf_codes codes;
+        find_tokens(bytes, nbytes, block);
+        rf_make_codes(block->counts, NSYMBOLS, 15, &codes);
+        /* Stored bytes are read so much faster that a sixteenth is not worth codes. */
+        if (coded_nbits(block, &codes) < (uint64_t)nbytes * 15 / 2) {
+            put_coded(bits, block, &codes);
+            return;
+        }
+    }
+    put_stored(bits, bytes, nbytes);
+}
+
+int64_t rf_planes_bound(int64_t nbytes, int32_t nplanes)
+{
+    /* Head, tail and the last block; of each block its head, codes and what rf_put writes ahead. */
+    const int64_t nblocks = nplanes * (nbytes / nplanes / BLOCK_NBYTES + 1);
+    return 32 + nbytes + nblocks * (RF_LENGTHS_NBYTES + 16);
+}
+
+int64_t rf_gzip_planes(const uint8_t *data, const int64_t *nbytes, const uint32_t *crc, int64_t ntiles,
+                       int32_t nplanes, uint8_t *out, int64_t *length)
+{
+    static const uint8_t head[10] = {0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 0xFF}; /* no name, no time, unknown system */
+    struct block block;
+    struct rf_bits bits = {.at = out};
+    for (int64_t tile = 0; tile < ntiles; tile++) {
+        const uint8_t *const first = bits.at;
+        memcpy(bits.at, head, sizeof head);
+        bits.at += sizeof head;
+        for (int32_t plane = 0; plane < nplanes; plane++) {
+            int64_t left = nbytes[tile] / nplanes;
+            while (left > 0) {
+                const int64_t count = left < BLOCK_NBYTES ? left : BLOCK_NBYTES;
+                put_block(&bits, data, count, &block);
+                data += count;
+                left -= count;
+            }
+        }
+        rf_put(&bits, 3, 10); /* a last block, with nothing in it */
+        rf_fill_byte(&bits);
+        rf_put(&bits, crc[tile], 32);
+        rf_fill_byte(&bits);
+        rf_put(&bits, (uint64_t)nbytes[tile] & 0xFFFFFFFF, 32);
+        rf_fill_byte(&bits);
+        length[tile] = bits.at - first;
+    }
+    return bits.at - out;
+}
