@@ -11,7 +11,7 @@ from typing import Any, Literal, NoReturn, final
 from rustfits.creation import Creation
 from rustfits.errors import LocationError, NotAFitsBuffer, NotAFitsFile
 from rustfits.hdu.base import HDU
-from rustfits.hdulist import HDUList, hdu_name
+from rustfits.hdulist import HDUList, name_in
 from rustfits.locator import open_location, opened_bytes
 from rustfits.openfile import OpenFile
 from rustfits.remote import Remote
@@ -211,7 +211,9 @@ class FITS(Creation):
         if self.closed:
             return "\n".join([*lines, "  status: closed"])
         lines.append("  extnum  hdutype     extname")
-        lines += [f"  {hdu.index:<6}  {hdu.label:<10}  {hdu_name(hdu) or ''}".rstrip() for hdu in self.hdus]
+        lines += [
+            f"  {hdu.index:<6}  {hdu.label:<10}  {name_in(hdu._state.cards_anyhow) or ''}".rstrip() for hdu in self.hdus
+        ]
         return "\n".join(lines)
 
     # -- a sequence of HDUs ---------------------------------------------------------------------------------------

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+
 import numpy as np
 
 from rustfits.errors import HDUIndexError, HDUKeyInvalid, HDUNotFound
@@ -9,7 +12,7 @@ from rustfits.hdu.base import HDU
 from rustfits.hdu.kinds import hdu_class
 from rustfits.header.cards import Cards
 from rustfits.header.state import HeaderState
-from rustfits.openfile import Extent, OpenFile
+from rustfits.openfile import OpenFile
 from rustfits.scan import check_size, data_size, scan
 
 _SHOWN_NAMES = 20  # in the message about a name that is not there
@@ -26,28 +29,30 @@ class HDUList:
 
     def __init__(self, file: OpenFile) -> None:
         self._file = file
-        self._hdus: list[HDU] = []
+        self._hdus: list[HDU | Cards] = []  # the cards as long as nobody has asked for the HDU
+        self._lock = threading.Lock()
 
     def load(self, *, lenient: bool) -> None:
         """Find what is in the file; errors as `check_size` and `scan`."""
         check_size(self._file.storage)
         for extent, cards in scan(self._file.storage, lenient=lenient):
             self._file.extents.append(extent)
-            self._attach(extent, cards)
+            self._hdus.append(cards)
 
     def append(self, cards: Cards, room: int = 0) -> HDU:
         """Add an HDU with this header and data of zeros at the end of the file. Inside `OpenFile.changing`.
 
         ``room``, a multiple of 2880, is how many bytes the header takes at least.
         """
-        extent = self._file.append(cards.encode().ljust(room), data_size(cards, primary=not self._hdus))
-        hdu = self._attach(extent, cards)
+        self._file.append(cards.encode().ljust(room), data_size(cards, primary=not self._hdus))
+        self._hdus.append(cards)
+        hdu = self._at(len(self._hdus) - 1)
         self._file.on_failure(lambda: self._hdus.remove(hdu))
         return hdu
 
     def snapshot(self) -> list[HDU]:
         """Return the HDUs in a new list."""
-        return self._hdus.copy()
+        return [self._at(index) for index in range(len(self._hdus))]
 
     def __len__(self) -> int:
         return len(self._hdus)
@@ -67,7 +72,8 @@ class HDUList:
         if isinstance(key, bool):
             raise HDUKeyInvalid(f"a bool, {key!r}, is no HDU number; use int({key!r}) if that is meant")
         if isinstance(key, int | np.integer):
-            return self._hdus[key] if -len(self._hdus) <= key < len(self._hdus) else None
+            count = len(self._hdus)
+            return self._at(int(key) % count) if -count <= key < count else None
         if isinstance(key, str | bytes):
             return self._find_named(key, None)
         if isinstance(key, tuple) and len(key) == 2:
@@ -93,7 +99,7 @@ class HDUList:
         if isinstance(key, int | np.integer):
             count = len(self._hdus)
             raise HDUIndexError(f"HDU index {key} is out of range: {self._file.filename} has {count} HDUs")
-        names = [repr(name) for hdu in self._hdus if (name := hdu_name(hdu)) is not None]
+        names = [repr(name) for cards in self._cards() if (name := name_in(cards)) is not None]
         shown = ", ".join(names[:_SHOWN_NAMES]) + (", ..." if len(names) > _SHOWN_NAMES else "")
         raise HDUNotFound(f"no HDU named {key!r} in {self._file.filename}; the names there are: {shown or 'none'}")
 
@@ -104,27 +110,37 @@ class HDUList:
             except UnicodeDecodeError as error:
                 raise HDUKeyInvalid(f"the name of an HDU is ASCII text, not {key!r}") from error
         wanted = key.strip().upper()
-        for hdu in self._hdus:
-            name = hdu_name(hdu)
-            if name is not None and name.strip().upper() == wanted and version in (None, _version(hdu)):
-                return hdu
+        for index, cards in enumerate(self._cards()):
+            name = name_in(cards)
+            if name is not None and name.strip().upper() == wanted and version in (None, _version(cards)):
+                return self._at(index)
         return None
 
-    def _attach(self, extent: Extent, cards: Cards) -> HDU:
-        index = len(self._hdus)
-        state = HeaderState(self._file, extent, cards)
-        state.place = f"HDU {index} of {self._file.filename}"
-        hdu = hdu_class(cards, primary=not index)._attach(self._file, extent, state, index)
-        self._hdus.append(hdu)
+    def _cards(self) -> Iterator[Cards]:
+        """Return the cards of each HDU, even if the file is in an unknown state: its place in the list is certain."""
+        return (each if isinstance(each, Cards) else each._state.cards_anyhow for each in self._hdus.copy())
+
+    def _at(self, index: int) -> HDU:
+        """Return the HDU of this index, made when it is first asked for."""
+        hdu = self._hdus[index]
+        if not isinstance(hdu, Cards):
+            return hdu
+        with self._lock:
+            hdu = self._hdus[index]
+            if isinstance(hdu, Cards):  # and no other thread was faster
+                extent = self._file.extents[index]
+                state = HeaderState(self._file, extent, hdu)
+                state.place = f"HDU {index} of {self._file.filename}"
+                hdu = self._hdus[index] = hdu_class(hdu, primary=not index)._attach(self._file, extent, state, index)
         return hdu
 
 
-def hdu_name(hdu: HDU) -> str | None:
-    """Return the EXTNAME of an HDU, even if its file is in an unknown state: its place in the list is certain."""
-    name = hdu._state.cards_anyhow.get("EXTNAME")
+def name_in(cards: Cards) -> str | None:
+    """Return the EXTNAME in a header; None if there is none, or no text."""
+    name = cards.get("EXTNAME")
     return name if isinstance(name, str) else None
 
 
-def _version(hdu: HDU) -> int:
-    version = hdu._state.cards_anyhow.get("EXTVER")
+def _version(cards: Cards) -> int:
+    version = cards.get("EXTVER")
     return version if isinstance(version, int) and not isinstance(version, bool) else 1

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from math import prod
 
 from rustfits.errors import FitsError, HeaderError, NotAFitsFile, TruncatedFile
 from rustfits.header.card import CARD, find_end
@@ -10,11 +13,15 @@ from rustfits.header.cards import Cards
 from rustfits.openfile import BLOCK, Extent, padded
 from rustfits.storage.base import Storage
 
+Matcher = Callable[..., re.Match[bytes] | None]
+
 BITPIX_VALUES = (8, 16, 32, 64, -32, -64)  # FITS 4.0, table 8
 MAX_NAXIS = 999  # FITS 4.0, section 4.4.1
 
 _FIRST_NBYTES = 8 * BLOCK  # holds most headers whole: one read for each HDU
 _NEXT_NBYTES = 32 * BLOCK
+_STANDARD_NCARDS = 8  # hold what is asked for of an extension of three axes
+_BEGINNING = {True: b"SIMPLE  ", False: b"XTENSION"}
 _MAX_NBYTES = 1 << 63  # beyond what offsets in a file can say
 
 
@@ -54,12 +61,13 @@ def scan(storage: Storage, *, lenient: bool = False) -> Iterator[tuple[Extent, C
         If a header has no END.
     """
     size = storage.size()
+    window = _Window(storage, size)
     start = index = 0
     while size - start >= BLOCK:
         try:
-            raw = _read_header(storage, start, size, primary=not index)
+            raw = window.header(start, primary=not index)
             cards = Cards.parse(raw, lenient=lenient)
-            nbytes = _standard_size(raw) if index else None
+            nbytes = quick_size(raw, primary=not index)
             if nbytes is None:
                 nbytes = data_size(cards, primary=not index)
             extent = Extent(start, start + padded(len(raw)), nbytes)
@@ -101,35 +109,44 @@ def data_size(cards: Cards, *, primary: bool) -> int:
     return nbytes
 
 
-def _standard_size(raw: bytes) -> int | None:
-    """Return what `data_size` would of an extension whose first cards are those that the standard asks for.
+def quick_size(raw: bytes, *, primary: bool) -> int | None:
+    """Return what `data_size` would of a header that begins as most do; None of any other.
 
-    None if they are not (FITS 4.0, section 4.4.1.2). To find the keywords of a whole header takes far longer.
+    To find the keywords of a whole header takes far longer.
     """
-    bitpix, naxis = _standard_integer(raw, 1, b"BITPIX"), _standard_integer(raw, 2, b"NAXIS")
-    if bitpix not in BITPIX_VALUES or naxis is None or not 0 < naxis <= MAX_NAXIS:
+    if primary and any(key in raw for key in (b"PCOUNT", b"GCOUNT", b"GROUPS")):
         return None
-    product = 1
-    for axis in range(1, naxis + 1):
-        npixels = _standard_integer(raw, 2 + axis, b"NAXIS%d" % axis)
-        if npixels is None:
+    return _standard_size(raw[CARD : _STANDARD_NCARDS * CARD], primary)
+
+
+@lru_cache
+def _standard_size(raw: bytes, primary: bool) -> int | None:
+    """Return the bytes of data if ``raw`` begins with the integers that a header must begin with.
+
+    None if it does not, or they are not in fixed format (FITS 4.0, sections 4.2.3 and 4.4.1).
+    """
+    first = _matcher((b"BITPIX", b"NAXIS"))(raw)
+    try:
+        bitpix, naxis = map(int, first.groups()) if first else (0, 0)
+        if bitpix not in BITPIX_VALUES or not 0 <= naxis <= MAX_NAXIS:
             return None
-        product *= npixels
-    pcount, gcount = _standard_integer(raw, 3 + naxis, b"PCOUNT"), _standard_integer(raw, 4 + naxis, b"GCOUNT")
-    if pcount is None or gcount is None:
+        keys = [b"NAXIS%d" % axis for axis in range(1, naxis + 1)] + ([] if primary else [b"PCOUNT", b"GCOUNT"])
+        found = _matcher(tuple(keys))(raw, 2 * CARD)
+        numbers = list(map(int, found.groups())) if found else [-1]
+    except ValueError:  # blanks among the digits
         return None
-    nbytes = abs(bitpix) // 8 * gcount * (pcount + product)
+    if min(numbers, default=0) < 0:
+        return None
+    pcount, gcount = (0, 1) if primary else numbers[naxis:]
+    nbytes = abs(bitpix) // 8 * gcount * (pcount + prod(numbers[:naxis])) if naxis else 0
     return nbytes if nbytes < _MAX_NBYTES else None
 
 
-def _standard_integer(raw: bytes, number: int, key: bytes) -> int | None:
-    """Return the integer on card ``number`` if it is that of ``key``, in fixed format; only BITPIX may be negative."""
-    card = raw[number * CARD : (number + 1) * CARD]
-    digits = card[10:30].strip(b" ")
-    if card[:10] != key.ljust(8) + b"= " or card[30:].lstrip(b" ")[:1] not in (b"", b"/"):
-        return None
-    unsigned = digits[1:] if key == b"BITPIX" and digits[:1] == b"-" else digits
-    return int(digits) if unsigned.isdigit() else None
+@lru_cache
+def _matcher(keys: tuple[bytes, ...]) -> Matcher:
+    """Return what matches the cards of some integers in fixed format; its groups are the integers."""
+    card = rb"%s= ([ \d-]{19}\d)(?: {50}| /.{48})"
+    return re.compile(b"".join([card % key.ljust(8) for key in keys]), re.DOTALL).match
 
 
 def _counted(cards: Cards, key: str, default: int | None = None) -> int:
@@ -139,21 +156,43 @@ def _counted(cards: Cards, key: str, default: int | None = None) -> int:
     return value
 
 
-def _read_header(storage: Storage, start: int, size: int, *, primary: bool) -> bytes:
-    """Return the cards from ``start`` on, END included."""
-    raw = storage.read(start, min(_FIRST_NBYTES, size - start))
-    expected = b"SIMPLE" if primary else b"XTENSION"
-    if raw[:8].rstrip(b" ") != expected:
-        raise HeaderError(
-            f"a header must start with {expected.decode()}, found {bytes(raw[:8])!r} at byte {start}; "
-            + ("this is not a FITS file" if primary else "the file is damaged, or has something else at its end")
-        )
-    end = find_end(raw)
-    if end < 0:
+class _Window:
+    """Reads headers; short ones that lie close together, several at a time."""
+
+    def __init__(self, storage: Storage, size: int) -> None:
+        self._storage, self._size = storage, size
+        self._start = 0
+        self._bytes = b""
+
+    def header(self, start: int, *, primary: bool) -> bytes:
+        """Return the cards from ``start`` on, END included."""
+        first = start - self._start
+        if first >= len(self._bytes):  # far from the one before
+            first = self._fill(start, _FIRST_NBYTES)
+        expected = b"SIMPLE" if primary else b"XTENSION"
+        if len(self._bytes) - first < len(expected):
+            first = self._fill(start, _NEXT_NBYTES)
+        if not self._bytes.startswith(_BEGINNING[primary], first):
+            found = self._bytes[first : first + 8]
+            raise HeaderError(
+                f"a header must start with {expected.decode()}, found {found!r} at byte {start}; "
+                + ("this is not a FITS file" if primary else "the file is damaged, or has something else at its end")
+            )
+        end = find_end(self._bytes, first)
+        if end < 0 and first:
+            first = self._fill(start, _NEXT_NBYTES)
+            end = find_end(self._bytes)
+        if end >= 0:
+            return self._bytes[first : end + CARD]
         # Looked for before it is kept, so that a large file without END costs no memory.
-        end = _seek_end(storage, start, start + len(raw), size) - start
-        raw = storage.read(start, end + CARD)
-    return bytes(raw[: end + CARD])
+        end = _seek_end(self._storage, start, start + len(self._bytes), self._size)
+        return bytes(self._storage.read(start, end + CARD - start))
+
+    def _fill(self, start: int, nbytes: int) -> int:
+        """Read the window anew, from ``start`` on; return where in it ``start`` is."""
+        self._bytes = bytes(self._storage.read(start, min(nbytes, self._size - start)))
+        self._start = start
+        return 0
 
 
 def _seek_end(storage: Storage, start: int, position: int, size: int) -> int:

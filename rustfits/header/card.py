@@ -26,13 +26,13 @@ _PRINTABLE = re.compile("[ -~]*")
 # -- from text to value -----------------------------------------------------------------------------------------------
 
 
-def find_end(raw: bytes | bytearray) -> int:
-    """Return where the END card begins in whole cards ``raw``, or -1."""
-    initials = raw[::CARD]  # looking at these alone is a hundred times faster than a search
+def find_end(raw: bytes | bytearray, first: int = 0) -> int:
+    """Return where the END card begins in ``raw``, of whole cards from byte ``first`` on, or -1."""
+    initials = raw[first::CARD]  # looking at these alone is a hundred times faster than a search
     number = initials.find(b"E")
     while number >= 0:
-        start = number * CARD
-        if raw[start : start + 8] == _END and start + CARD <= len(raw):
+        start = first + number * CARD
+        if raw.startswith(_END, start) and start + CARD <= len(raw):
             return start
         number = initials.find(b"E", number + 1)
     return -1

@@ -12,13 +12,16 @@ from rustfits.hdu.base import HDU
 from rustfits.hdu.compressed import CompressedImageHDU
 from rustfits.hdu.image import ImageHDU
 from rustfits.hdu.table import AsciiTableHDU, CompressedTableHDU, TableHDU
+from rustfits.header.cards import Cards
+from rustfits.scan import data_size, quick_size
 from rustfits.storage.memory import MemoryStorage
 
 BLOCK = 2880
 
 
 def header(*cards):
-    return b"".join(card.encode("latin-1").ljust(80) for card in (*cards, "END")).ljust(BLOCK)
+    raw = b"".join(card.encode("latin-1").ljust(80) for card in (*cards, "END"))
+    return raw.ljust(-(-len(raw) // BLOCK) * BLOCK)
 
 
 def padded(data):
@@ -220,14 +223,60 @@ def test_bytes_that_are_no_text_are_refused_unless_lenient():
     assert fits.to_bytes() == raw
 
 
-def test_each_hdu_costs_one_read_and_no_look_at_its_data(monkeypatch):
-    raw = EMPTY + b"".join(image(9000, first=EXTENSION, extra=(f"EXTNAME = 'E{number}'",)) for number in range(2000))
+@pytest.mark.parametrize(("npixels", "nhdus", "most_reads"), [(9000, 2000, 1001), (50_000, 300, 301)])
+def test_an_hdu_costs_one_short_read_at_most_and_its_data_none(monkeypatch, npixels, nhdus, most_reads):
+    raw = EMPTY + b"".join(image(npixels, first=EXTENSION, extra=(f"EXTNAME = 'E{n}'",)) for n in range(nhdus))
     asked = []
     read = MemoryStorage.read
     monkeypatch.setattr(MemoryStorage, "read", lambda self, *at: asked.append(at) or read(self, *at))
     fits = FITS.from_bytes(raw)
-    assert len(asked) == len(fits) == 2001
-    assert fits["E1999"] is fits[-1]
+    assert len(fits) == nhdus + 1
+    assert len(asked) <= most_reads
+    assert max(nbytes for _, nbytes in asked) <= 8 * BLOCK
+    assert fits[f"E{nhdus - 1}"] is fits[-1]
+    assert len(asked) <= most_reads
+
+
+def test_headers_of_any_length_anywhere_in_what_was_read_are_found():
+    for ncards in (1, 30, 36 * 7 - 5, 36 * 7 + 30, 36 * 40):
+        extra = [f"K{number:<7}= {number:>20}" for number in range(ncards)]
+        raw = EMPTY + b"".join(image(3000, first=EXTENSION, extra=(*extra, f"EXTNAME = 'E{n}'")) for n in range(6))
+        with FITS.from_bytes(raw) as fits:
+            assert [hdu.extname for hdu in fits][1:] == [f"E{n}" for n in range(6)]
+            assert all(hdu.header[f"K{ncards - 1}"] == ncards - 1 for hdu in fits.hdus[1:])
+
+
+NUMBERS = st.sampled_from(
+    ["0", "1", "2", "3", "8", "16", "-32", "-64", "7", "12", "1 2", "- 8", "", "+4", "9" * 18, "1.0"]
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    keys=st.permutations(["BITPIX", "NAXIS", "NAXIS1", "NAXIS2", "PCOUNT", "GCOUNT"]) | st.just(None),
+    values=st.lists(NUMBERS, min_size=6, max_size=6)
+    | st.tuples(
+        st.sampled_from(["8", "-32"]), st.just("2"), *[st.sampled_from(["0", "1", "7", "12", "-1", "1 2"])] * 4
+    ),
+    comment=st.sampled_from(["", " / what it is", "/ it", " x"]),
+    width=st.sampled_from([20, 20, 20, 21, 5]),
+    primary=st.booleans(),
+)
+def test_the_quick_look_at_a_header_finds_the_size_that_a_long_one_finds(keys, values, comment, width, primary):
+    keys = keys or ["BITPIX", "NAXIS", "NAXIS1", "NAXIS2", "PCOUNT", "GCOUNT"]
+    cards = [f"{key:<8}= {value:>{width}}{comment}" for key, value in zip(keys, values, strict=True)]
+    raw = header("SIMPLE  =                    T" if primary else EXTENSION, *cards)
+    found = quick_size(raw, primary=primary)
+    if found is not None:
+        assert found == data_size(Cards.parse(raw), primary=primary)
+
+
+def test_the_quick_look_suffices_for_usual_headers():
+    sized = [f"BITPIX  = {-32:20}", f"NAXIS   = {2:20} / axes", f"NAXIS1  = {7:20}", f"NAXIS2  = {5:20}"]
+    counts = [f"PCOUNT  = {3:20}", f"GCOUNT  = {1:20}"]
+    assert quick_size(header("SIMPLE  =                    T", *sized), primary=True) == 140
+    assert quick_size(header(EXTENSION, *sized, *counts), primary=False) == 152
+    assert quick_size(header("SIMPLE  =                    T", *sized, *counts), primary=True) is None
 
 
 @settings(max_examples=150, deadline=None)
