@@ -208,7 +208,7 @@ class Growth:
         storage.prepare(ranges)
         self._write_heap(file, extent, heap_start, nbytes)
         _write_rows(storage, extent.data_start, rows, raw)
-        state.commit(cards)
+        state.commit_inside(cards)
         self._spare.set(heap_start, nbytes, self._heap_nbytes, taken=self._heap_nbytes - self._used)
         if self._columns is not layout.columns or not self._changes.keys() <= _KEPT:
             return None

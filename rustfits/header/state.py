@@ -78,11 +78,15 @@ class HeaderState:
             If the file cannot be changed.
         """
         with self.changing():
-            old = self._cards
-            if self._file is not None and self._extent is not None:
-                self._write(self._file, self._extent, cards)
-                self._file.on_failure(lambda: self._show(old))
-            self._show(cards)
+            self.commit_inside(cards)
+
+    def commit_inside(self, cards: Cards) -> None:
+        """As `commit`, for a caller who is inside `changing`, and leaves it if this fails."""
+        old = self._cards
+        if self._file is not None and self._extent is not None:
+            self._write(self._file, self._extent, cards)
+            self._file.on_failure(lambda: self._show(old))
+        self._show(cards)
 
     def range_of(self, cards: Cards) -> tuple[int, int]:
         """Return the bytes of the file, ``(start, stop)``, that `commit` of new cards would write; inside `changing`.
