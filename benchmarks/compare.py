@@ -144,6 +144,12 @@ def _difference(shown: dict[str, Any], expected: dict[str, Any], lossy: bool) ->
     return "" if shown["digest"] == expected["digest"] else "its pixels differ from those of fitsio"
 
 
+def draw(result: dict[str, Any], folder: Path) -> None:
+    """Draw the figures of the page, in an environment of their own."""
+    python = install(Contender("plots", ("matplotlib",), "", "plots"))
+    subprocess.run([python, HERE / "plots.py", folder], input=json.dumps(result), text=True, check=True)
+
+
 def machine() -> dict[str, Any]:
     """Return what the numbers depend on."""
     model = platform.processor() or platform.machine()
@@ -203,6 +209,8 @@ def main() -> None:
             report.print_workload(workload, outcome)
             if chosen.page:  # after each, for the whole takes long
                 chosen.page.write_text(report.page(result))
+    if chosen.page:
+        draw(result, chosen.page.parent)
     for worker in workers:
         worker.close()
     if chosen.json:

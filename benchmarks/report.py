@@ -6,8 +6,10 @@ from typing import Any
 
 from workloads import CONTENDERS, WORKLOADS, Workload
 
-BOTH, ONE = CONTENDERS[0].name, CONTENDERS[1].name
-OTHERS = tuple(contender.name for contender in CONTENDERS[2:])
+BOTH, ONE, PLAIN = (contender.name for contender in CONTENDERS if contender.venv == CONTENDERS[0].venv)
+OTHERS = tuple(contender.name for contender in CONTENDERS if contender.venv != CONTENDERS[0].venv)
+
+FIGURES = ("benchmarks-ratios.svg", "benchmarks-threads.svg")  # beside the page; drawn by `plots.py`
 
 
 def print_head(result: dict[str, Any]) -> None:
@@ -59,13 +61,18 @@ def page(result: dict[str, Any]) -> str:
         f"- Images of 4000x4000 pixels, files in the page cache, best of {result['repeats']} repeats, opening and",
         "  closing included. Cutouts: 1000 of 32x32 pixels at random places, one call each, time for all of them.",
         "",
+        "",
+        f"![How many times as fast as rustfits 0.1.8]({FIGURES[0]})",
+        "",
+        f"![How many times as fast with more threads]({FIGURES[1]})",
+        "",
         "Times are milliseconds. The goals are ratios to rustfits 0.1.8 of the package index, with two threads and",
         "with one; those in brackets are ratios to the fastest of the other libraries. The ratio of processor time, of",
         "one thread, is less at the mercy of other programs. The peak is that of the process above what it had before,",
-        "for two threads.",
+        "for two threads. `this, no accel` is one thread without rustfits-accel, to be compared with astropy.",
         "",
-        _row("workload", BOTH, ONE, *OTHERS, "ratio 2 / 1", "goal 2 / 1", "met", "CPU ratio", "peak MiB"),
-        _row(*["---"] * (len(OTHERS) + 8)),
+        _row("workload", BOTH, ONE, PLAIN, *OTHERS, "ratio 2 / 1", "goal 2 / 1", "met", "CPU ratio", "peak MiB"),
+        _row(*["---"] * (len(OTHERS) + 9)),
     ]
     for workload in WORKLOADS:
         outcome = result["outcomes"].get(workload.name)
@@ -75,7 +82,7 @@ def page(result: dict[str, Any]) -> str:
 
 
 def _line(workload: Workload, outcome: dict[str, Any]) -> str:
-    times = [_milliseconds(outcome.get(name)) for name in (BOTH, ONE, *OTHERS)]
+    times = [_milliseconds(outcome.get(name)) for name in (BOTH, ONE, PLAIN, *OTHERS)]
     told = _verdict(workload, outcome)
     ratios = " / ".join(f"{ratio:.1f}" for _, ratio, _ in told)
     goals = " / ".join(f"{goal:g}" for _, _, goal in told)

@@ -94,6 +94,7 @@ OURS = ("{root}", *(f"{{root}}/plugins/{plugin}" for plugin in PLUGINS))
 CONTENDERS = (  # the first is the one the others are compared with; the writer of the input files is fitsio
     Contender("this, 2 threads", OURS, "Rustfits", "ours", {"RUSTFITS_NUM_THREADS": "2"}),
     Contender("this, 1 thread", OURS, "Rustfits", "ours", {"RUSTFITS_NUM_THREADS": "1"}),
+    Contender("this, no accel", OURS, "Rustfits", "ours", {"RUSTFITS_NUM_THREADS": "1", "RUSTFITS_KERNELS": "numpy"}),
     Contender("rustfits 0.1.8", ("rustfits==0.1.8", "numpy>=2"), "Rustfits", "other-rustfits"),
     Contender("fitsio", ("fitsio",), "Fitsio", "fitsio"),
     Contender("astropy", ("astropy",), "Astropy", "astropy"),
