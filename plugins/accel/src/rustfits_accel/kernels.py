@@ -25,7 +25,7 @@ try:
 except ImportError:  # a platform without that package: the standard library serves
     libdeflate = None  # type: ignore[assignment]
 
-ISAS = ("portable", "avx2")  # by number
+ISAS = ("portable", "avx2", "avx512")  # by number
 DEFAULT_LEVEL = 6
 # The lowest level of libdeflate, hence the fastest, whose files of images are no more than 3 % larger than zlib's
 # at the level asked for. Measured on tiles of all images at hand, in the byte orders of GZIP_1 and GZIP_2.
@@ -56,8 +56,8 @@ class CompiledKernels(Kernels):
     Parameters
     ----------
     isa : int, optional
-        The widest instruction set to use: 0 for portable C, 1 for AVX2; None for the widest the machine has. The
-        bits never depend on it.
+        The widest instruction set to use: 0 for portable C, 1 for AVX2, 2 for AVX-512; None for the widest the
+        machine has. The bits never depend on it.
     """
 
     name: ClassVar[str] = "accel"

@@ -9,10 +9,16 @@
 
 #define RF_PORTABLE 0
 #define RF_AVX2 1
+#define RF_AVX512 2
 
 #if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
 #define RF_X86 1
 #define RF_TARGET_AVX2 __attribute__((target("avx2")))
+#if defined(__clang__)
+#define RF_TARGET_AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,popcnt")))
+#else
+#define RF_TARGET_AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,popcnt,prefer-vector-width=512")))
+#endif
 #else
 #define RF_X86 0
 #endif

@@ -5,6 +5,7 @@
  *   KEY_OCTAVE      how much a KEY grows when the number doubles
  *   NAME(x)         x with a suffix of its own
  *   TARGET          the attribute that chooses the instruction set
+ *   COUNT_BELOW     if the set has masks: how many of LANES keys are below a limit
  *
  * Absolute differences are kept as integers, which order them as the numbers do: compilers make vector code of counts
  * and minima of integers. Infinity less infinity counts as infinite. */
@@ -46,9 +47,15 @@ TARGET static void NAME(pad)(KEY *keys, int64_t nkeys)
 
 TARGET static int64_t NAME(count_below)(const KEY *restrict keys, int64_t nkeys, KEY limit)
 {
+#ifdef COUNT_BELOW
+    int64_t below = 0;
+    for (int64_t i = 0; i < PADDED(nkeys); i += LANES)
+        below += COUNT_BELOW(keys + i, limit);
+#else
     KEY below = 0;
     for (int64_t i = 0; i < PADDED(nkeys); i++)
         below += keys[i] < limit;
+#endif
     return below;
 }
 

@@ -5,6 +5,9 @@
 #include <string.h>
 
 #include "isa.h"
+#if RF_X86
+#include <immintrin.h>
+#endif
 
 #define NULL_PIXEL (-2147483647)
 #define ZERO_PIXEL (-2147483646)
@@ -32,6 +35,15 @@ struct quantum {
 #define NAME(x) x##_f32_avx2
 #include "noise_template.h"
 #include "quantize_template.h"
+#undef TARGET
+#undef NAME
+#define TARGET RF_TARGET_AVX512
+#define NAME(x) x##_f32_avx512
+#define COUNT_BELOW(keys, limit) \
+    _mm_popcnt_u32(_mm512_cmplt_epi32_mask(_mm512_loadu_si512(keys), _mm512_set1_epi32(limit)))
+#include "noise_template.h"
+#undef COUNT_BELOW
+#include "quantize_template.h"
 #endif
 
 #undef PIXEL
@@ -57,6 +69,16 @@ struct quantum {
 #define NAME(x) x##_f64_avx2
 #include "noise_template.h"
 #include "quantize_template.h"
+#undef TARGET
+#undef NAME
+#define TARGET RF_TARGET_AVX512
+#define NAME(x) x##_f64_avx512
+#define COUNT_BELOW(keys, limit) \
+    (_mm_popcnt_u32(_mm512_cmplt_epi64_mask(_mm512_loadu_si512(keys), _mm512_set1_epi64(limit))) +                    \
+     _mm_popcnt_u32(_mm512_cmplt_epi64_mask(_mm512_loadu_si512((keys) + 8), _mm512_set1_epi64(limit))))
+#include "noise_template.h"
+#undef COUNT_BELOW
+#include "quantize_template.h"
 #endif
 
 void rf_quantize_f32(const float *pixels, const int64_t *npixels, const int64_t *row_npixels, const int64_t *row,
@@ -64,6 +86,11 @@ void rf_quantize_f32(const float *pixels, const int64_t *npixels, const int64_t 
                      int64_t most_rows, int32_t *out, double *scale, double *zero, uint8_t *quantized)
 {
 #if RF_X86
+    if (dither->isa >= RF_AVX512) {
+        quantize_f32_avx512(pixels, npixels, row_npixels, row, ntiles, level, dither, room, widest, most_rows, out,
+                            scale, zero, quantized);
+        return;
+    }
     if (dither->isa >= RF_AVX2) {
         quantize_f32_avx2(pixels, npixels, row_npixels, row, ntiles, level, dither, room, widest, most_rows, out,
                           scale, zero, quantized);
@@ -79,6 +106,11 @@ void rf_quantize_f64(const double *pixels, const int64_t *npixels, const int64_t
                      int64_t most_rows, int32_t *out, double *scale, double *zero, uint8_t *quantized)
 {
 #if RF_X86
+    if (dither->isa >= RF_AVX512) {
+        quantize_f64_avx512(pixels, npixels, row_npixels, row, ntiles, level, dither, room, widest, most_rows, out,
+                            scale, zero, quantized);
+        return;
+    }
     if (dither->isa >= RF_AVX2) {
         quantize_f64_avx2(pixels, npixels, row_npixels, row, ntiles, level, dither, room, widest, most_rows, out,
                           scale, zero, quantized);
