@@ -87,7 +87,8 @@ class LocalStorage(Storage):
         self._process = os.getpid()
         self._locked = False
         self._descriptor = open_descriptor(path, mode, cut=False)
-        self._path = os.path.realpath(path)
+        # The journal stands beside the file itself, which folders that are links lead to as well.
+        self._path = os.path.realpath(path) if os.path.islink(path) else os.path.join(os.getcwd(), path)
         try:
             recover(self._path, discard=mode == "w+")
             self._opened = os.fstat(self._descriptor)
