@@ -95,7 +95,7 @@ class Journal(Undo):
         OSError
             If that fails; the journal is as before then.
         """
-        if self._header or not self.covers(ranges):
+        if self._header or self._unsynced or not self.covers(ranges):
             with self._writing():
                 super().save(ranges)
 
