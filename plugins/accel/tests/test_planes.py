@@ -35,7 +35,7 @@ def members_of(tiles, nplanes):
     """Return the gzip member of each tile of a batch."""
     nbytes = np.array([each.size for each in tiles], dtype=np.int64)
     data = np.concatenate([each.reshape(-1) for each in tiles])
-    out, length = _kernel.gzip_planes(data, nbytes, checksums(data, nbytes), nplanes)
+    out, length, _ = _kernel.gzip_planes(data, nbytes, checksums(data, nbytes), nplanes)
     assert out.size == length.sum()
     return [part.tobytes() for part in np.split(out, np.cumsum(length)[:-1])]
 
@@ -87,6 +87,22 @@ def test_planes_of_noise_are_stored_and_others_are_not():
 def test_a_member_depends_on_its_tile_alone():
     tiles = [tile(seed, 4, 900, [kind, "sky"]) for seed in range(3) for kind in KINDS]
     assert members_of(tiles, 4) == [members_of([each], 4)[0] for each in tiles]
+
+
+def test_tiles_with_strings_that_come_again_are_told_from_others():
+    again = np.tile(np.random.default_rng(2).integers(0, 200, 300, dtype=np.uint8), 80)[:20000]
+    others = [tile(seed, 2, 10000, [kind, "sky"]).reshape(-1) for seed in range(4) for kind in KINDS]
+    tiles = [others[0], again, *others[1:], again]
+    nbytes, data = np.full(len(tiles), 20000), np.concatenate(tiles)
+    flags = _kernel.gzip_planes(data, nbytes, checksums(data, nbytes), 2)[2]
+    assert np.flatnonzero(flags).tolist() == [1, len(tiles) - 1]
+    kernels = CompiledKernels()
+    found = kernels.deflate_planes(data, nbytes, 2, None)
+    alone = [kernels.deflate_planes(each, nbytes[:1], 2, None).data.tobytes() for each in tiles]
+    assert found.data.tobytes() == b"".join(alone)
+    assert found.length.tolist() == [len(member) for member in alone]
+    assert len(alone[1]) < 2000
+    assert b"".join(map(gzip.decompress, alone)) == data.tobytes()
 
 
 def test_members_are_smaller_than_those_of_level_6():

@@ -35,7 +35,8 @@ cdef extern from "shuffle.h" nogil:
 
 cdef extern from "planes.h" nogil:
     int64_t rf_planes_bound(int64_t, int32_t)
-    int64_t rf_gzip_planes(const uint8_t *, const int64_t *, const uint32_t *, int64_t, int32_t, uint8_t *, int64_t *)
+    int64_t rf_gzip_planes(const uint8_t *, const int64_t *, const uint32_t *, int64_t, int32_t, uint8_t *, int64_t *,
+                           uint8_t *)
 
 
 ctypedef fused floating:

@@ -106,7 +106,7 @@ def shuffle(const uint8_t[::1] data, const int64_t[::1] nbytes, int32_t itemsize
 
 
 def gzip_planes(const uint8_t[::1] data, const int64_t[::1] nbytes, const uint32_t[::1] crc, int32_t nplanes):
-    """Return the gzip members of all tiles back to back, and the bytes of each."""
+    """Return the gzip members of all tiles back to back, the bytes of each, and which may be worth another encoder."""
     cdef int64_t ntiles = nbytes.shape[0], room = 0, used, i
     if nplanes < 1 or crc.shape[0] != ntiles:
         raise ValueError(f"{ntiles} tiles of {nplanes} planes, {crc.shape[0]} checksums")
@@ -114,12 +114,15 @@ def gzip_planes(const uint8_t[::1] data, const int64_t[::1] nbytes, const uint32
     for i in range(ntiles):
         room += rf_planes_bound(nbytes[i], nplanes)
     length = np.zeros(ntiles, dtype=np.int64)
+    repeats = np.zeros(ntiles, dtype=np.uint8)
     out = np.empty(room, dtype=np.uint8)
     if ntiles == 0:
-        return out, length
+        return out, length, repeats
+    cdef uint8_t[::1] flags = repeats
     cdef int64_t[::1] lengths = length
     cdef uint8_t[::1] target = out
     cdef const uint8_t *source = &data[0] if data.shape[0] else NULL
     with nogil:
-        used = rf_gzip_planes(source, &nbytes[0], &crc[0], ntiles, nplanes, &target[0], &lengths[0])
-    return out[:used].copy(), length  # a view would keep the room alive
+        used = rf_gzip_planes(source, &nbytes[0], &crc[0], ntiles, nplanes, &target[0], &lengths[0],
+                              &flags[0])
+    return out[:used].copy(), length, repeats  # a view would keep the room alive

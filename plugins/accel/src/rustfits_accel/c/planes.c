@@ -13,6 +13,9 @@
 
 #define BLOCK_NBYTES 65535
 #define SAMPLE_NBYTES 2048
+#define HASH_NBITS 11
+#define WORTH_LOOKING 0.03 /* of a tile, for another encoder to try */
+#define MATCH_NBITS 24.0 /* of the length of a string and its distance */
 #define MIN_RUN 5
 #define MAX_RUN 258
 #define END_OF_BLOCK 256
@@ -174,19 +177,49 @@ static void put_stored(struct rf_bits *bits, const uint8_t *bytes, int64_t nbyte
     bits->at += nbytes;
 }
 
-static void put_block(struct rf_bits *bits, const uint8_t *bytes, int64_t nbytes, struct block *block)
+/* Estimate from a sample how many bits an encoder would save that looks for strings that come again. */
+static double bits_in_repeats(const uint8_t *bytes, int64_t nbytes, uint64_t nbits)
+{
+    uint16_t places[1 << HASH_NBITS] = {0}; /* behind the last place where a string with that hash began */
+    const int64_t count = nbytes < 2 * SAMPLE_NBYTES ? nbytes : 2 * SAMPLE_NBYTES;
+    const double byte_nbits = (double)nbits / (double)nbytes;
+    const double least = 1.25 * MATCH_NBITS / byte_nbits; /* bytes of a string that is worth naming its place */
+    double saved = 0;
+    if (least > MAX_RUN)
+        return 0;
+    const int64_t nkey = least < 4 ? 4 : least < 8 ? (int64_t)least : 8;
+    for (int64_t i = 0; i + 8 <= count;) {
+        const uint64_t key = load64(bytes + i) << (64 - 8 * nkey);
+        uint16_t *const place = &places[key * 0x9E3779B97F4A7C15 >> (64 - HASH_NBITS)];
+        const int64_t from = *place - 1;
+        int64_t same = 0;
+        *place = (uint16_t)(i + 1);
+        if (from >= 0 && load64(bytes + from) << (64 - 8 * nkey) == key)
+            while (i + same < count && same < MAX_RUN && bytes[from + same] == bytes[i + same])
+                same++;
+        if (from < i - 1 && (double)same >= least)
+            saved += (double)same * byte_nbits - MATCH_NBITS;
+        i += (double)same >= least ? same : 1;
+    }
+    return saved * (double)nbytes / (double)count;
+}
+
+/* Add one block; return how many bits of it may be saved. */
+static double put_block(struct rf_bits *bits, const uint8_t *bytes, int64_t nbytes, struct block *block)
 {
     if (!is_noise(bytes, nbytes)) {
         struct rf_codes codes;
         find_tokens(bytes, nbytes, block);
         rf_make_codes(block->counts, NSYMBOLS, 15, &codes);
+        const uint64_t nbits = coded_nbits(block, &codes);
         /* Stored bytes are read so much faster that a sixteenth is not worth codes. */
-        if (coded_nbits(block, &codes) < (uint64_t)nbytes * 15 / 2) {
+        if (nbits < (uint64_t)nbytes * 15 / 2) {
             put_coded(bits, block, &codes);
-            return;
+            return bits_in_repeats(bytes, nbytes, nbits);
         }
     }
     put_stored(bits, bytes, nbytes);
+    return 0;
 }
 
 int64_t rf_planes_bound(int64_t nbytes, int32_t nplanes)
@@ -197,20 +230,21 @@ int64_t rf_planes_bound(int64_t nbytes, int32_t nplanes)
 }
 
 int64_t rf_gzip_planes(const uint8_t *data, const int64_t *nbytes, const uint32_t *crc, int64_t ntiles,
-                       int32_t nplanes, uint8_t *out, int64_t *length)
+                       int32_t nplanes, uint8_t *out, int64_t *length, uint8_t *repeats)
 {
     static const uint8_t head[10] = {0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 0xFF}; /* no name, no time, unknown system */
     struct block block;
     struct rf_bits bits = {.at = out};
     for (int64_t tile = 0; tile < ntiles; tile++) {
         const uint8_t *const first = bits.at;
+        double in_repeats = 0;
         memcpy(bits.at, head, sizeof head);
         bits.at += sizeof head;
         for (int32_t plane = 0; plane < nplanes; plane++) {
             int64_t left = nbytes[tile] / nplanes;
             while (left > 0) {
                 const int64_t count = left < BLOCK_NBYTES ? left : BLOCK_NBYTES;
-                put_block(&bits, data, count, &block);
+                in_repeats += put_block(&bits, data, count, &block);
                 data += count;
                 left -= count;
             }
@@ -222,6 +256,7 @@ int64_t rf_gzip_planes(const uint8_t *data, const int64_t *nbytes, const uint32_
         rf_put(&bits, (uint64_t)nbytes[tile] & 0xFFFFFFFF, 32);
         rf_fill_byte(&bits);
         length[tile] = bits.at - first;
+        repeats[tile] = in_repeats > WORTH_LOOKING * 8 * (double)length[tile];
     }
     return bits.at - out;
 }

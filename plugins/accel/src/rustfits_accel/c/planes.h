@@ -13,8 +13,10 @@ int64_t rf_planes_bound(int64_t nbytes, int32_t nplanes);
  * crc          [ntiles] CRC-32 of the bytes of each tile
  * out          room for the members, back to back: the sum of rf_planes_bound
  * length       [ntiles] filled with the bytes of each member, which depend on the tile alone
+ * repeats      [ntiles] filled with 1 for a tile in which strings come again so often that it may be worth to look for
+ *              them, which is not done here, else 0
  * Returns the bytes written. Thread-safe; allocates nothing. */
 int64_t rf_gzip_planes(const uint8_t *data, const int64_t *nbytes, const uint32_t *crc, int64_t ntiles,
-                       int32_t nplanes, uint8_t *out, int64_t *length);
+                       int32_t nplanes, uint8_t *out, int64_t *length, uint8_t *repeats);
 
 #endif
