@@ -35,8 +35,9 @@ class Gzip1(TileCodec):
     heap_format : {'P', 'Q'}
         Width of the descriptors.
     level : int, optional
-        Effort of the encoder, 0 to 9; files do not keep it. None is 6, unless the package accel is installed, which
-        then takes a faster encoder, and for GZIP_2 codes each byte plane by itself and stores those of noise.
+        Effort of the encoder, 0 to 9; files do not keep it. None is 6. With the package accel a level is a promise
+        about sizes, which a faster encoder keeps: of images, no more than 3 % larger than what zlib makes of them. For
+        GZIP_2 it then takes None for leave to code each byte plane by itself and to store those of noise.
 
     Raises
     ------

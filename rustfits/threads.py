@@ -20,6 +20,7 @@ T = TypeVar("T")
 
 VARIABLE = "RUSTFITS_NUM_THREADS"
 SCRATCH_NBYTES = 8 << 20  # of one buffer; what is larger is allocated, and given back
+CACHE_LINE = 64  # bytes
 SMALL_NPIXELS = 1 << 20  # below this, waking another thread costs about as much as it saves
 
 
@@ -177,7 +178,8 @@ def scratch(use: str, size: int, dtype: DTypeLike) -> NDArray[Any]:
         return np.empty(size, dtype=kind)
     buffer: NDArray[np.uint8] | None = _BUFFERS.__dict__.get(use)
     if buffer is None or buffer.size < nbytes:
-        buffer = np.empty(nbytes + nbytes // 8, dtype=np.uint8)  # the next batch may be somewhat larger
+        buffer = np.empty(nbytes + nbytes // 8 + CACHE_LINE, dtype=np.uint8)  # the next batch may be somewhat larger
+        buffer = buffer[-buffer.ctypes.data % CACHE_LINE :]  # what is written across two lines costs twice as much
         setattr(_BUFFERS, use, buffer)
     return buffer[:nbytes].view(kind)
 
