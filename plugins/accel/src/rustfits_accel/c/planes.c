@@ -14,7 +14,7 @@
 #define BLOCK_NBYTES 65535
 #define SAMPLE_NBYTES 2048
 #define HASH_NBITS 11
-#define WORTH_LOOKING 0.03 /* of a tile, for another encoder to try */
+#define WORTH_LOOKING 0.02 /* of a tile, for another encoder to try */
 #define MATCH_NBITS 24.0 /* of the length of a string and its distance */
 #define MIN_RUN 5
 #define MAX_RUN 258
@@ -181,7 +181,7 @@ static void put_stored(struct rf_bits *bits, const uint8_t *bytes, int64_t nbyte
 static double bits_in_repeats(const uint8_t *bytes, int64_t nbytes, uint64_t nbits)
 {
     uint16_t places[1 << HASH_NBITS] = {0}; /* behind the last place where a string with that hash began */
-    const int64_t count = nbytes < 2 * SAMPLE_NBYTES ? nbytes : 2 * SAMPLE_NBYTES;
+    const int64_t count = nbytes < SAMPLE_NBYTES ? nbytes : SAMPLE_NBYTES;
     const double byte_nbits = (double)nbits / (double)nbytes;
     const double least = 1.25 * MATCH_NBITS / byte_nbits; /* bytes of a string that is worth naming its place */
     double saved = 0;
@@ -192,14 +192,17 @@ static double bits_in_repeats(const uint8_t *bytes, int64_t nbytes, uint64_t nbi
         const uint64_t key = load64(bytes + i) << (64 - 8 * nkey);
         uint16_t *const place = &places[key * 0x9E3779B97F4A7C15 >> (64 - HASH_NBITS)];
         const int64_t from = *place - 1;
-        int64_t same = 0;
         *place = (uint16_t)(i + 1);
-        if (from >= 0 && load64(bytes + from) << (64 - 8 * nkey) == key)
-            while (i + same < count && same < MAX_RUN && bytes[from + same] == bytes[i + same])
-                same++;
+        if (from < 0 || load64(bytes + from) << (64 - 8 * nkey) != key) {
+            i++;
+            continue;
+        }
+        int64_t same = nkey;
+        while (i + same < count && same < MAX_RUN && bytes[from + same] == bytes[i + same])
+            same++;
         if (from < i - 1 && (double)same >= least)
             saved += (double)same * byte_nbits - MATCH_NBITS;
-        i += (double)same >= least ? same : 1;
+        i += same; /* also behind what is too short: not to look at the same bytes over and over */
     }
     return saved * (double)nbytes / (double)count;
 }
