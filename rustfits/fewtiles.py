@@ -21,6 +21,7 @@ from rustfits.tilecache import Place, TileCache
 MAX_NTILES = 64
 MAX_TABLE_NBYTES = 1 << 19  # of tables that are read at once, and kept
 MIN_PREFIX_NPIXELS = 1 << 12  # smaller tiles are decoded whole, for the next section
+RARELY = 4  # an image so many times as large as the cache drops a tile before it is wanted again, as a rule
 
 # Of one tile along one axis: its share of the row number, its length, which pixels are selected, and where they land.
 _Cell = tuple[int, int, slice, slice]
@@ -46,6 +47,7 @@ class FewTiles:
         self._tile_nbytes = prod(least) * table.stored.itemsize
         small = table.layout.table_nbytes <= MAX_TABLE_NBYTES
         self._prefixes = table.codec.decodes_prefixes and prod(least) >= MIN_PREFIX_NPIXELS
+        self._image_nbytes = prod(grid.shape) * table.stored.itemsize
         self._max_ntiles = min(MAX_NTILES, SMALL_NPIXELS // max(prod(least), 1)) if small else 0
 
     def read(self, section: Section) -> NDArray[Any] | None:
@@ -76,12 +78,13 @@ class FewTiles:
         tiles = [_joined(cells) for cells in itertools.product(*axes)]
         rows = [tile[0] for tile in tiles]
         places = cache.take(rows)
+        prefixes = self._prefixes and self._image_nbytes >= RARELY * cache.capacity
         missing: list[tuple[int, tuple[int, ...]]] = []
         for index, (place, (row, shape, inside, _)) in enumerate(zip(places, tiles, strict=True)):
             if place is None:
                 if not survey.good[row]:
                     return None
-                first = self._prefixes and not survey.entries.source[row]
+                first = prefixes and not survey.entries.source[row]
                 missing.append((row, _first_rows(shape, inside) if first else shape))
             elif self._prefixes and place[2] < prod(_first_rows(shape, inside)):
                 missing.append((row, shape))  # wanted again, so all of it

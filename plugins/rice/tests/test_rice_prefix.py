@@ -33,7 +33,7 @@ def boxes(shape):
 @pytest.mark.parametrize("dtype", ["u1", "i2", "u2", "i4", "f4"])
 @pytest.mark.parametrize("shape", SHAPES)
 @settings(max_examples=6, deadline=None)
-@given(data=st.data(), capacity=st.sampled_from([0, 60_000, 1 << 25]))
+@given(data=st.data(), capacity=st.sampled_from([0, 20_000, 60_000, 1 << 25]))
 def test_any_cutouts_are_those_of_the_whole_image(shape, dtype, data, capacity):
     keys = data.draw(st.lists(boxes(shape), min_size=1, max_size=8))
     with written(shape, dtype) as fits:
@@ -51,6 +51,7 @@ def test_any_cutouts_are_those_of_the_whole_image(shape, dtype, data, capacity):
 def test_a_cutout_decodes_no_row_after_its_last_one():
     with written((200, 300), "i4") as fits:
         hdu = fits[1]
+        hdu.set_tile_cache_size(60_000)
         assert hdu[5:25, 10:30].shape == (20, 20)
         assert hdu.tile_cache_used == 25 * 90 * 4
         hdu[5:20, 50:60]  # is there already
@@ -61,8 +62,16 @@ def test_a_tile_that_is_wanted_again_is_decoded_whole():
     pixels = image((200, 300), "i4")
     with written((200, 300), "i4") as fits:
         hdu = fits[1]
+        hdu.set_tile_cache_size(60_000)
         hdu[5:25, 10:30]
         assert np.array_equal(hdu[20:40, 10:30], pixels[20:40, 10:30])
+        assert hdu.tile_cache_used == 80 * 90 * 4
+
+
+def test_tiles_of_an_image_that_fits_the_cache_are_decoded_whole():
+    with written((200, 300), "i4") as fits:
+        hdu = fits[1]
+        hdu[5:25, 10:30]
         assert hdu.tile_cache_used == 80 * 90 * 4
 
 
@@ -70,7 +79,9 @@ def test_a_whole_read_does_not_take_first_rows_for_whole_tiles():
     pixels = image((200, 300), "i4")
     with written((200, 300), "i4") as fits:
         hdu = fits[1]
+        hdu.set_tile_cache_size(60_000)
         hdu[5:25, 10:30]
+        hdu.set_tile_cache_size(1 << 25)
         assert np.array_equal(hdu.read(), pixels)
         assert hdu.tile_cache_used == pixels.nbytes
         assert np.array_equal(hdu.read(), pixels)
