@@ -161,7 +161,7 @@ def versions() -> dict[str, str]:
         "C library": " ".join(platform.libc_ver()),
         "kernels built by": "; ".join(sorted({built_by(package._kernel.__file__) for package in kernels})),
     }
-    for name in ("numpy", "deflate", "isal", "pluggy"):
+    for name in ("numpy", "deflate", "pluggy"):
         found[name] = "none"
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             found[name] = importlib.metadata.version(name)

@@ -7,6 +7,7 @@ pixels, and whatever is out of the ordinary is left to `rustfits.tilereader`.
 from __future__ import annotations
 
 import itertools
+from functools import cached_property
 from math import prod
 from typing import Any
 
@@ -46,7 +47,7 @@ class FewTiles:
         self._axes = list(zip(grid.shape, least, grid.stride, strict=True))
         self._tile_nbytes = prod(least) * table.stored.itemsize
         small = table.layout.table_nbytes <= MAX_TABLE_NBYTES
-        self._prefixes = table.codec.decodes_prefixes and prod(least) >= MIN_PREFIX_NPIXELS
+        self._large = prod(least) >= MIN_PREFIX_NPIXELS
         self._image_nbytes = prod(grid.shape) * table.stored.itemsize
         self._max_ntiles = min(MAX_NTILES, SMALL_NPIXELS // max(prod(least), 1)) if small else 0
 
@@ -96,6 +97,11 @@ class FewTiles:
             there = _rows_of(npixels, shape) if self._prefixes else shape
             out[target] = pixels[start : start + npixels].reshape(there)[inside]
         return out
+
+    @cached_property
+    def _prefixes(self) -> bool:
+        """Whether first rows of tiles may be decoded alone."""
+        return self._large and self._decoder.table.codec.decodes_prefixes
 
     def _cells(self, section: Section) -> list[list[_Cell]] | None:
         """Return the tiles along each axis that hold the section; None if they are too many, or it has steps."""

@@ -85,10 +85,9 @@ class TileRecoder:
             If a tile has no data, or they are damaged.
         """
         blocks = self._table.grid.select(section)
-        itemsize = self._table.stored.itemsize
-        parts = [
-            part for block in blocks for part in block.split(max(BATCH_NBYTES // block.tile_npixels // itemsize, 1))
-        ]
+        npixels = sum(block.ntiles * block.tile_npixels for block in blocks)
+        most = min(BATCH_NBYTES // self._table.stored.itemsize, -(-npixels // threads.workers(npixels)))
+        parts = [part for block in blocks for part in block.split(max(most // block.tile_npixels, 1))]
         entries = None
         if len(parts) == 1 and parts[0].ntiles == 1:
             entries = entry_of(self._decoder, int(parts[0].rows[0]))
