@@ -71,7 +71,7 @@ class Scaling:
 
     @property
     def convention(self) -> bool:
-        """Whether this is one of the four exact integer conventions (api.md, 4.3)."""
+        """Whether this is one of the four exact integer conventions."""
         return self.bscale == 1 and (short_name(self.stored), self.bzero) in CONVENTION_OF
 
     @property
@@ -150,7 +150,7 @@ class Scaling:
             )
 
     def check_values(self, values: NDArray[Any]) -> None:
-        """Refuse physical values that have no stored form (api.md, 4.7); takes a dtype that was checked.
+        """Refuse physical values that have no stored form; takes a dtype that was checked.
 
         Works in bounded memory.
 
@@ -182,7 +182,7 @@ class Scaling:
             return stored
 
     def invert(self, values: NDArray[Any], *, what: str) -> NDArray[Any]:
-        """Turn values to be written into stored numbers (api.md, 4.6 and 4.7).
+        """Turn values to be written into stored numbers.
 
         Parameters
         ----------
@@ -327,7 +327,7 @@ def blank_value(cards: Cards, stored: np.dtype[Any], keywords: tuple[str, ...] =
 
 
 def fill_masked(values: NDArray[Any], scaling: Scaling, blank: int | None, *, what: str) -> NDArray[Any]:
-    """Replace the masked pixels of values to be written (api.md, 4.8).
+    """Replace the masked pixels of values to be written.
 
     Parameters
     ----------

@@ -226,7 +226,7 @@ class CompressedImageHDU(ImageHDU):
         facts = self._facts
         return checked_image(value.reshape(section.count), section.count, facts.scaling, facts.blank, what=WHAT)
 
-    def extend(self, data: ArrayLike) -> None:  # type: ignore[override]  # there is no start= here (api.md, 5.11)
+    def extend(self, data: ArrayLike) -> None:  # type: ignore[override]  # there is no start= here
         """Append rows: make the first axis longer. Later HDUs of the file move, and the tile cache is cleared.
 
         An incomplete last row of tiles is encoded anew together with the first of the new rows; all other tiles keep

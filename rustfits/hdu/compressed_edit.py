@@ -53,7 +53,7 @@ def encode_new(cards: Cards, codec: TileCodec, quantize: Quantize | None, data: 
 def checked_rows(
     data: ArrayLike, shape: tuple[int, ...], scaling: Scaling, blank: int | None, *, what: str
 ) -> NDArray[Any]:
-    """Check rows that are to be appended to an image, and fill their masked pixels (api.md, 5.11).
+    """Check rows that are to be appended to an image, and fill their masked pixels.
 
     Parameters
     ----------

@@ -18,7 +18,7 @@ WHAT = "the HDU's ZBITPIX"
 def checked_image(
     data: ArrayLike, shape: tuple[int, ...], scaling: Scaling, blank: int | None, *, what: str
 ) -> NDArray[Any]:
-    """Check a whole image, and fill its masked pixels (api.md, 5.8).
+    """Check a whole image, and fill its masked pixels.
 
     Parameters
     ----------

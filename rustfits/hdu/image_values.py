@@ -17,7 +17,7 @@ from rustfits.scaling import Scaling, fill_masked
 
 
 def checked_pixels(data: object, ndim: int, scaling: Scaling, blank: int | None, *, what: str) -> NDArray[Any]:
-    """Check an array that is to be written, and fill its masked pixels (api.md, 4.6 to 4.8).
+    """Check an array that is to be written, and fill its masked pixels.
 
     Parameters
     ----------

@@ -170,7 +170,7 @@ def test_any_level_gives_pixels_within_half_a_quantum_or_without_loss(codec, lev
 
 
 def test_a_quantum_is_taken_to_the_last_bit():
-    """CFITSIO rounds it to single precision first; -0.1 asks for a quantum of 0.1 here (api.md, 1.5)."""
+    """CFITSIO rounds it to single precision first; -0.1 asks for a quantum of 0.1 here."""
     _, table = written(noise("f8"), rustfits.Gzip2(tile_shape=TILE), level=-0.1)
     assert (table["scale"] == 0.1).all()
 

@@ -25,7 +25,7 @@ SHAPE = (40, 50)
 
 
 def expected(name: str, dtype: str, quantized: bool):
-    """Return the exception and fragments of its message, None where the image can be compressed (api.md, 5.3)."""
+    """Return the exception and fragments of its message, None where the image can be compressed."""
     if dtype[0] != "f":
         if quantized:
             return ValueError, ["quantize"]

@@ -155,7 +155,7 @@ def test_an_image_that_others_wrote_can_be_written_anew(writer, dtype, name, tmp
         option = {"GZIP_1": "-g1", "GZIP_2": "-g2", "RICE_1": "-r", "HCOMPRESS_1": "-h"}[name]
         with FITS(tmp_path / "plain.fits", "w+") as file:
             file.write_image(pixels)
-        # Without -C there are sums of the table, which writing leaves as they are (api.md, 5.15).
+        # Without -C there are sums of the table, which writing leaves as they are.
         command = ["fpack", "-C", option, "-t", f"{TILE[1]},{TILE[0]}", "-O", path, tmp_path / "plain.fits"]
         subprocess.run(command, check=True, capture_output=True)
     with FITS(path, "r+") as file:
