@@ -156,6 +156,24 @@ class TileCodec:
         """
         return pixel
 
+    def c_decoder(self, pixel: np.dtype[Any]) -> object | None:
+        """Return a decoder that compiled code can call without Python, if there is one; None if not.
+
+        Parameters
+        ----------
+        pixel : dtype
+            What the pixels are decoded to, the codec's `decoded_dtype`.
+
+        Returns
+        -------
+        PyCapsule named ``rustfits.decoder.1``, or None
+            Points at a struct whose first member is the function ``void decode(const void *struct, const uint8_t *data,
+            int64_t data_nbytes, const int64_t *start, const int64_t *length, const int64_t *npixels, int64_t ntiles,
+            void *out, int64_t out_nbytes, int32_t *status)``. It does what `decode` does to a batch of those arrays,
+            but reports the fault of a tile as a status that is not 0. It is called without the GIL, by many threads.
+        """
+        return None
+
     @property
     def lossless(self) -> bool:
         """Whether decoding gives back the very pixels that were encoded."""

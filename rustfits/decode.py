@@ -23,9 +23,9 @@ Int64s = NDArray[np.int64]
 Float64s = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)  # not frozen, since every cutout makes one
 class TileEntries:
-    """What the table says of some tiles; one element per tile.
+    """What the table says of some tiles; one element per tile. Not to be changed.
 
     Attributes
     ----------
@@ -35,31 +35,41 @@ class TileEntries:
         Which of `SOURCES` holds the tile.
     start, length : (n,) int64 array
         Bytes of the tile, from the start of the heap; checked to be in the file.
-    scale, zero : (n,) float64 array
-        ZSCALE and ZZERO; of no meaning if the image is not quantised.
-    null : (n,) int64 array
-        ZBLANK of quantised tiles.
+    numbers : tuple of three (n,) arrays, or None
+        Of quantised tiles ZSCALE and ZZERO, float64, and ZBLANK, int64; None if the image is not quantised.
     """
 
     rows: Int64s
     source: NDArray[np.int8]
     start: Int64s
     length: Int64s
-    scale: Float64s
-    zero: Float64s
-    null: Int64s
+    numbers: tuple[Float64s, Float64s, Int64s] | None
+
+    @property
+    def scale(self) -> Float64s:
+        """ZSCALE of each tile of a quantised image."""
+        assert self.numbers is not None
+        return self.numbers[0]
+
+    @property
+    def zero(self) -> Float64s:
+        """ZZERO of each tile of a quantised image."""
+        assert self.numbers is not None
+        return self.numbers[1]
+
+    @property
+    def null(self) -> Int64s:
+        """ZBLANK of each tile of a quantised image."""
+        assert self.numbers is not None
+        return self.numbers[2]
 
     def part(self, which: slice | NDArray[Any]) -> TileEntries:
         """Return the entries of some of the tiles."""
-        return TileEntries(
-            self.rows[which],
-            self.source[which],
-            self.start[which],
-            self.length[which],
-            self.scale[which],
-            self.zero[which],
-            self.null[which],
-        )
+        numbers = self.numbers
+        if numbers is not None:
+            scale, zero, null = numbers
+            numbers = scale[which], zero[which], null[which]
+        return TileEntries(self.rows[which], self.source[which], self.start[which], self.length[which], numbers)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,6 +118,10 @@ class TileDecoder:
         width = self.table.layout.row_nbytes
         return self._storage.read(self._data_start + row * width, width)
 
+    def read_heap(self, start: int, target: memoryview) -> None:
+        """Fill ``target`` from byte ``start`` of the heap on; `TruncatedFile` if the file ends before."""
+        self._storage.read_into(self._heap_start + start, target)
+
     def there(self, stop: int) -> bool:
         """Return whether the file has all bytes of the heap up to byte ``stop`` of it."""
         return self._heap_start + stop <= self._storage.size()
@@ -131,7 +145,7 @@ class TileDecoder:
         """
         table = self._rows(rows)
         source, start, length = self._sources(table, rows)
-        return TileEntries(rows, source, start, length, *self._numbers(table))
+        return TileEntries(rows, source, start, length, self._numbers(table))
 
     def survey(self) -> TileSurvey:
         """Read what the table says of all tiles, as `entries`, but note those that it would refuse.
@@ -158,7 +172,7 @@ class TileDecoder:
             inside = ~outside(there, column, count[here], offset[here])
             good[here], length[here] = inside, np.where(inside, count[here], 0) * ELEMENT_NBYTES[column.element]
         shapes = self.table.grid.tile_shapes(rows)
-        entries = TileEntries(rows, source, start, length, *self._numbers(table))
+        entries = TileEntries(rows, source, start, length, self._numbers(table))
         return TileSurvey(entries, good.tolist(), shapes, shapes.prod(axis=1).tolist())
 
     def _rows(self, rows: Int64s) -> NDArray[Any]:
@@ -167,12 +181,11 @@ class TileDecoder:
         columns = [*filter(None, self.table.sources), *(each for each in extra if isinstance(each, Column))]
         return read_rows(self._storage, self._data_start, self.table.layout, columns, rows)
 
-    def _numbers(self, table: NDArray[Any]) -> tuple[Float64s, Float64s, Int64s]:
-        """Return ZSCALE, ZZERO and ZBLANK of each tile."""
+    def _numbers(self, table: NDArray[Any]) -> tuple[Float64s, Float64s, Int64s] | None:
+        """Return ZSCALE, ZZERO and ZBLANK of each tile; None if the image is not quantised."""
         quantization = self.table.quantization
         if quantization is None:
-            nothing = np.broadcast_to(np.float64(0), table.shape)
-            return nothing, nothing, np.broadcast_to(np.int64(0), table.shape)
+            return None
         return (
             _per_tile(table, quantization.scale, np.float64),
             _per_tile(table, quantization.zero, np.float64),
@@ -249,7 +262,8 @@ class TileDecoder:
         """
         if shapes is None:
             shapes = self.table.grid.tile_shapes(entries.rows)
-        used = set(entries.source.tolist())
+        source = entries.source
+        used = {source.item()} if source.size == 1 else set(source.tolist())
         if len(used) == 1:
             self._decode_column(used.pop(), entries, shapes, out)
             return

@@ -83,7 +83,11 @@ def read_ranges(
     """
     if not start.size:
         return np.empty(0, dtype=np.uint8), start
-    if start.size == 1 or (start[1:] == start[:-1] + length[:-1]).all():  # one after the other, as most writers do
+    if start.size == 1:
+        data = allocate(length.item())
+        storage.read_into(base + start.item(), data)
+        return data, np.zeros(1, dtype=np.int64)
+    if (start[1:] == start[:-1] + length[:-1]).all():  # one after the other, as most writers do
         data = allocate(int(start[-1] + length[-1] - start[0]))
         storage.read_into(base + int(start[0]), data)
         return data, start - start[0]

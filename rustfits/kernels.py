@@ -44,6 +44,21 @@ class Kernels:
 
     name: ClassVar[str] = "numpy"
 
+    def cutter(self, **image: Any) -> Callable[[object], NDArray[Any] | None] | None:
+        """Return what cuts boxes out of a compressed image in one step, if there is such a thing; None if not.
+
+        Parameters
+        ----------
+        **image
+            What `rustfits.fewtiles.FewTiles` knows of the image and of its tiles.
+
+        Returns
+        -------
+        callable or None
+            Takes the key of ``hdu[key]`` and returns the stored pixels, a new array; None leaves the key to the core.
+        """
+        return None
+
     # -- gzip -----------------------------------------------------------------------------------------------------
 
     def inflate(self, algorithm: str, batch: TileBatch, nbytes: Int64s, out: Bytes) -> None:

@@ -41,20 +41,14 @@ def entry_of(decoder: TileDecoder, row: int) -> TileEntries | None:
     if found is None:
         return None
     source, start, length = found
-    numbers: list[Any] = [0.0, 0.0, 0]
+    numbers = None
     if quantization is not None:
-        numbers = [_number(raw, each) for each in (quantization.scale, quantization.zero, quantization.null)]
-    scale, zero, null = numbers
-    if scale is None or zero is None or null is None or not -(1 << 63) <= null < 1 << 63:
-        return None
+        scale, zero, null = [_number(raw, each) for each in (quantization.scale, quantization.zero, quantization.null)]
+        if scale is None or zero is None or null is None or not -(1 << 63) <= null < 1 << 63:
+            return None
+        numbers = np.array([scale], np.float64), np.array([zero], np.float64), np.array([null], np.int64)
     return TileEntries(
-        np.array([row]),
-        np.array([source], dtype=np.int8),
-        np.array([start]),
-        np.array([length]),
-        np.array([scale], dtype=np.float64),
-        np.array([zero], dtype=np.float64),
-        np.array([null], dtype=np.int64),
+        np.array([row]), np.array([source], dtype=np.int8), np.array([start]), np.array([length]), numbers
     )
 
 

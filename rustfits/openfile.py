@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import NoReturn
 
 from rustfits.errors import (
     FitsError,
@@ -87,31 +88,23 @@ class OpenFile:
         if self.storage.tainted:
             raise HandleTainted(self.filename)
 
-    def reading(self, where: str = "") -> Reading:
+    def reading(self, where: object = "") -> Reading:
         """Return a context that holds off changes while bytes are read; nests, and several threads may read at once.
 
         Parameters
         ----------
-        where : str
-            What the errors raised inside say of the place, if they do not know it.
+        where : object
+            Whose text the errors raised inside say of the place, if they do not know it.
+
+        Returns
+        -------
+        Reading
+            May be entered as often as is wanted.
         """
-        return Reading(self, where)
-
-    def start_reading(self) -> None:
-        """Hold off changes until `stop_reading`; what `reading` does when it is entered."""
-        self._lock.acquire_shared()
-        try:
-            self._check_open()
-        except BaseException:
-            self._lock.release_shared()
-            raise
-
-    def stop_reading(self) -> None:
-        """Let changes go on."""
-        self._lock.release_shared()
+        return Reading(self, self._lock, where)
 
     @contextmanager
-    def changing(self, where: str = "") -> Iterator[None]:
+    def changing(self, where: object = "") -> Iterator[None]:
         """Hold off everybody else and make the changes inside one transaction of the storage; nests.
 
         An exception undoes what was changed, on the medium and in memory: if bytes were changed already, all that
@@ -278,40 +271,48 @@ class OpenFile:
             raise TransactionOpen(f"cannot {verb} {self.filename} inside a transaction; leave its block first")
 
     def _check_open(self) -> None:
+        """Raise if nothing can be done to the file any more."""
         if self.closed:
             raise HandleClosed(self.filename)
         self.check_untainted()
 
     @contextmanager
-    def _locating(self, where: str) -> Iterator[None]:
+    def _locating(self, where: object) -> Iterator[None]:
         try:
             yield
         except FitsError as error:
-            if where:
-                error.locate(where)
+            _locate(error, where)
             raise
 
 
 class Reading:
-    """The context of `OpenFile.reading`: a class, since every small read goes through it."""
+    """The context of `OpenFile.reading`, which holds nothing of its own, since every small read goes through it."""
 
-    __slots__ = ("_file", "_where")
+    __slots__ = ("_file", "_lock", "_where")
 
-    def __init__(self, file: OpenFile, where: str) -> None:
-        self._file, self._where = file, where
+    def __init__(self, file: OpenFile, lock: ReadWriteLock, where: object) -> None:
+        self._file, self._lock, self._where = file, lock, where
 
     def __enter__(self) -> None:
-        try:
-            self._file.start_reading()
-        except FitsError as error:
-            self._locate(error)
-            raise
+        self._lock.acquire_shared()
+        file = self._file
+        if file.closed or file.storage.tainted:
+            self._lock.release_shared()
+            self._refuse()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        self._file.stop_reading()
+        self._lock.release_shared()
         if error is not None and isinstance(error, FitsError):
-            self._locate(error)
+            _locate(error, self._where)
 
-    def _locate(self, error: FitsError) -> None:
-        if self._where:
-            error.locate(self._where)
+    def _refuse(self) -> NoReturn:
+        error = HandleClosed if self._file.closed else HandleTainted
+        fault = error(self._file.filename)
+        _locate(fault, self._where)
+        raise fault
+
+
+def _locate(error: FitsError, where: object) -> None:
+    place = str(where)
+    if place:
+        error.locate(place)

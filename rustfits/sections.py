@@ -12,9 +12,9 @@ import numpy as np
 from rustfits.errors import ImageError, PixelIndexError
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, which would cost a cutout more than its index does; yet nobody changes one
 class Section:
-    """Every ``step``-th pixel of a box, numpy axis order.
+    """Every ``step``-th pixel of a box, numpy axis order; not to be changed.
 
     Attributes
     ----------
@@ -111,6 +111,9 @@ def parse_section(key: object, shape: tuple[int, ...]) -> Section:
     TypeError
         If a bound of a slice is not an integer.
     """
+    plain = _parse_box(key, shape)
+    if plain is not None:
+        return plain
     entries: Sequence[object] = key if isinstance(key, tuple) else (key,)
     if len(entries) != len(shape) or any(entry is Ellipsis for entry in entries):
         entries = _expand(tuple(entries), len(shape))
@@ -121,6 +124,22 @@ def parse_section(key: object, shape: tuple[int, ...]) -> Section:
         tuple([step for _, _, step in axes]),
         tuple([axis for axis, entry in enumerate(entries) if not isinstance(entry, slice)]),
     )
+
+
+def _parse_box(key: object, shape: tuple[int, ...]) -> Section | None:
+    """Return the section of a key that names both ends of a slice along each axis, as cutouts do; None for others."""
+    if type(key) is not tuple or len(key) != len(shape):
+        return None
+    starts, counts = [], []
+    for entry, size in zip(key, shape, strict=True):
+        if type(entry) is not slice or entry.step is not None:
+            return None
+        start, stop = entry.start, entry.stop
+        if type(start) is not int or type(stop) is not int or not 0 <= start <= stop <= size:
+            return None
+        starts.append(start)
+        counts.append(stop - start)
+    return box_section(tuple(starts), tuple(counts))
 
 
 def _expand(entries: tuple[object, ...], ndim: int) -> list[object]:
@@ -139,9 +158,6 @@ def _expand(entries: tuple[object, ...], ndim: int) -> list[object]:
 def _parse_axis(entry: object, axis: int, size: int) -> tuple[int, int, int]:
     """Return start, count and step along one axis."""
     if type(entry) is slice:
-        start, stop = entry.start, entry.stop
-        if entry.step is None and type(start) is int and type(stop) is int and 0 <= start <= stop <= size:
-            return start, stop - start, 1  # what cutouts look like
         if entry.step is not None and operator.index(entry.step) <= 0:
             raise ImageError(
                 f"negative or zero step in the slice of axis {axis}: {entry.step}; read with a positive step "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,9 +14,9 @@ from rustfits.errors import TileDecodeError
 Int64s = NDArray[np.int64]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)  # not frozen, since every cutout makes one
 class TileBatch:
-    """Compressed tiles of one image, as read from its heap.
+    """Compressed tiles of one image, as read from its heap; not to be changed.
 
     Attributes
     ----------
@@ -35,12 +35,14 @@ class TileBatch:
     length: Int64s
     shape: Int64s
     row: Int64s
+    _npixels: Int64s | None = field(default=None, init=False, repr=False)
 
     @property
     def npixels(self) -> Int64s:
         """Pixels of each tile, ``(ntiles,)`` int64."""
-        npixels: Int64s = np.multiply.reduce(self.shape, axis=1)
-        return npixels
+        if self._npixels is None:
+            self._npixels = np.multiply.reduce(self.shape, axis=1)
+        return self._npixels
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,7 +88,8 @@ class EncodedTiles:
 
 def raise_first_fault(algorithm: str, row: Int64s, status: NDArray[np.int32], reasons: Mapping[int, str]) -> None:
     """Raise `TileDecodeError` for the first tile whose kernel status is not 0."""
-    if np.count_nonzero(status):
-        first = int(np.flatnonzero(status)[0])
+    faults = status.nonzero()[0]
+    if faults.size:
+        first = int(faults[0])
         code = int(status[first])
         raise TileDecodeError(algorithm, int(row[first]), reasons.get(code, f"fault {code}"))

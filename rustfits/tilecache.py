@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import operator
 import threading
 from collections.abc import Sequence
@@ -81,31 +80,30 @@ class TileCache:
     ----------
     nbytes : int
         Capacity in bytes of pixels.
+
+    Attributes
+    ----------
+    capacity : int
+        Bytes that may be held; see `resize`.
+    generation : int
+        A number that changes whenever the cache is cleared; see `add`.
+    tiles : dict
+        By table row, oldest first: the chunk that a tile is in, where it begins, its pixels, and whether those are all.
+        For others to ask whether a tile is there at all.
     """
 
     def __init__(self, nbytes: int = DEFAULT_NBYTES) -> None:
-        self._capacity = nbytes
+        self.capacity = nbytes
         self._used = 0
         self._held = 0  # bytes of all chunks, those of dropped tiles included
-        # Row -> chunk, start, npixels, whether those are all of the tile; oldest first.
-        self._tiles: dict[int, tuple[_Chunk, int, int, bool]] = {}
-        self._generation = 0
+        self.tiles: dict[int, tuple[_Chunk, int, int, bool]] = {}
+        self.generation = 0
         self._lock = threading.Lock()
-
-    @property
-    def capacity(self) -> int:
-        """Bytes that may be held."""
-        return self._capacity
 
     @property
     def used(self) -> int:
         """Bytes of the tiles held."""
         return self._used
-
-    @property
-    def generation(self) -> int:
-        """A number that changes whenever the cache is cleared; see `add`."""
-        return self._generation
 
     def resize(self, nbytes: int) -> None:
         """Set the capacity, dropping the least recently used tiles that are too much; 0 disables the cache.
@@ -123,15 +121,15 @@ class TileCache:
         if capacity < 0:
             raise ParameterOverflow("the size of the tile cache", capacity, "must be at least 0 bytes")
         with self._lock:
-            self._capacity = capacity
+            self.capacity = capacity
             self._make_room(0)
 
     def clear(self) -> None:
         """Drop every tile."""
         with self._lock:
-            self._tiles.clear()
+            self.tiles.clear()
             self._used = self._held = 0
-            self._generation += 1
+            self.generation += 1
 
     def find(self, rows: Int64s) -> CachedTiles | None:
         """Look tiles up; those found count as just used.
@@ -146,10 +144,10 @@ class TileCache:
         CachedTiles or None
             None if none of them is there.
         """
-        if not self._tiles:
+        if not self.tiles:
             return None
         with self._lock:
-            tiles = self._tiles
+            tiles = self.tiles
             keys = rows.tolist()
             found = [tiles.pop(key, None) for key in keys]
             tiles.update((key, tile) for key, tile in zip(keys, found, strict=True) if tile is not None)
@@ -163,18 +161,29 @@ class TileCache:
 
     def take(self, rows: list[int]) -> list[Place | None]:
         """Look few tiles up; None for each that is not there. Of some there may be the first pixels alone."""
-        if not self._tiles:
+        if not self.tiles:
             return [None] * len(rows)
         places: list[Place | None] = []
         with self._lock:
             for row in rows:
-                tile = self._tiles.pop(row, None)
+                tile = self.tiles.pop(row, None)
                 if tile is None:
                     places.append(None)
                 else:
-                    self._tiles[row] = tile
+                    self.tiles[row] = tile
                     places.append((tile[0].pixels, tile[1], tile[2]))
         return places
+
+    def take_one(self, row: int) -> Place | None:
+        """As `take`, for one tile."""
+        if row not in self.tiles:
+            return None
+        with self._lock:
+            tile = self.tiles.pop(row, None)
+            if tile is None:
+                return None
+            self.tiles[row] = tile
+            return tile[0].pixels, tile[1], tile[2]
 
     def survivors(self, nbytes: Int64s) -> NDArray[np.bool_]:
         """Tell which tiles of a read are worth keeping, ``(n,)`` bool.
@@ -186,10 +195,10 @@ class TileCache:
         nbytes : (n,) int64 array
             Bytes of each tile, in the order of the read.
         """
-        fits = nbytes <= self._capacity  # a larger one is never held, and drives no other out
+        fits = nbytes <= self.capacity  # a larger one is never held, and drives no other out
         after: NDArray[np.int64] = np.cumsum(np.where(fits, nbytes, 0)[::-1])[::-1]
-        whole = not after.size or after[0] <= self._capacity
-        room = self._capacity if whole else min(self._capacity, max(PART_NBYTES, int(nbytes[fits].max())))
+        whole = not after.size or after[0] <= self.capacity
+        room = self.capacity if whole else min(self.capacity, max(PART_NBYTES, int(nbytes[fits].max())))
         survive: NDArray[np.bool_] = fits & (after <= room)
         return survive
 
@@ -216,34 +225,36 @@ class TileCache:
             Whether these are all pixels of the tiles, and not only the first ones of some, which `take` alone finds.
         """
         nbytes = pixels.nbytes
-        if not nbytes or nbytes > self._capacity:
+        if not nbytes or nbytes > self.capacity:
             return
         pixels.setflags(write=False)
         rows = rows if isinstance(rows, list) else rows.tolist()
         npixels = npixels if isinstance(npixels, list) else npixels.tolist()
         with self._lock:
-            if generation != self._generation:
+            if generation != self.generation:
                 return
+            tiles = self.tiles
             for row in rows:
-                self._drop(row)
+                if row in tiles:
+                    self._drop(row)
             self._make_room(nbytes)
-            chunk = _Chunk(pixels, nbytes)
-            starts = itertools.accumulate(npixels, initial=0)
-            tiles = zip(itertools.repeat(chunk), starts, npixels, itertools.repeat(whole), strict=False)
-            self._tiles.update(zip(rows, tiles, strict=False))
+            chunk, start = _Chunk(pixels, nbytes), 0
+            for row, count in zip(rows, npixels, strict=True):
+                tiles[row] = chunk, start, count, whole
+                start += count
             self._used += nbytes
             self._held += nbytes
 
     # -- under the lock -------------------------------------------------------------------------------------------
 
     def _make_room(self, nbytes: int) -> None:
-        while self._used + nbytes > self._capacity:
-            self._drop(next(iter(self._tiles)))
-        if self._held + nbytes > 2 * self._capacity:
+        while self._used + nbytes > self.capacity:
+            self._drop(next(iter(self.tiles)))
+        if self._held + nbytes > 2 * self.capacity:
             self._compact()
 
     def _drop(self, row: int) -> None:
-        tile = self._tiles.pop(row, None)
+        tile = self.tiles.pop(row, None)
         if tile is not None:
             chunk, _, npixels, _ = tile
             nbytes = npixels * chunk.pixels.itemsize
@@ -254,9 +265,9 @@ class TileCache:
 
     def _compact(self) -> None:
         """Copy the tiles out of their chunks, which are kept alive by a few tiles each."""
-        for row, (chunk, start, npixels, whole) in list(self._tiles.items()):
+        for row, (chunk, start, npixels, whole) in list(self.tiles.items()):
             if chunk.live_nbytes < chunk.pixels.nbytes:
                 own = chunk.pixels[start : start + npixels].copy()
                 own.setflags(write=False)
-                self._tiles[row] = (_Chunk(own, own.nbytes), 0, npixels, whole)
+                self.tiles[row] = (_Chunk(own, own.nbytes), 0, npixels, whole)
         self._held = self._used

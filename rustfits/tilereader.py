@@ -74,14 +74,26 @@ class TileReader:
         self._few = FewTiles(decoder, cache)
         self._cache = cache
         self._scaling = scaling
+        self._trivial = scaling.trivial
         self._stored = decoder.table.stored
         self._grid = decoder.table.grid
+
+    def cut(self, key: object) -> NDArray[Any] | None:
+        """Return the pixels of a box by the kernels' short way, or None if they have none for it.
+
+        Parameters
+        ----------
+        key : object
+            Of ``hdu[key]``.
+        """
+        pixels = self._few.cut(key)
+        return pixels if pixels is None or self._trivial else self._scaling.scaled(pixels)
 
     def read(self, section: Section) -> NDArray[Any]:
         """Return one section as an array of shape ``section.count``; errors as `TileDecoder`."""
         few = self._few.read(section)
         if few is not None:
-            return self._scaling.scaled(few)
+            return few if self._trivial else self._scaling.scaled(few)
         blocks = self._grid.select(section)
         ntiles = sum(block.ntiles for block in blocks)
         parts = [part for block in blocks for part in block.split(self._batch_ntiles(block.tile_npixels, ntiles))]
@@ -175,17 +187,17 @@ class TileReader:
             if room.size and tiles is not room:
                 fetch.keep(batch, tiles, room)
         if direct is not None:
-            if not self._scaling.trivial:
+            if not self._trivial:
                 self._scaling.apply(tiles, tiles.view(self._scaling.dtype))
             return
-        move: Move = np.copyto if self._scaling.trivial else self._scale
+        move: Move = np.copyto if self._trivial else self._scale
         for job in batch.jobs:
             npixels = job.block.ntiles * job.block.tile_npixels
             job.block.place(tiles[job.begin : job.begin + npixels], outs[job.target], move)
 
     def _direct(self, batch: _Batch, outs: list[NDArray[Any]]) -> NDArray[Any] | None:
         """Return the part of the result that is just the tiles of the batch, seen as stored pixels."""
-        if len(batch.jobs) > 1 or not (self._scaling.trivial or self._scaling.convention):
+        if len(batch.jobs) > 1 or not (self._trivial or self._scaling.convention):
             return None
         job = batch.jobs[0]
         if job.block.ntiles != batch.stop - batch.first:

@@ -15,6 +15,8 @@ GNU_FLAGS = [
     # at, the compiler may turn the choice between null and number into vector code.
     *("-ffp-contract=off", "-fno-trapping-math", "-fno-math-errno"),
 ]
+FLAGS = ["/std:c11", "/O2"] if sys.platform == "win32" else GNU_FLAGS
+LINK_FLAGS = [] if sys.platform in ("win32", "darwin") else ["-Wl,-s"]
 
 setup(
     ext_modules=[
@@ -26,8 +28,16 @@ setup(
                 f"{HERE}/_kernel.pxd",
                 *(f"{HERE}/c/{name}.h" for name in (*NAMES, "noise_template", "quantize_template")),
             ],
-            extra_link_args=[] if sys.platform in ("win32", "darwin") else ["-Wl,-s"],
-            extra_compile_args=["/std:c11", "/O2"] if sys.platform == "win32" else GNU_FLAGS,
-        )
+            extra_link_args=LINK_FLAGS,
+            extra_compile_args=FLAGS,
+        ),
+        Extension(
+            "rustfits_accel._cut",
+            [f"{HERE}/_cut.pyx", *(f"{HERE}/c/{name}.c" for name in ("cut", "isa", "dequantize"))],
+            include_dirs=[f"{HERE}/c"],
+            depends=[f"{HERE}/_kernel.pxd", *(f"{HERE}/c/{name}.h" for name in ("cut", "isa", "dequantize"))],
+            extra_link_args=LINK_FLAGS,
+            extra_compile_args=FLAGS,
+        ),
     ]
 )

@@ -7,7 +7,21 @@ from typing import ClassVar, NoReturn, Self
 from rustfits.header.cards import Cards
 from rustfits.header.header import FITSHeader
 from rustfits.header.state import HeaderState
-from rustfits.openfile import Extent, OpenFile
+from rustfits.openfile import Extent, OpenFile, Reading
+
+
+class _Place:
+    """How errors call an HDU: worked out when there is one, since every small read has a place."""
+
+    __slots__ = ("_filename", "_index", "_state")
+
+    def __init__(self, filename: str, state: HeaderState, index: int) -> None:
+        self._filename, self._state, self._index = filename, state, index
+
+    def __str__(self) -> str:
+        name = _name(self._state.cards_anyhow)
+        label = f" ({name!r})" if name else ""
+        return f"HDU {self._index}{label} of {self._filename}"
 
 
 class HDU:
@@ -29,6 +43,8 @@ class HDU:
     _extent: Extent
     _state: HeaderState
     _index: int
+    _place: object  # what errors say of where they happened
+    _reading: Reading  # the context of everything that reads
 
     def __new__(cls, *args: object, **kwargs: object) -> Self:  # noqa: D102
         raise TypeError(f"{cls.__name__} objects come from a FITS handle, such as FITS(filename)[0]")
@@ -38,6 +54,8 @@ class HDU:
         """Build the HDU that lies at ``extent``; reads and checks nothing."""
         hdu: Self = object.__new__(cls)
         hdu._file, hdu._extent, hdu._state, hdu._index = file, extent, state, index
+        hdu._place = _Place(file.filename, state, index)
+        hdu._reading = file.reading(hdu._place)
         return hdu
 
     @property
@@ -67,17 +85,6 @@ class HDU:
     def index(self) -> int:
         """Position in the file, from 0; never changes."""
         return self._index
-
-    @property
-    def _place(self) -> str:
-        """What errors say of where they happened."""
-        cards = self._state.cards_anyhow
-        known: tuple[Cards, str] | None = self.__dict__.get("_known_place")
-        if known is None or known[0] is not cards:
-            name = _name(cards)
-            label = f" ({name!r})" if name else ""
-            known = self.__dict__["_known_place"] = (cards, f"HDU {self._index}{label} of {self._file.filename}")
-        return known[1]
 
     def _force_taint(self) -> None:
         """Put the handle in the state that a failed change leaves; for tests."""

@@ -16,11 +16,13 @@ from rustfits.encode import EncodedImage, encode_image
 from rustfits.errors import CodecError, FitsError, ImageError, NotSupported
 from rustfits.growth import Growth
 from rustfits.hdu import compressed_sums, sums
+from rustfits.hdu.cache_members import CacheMembers
 from rustfits.hdu.compressed_cards import resolved
 from rustfits.hdu.compressed_edit import assigned, checked_rows, extended
 from rustfits.hdu.compressed_values import BLANK_KEYWORDS, PREFIX, WHAT, checked_image, stored_copy
 from rustfits.hdu.extending import CAPACITY_NBYTES, Extending, PendingRows
 from rustfits.hdu.image import ImageHDU
+from rustfits.header.cards import Cards
 from rustfits.header.state import HeaderState
 from rustfits.openfile import Extent, OpenFile
 from rustfits.quantize import Quantize
@@ -33,7 +35,7 @@ from rustfits.tilereader import TileReader
 from rustfits.zimage import TileTable
 
 
-class CompressedImageHDU(ImageHDU):
+class CompressedImageHDU(CacheMembers, ImageHDU):
     """An image cut into tiles, each of which is compressed by itself.
 
     Reading a section decodes only the tiles that it touches. Decoded tiles are kept, up to `tile_cache_size` bytes.
@@ -45,7 +47,6 @@ class CompressedImageHDU(ImageHDU):
     _blank_keywords: ClassVar[tuple[str, ...]] = BLANK_KEYWORDS
     _bitpix_name: ClassVar[str] = WHAT
 
-    _cache: TileCache
     _spare: Spare
     _codec: TileCodec | None  # as the user gave it, for an HDU created through this handle
     _quantize: Quantize | None  # likewise
@@ -102,49 +103,27 @@ class CompressedImageHDU(ImageHDU):
                 shown = f"{shown} (the header is damaged)"
         return f"{super().__repr__()}  compression: {shown}\n"
 
-    # -- the cache ------------------------------------------------------------------------------------------------
-
-    @property
-    def tile_cache_size(self) -> int:
-        """Bytes of decoded tiles that are kept at most."""
-        return self._cache.capacity
-
-    @property
-    def tile_cache_used(self) -> int:
-        """Bytes of decoded tiles that are kept now."""
-        return self._cache.used
-
-    def set_tile_cache_size(self, bytes: int) -> None:
-        """Set how many bytes of decoded tiles are kept at most; 0 keeps none.
-
-        Raises
-        ------
-        ParameterOverflow
-            If it is negative.
-        TypeError
-            If it is no integer.
-        """
-        self._cache.resize(bytes)
-
-    def clear_tile_cache(self) -> None:
-        """Drop every decoded tile that is kept."""
-        self._cache.clear()
-
     # -- reading --------------------------------------------------------------------------------------------------
 
     def _decoder(self) -> TileDecoder:
         return TileDecoder(self._table, self._file.storage, self._extent.data_start)
 
     def _reader(self, scale: bool) -> TileReader:
-        self._check_not_extending("reading pixels")
+        if self._pending is not None:
+            self._check_not_extending("reading pixels")
         if not scale:
             return TileReader(self._decoder(), self._cache, Scaling(self._facts.stored))
-        table, start = self._table, self._extent.data_start
-        known: tuple[TileTable, int, TileReader] | None = self.__dict__.get("_known_reader")
-        if known is None or known[0] is not table or known[1] != start:
+        cards, start = self._state.cards, self._extent.data_start
+        known: tuple[Cards, int, TileReader] | None = self.__dict__.get("_known_reader")
+        if known is None or known[0] is not cards or known[1] != start:
             reader = TileReader(self._decoder(), self._cache, self._facts.scaling)
-            known = self.__dict__["_known_reader"] = table, start, reader
+            known = self.__dict__["_known_reader"] = cards, start, reader
         return known[2]
+
+    def __getitem__(self, key: Any) -> Any:
+        with self._reading:
+            pixels = self._reader(True).cut(key)
+            return super().__getitem__(key) if pixels is None else pixels
 
     def _read_section(self, section: Section, scale: bool) -> NDArray[Any]:
         return self._reader(scale).read(section)
@@ -209,7 +188,8 @@ class CompressedImageHDU(ImageHDU):
     def _remember_codec(self, codec: TileCodec, quantize: Quantize | None) -> None:
         """Keep what the header cannot hold, such as the level of gzip, of an HDU that was just created."""
         self._codec, self._quantize = resolved(codec, self._facts.shape), quantize
-        self.__dict__.pop("_known_table", None)
+        for known in ("_known_table", "_known_reader"):
+            self.__dict__.pop(known, None)
 
     def __setitem__(self, key: Any, value: Any) -> None:
         with self._file.changing(self._place):
@@ -300,6 +280,7 @@ class CompressedImageHDU(ImageHDU):
         """Write what was encoded; inside `changing`."""
         facts = self._facts
         table = growth.write(self._file, self._extent, self._state)
+        self.__dict__.pop("_known_reader", None)
         if table is not None:
             self.__dict__["_known_table"], self.__dict__["_known_facts"] = table, facts.grown(table.cards)
         self._cache.clear()
@@ -376,7 +357,7 @@ class CompressedImageHDU(ImageHDU):
         FitsIOError
             If the bytes cannot be read.
         """
-        with self._file.reading(self._place):
+        with self._reading:
             self._check_not_extending("verify_datasum()")
             cards = self._state.cards
             if "ZDATASUM" not in cards:
@@ -388,7 +369,7 @@ class CompressedImageHDU(ImageHDU):
 
         None if all of them are absent. As `verify_datasum`.
         """
-        with self._file.reading(self._place):
+        with self._reading:
             self._check_not_extending("verify_checksum()")
             cards = self._state.cards
             if "ZHECKSUM" not in cards:

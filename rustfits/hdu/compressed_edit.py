@@ -214,7 +214,7 @@ def _constant_entries(quantization: Quantization, rows: NDArray[np.int64]) -> Ti
     null = NULL_PIXEL if isinstance(quantization.null, Column) else quantization.null
     scale, zero = np.full(rows.size, quantization.scale), np.full(rows.size, quantization.zero)
     nothing = np.zeros_like(rows)
-    return TileEntries(rows, nothing.astype(np.int8), nothing, nothing, scale, zero, np.full(rows.size, null))
+    return TileEntries(rows, nothing.astype(np.int8), nothing, nothing, (scale, zero, np.full(rows.size, null)))
 
 
 def _lowered(blocks: Iterable[Block], number: int) -> Iterator[Block]:

@@ -126,7 +126,7 @@ class ImageHDU(HDU):
         FitsIOError
             If the bytes cannot be read; `TruncatedFile` if they are not there.
         """
-        with self._file.reading(self._place):
+        with self._reading:
             self._check_axes()
             section = full_section(self.shape)
             if mask_blank:
@@ -134,9 +134,10 @@ class ImageHDU(HDU):
             return self._read_section(section, scale)
 
     def __getitem__(self, key: Any) -> Any:
-        with self._file.reading(self._place):
+        with self._reading:
             section = self._section(key)
-            return _shaped(self._read_section(section, True), section)
+            pixels = self._read_section(section, True)
+            return _shaped(pixels, section) if section.dropped else pixels
 
     def __iter__(self) -> Iterator[Any]:
         for index in range(len(self)):
@@ -164,7 +165,7 @@ class ImageHDU(HDU):
         FitsIOError
             If the bytes cannot be read.
         """
-        with self._file.reading(self._place):
+        with self._reading:
             sections = [self._section(key) for key in keys]
             parts = self._read_sections(sections, scale)
             return [_shaped(part, section) for part, section in zip(parts, sections, strict=True)]
@@ -197,7 +198,7 @@ class ImageHDU(HDU):
         FitsIOError
             If the bytes cannot be read.
         """
-        with self._file.reading(self._place):
+        with self._reading:
             self._check_axes()
             dtype = self._facts.scaling.dtype
             first, box = boxes(centers, shape, self.ndim)
@@ -338,12 +339,12 @@ class ImageHDU(HDU):
         FitsIOError
             If the bytes cannot be read.
         """
-        with self._file.reading(self._place):
+        with self._reading:
             return sums.verify_datasum(self._file, self._extent, self._state)
 
     def verify_checksum(self) -> bool | None:
         """Tell whether CHECKSUM is right; as `verify_datasum`."""
-        with self._file.reading(self._place):
+        with self._reading:
             return sums.verify_checksum(self._file, self._extent, self._state)
 
     # -- checks ---------------------------------------------------------------------------------------------------
@@ -356,8 +357,10 @@ class ImageHDU(HDU):
             raise ImageError("the image has no pixels: NAXIS=0")
 
     def _section(self, key: object) -> Section:
-        self._check_axes()
-        return parse_section(key, self.shape)
+        shape = self._facts.shape
+        if not shape:
+            self._check_axes()
+        return parse_section(key, shape)
 
     def _corner(self, start: Sequence[int] | None, default: tuple[int, ...]) -> tuple[int, ...]:
         return default if start is None else checked_start(start, self.ndim)

@@ -75,7 +75,7 @@ class TableHDU(TableMembers, HDU):
         FitsIOError
             If the bytes cannot be read; `TruncatedFile` if they are not there.
         """
-        with self._file.reading(self._place):
+        with self._reading:
             if mask_null:
                 raise self._refuse("masking by TNULL", "compare the values of read(scale=False) with TNULLn")
             cells = self._facts.chosen(columns)
@@ -122,7 +122,7 @@ class TableHDU(TableMembers, HDU):
             values = self.read(rows=rows, columns=[name], scale=scale, mask_null=mask_null)
             column: NDArray[Any] = np.ascontiguousarray(values[values.dtype.names[0]])  # type: ignore[index]
             return column
-        with self._file.reading(self._place):
+        with self._reading:
             (cells,) = self._facts.chosen([name])
             if cells.column.code != "A":
                 raise TableError(f"as_bytes=True needs a character column; {cells.column.name!r} holds {cells.dtype()}")

@@ -13,7 +13,7 @@ from rustfits.hdu import sums
 from rustfits.hdu.table_facts import TableFacts
 from rustfits.header.cards import Cards
 from rustfits.header.state import HeaderState
-from rustfits.openfile import Extent, OpenFile
+from rustfits.openfile import Extent, OpenFile, Reading
 
 ELSEWHERE = "use astropy.io.fits or fitsio for that"
 
@@ -29,9 +29,8 @@ class TableMembers:
     _state: HeaderState
 
     if TYPE_CHECKING:  # `HDU` has it; here it would hide that
-
-        @property
-        def _place(self) -> str: ...
+        _place: object
+        _reading: Reading
 
     @property
     def _facts(self) -> TableFacts:
@@ -112,19 +111,19 @@ class TableMembers:
 
     def verify_datasum(self) -> bool | None:
         """Tell whether DATASUM is right; None if it is absent."""
-        with self._file.reading(self._place):
+        with self._reading:
             return sums.verify_datasum(self._file, self._extent, self._state)
 
     def verify_checksum(self) -> bool | None:
         """Tell whether CHECKSUM is right; None if it is absent."""
-        with self._file.reading(self._place):
+        with self._reading:
             return sums.verify_checksum(self._file, self._extent, self._state)
 
     # -- what is not there yet ------------------------------------------------------------------------------------
 
     def _refuse(self, what: str, instead: str = ELSEWHERE) -> NotSupported:
         error = NotSupported(f"{what} of {self._noun} is not supported yet; {instead}")
-        error.locate(self._place)
+        error.locate(str(self._place))
         return error
 
     def read(

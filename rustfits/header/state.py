@@ -46,8 +46,8 @@ class HeaderState:
         HandleTainted
             If the file is in an unknown state.
         """
-        if self._file is not None:
-            self._file.check_untainted()
+        if self._file is not None and self._file.storage.tainted:
+            self._file.check_untainted()  # says so
         return self._cards
 
     @property

@@ -109,6 +109,16 @@ class LocalStorage(Storage):
         except OSError as error:
             self._fail("size", error)
 
+    def read_into(self, offset: int, target: memoryview | NDArray[Any]) -> None:
+        """Fill ``target``, as every storage, but with as little as can be around the call of the system."""
+        try:
+            # That arrays are buffers too, the types of Python 3.11 cannot say.
+            if os.preadv(self._descriptor, [target], offset) == target.nbytes:  # type: ignore[list-item]
+                return
+        except (OSError, OverflowError, ValueError):
+            pass  # the other form says what is wrong, and where; and one call reads 2 GiB at most
+        super().read_into(offset, target)
+
     def _read_into(self, offset: int, target: memoryview) -> int:
         done = 0
         try:

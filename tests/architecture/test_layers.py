@@ -19,7 +19,7 @@ ORDER = """
     dither noise quantum kernels hookspecs plugin builtin discovery registry
     quantize scaling checksum threads heap tilecache zimage decode fewtiles tilereader tilerows encode
     requantize onetile recode spare growth repack
-    hdu hdu.base hdu.sums
+    hdu hdu.base hdu.sums hdu.cache_members
     hdu.image_cards hdu.image_facts hdu.image_values hdu.image_io hdu.cutouts hdu.image
     hdu.compressed_cards hdu.compressed_values hdu.compressed_sums hdu.compressed_edit hdu.extending hdu.compressed
     hdu.table_facts hdu.ascii_facts hdu.table_rows hdu.table_members hdu.table

@@ -1,5 +1,3 @@
-import dataclasses
-
 import numpy as np
 import pytest
 
@@ -36,8 +34,10 @@ def test_a_tile_by_itself_is_as_among_others(fits):
     decoder = fits[1]._decoder()
     for row in range(fits[1].n_tiles):
         one, expected = entry_of(decoder, row), decoder.entries(np.array([row]))
-        for field in dataclasses.fields(expected):
-            found, wanted = getattr(one, field.name), np.asarray(getattr(expected, field.name))
+        assert (one.numbers is None) == (expected.numbers is None)
+        names = ["rows", "source", "start", "length"] + ["scale", "zero", "null"] * (one.numbers is not None)
+        for name in names:
+            found, wanted = getattr(one, name), getattr(expected, name)
             assert found.dtype == wanted.dtype
             assert found.tolist() == wanted.tolist()
 

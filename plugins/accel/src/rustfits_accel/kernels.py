@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -19,6 +20,7 @@ from rustfits.plugin import (
     row_lengths,
 )
 from rustfits_accel import _kernel
+from rustfits_accel._cut import MAX_NDIM, Cutter
 
 try:
     import deflate as libdeflate
@@ -65,6 +67,17 @@ class CompiledKernels(Kernels):
     def __init__(self, isa: int | None = None) -> None:
         best: int = _kernel.best_isa()
         self.isa = best if isa is None else min(isa, best)
+
+    def cutter(self, **image: Any) -> Callable[[object], NDArray[Any] | None] | None:
+        """Return what cuts boxes out of an image; as in `Kernels`."""
+        if len(image["shape"]) > MAX_NDIM:
+            return None
+        dither = image.pop("dither")
+        if dither is not None:
+            method, zdither0 = dither
+            table = random_table()
+            dither = table, random_starts(), (int(zdither0) - 1) % table.size, method_number(method), self.isa
+        return Cutter(**image, dithering=dither)
 
     def inflate_tile(self, stream: memoryview, out: NDArray[np.uint8]) -> None:
         """Inflate one stream into ``out``; as in `Kernels`, whose form settles whatever is out of the ordinary."""

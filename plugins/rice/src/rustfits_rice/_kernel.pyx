@@ -1,6 +1,8 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, freethreading_compatible=True
 """Checks shapes, drops the GIL, calls the C; no algorithm here."""
 
+from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
+from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_New
 from libc.stdint cimport int32_t, int64_t, uint8_t, uintptr_t
 
 import numpy as np
@@ -15,6 +17,9 @@ cdef extern from "rice.h":
     int64_t rf_rice_encode(int32_t variant, int32_t bytepix, const void *pixels, int64_t pixels_n,
                            const int64_t *npixels, int64_t ntiles, int32_t block, uint8_t *out, int64_t out_nbytes,
                            int64_t *length, int32_t *status) nogil
+
+
+cdef const char *DECODER = "rustfits.decoder.1"
 
 
 def best_variant():
@@ -77,3 +82,33 @@ def encode(const uint8_t[::1] pixels, const int64_t[::1] npixels, int32_t block,
                               &flags[0])
     # A copy, since a view would keep room for incompressible pixels alive.
     return out[:used].copy(), length
+
+
+# What `rustfits.codec.TileCodec.c_decoder` describes: a function, then what it needs to know.
+cdef struct decoder_t:
+    void (*decode)(const decoder_t *, const uint8_t *, int64_t, const int64_t *, const int64_t *, const int64_t *,
+                   int64_t, void *, int64_t, int32_t *) noexcept nogil
+    int32_t variant
+    int32_t bytepix
+    int32_t block
+
+
+cdef void decode_tiles(const decoder_t *decoder, const uint8_t *data, int64_t data_nbytes, const int64_t *start,
+                       const int64_t *length, const int64_t *npixels, int64_t ntiles, void *out, int64_t out_nbytes,
+                       int32_t *status) noexcept nogil:
+    rf_rice_decode(decoder.variant, decoder.bytepix, data, data_nbytes, start, length, npixels, ntiles, decoder.block,
+                   out, out_nbytes // decoder.bytepix, status)
+
+
+cdef void forget(object capsule) noexcept:
+    PyMem_RawFree(PyCapsule_GetPointer(capsule, DECODER))
+
+
+def c_decoder(int32_t bytepix, int32_t block, int32_t variant):
+    """Return a decoder for compiled callers, in a capsule."""
+    check(NULL, bytepix, block, variant)
+    cdef decoder_t *decoder = <decoder_t *>PyMem_RawMalloc(sizeof(decoder_t))
+    if decoder is NULL:
+        raise MemoryError
+    decoder.decode, decoder.variant, decoder.bytepix, decoder.block = decode_tiles, variant, bytepix, block
+    return PyCapsule_New(decoder, DECODER, forget)

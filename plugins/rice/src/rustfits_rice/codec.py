@@ -142,6 +142,12 @@ class Rice1(TileCodec):
         )
         raise_first_fault(self.zcmptype, batch.row, status, REASONS)
 
+    def c_decoder(self, pixel: np.dtype[Any]) -> object | None:
+        """Return the kernel itself; see `TileCodec.c_decoder`."""
+        if self.bytepix is not None and self.bytepix < pixel.itemsize:
+            return None  # `decode` says what is wrong
+        return _kernel.c_decoder(pixel.itemsize, self.blocksize, VARIANT)
+
     def encode(self, batch: PixelBatch) -> EncodedTiles:
         """Encode every tile; see `TileCodec.encode`."""
         pixels = batch.pixels

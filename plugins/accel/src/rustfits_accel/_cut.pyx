@@ -1,0 +1,296 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, embedsignature=False
+# cython: freethreading_compatible=True
+"""Cutouts of compressed images in one step from the key to the pixels: plan, look up, read, decode, copy.
+
+Only what is in order goes this way. Anything else is left to the core, which does it again and says what is wrong.
+"""
+
+from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
+from cpython.pycapsule cimport PyCapsule_GetPointer
+from libc.stdint cimport int32_t, int64_t, uint8_t
+
+import numpy as np
+
+from rustfits_accel._kernel cimport RF_NRANDOM, rf_best_isa, rf_dequantize_f32, rf_dequantize_f64, rf_dither
+
+
+cdef extern from "Python.h":
+    object PyMemoryView_FromMemory(char *, Py_ssize_t, int)
+    const int PyBUF_WRITE
+
+
+cdef extern from "cut.h" nogil:
+    const int RF_CUT_NDIM
+    const int RF_CUT_NTILES
+    struct rf_grid:
+        int64_t ndim
+        int64_t *size
+        int64_t *tile
+        int64_t *stride
+    struct rf_part:
+        int64_t row
+        int64_t npixels
+        int64_t *shape
+    int32_t rf_cut_parts(const rf_grid *, const int64_t *, const int64_t *, int64_t, rf_part *)
+    int64_t rf_cut_first(const rf_part *, int64_t, int64_t *)
+    void rf_cut_place(const rf_part *, int64_t, int64_t, const uint8_t *, const int64_t *, uint8_t *)
+
+
+# What a codec offers in a capsule; `rustfits.codec.TileCodec.c_decoder` says what it means.
+cdef struct decoder_t:
+    void (*decode)(const decoder_t *, const uint8_t *, int64_t, const int64_t *, const int64_t *, const int64_t *,
+                   int64_t, void *, int64_t, int32_t *) noexcept nogil
+
+MAX_NDIM = RF_CUT_NDIM
+DEF CAPACITY = 64  # RF_CUT_NTILES
+cdef int64_t MAX_GAP = 1 << 12  # bytes that are read for nothing rather than asked for apart
+cdef int64_t MAX_NBYTES = 8 << 20  # of one cutout's tiles
+cdef int MAX_KEPT = 4  # tiles of an image larger than the cache: to look up more takes longer than decoding them
+
+
+cdef struct cut_t:  # one cutout under way
+    int32_t nparts
+    int32_t nmissing
+    rf_part parts[CAPACITY]
+    const uint8_t *pixels[CAPACITY]
+    int32_t missing[CAPACITY]
+    int64_t start[CAPACITY]
+    int64_t length[CAPACITY]
+    int64_t npixels[CAPACITY]
+    int64_t row[CAPACITY]
+    double scale[CAPACITY]
+    double zero[CAPACITY]
+    int64_t null[CAPACITY]
+    int32_t status[CAPACITY]
+
+
+cdef class Cutter:
+    """Cuts boxes out of one image; as `rustfits.kernels.Kernels.cutter`, whose arguments these are."""
+
+    cdef rf_grid grid
+    cdef int64_t max_ntiles, itemsize, image_nbytes, generation
+    cdef bint prefixes, quantized
+    cdef const uint8_t[::1] good
+    cdef const int64_t[::1] starts, lengths, npixels, nulls
+    cdef const double[::1] scales, zeros
+    cdef const float[::1] random
+    cdef const int64_t[::1] random_starts
+    cdef rf_dither dither
+    cdef const decoder_t *decoder
+    cdef object capsule, dtype, cache, read_into
+
+    def __init__(self, *, shape, tile, stride, max_ntiles, dtype, good, start, length, npixels, numbers, dithering,
+                 decoder, prefixes, read_into, cache, generation):
+        cdef int64_t ntiles = len(good)
+        if not 0 < len(shape) == len(tile) == len(stride) <= RF_CUT_NDIM or max_ntiles > RF_CUT_NTILES:
+            raise ValueError(f"{len(shape)} axes and up to {max_ntiles} tiles are too many")
+        self.grid.ndim = len(shape)
+        for axis in range(len(shape)):
+            self.grid.size[axis], self.grid.tile[axis], self.grid.stride[axis] = shape[axis], tile[axis], stride[axis]
+            if not 0 < tile[axis] <= shape[axis] or (shape[axis] - 1) // tile[axis] * stride[axis] >= ntiles:
+                raise ValueError(f"axis {axis}: {shape[axis]} pixels in tiles of {tile[axis]}, {ntiles} tiles in all")
+        self.max_ntiles, self.dtype, self.itemsize = max_ntiles, dtype, dtype.itemsize
+        self.image_nbytes = self.itemsize
+        for size in shape:
+            self.image_nbytes *= size
+        self.good, self.starts, self.lengths, self.npixels = good, start, length, npixels
+        self.quantized = numbers is not None
+        if self.quantized:
+            self.scales, self.zeros, self.nulls = numbers
+            self.random, self.random_starts, seed, method, isa = dithering
+            if self.random.shape[0] != RF_NRANDOM or self.random_starts.shape[0] != RF_NRANDOM:
+                raise ValueError(f"a table of {self.random.shape[0]} random numbers")
+            self.dither.random, self.dither.starts = &self.random[0], &self.random_starts[0]
+            self.dither.seed, self.dither.method, self.dither.isa = seed, method, min(isa, rf_best_isa())
+        for each in (start, length, npixels, *(numbers or ())):
+            if len(each) != ntiles:
+                raise ValueError(f"{ntiles} tiles, but {len(each)} numbers of them")
+        self.capsule = decoder
+        self.decoder = <const decoder_t *>PyCapsule_GetPointer(decoder, "rustfits.decoder.1")
+        self.prefixes = prefixes
+        self.read_into = read_into
+        self.cache, self.generation = cache, generation
+
+    def __call__(self, key):
+        """Return the stored pixels of a box; None for any key but slices with both ends, and for tiles with a fault."""
+        cdef int64_t first[8]
+        cdef int64_t count[8]
+        cdef int64_t axis, ndim = self.grid.ndim
+        if type(key) is not tuple or len(<tuple>key) != ndim:
+            return None
+        for axis in range(ndim):
+            entry = (<tuple>key)[axis]
+            if type(entry) is not slice or entry.step is not None:
+                return None
+            begin, end = entry.start, entry.stop
+            if type(begin) is not int or type(end) is not int or not 0 <= begin < end <= self.grid.size[axis]:
+                return None
+            first[axis] = begin
+            count[axis] = <int64_t>end - first[axis]
+        cdef cut_t *cut = <cut_t *>PyMem_RawMalloc(sizeof(cut_t))
+        if cut is NULL:
+            raise MemoryError
+        try:
+            cut.nparts = rf_cut_parts(&self.grid, first, count, self.max_ntiles, cut.parts)
+            return self.box(cut, count) if cut.nparts else None
+        finally:
+            PyMem_RawFree(cut)
+
+    cdef object box(self, cut_t *cut, const int64_t *count):
+        """Return the pixels of a box whose parts are known."""
+        cdef int64_t capacity = self.cache.capacity
+        cdef bint fleeting = self.image_nbytes > capacity
+        cdef Py_buffer held[CAPACITY]
+        cdef Py_buffer target
+        cdef int32_t nheld = 0
+        cdef int32_t i
+        cdef void *fresh = NULL
+        kept = None
+        try:
+            nheld = self.look_up(cut, fleeting, held)
+            if nheld < 0:
+                return None
+            if cut.nmissing:
+                total = sum([cut.npixels[i] for i in range(cut.nmissing)])
+                if total * max(self.itemsize, 4) > MAX_NBYTES:
+                    return None
+                if total * self.itemsize <= capacity and not (fleeting and cut.nmissing > MAX_KEPT):
+                    kept = np.empty(total, self.dtype)
+                    PyObject_GetBuffer(kept, &held[nheld], PyBUF_WRITABLE)
+                    nheld += 1
+                    if not self.decode(cut, <uint8_t *>held[nheld - 1].buf, total):
+                        return None
+                    self.keep(cut, kept)
+                else:
+                    fresh = PyMem_RawMalloc(total * self.itemsize)
+                    if fresh is NULL:
+                        raise MemoryError
+                    if not self.decode(cut, <uint8_t *>fresh, total):
+                        return None
+            box = np.empty(tuple([count[i] for i in range(self.grid.ndim)]), self.dtype)
+            PyObject_GetBuffer(box, &target, PyBUF_WRITABLE)
+            with nogil:
+                for i in range(cut.nparts):
+                    rf_cut_place(&cut.parts[i], self.grid.ndim, self.itemsize, cut.pixels[i], count,
+                                 <uint8_t *>target.buf)
+            PyBuffer_Release(&target)
+            return box
+        finally:
+            for i in range(nheld):
+                PyBuffer_Release(&held[i])
+            PyMem_RawFree(fresh)
+
+    cdef int32_t look_up(self, cut_t *cut, bint fleeting, Py_buffer *held) except -2:
+        """Find out which tiles the cache has, and which to decode; -1 if one of those is not in order."""
+        cdef int32_t i, nheld = 0
+        cdef int64_t available, wanted
+        cdef int64_t shape[8]
+        cdef rf_part *part
+        tiles = self.cache.tiles
+        cut.nmissing = 0
+        for i in range(cut.nparts):
+            part = &cut.parts[i]
+            row = part.row
+            place = self.cache.take_one(row) if row in tiles else None
+            available = place[2] if place is not None else 0
+            if available < part.npixels and self.prefixes:
+                wanted = rf_cut_first(part, self.grid.ndim, shape)
+                # First rows are enough if they are there, or if the tile is dropped soon anyhow: one that is wanted
+                # again is decoded whole.
+                if available >= wanted or (not available and fleeting):
+                    part.npixels = wanted
+                    for axis in range(self.grid.ndim):
+                        part.shape[axis] = shape[axis]
+            if available >= part.npixels:
+                PyObject_GetBuffer(place[0], &held[nheld], PyBUF_SIMPLE)
+                cut.pixels[i] = <const uint8_t *>held[nheld].buf + <int64_t>place[1] * self.itemsize
+                nheld += 1
+                continue
+            if not self.good[part.row]:
+                for i in range(nheld):
+                    PyBuffer_Release(&held[i])
+                return -1
+            cut.missing[cut.nmissing] = i
+            cut.npixels[cut.nmissing] = part.npixels
+            cut.row[cut.nmissing] = part.row
+            cut.nmissing += 1
+        return nheld
+
+    cdef bint decode(self, cut_t *cut, uint8_t *pixels, int64_t total) except *:
+        """Read and decode the missing tiles back to back; False if one has a fault."""
+        cdef int64_t nbytes = self.plan_reads(cut)
+        cdef uint8_t *data
+        cdef void *numbers
+        cdef int64_t i, offset = 0
+        cdef int32_t faults = 0
+        if nbytes > MAX_NBYTES:
+            return False
+        data = <uint8_t *>PyMem_RawMalloc(nbytes + 1)
+        numbers = PyMem_RawMalloc(total * 4 + 1) if self.quantized else <void *>pixels
+        try:
+            if data is NULL or numbers is NULL:
+                raise MemoryError
+            self.read(cut, data)
+            with nogil:
+                self.decoder.decode(self.decoder, data, nbytes, cut.start, cut.length, cut.npixels, cut.nmissing,
+                                    numbers, total * (4 if self.quantized else self.itemsize), cut.status)
+                for i in range(cut.nmissing):
+                    faults |= cut.status[i]
+                    cut.pixels[cut.missing[i]] = pixels + offset
+                    offset += cut.npixels[i] * self.itemsize
+                if self.quantized and not faults:
+                    if self.itemsize == 4:
+                        rf_dequantize_f32(<int32_t *>numbers, cut.npixels, cut.scale, cut.zero, cut.row, cut.null,
+                                          cut.nmissing, &self.dither, <float *>pixels)
+                    else:
+                        rf_dequantize_f64(<int32_t *>numbers, cut.npixels, cut.scale, cut.zero, cut.row, cut.null,
+                                          cut.nmissing, &self.dither, <double *>pixels)
+            return not faults
+        finally:
+            PyMem_RawFree(data)
+            if self.quantized:
+                PyMem_RawFree(numbers)
+
+    cdef int64_t plan_reads(self, cut_t *cut):
+        """Say where in the data each missing tile will begin, and return how many bytes that takes."""
+        cdef int64_t nbytes = 0, stop = -1, begin, i
+        for i in range(cut.nmissing):
+            begin = self.starts[cut.row[i]]
+            cut.length[i] = self.lengths[cut.row[i]]
+            if self.quantized:
+                cut.scale[i], cut.zero[i] = self.scales[cut.row[i]], self.zeros[cut.row[i]]
+                cut.null[i] = self.nulls[cut.row[i]]
+            if stop >= 0 and 0 <= begin - stop <= MAX_GAP:
+                nbytes += begin - stop
+            cut.start[i] = nbytes
+            nbytes += cut.length[i]
+            stop = begin + cut.length[i]
+            if nbytes > MAX_NBYTES:
+                break
+        return nbytes
+
+    cdef object read(self, cut_t *cut, uint8_t *data):
+        """Read the missing tiles to where `plan_reads` wants them, those that lie near each other at once."""
+        cdef int64_t i, first = 0, begin, end
+        for i in range(1, cut.nmissing + 1):
+            if i < cut.nmissing:
+                begin = self.starts[cut.row[i - 1]] + cut.length[i - 1]
+                end = self.starts[cut.row[i]]
+                if 0 <= end - begin <= MAX_GAP:
+                    continue
+            end = cut.start[i - 1] + cut.length[i - 1]
+            self.read_into(self.starts[cut.row[first]],
+                           PyMemoryView_FromMemory(<char *>data + cut.start[first], end - cut.start[first], PyBUF_WRITE))
+            first = i
+
+    cdef object keep(self, cut_t *cut, pixels):
+        """Give the tiles that were decoded to the cache."""
+        cdef int32_t i
+        cdef bint whole = True
+        rows, npixels = [], []
+        for i in range(cut.nmissing):
+            rows.append(cut.row[i])
+            npixels.append(cut.npixels[i])
+            whole = whole and cut.npixels[i] == self.npixels[cut.row[i]]
+        self.cache.add(rows, npixels, pixels, generation=self.generation, whole=whole)

@@ -1,0 +1,172 @@
+"""The short way of cutouts, compiled from the key to the pixels, gives what the core gives, or leaves it to the core."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import rustfits
+from rustfits.errors import FitsError
+from rustfits.fewtiles import FewTiles
+from rustfits.kernels import Kernels, set_active
+
+pytest.importorskip("rustfits_accel", reason="the short way is in rustfits-accel")
+pytest.importorskip("rustfits_rice", reason="its decoder for compiled callers is in rustfits-rice")
+
+SHAPES = {
+    (200, 300): (80, 90),
+    (300, 150): (1, 150),  # tiles of a row
+    (5, 60, 70): (1, 1, 70),
+    (7, 50, 40): (2, 30, 40),
+    (6000,): (700,),
+    (3, 4, 20, 30): (2, 2, 9, 30),
+}
+
+
+def image(shape, dtype):
+    pixels = np.random.default_rng(3).normal(1000, 30, shape)
+    pixels[..., ::17] = 0
+    if dtype in ("f4", "f8"):
+        pixels[..., ::29] = np.nan
+        pixels.reshape(-1)[: pixels.size // 3] *= 1e30 if dtype == "f8" else 1  # tiles that go to the other column
+    return pixels.astype(dtype)
+
+
+def write(path, shape, dtype, method="dither2"):
+    quantize = rustfits.Quantize(level=16, method=method, seed=9) if dtype[0] == "f" else None
+    with rustfits.FITS(path, "w+") as fits:
+        fits.write_image(image(shape, dtype), compress=rustfits.Rice1(tile_shape=SHAPES[shape]), quantize=quantize)
+
+
+def boxes(shape):
+    axis = [st.tuples(st.integers(0, size - 1), st.integers(1, 60)) for size in shape]
+    ends = st.tuples(*axis).map(lambda box: [(at, min(at + n, size)) for (at, n), size in zip(box, shape, strict=True)])
+    return ends.map(lambda box: tuple(slice(*each) for each in box))
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i2", "u2", "i4", "f4", "f8"])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_boxes_are_those_of_the_whole_image(shape, dtype, tmp_path):
+    path = tmp_path / "image.fits"
+    write(path, shape, dtype, method="no_dither" if shape[0] == 7 else "dither2")
+    set_active(Kernels())
+    try:
+        with rustfits.FITS(path) as fits:
+            whole = fits[1].read()
+    finally:
+        set_active(None)
+
+    @settings(max_examples=8, deadline=None)
+    @given(keys=st.lists(boxes(shape), min_size=1, max_size=8), capacity=st.sampled_from([0, 20_000, 60_000, 1 << 25]))
+    def check(keys, capacity):
+        with rustfits.FITS(path) as fits:
+            hdu = fits[1]
+            hdu.set_tile_cache_size(capacity)
+            for key in [*keys, *keys]:
+                found = hdu[key]
+                assert found.dtype == whole.dtype
+                assert found.flags.c_contiguous
+                assert np.array_equal(found.view(f"u{found.itemsize}"), whole[key].view(f"u{found.itemsize}"))
+                assert hdu.tile_cache_used <= capacity
+            assert np.array_equal(hdu.read(), whole, equal_nan=whole.dtype.kind == "f")
+
+    check()
+
+
+def refuse(*_):
+    raise AssertionError("this box was to go the short way")
+
+
+@pytest.mark.parametrize("dtype", ["i4", "u2", "f4"])
+def test_a_box_of_slices_goes_the_short_way(dtype, tmp_path, monkeypatch):
+    path = tmp_path / "image.fits"
+    write(path, (300, 150), dtype)
+    monkeypatch.setattr(FewTiles, "read", refuse)
+    with rustfits.FITS(path) as fits:
+        assert fits[1][140:170, 20:60].shape == (30, 40)
+        with pytest.raises(AssertionError, match="short way"):
+            fits[1][140:170:2, 20:60]
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        (3, slice(4, 9)),
+        (slice(-9, -3), slice(4, 9)),
+        (slice(3, 9, 2), slice(4, 9)),
+        (slice(3, 3), slice(4, 9)),
+        (slice(9, 3), slice(4, 9)),
+        (slice(190, 999), slice(4, 9)),
+        (slice(None, 9), slice(4, None)),
+        (slice(np.int64(3), np.int64(9)), slice(4, 9)),
+        (..., slice(4, 9)),
+        slice(4, 9),
+    ],
+)
+def test_other_keys_mean_what_they_mean_to_numpy(key, tmp_path):
+    path = tmp_path / "image.fits"
+    write(path, (200, 300), "i4")
+    with rustfits.FITS(path) as fits:
+        assert np.array_equal(fits[1][key], image((200, 300), "i4")[key])
+
+
+def test_a_box_after_a_change_has_the_new_pixels(tmp_path):
+    path = tmp_path / "image.fits"
+    pixels = image((200, 300), "i4")
+    write(path, (200, 300), "i4")
+    with rustfits.FITS(path, "r+") as fits:
+        hdu = fits[1]
+        for number in range(3):
+            assert np.array_equal(hdu[70:100, 80:100], pixels[70:100, 80:100])
+            pixels[75:90, 85:95] = number
+            hdu[75:90, 85:95] = number
+        fits[0].header["LONG"] = "x" * 60
+        for card in range(40):
+            fits[0].header[f"CARD{card}"] = card  # the table moves
+        assert np.array_equal(hdu[70:100, 80:100], pixels[70:100, 80:100])
+
+
+def message(path, key):
+    with rustfits.FITS(path) as fits, pytest.raises(FitsError) as caught:
+        fits[1][key]
+    return type(caught.value), str(caught.value)
+
+
+@pytest.mark.parametrize("damage", ["bytes", "descriptor", "end"])
+@pytest.mark.parametrize("dtype", ["i4", "f4"])
+def test_what_is_wrong_is_said_as_ever(damage, dtype, tmp_path):
+    path = tmp_path / "image.fits"
+    write(path, (300, 150), dtype)
+    with rustfits.FITS(path) as fits:
+        table, start = fits[1]._table.layout, fits[1]._extent.data_start
+        tile = int(fits[1]._decoder().survey().entries.start[150]) + start + table.heap_start
+    raw = bytearray(path.read_bytes())
+    if damage == "bytes":
+        raw[tile : tile + 40] = b"\xff" * 4 + b"\xf8" * 36
+    elif damage == "descriptor":
+        raw[start + 150 * table.row_nbytes : start + 150 * table.row_nbytes + 8] = b"\x7f\xff\xff\xff" * 2
+    else:
+        del raw[tile + 9 :]
+    path.write_bytes(raw)
+    key = (slice(140, 160), slice(10, 90))
+    found = message(path, key)
+    set_active(Kernels())
+    try:
+        assert message(path, key) == found
+    finally:
+        set_active(None)
+    if damage != "end":
+        with rustfits.FITS(path) as fits:
+            assert fits[1][200:230, 10:90].shape == (30, 80)
+
+
+def test_an_image_without_pixels_and_a_file_cut_short_give_an_empty_box(tmp_path):
+    path = tmp_path / "image.fits"
+    write(path, (200, 300), "i4")
+    with rustfits.FITS(path) as fits:
+        start = fits[1]._extent.data_start
+    path.write_bytes(path.read_bytes()[: start + 8])
+    with rustfits.FITS(path) as fits:
+        assert fits[1][5:5, 0:9].shape == (0, 9)
