@@ -237,7 +237,8 @@ class TileCache:
             for row in rows:
                 if row in tiles:
                     self._drop(row)
-            self._make_room(nbytes)
+            if self._used + nbytes > self.capacity or self._held + nbytes > 2 * self.capacity:
+                self._make_room(nbytes)
             chunk, start = _Chunk(pixels, nbytes), 0
             for row, count in zip(rows, npixels, strict=True):
                 tiles[row] = chunk, start, count, whole

@@ -1,7 +1,7 @@
 #include "stream.h"
 
 /* With fewer tiles four streams at a time are faster. */
-#define FEWEST_LANES 6
+#define FEWEST_LANES 5
 
 /* All tiles of a call, and the next that nobody has begun. */
 typedef struct {
@@ -18,8 +18,8 @@ typedef struct {
     int64_t block;
     int64_t tile;
     int32_t nwaiting;
-    stream_t waiting[RF_LANES]; /* tiles that the lanes left */
-    tail_t tail;
+    stream_t *waiting; /* [RF_LANES] tiles that the lanes left */
+    tail_t *tail;
 } batch_t;
 
 static kernel_t kernel_of(int32_t variant)
@@ -123,8 +123,8 @@ static int begin_tile(batch_t *batch, stream_t *stream)
                              .pos = 0,
                              .end = 8 * length,
                              .safe = 8 * (batch->data_nbytes - start - REACH),
-                             .tail = &batch->tail,
-                             .tail_pos = 8 * (batch->tail.start - start),
+                             .tail = batch->tail,
+                             .tail_pos = 8 * (batch->tail->start - start),
                              .left = npixels,
                              .last = 0,
                              .out = out,
@@ -214,13 +214,13 @@ static void decode_lanes(batch_t *batch, const kernel_t *kernel)
 }
 #endif
 
-static void fill_tail(batch_t *batch)
+static void fill_tail(tail_t *tail, const uint8_t *data, int64_t data_nbytes)
 {
-    int64_t nbytes = batch->data_nbytes < REACH ? batch->data_nbytes : REACH;
-    batch->tail.start = batch->data_nbytes - nbytes;
-    memset(batch->tail.bytes, 0xFF, sizeof batch->tail.bytes); /* ones: no symbol is long behind the end */
+    int64_t nbytes = data_nbytes < REACH ? data_nbytes : REACH;
+    tail->start = data_nbytes - nbytes;
     if (nbytes)
-        memcpy(batch->tail.bytes, batch->data + batch->tail.start, (size_t)nbytes);
+        memcpy(tail->bytes, data + tail->start, (size_t)nbytes);
+    memset(tail->bytes + nbytes, 0xFF, sizeof tail->bytes - (size_t)nbytes); /* ones: no symbol is long behind the end */
 }
 
 void rf_rice_decode(int32_t variant, int32_t bytepix, const uint8_t *data, int64_t data_nbytes, const int64_t *start,
@@ -228,6 +228,8 @@ void rf_rice_decode(int32_t variant, int32_t bytepix, const uint8_t *data, int64
                     int64_t out_npixels, int32_t *status)
 {
     kernel_t kernel = kernel_of(variant);
+    stream_t waiting[RF_LANES]; /* these two by themselves, not to be set to 0 with the rest */
+    tail_t tail;
     batch_t batch = {.data = data,
                      .data_nbytes = data_nbytes,
                      .start = start,
@@ -238,11 +240,13 @@ void rf_rice_decode(int32_t variant, int32_t bytepix, const uint8_t *data, int64
                      .out_npixels = out_npixels,
                      .status = status,
                      .bytepix = bytepix,
-                     .block = block};
+                     .block = block,
+                     .waiting = waiting,
+                     .tail = &tail};
     stream_t streams[4] = {{.left = 0}, {.left = 0}, {.left = 0}, {.left = 0}};
-    fill_tail(&batch);
+    fill_tail(&tail, data, data_nbytes);
 #if RF_X86
-    if (variant >= RF_RICE_AVX512 && block <= RF_CHUNK)
+    if (variant >= RF_RICE_AVX512 && block <= RF_CHUNK && ntiles >= FEWEST_LANES)
         decode_lanes(&batch, &kernel);
 #endif
     if (block <= RF_CHUNK)
