@@ -1,4 +1,4 @@
-"""The short way of cutouts, compiled from the key to the pixels, gives what the core gives, or leaves it to the core."""
+"""The short way of cutouts, compiled from key to pixels, gives what the core gives, or leaves it to the core."""
 
 from __future__ import annotations
 
