@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import operator
 import threading
 from collections.abc import Sequence
@@ -239,10 +240,13 @@ class TileCache:
                     self._drop(row)
             if self._used + nbytes > self.capacity or self._held + nbytes > 2 * self.capacity:
                 self._make_room(nbytes)
-            chunk, start = _Chunk(pixels, nbytes), 0
-            for row, count in zip(rows, npixels, strict=True):
-                tiles[row] = chunk, start, count, whole
-                start += count
+            chunk = _Chunk(pixels, nbytes)
+            if len(rows) == 1:  # as for a cutout
+                tiles[rows[0]] = chunk, 0, npixels[0], whole
+            else:
+                starts = itertools.accumulate(npixels, initial=0)
+                kept = zip(itertools.repeat(chunk), starts, npixels, itertools.repeat(whole), strict=False)
+                tiles.update(zip(rows, kept, strict=False))
             self._used += nbytes
             self._held += nbytes
 
