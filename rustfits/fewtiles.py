@@ -26,6 +26,7 @@ MAX_TABLE_NBYTES = 1 << 19  # of tables that are read at once, and kept
 MIN_PREFIX_NPIXELS = 1 << 12  # smaller tiles are decoded whole, for the next section
 MIN_STRIP_NTILES = 5  # fewer are looked up in the cache one by one
 
+_Cutter = Callable[[object], NDArray[Any] | None]
 _Shape = tuple[int, ...]
 _Slices = tuple[slice, ...]
 # Of one tile: its row in the table, its shape, which pixels are selected, and where in the section they land.
@@ -45,7 +46,8 @@ class FewTiles:
     def __init__(self, decoder: TileDecoder, cache: TileCache) -> None:
         self._decoder, self._cache = decoder, cache
         self._known: tuple[int, TileSurvey] | None = None  # and of which generation of the cache
-        self._cutter: tuple[int, Callable[[object], NDArray[Any] | None] | None] = -1, None  # likewise
+        self._cutter: tuple[int, _Cutter | None] = -1, None  # likewise
+        self._asked = -1  # for a box, first in which generation
         table = decoder.table
         grid = table.grid
         least = tuple([min(tile, npixels) for tile, npixels in zip(grid.tile, grid.shape, strict=True)])
@@ -72,13 +74,7 @@ class FewTiles:
         """
         generation, cutter = self._cutter
         if generation != self._cache.generation:
-            if not self._max_ntiles:
-                return None
-            try:
-                cutter = self._new_cutter()
-            except FitsError:
-                cutter = None  # if it matters, `read` says so
-            self._cutter = self._cache.generation, cutter
+            cutter = self._prepare(self._cache.generation)
         return None if cutter is None else cutter(key)
 
     def read(self, section: Section) -> NDArray[Any] | None:
@@ -99,18 +95,18 @@ class FewTiles:
         """
         if not self._max_ntiles or section.step != self._ones or 0 in section.count:
             return None
-        known = self._survey()
         # The cache drops a tile of an image that does not fit, as a rule, before it is wanted again.
         fleeting = self._image_nbytes > self._cache.capacity
         tile = self._only_tile(section)
         if tile is not None:
-            return self._read_tile(known, tile, fleeting)
-        if fleeting and self._strip_axis is not None and section.count[self._strip_axis] >= MIN_STRIP_NTILES:
-            strip = self._read_strip(section, known[1], self._strip_axis)
+            return self._read_tile(self._survey(), tile, fleeting)
+        along = self._strip_axis
+        if fleeting and along is not None and MIN_STRIP_NTILES <= section.count[along] <= self._max_ntiles:
+            strip = self._read_strip(section, self._survey()[1], along)
             if strip is not None:
                 return strip
         tiles = self._tiles(section)
-        return None if tiles is None else self._read_tiles(section, known, tiles, fleeting)
+        return None if tiles is None else self._read_tiles(section, self._survey(), tiles, fleeting)
 
     def _survey(self) -> tuple[int, TileSurvey]:
         """Return what the table says now, and of which generation of the cache that is."""
@@ -119,7 +115,19 @@ class FewTiles:
             known = self._known = generation, self._decoder.survey()
         return known
 
-    def _new_cutter(self) -> Callable[[object], NDArray[Any] | None] | None:
+    def _prepare(self, generation: int) -> _Cutter | None:
+        """Make the short way ready when a second box is asked for: for a single one it is the longer way."""
+        if self._asked != generation or not self._max_ntiles:
+            self._asked = generation
+            return None
+        try:
+            cutter = self._new_cutter()
+        except FitsError:
+            cutter = None  # if it matters, `read` says so
+        self._cutter = generation, cutter
+        return cutter
+
+    def _new_cutter(self) -> _Cutter | None:
         """Return the kernels' short way for this image, if there is one."""
         generation, survey = self._survey()
         entries, table = survey.entries, self._decoder.table
@@ -287,7 +295,7 @@ class FewTiles:
         They are not kept: to look up so many takes longer than to decode them again.
         """
         ntiles = section.count[along]
-        if section.count[:along] != (1,) * along or ntiles > self._max_ntiles:
+        if section.count[:along] != (1,) * along:
             return None
         first = sum([start * axis[2] for start, axis in zip(section.start[: along + 1], self._axes, strict=False)])
         which = slice(first, first + ntiles)
