@@ -201,6 +201,7 @@ def main() -> None:
         "versions": {worker.name: worker.about for worker in workers},
         "outcomes": {},
     }
+    remarks = report.remarks_of(chosen.page) if chosen.page else ""
     report.print_head(result)
     with tempfile.TemporaryDirectory(prefix="rustfits-benchmark-") as folder:
         for workload in chosen.workloads:
@@ -208,7 +209,7 @@ def main() -> None:
             result["outcomes"][workload.name] = outcome
             report.print_workload(workload, outcome)
             if chosen.page:  # after each, for the whole takes long
-                chosen.page.write_text(report.page(result))
+                chosen.page.write_text(report.page(result) + remarks)
     if chosen.page:
         draw(result, chosen.page.parent)
     for worker in workers:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from workloads import CONTENDERS, WORKLOADS, Workload
@@ -9,6 +10,7 @@ from workloads import CONTENDERS, WORKLOADS, Workload
 BOTH, ONE, PLAIN = (contender.name for contender in CONTENDERS if contender.venv == CONTENDERS[0].venv)
 OTHERS = tuple(contender.name for contender in CONTENDERS if contender.venv != CONTENDERS[0].venv)
 
+REMARKS = "What is missed, and why:"  # begins what is not written here but by hand
 FIGURES = ("benchmarks-ratios.svg", "benchmarks-threads.svg")  # beside the page; drawn by `plots.py`
 
 
@@ -44,6 +46,12 @@ def print_workload(workload: Workload, outcome: dict[str, Any]) -> None:
                 f"{name}: {ratio:.2f} of {goal:g}{'' if ratio >= goal else '  MISSED'}" for name, ratio, goal in told
             )
         )
+
+
+def remarks_of(page: Path) -> str:
+    """Return what people wrote at the end of a page that is there already, to be kept when it is written anew."""
+    text = page.read_text() if page.exists() else ""
+    return text[text.index(REMARKS) :] if REMARKS in text else ""
 
 
 def page(result: dict[str, Any]) -> str:
