@@ -51,7 +51,7 @@ def print_workload(workload: Workload, outcome: dict[str, Any]) -> None:
 def remarks_of(page: Path) -> str:
     """Return what people wrote at the end of a page that is there already, to be kept when it is written anew."""
     text = page.read_text() if page.exists() else ""
-    return text[text.index(REMARKS) :] if REMARKS in text else ""
+    return "\n" + text[text.index(REMARKS) :] if REMARKS in text else ""
 
 
 def page(result: dict[str, Any]) -> str:
