@@ -91,6 +91,16 @@ def test_a_box_of_slices_goes_the_short_way(dtype, tmp_path, monkeypatch):
             fits[1][140:170:2, 20:60]
 
 
+def test_a_cache_larger_than_any_memory_is_no_obstacle(tmp_path):
+    path = tmp_path / "image.fits"
+    write(path, (200, 300), "i4")
+    with rustfits.FITS(path) as fits:
+        hdu = fits[1]
+        hdu.set_tile_cache_size(10**30)
+        for _ in range(4):
+            assert np.array_equal(hdu[70:100, 80:100], image((200, 300), "i4")[70:100, 80:100])
+
+
 @pytest.mark.parametrize(
     "key",
     [

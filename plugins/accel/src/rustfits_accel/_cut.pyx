@@ -42,7 +42,8 @@ cdef struct decoder_t:
     void (*decode)(const decoder_t *, const uint8_t *, int64_t, const int64_t *, const int64_t *, const int64_t *,
                    int64_t, void *, int64_t, int32_t *) noexcept nogil
 
-MAX_NDIM = RF_CUT_NDIM
+MAX_NDIM = RF_CUT_NDIMLARGEST = (1 << 63) - 1
+
 cdef enum:
     CAPACITY = 64  # RF_CUT_NTILES
 cdef int64_t MAX_GAP = 1 << 12  # bytes that are read for nothing rather than asked for apart
@@ -140,7 +141,7 @@ cdef class Cutter:
 
     cdef object box(self, cut_t *cut, const int64_t *count):
         """Return the pixels of a box whose parts are known."""
-        cdef int64_t capacity = self.cache.capacity
+        cdef int64_t capacity = min(self.cache.capacity, LARGEST)
         cdef bint fleeting = self.image_nbytes > capacity
         cdef Py_buffer held[CAPACITY]
         cdef Py_buffer target
