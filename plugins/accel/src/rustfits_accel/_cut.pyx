@@ -42,10 +42,12 @@ cdef struct decoder_t:
     void (*decode)(const decoder_t *, const uint8_t *, int64_t, const int64_t *, const int64_t *, const int64_t *,
                    int64_t, void *, int64_t, int32_t *) noexcept nogil
 
-MAX_NDIM = RF_CUT_NDIMLARGEST = (1 << 63) - 1
+MAX_NDIM = RF_CUT_NDIM
+LARGEST = (1 << 63) - 1  # bytes
 
 cdef enum:
     CAPACITY = 64  # RF_CUT_NTILES
+
 cdef int64_t MAX_GAP = 1 << 12  # bytes that are read for nothing rather than asked for apart
 cdef int64_t MAX_NBYTES = 8 << 20  # of one cutout's tiles
 cdef int MAX_KEPT = 4  # tiles of an image larger than the cache: to look up more takes longer than decoding them
