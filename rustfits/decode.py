@@ -111,6 +111,11 @@ class TileDecoder:
         self._data_start = data_start
         self._heap_start = data_start + table.layout.heap_start
 
+    @property
+    def heap_place(self) -> tuple[int, int]:
+        """Descriptor of the file, as `Storage.descriptor`, and the byte of it at which the heap starts."""
+        return self._storage.descriptor, self._heap_start
+
     # -- the table ------------------------------------------------------------------------------------------------
 
     def row_bytes(self, row: int) -> bytearray:

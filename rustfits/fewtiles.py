@@ -154,6 +154,7 @@ class FewTiles:
             decoder=decoder,
             prefixes=self._prefixes,
             read_into=self._decoder.read_heap,
+            place=self._decoder.heap_place,
             cache=self._cache,
             generation=generation,
         )

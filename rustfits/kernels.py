@@ -18,10 +18,12 @@ from rustfits.codec import EncodedTiles, Int64s, TileBatch
 from rustfits.dither import DITHER_2, NO_DITHER, ZERO_PIXEL, method_number, random_table, runs
 from rustfits.errors import InvalidParameter, TileDecodeError
 from rustfits.noise import row_lengths
-from rustfits.quantum import effective_level, find_quantum, quantize_tile
+from rustfits.quantum import dequantize_piece, effective_level, find_quantum, quantize_tile
+from rustfits.storage.base import Storage
 
 Float64s = NDArray[np.float64]
 Bytes = NDArray[np.uint8]
+Ints = tuple[int, ...]
 
 _GZIP_OR_ZLIB = zlib.MAX_WBITS | 32  # zlib looks at the first bytes itself
 _GZIP = zlib.MAX_WBITS | 16
@@ -58,6 +60,29 @@ class Kernels:
             Takes the key of ``hdu[key]`` and returns the stored pixels, a new array; None leaves the key to the core.
         """
         return None
+
+    def read_rows(self, storage: Storage, start: int, count: Ints, stride: Ints, target: NDArray[Any]) -> None:
+        """Read rows of a raster that are too far apart to be read together.
+
+        Parameters
+        ----------
+        storage : Storage
+        start : int
+            First byte of the first row.
+        count, stride : tuple of int
+            Rows along each axis, and the bytes from one to the next, the last axis fastest.
+        target : array of shape ``(*count, pixels)``
+            Filled; contiguous.
+
+        Raises
+        ------
+        TruncatedFile
+            If the file ends before a row does.
+        """
+        places = [start]
+        for number, distance in zip(count, stride, strict=True):
+            places = [place + index * distance for place in places for index in range(number)]
+        storage.read_ranges(np.array(places), np.full(len(places), target.nbytes // len(places)), target)
 
     # -- gzip -----------------------------------------------------------------------------------------------------
 
@@ -244,7 +269,7 @@ class Kernels:
                 for start, end, entry in runs(row[tile], zdither0, length):  # pieces that stay in the cache
                     numbers = None if table is None else table[entry : entry + end - start]
                     piece = slice(begin + start, begin + end)
-                    _dequantize_piece(stored[piece], numbers, scale[tile], zero[tile], out[piece])
+                    dequantize_piece(stored[piece], numbers, scale[tile], zero[tile], out[piece])
                 if method == DITHER_2:
                     out[begin:stop][stored[begin:stop] == ZERO_PIXEL] = 0.0
                 if null is not None:
@@ -327,24 +352,6 @@ def _equal_tiles(nbytes: Int64s, itemsize: int) -> list[tuple[int, int, int, int
     stop = np.cumsum(nbytes[first] * count)
     begin = stop - nbytes[first] * count
     return list(zip(begin.tolist(), stop.tolist(), count.tolist(), (nbytes[first] // itemsize).tolist(), strict=True))
-
-
-def _dequantize_piece(
-    stored: NDArray[np.int32],
-    numbers: NDArray[np.float32] | None,
-    scale: np.float64,
-    zero: np.float64,
-    out: NDArray[Any],
-) -> None:
-    """Turn integers of one tile into floats; ``numbers`` are their random numbers, None without dither."""
-    values = stored.astype(np.float64)
-    if numbers is not None:
-        # The order of these steps decides the last bit.
-        values -= numbers
-        values += 0.5
-    values *= scale
-    values += zero
-    out[...] = values
 
 
 # -- which kernels are in use ---------------------------------------------------------------------------------------

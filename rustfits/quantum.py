@@ -146,3 +146,21 @@ def quantize_tile(
     if method == DITHER_2:
         out[pixels == 0] = ZERO_PIXEL
     out[~good] = NULL_PIXEL
+
+
+def dequantize_piece(
+    stored: NDArray[np.int32],
+    numbers: NDArray[np.float32] | None,
+    scale: np.float64,
+    zero: np.float64,
+    out: NDArray[Any],
+) -> None:
+    """Turn integers of one tile into floats; ``numbers`` are their random numbers, None without dither."""
+    values = stored.astype(np.float64)
+    if numbers is not None:
+        # The order of these steps decides the last bit.
+        values -= numbers
+        values += 0.5
+    values *= scale
+    values += zero
+    out[...] = values

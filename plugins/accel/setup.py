@@ -5,7 +5,8 @@ import sys
 from setuptools import Extension, setup
 
 HERE = "src/rustfits_accel"
-NAMES = ("isa", "dequantize", "quantize", "shuffle", "huffman", "planes")
+NAMES = ("isa", "dequantize", "quantize", "shuffle", "huffman", "planes", "read")
+CUT_NAMES = ("cut", "isa", "dequantize", "read")
 
 GNU_FLAGS = [
     "-std=c11",
@@ -33,9 +34,9 @@ setup(
         ),
         Extension(
             "rustfits_accel._cut",
-            [f"{HERE}/_cut.pyx", *(f"{HERE}/c/{name}.c" for name in ("cut", "isa", "dequantize"))],
+            [f"{HERE}/_cut.pyx", *(f"{HERE}/c/{name}.c" for name in CUT_NAMES)],
             include_dirs=[f"{HERE}/c"],
-            depends=[f"{HERE}/_kernel.pxd", *(f"{HERE}/c/{name}.h" for name in ("cut", "isa", "dequantize"))],
+            depends=[f"{HERE}/_kernel.pxd", *(f"{HERE}/c/{name}.h" for name in CUT_NAMES)],
             extra_link_args=LINK_FLAGS,
             extra_compile_args=FLAGS,
         ),

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from rustfits.errors import TruncatedFile
 from rustfits.hdu.image_cards import MAX_NBYTES
+from rustfits.kernels import active
 from rustfits.scaling import Scaling
 from rustfits.sections import Section
 from rustfits.storage.base import UNCHECKED_NBYTES, Storage
@@ -138,16 +139,19 @@ class Raster:
         nbytes, first = count[-1] * itemsize, 0
         for begin, stride in zip(section.start, self._strides, strict=True):
             first += begin * stride
-        places = [self._start + first * itemsize]
+        start = last = self._start + first * itemsize
+        nrows, distances = 1, []
         for number, stride in zip(count[:-1], self._strides[:-1], strict=True):
             distance = stride * itemsize
-            if number > 1 and (distance - nbytes <= MAX_GAP_NBYTES or number * len(places) > FEW_ROWS):
+            nrows *= number
+            if number > 1 and (distance - nbytes <= MAX_GAP_NBYTES or nrows > FEW_ROWS):
                 return None
-            places = [place + index * distance for place in places for index in range(number)]
-        if places[-1] > MAX_NBYTES:
+            distances.append(distance)
+            last += (number - 1) * distance
+        if last > MAX_NBYTES:
             return None  # the other way says what is wrong with it
         pixels = np.empty(count, dtype=self._big_endian)
-        self._storage.read_ranges(np.array(places), np.full(len(places), nbytes), pixels)
+        active().read_rows(self._storage, start, count[:-1], tuple(distances), pixels)
         if scaling.trivial:
             return pixels.astype(scaling.dtype)
         out = np.empty(count, dtype=scaling.dtype)

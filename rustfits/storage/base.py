@@ -35,6 +35,8 @@ class Storage(ABC):
         Whether a transaction failed and could not be undone, so that nobody knows what the bytes are.
     undone : bool
         Whether all that the transaction under way had changed is undone, since an inner one failed.
+    descriptor : int
+        Of the open file whose bytes these are, for those who read them without this class; -1 if there is no such file.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Storage(ABC):
     chunk_nbytes: int = CHUNK_NBYTES
     tainted: bool = False
     undone: bool = False
+    descriptor: int = -1
 
     _depth: int = 0  # of transactions under way
     _nchanges: int = 0

@@ -78,20 +78,18 @@ class LocalStorage(Storage):
         As `recover`.
     """
 
-    _descriptor: int = -1
-
     def __init__(self, path: str, mode: str, durability: str = "process") -> None:
         self.name = path
         self.writable = mode != "r"
         self._durable = durability == "power"
         self._process = os.getpid()
         self._locked = False
-        self._descriptor = open_descriptor(path, mode, cut=False)
+        self.descriptor = open_descriptor(path, mode, cut=False)
         # The journal stands beside the file itself, which folders that are links lead to as well.
         self._path = os.path.realpath(path) if os.path.islink(path) else os.path.join(os.getcwd(), path)
         try:
             recover(self._path, discard=mode == "w+")
-            self._opened = os.fstat(self._descriptor)
+            self._opened = os.fstat(self.descriptor)
             if mode == "w+":
                 self._lock()
                 self._truncate(0)
@@ -105,7 +103,7 @@ class LocalStorage(Storage):
     def size(self) -> int:
         """Return the number of bytes, asked of the system each time: the file may be changed by others."""
         try:
-            return os.fstat(self._descriptor).st_size
+            return os.fstat(self.descriptor).st_size
         except OSError as error:
             self._fail("size", error)
 
@@ -113,7 +111,7 @@ class LocalStorage(Storage):
         """Fill ``target``, as every storage, but with as little as can be around the call of the system."""
         try:
             # That arrays are buffers too, the types of Python 3.11 cannot say.
-            if os.preadv(self._descriptor, [target], offset) == target.nbytes:  # type: ignore[list-item]
+            if os.preadv(self.descriptor, [target], offset) == target.nbytes:  # type: ignore[list-item]
                 return
         except (OSError, OverflowError, ValueError):
             pass  # the other form says what is wrong, and where; and one call reads 2 GiB at most
@@ -123,7 +121,7 @@ class LocalStorage(Storage):
         done = 0
         try:
             while done < target.nbytes:  # one call reads 2 GiB at most
-                found = os.preadv(self._descriptor, [target[done:]], offset + done)
+                found = os.preadv(self.descriptor, [target[done:]], offset + done)
                 if not found:
                     break
                 done += found
@@ -133,7 +131,7 @@ class LocalStorage(Storage):
 
     def read_ranges(self, start: NDArray[np.int64], length: NDArray[np.int64], target: NDArray[Any]) -> None:
         """Read many ranges, as every storage, but with as little as can be between two calls of the system."""
-        view, descriptor, preadv = as_bytes(target), self._descriptor, os.preadv
+        view, descriptor, preadv = as_bytes(target), self.descriptor, os.preadv
         stop = 0
         try:
             for offset, nbytes in zip(start.tolist(), length.tolist(), strict=True):
@@ -150,13 +148,13 @@ class LocalStorage(Storage):
         done = 0
         try:
             while done < data.nbytes:
-                done += os.pwrite(self._descriptor, data[done:], offset + done)
+                done += os.pwrite(self.descriptor, data[done:], offset + done)
         except (OSError, OverflowError) as error:
             self._fail("write", error)
 
     def _truncate(self, nbytes: int) -> None:
         try:
-            os.ftruncate(self._descriptor, nbytes)
+            os.ftruncate(self.descriptor, nbytes)
         except (OSError, OverflowError) as error:
             self._fail("resize", error)
 
@@ -164,7 +162,7 @@ class LocalStorage(Storage):
         if self._process != os.getpid():
             raise FileReplaced(self.name, "is used by a process that was forked")
         self._lock()
-        status = os.fstat(self._descriptor)
+        status = os.fstat(self.descriptor)
         try:
             named = os.stat(self._path)
         except FileNotFoundError:
@@ -178,7 +176,7 @@ class LocalStorage(Storage):
     def _saved(self, offset: int, nbytes: int) -> bytes | bytearray:
         """Return bytes for the journal, as `read` does; that they are there is known."""
         try:
-            found = os.pread(self._descriptor, nbytes, offset)
+            found = os.pread(self.descriptor, nbytes, offset)
         except OSError as error:
             self._fail("read", error)
         return found if len(found) == nbytes else self.read(offset, nbytes)
@@ -188,14 +186,14 @@ class LocalStorage(Storage):
         if self._locked:
             return
         try:
-            locked = try_lock(self._descriptor)
+            locked = try_lock(self.descriptor)
         except OSError as error:
             self._fail("lock", error)
         if not locked:
             raise FileLocked(self.name, "close it there first")
-        status = os.fstat(self._descriptor)
+        status = os.fstat(self.descriptor)
         if (status.st_size, status.st_mtime_ns) != (self._opened.st_size, self._opened.st_mtime_ns):
-            unlock(self._descriptor)
+            unlock(self.descriptor)
             raise FileReplaced(self.name, "was changed by somebody else")
         self._locked = True
 
@@ -207,13 +205,13 @@ class LocalStorage(Storage):
         """Make every change reach the disk."""
         if self.writable:
             try:
-                os.fsync(self._descriptor)
+                os.fsync(self.descriptor)
             except OSError as error:
                 self._fail("sync", error)
 
     def close(self) -> None:
         """Close the descriptor; later calls do nothing."""
-        descriptor, self._descriptor = self._descriptor, -1
+        descriptor, self.descriptor = self.descriptor, -1
         if descriptor >= 0:
             if self._locked and self._process == os.getpid():
                 unlock(descriptor)  # a forked process may keep its copy of the descriptor open for long

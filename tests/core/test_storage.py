@@ -275,7 +275,7 @@ def test_a_file_without_permission_is_refused(tmp_path):
 
 def test_a_dropped_storage_closes_its_descriptor(tmp_path):
     opened = LocalStorage(str(tmp_path / "bytes"), "w+")
-    descriptor = opened._descriptor
+    descriptor = opened.descriptor
     del opened
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(descriptor)

@@ -101,6 +101,28 @@ def test_a_cache_larger_than_any_memory_is_no_obstacle(tmp_path):
             assert np.array_equal(hdu[70:100, 80:100], image((200, 300), "i4")[70:100, 80:100])
 
 
+def test_of_an_image_larger_than_the_cache_only_what_is_wanted_often_or_whole_is_kept(tmp_path):
+    path = tmp_path / "image.fits"
+    write(path, (200, 300), "i4")
+    pixels = image((200, 300), "i4")
+    tile = 80 * 90 * 4
+    with rustfits.FITS(path) as fits:
+        hdu = fits[1]
+        hdu.set_tile_cache_size(5 * tile)
+        hdu[0:1, 0:1]  # the first box does not go the short way
+        hdu.clear_tile_cache()
+        hdu[0:1, 0:1]
+        hdu.set_tile_cache_size(0)
+        hdu.set_tile_cache_size(5 * tile)
+        used = []
+        for row in (90, 100, 110, 85):
+            assert np.array_equal(hdu[row : row + 9, 95:105], pixels[row : row + 9, 95:105])
+            used.append(hdu.tile_cache_used)
+        assert used == [0, 0, tile, tile]
+        assert np.array_equal(hdu[80:160, 0:90], pixels[80:160, 0:90])
+        assert hdu.tile_cache_used == 2 * tile
+
+
 @pytest.mark.parametrize(
     "key",
     [

@@ -3,6 +3,7 @@
 import contextlib
 import gzip
 import struct
+import tempfile
 import zlib
 
 import numpy as np
@@ -11,7 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import rustfits_accel.kernels
+from rustfits.errors import TruncatedFile
 from rustfits.plugin import DITHER_METHODS, InvalidParameter, Kernels, TileBatch, TileDecodeError
+from rustfits.storage.local import LocalStorage
 from rustfits_accel import CompiledKernels, _kernel
 
 CORE = Kernels()
@@ -300,3 +303,38 @@ class TestLengthsThatDisagree:
     def test_bytes_that_are_not_whole_pixels_are_refused(self, nbytes, itemsize):
         with pytest.raises(ValueError, match=r"does not fit|add up|pixels of 3"):
             VARIANTS[0].shuffle(np.zeros(8, np.uint8), np.array(nbytes), itemsize, np.zeros(8, np.uint8))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    count=st.lists(st.integers(1, 4), max_size=4),
+    nbytes=st.integers(1, 9),
+    gaps=st.lists(st.integers(0, 30), min_size=4, max_size=4),
+    start=st.integers(0, 20),
+)
+def test_rows_of_a_raster_are_read_from_where_they_are(count, nbytes, gaps, start):
+    stride, extent = [], nbytes
+    for number, gap in zip(reversed(count), gaps, strict=False):
+        stride.insert(0, extent + gap)
+        extent = (number - 1) * stride[0] + extent
+    content = np.random.default_rng(1).integers(0, 256, start + extent, dtype=np.uint8)
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(content.tobytes())
+        file.flush()
+        storage = LocalStorage(file.name, "r")
+        for kernels in (CORE, CompiledKernels()):
+            found = np.zeros((*count, nbytes), dtype=np.uint8)
+            kernels.read_rows(storage, start, tuple(count), tuple(stride), found)
+            rows = np.ndarray(found.shape, np.uint8, content, offset=start, strides=(*stride, 1))
+            assert np.array_equal(found, rows)
+            with pytest.raises(TruncatedFile, match=f"wanted {nbytes} bytes"):
+                kernels.read_rows(storage, start + 1, tuple(count), tuple(stride), found)
+        storage.close()
+
+
+@pytest.mark.parametrize(("count", "stride"), [((2,), ()), ((0,), (4,)), ((3,), (4,)), ((-2,), (4,)), ((8,), (4,))])
+def test_rows_that_do_not_fit_are_refused(count, stride, tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(bytes(99))
+    with path.open("rb") as file, pytest.raises(ValueError, match=r"strides|rows"):
+        _kernel.read_rows(file.fileno(), 0, count, stride, np.zeros(4 if count != (8,) else 0, np.uint8))

@@ -12,7 +12,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t
 
 import numpy as np
 
-from rustfits_accel._kernel cimport RF_NRANDOM, rf_best_isa, rf_dequantize_f32, rf_dequantize_f64, rf_dither
+from rustfits_accel._kernel cimport RF_NRANDOM, rf_best_isa, rf_dequantize_f32, rf_dequantize_f64, rf_dither, rf_read
 
 
 cdef extern from "Python.h":
@@ -32,6 +32,7 @@ cdef extern from "cut.h" nogil:
         int64_t row
         int64_t npixels
         int64_t *shape
+        int64_t *count
     int32_t rf_cut_parts(const rf_grid *, const int64_t *, const int64_t *, int64_t, rf_part *)
     int64_t rf_cut_first(const rf_part *, int64_t, int64_t *)
     void rf_cut_place(const rf_part *, int64_t, int64_t, const uint8_t *, const int64_t *, uint8_t *)
@@ -50,7 +51,9 @@ cdef enum:
 
 cdef int64_t MAX_GAP = 1 << 12  # bytes that are read for nothing rather than asked for apart
 cdef int64_t MAX_NBYTES = 8 << 20  # of one cutout's tiles
-cdef int MAX_KEPT = 4  # tiles of an image larger than the cache: to look up more takes longer than decoding them
+# Of an image larger than the cache: to keep a tile takes about as long as to decode it, and so does looking up many.
+cdef int MAX_KEPT = 4  # tiles of one cutout
+cdef uint8_t OFTEN = 3  # times that a tile is wanted
 
 
 cdef struct cut_t:  # one cutout under way
@@ -67,6 +70,7 @@ cdef struct cut_t:  # one cutout under way
     double zero[CAPACITY]
     int64_t null[CAPACITY]
     int32_t status[CAPACITY]
+    bint keep  # the tiles that are decoded
 
 
 cdef class Cutter:
@@ -83,9 +87,12 @@ cdef class Cutter:
     cdef rf_dither dither
     cdef const decoder_t *decoder
     cdef object capsule, dtype, cache, read_into
+    cdef int32_t descriptor
+    cdef int64_t heap_start, nwanted
+    cdef uint8_t[::1] wanted  # how often each tile was, of late
 
     def __init__(self, *, shape, tile, stride, max_ntiles, dtype, good, start, length, npixels, numbers, dithering,
-                 decoder, prefixes, read_into, cache, generation):
+                 decoder, prefixes, read_into, place, cache, generation):
         cdef int64_t ntiles = len(good)
         if not 0 < len(shape) == len(tile) == len(stride) <= RF_CUT_NDIM or max_ntiles > RF_CUT_NTILES:
             raise ValueError(f"{len(shape)} axes and up to {max_ntiles} tiles are too many")
@@ -114,6 +121,8 @@ cdef class Cutter:
         self.decoder = <const decoder_t *>PyCapsule_GetPointer(decoder, "rustfits.decoder.1")
         self.prefixes = prefixes
         self.read_into = read_into
+        self.descriptor, self.heap_start = place
+        self.wanted, self.nwanted = np.zeros(ntiles, dtype=np.uint8), 0
         self.cache, self.generation = cache, generation
 
     def __call__(self, key):
@@ -159,7 +168,7 @@ cdef class Cutter:
                 total = sum([cut.npixels[i] for i in range(cut.nmissing)])
                 if total * max(self.itemsize, 4) > MAX_NBYTES:
                     return None
-                if total * self.itemsize <= capacity and not (fleeting and cut.nmissing > MAX_KEPT):
+                if cut.keep and total * self.itemsize <= capacity:
                     kept = np.empty(total, self.dtype)
                     PyObject_GetBuffer(kept, &held[nheld], PyBUF_WRITABLE)
                     nheld += 1
@@ -190,19 +199,22 @@ cdef class Cutter:
         cdef int32_t i, nheld = 0
         cdef int64_t available, wanted
         cdef int64_t shape[8]
+        cdef bint worth
         cdef rf_part *part
         tiles = self.cache.tiles
         cut.nmissing = 0
+        cut.keep = not fleeting
         for i in range(cut.nparts):
             part = &cut.parts[i]
             row = part.row
             place = self.cache.take_one(row) if row in tiles else None
             available = place[2] if place is not None else 0
+            worth = True
             if available < part.npixels and self.prefixes:
                 wanted = rf_cut_first(part, self.grid.ndim, shape)
-                # First rows are enough if they are there, or if the tile is dropped soon anyhow: one that is wanted
-                # again is decoded whole.
-                if available >= wanted or (not available and fleeting):
+                worth = not fleeting or (available < wanted and self.worth_keeping(part))
+                # First rows are enough if they are there, or if the tile is not to be kept.
+                if available >= wanted or not worth:
                     part.npixels = wanted
                     for axis in range(self.grid.ndim):
                         part.shape[axis] = shape[axis]
@@ -215,11 +227,26 @@ cdef class Cutter:
                 for i in range(nheld):
                     PyBuffer_Release(&held[i])
                 return -1
+            cut.keep = cut.keep or worth
             cut.missing[cut.nmissing] = i
             cut.npixels[cut.nmissing] = part.npixels
             cut.row[cut.nmissing] = part.row
             cut.nmissing += 1
+        cut.keep = cut.keep and not (fleeting and cut.nmissing > MAX_KEPT)
         return nheld
+
+    cdef bint worth_keeping(self, const rf_part *part):
+        """Tell whether to keep a tile of an image larger than the cache: one wanted whole, or often of late."""
+        cdef int64_t axis
+        cdef bint whole = True
+        for axis in range(self.grid.ndim):
+            whole = whole and part.count[axis] == part.shape[axis]
+        self.nwanted += 1
+        if self.nwanted > self.wanted.shape[0]:
+            self.wanted[:] = 0
+            self.nwanted = 1
+        self.wanted[part.row] = min(self.wanted[part.row] + 1, OFTEN)
+        return whole or self.wanted[part.row] >= OFTEN
 
     cdef bint decode(self, cut_t *cut, uint8_t *pixels, int64_t total) except *:
         """Read and decode the missing tiles back to back; False if one has a fault."""
@@ -283,10 +310,20 @@ cdef class Cutter:
                 end = self.starts[cut.row[i]]
                 if 0 <= end - begin <= MAX_GAP:
                     continue
-            end = cut.start[i - 1] + cut.length[i - 1]
-            self.read_into(self.starts[cut.row[first]],
-                           PyMemoryView_FromMemory(<char *>data + cut.start[first], end - cut.start[first], PyBUF_WRITE))
+            begin, end = self.starts[cut.row[first]], cut.start[i - 1] + cut.length[i - 1]
+            if not self.read_here(begin, end - cut.start[first], data + cut.start[first]):
+                self.read_into(begin, PyMemoryView_FromMemory(<char *>data + cut.start[first], end - cut.start[first],
+                                                              PyBUF_WRITE))
             first = i
+
+    cdef bint read_here(self, int64_t start, int64_t nbytes, uint8_t *target):
+        """Read bytes of the heap, if they are in a file of the system's."""
+        cdef bint done
+        if self.descriptor < 0:
+            return False
+        with nogil:
+            done = rf_read(self.descriptor, self.heap_start + start, nbytes, target)
+        return done
 
     cdef object keep(self, cut_t *cut, pixels):
         """Give the tiles that were decoded to the cache."""

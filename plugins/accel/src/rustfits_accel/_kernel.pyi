@@ -4,6 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 def best_isa() -> int: ...
+def read_rows(
+    descriptor: int, start: int, count: tuple[int, ...], stride: tuple[int, ...], target: NDArray[np.uint8]
+) -> bool: ...
 def dequantize(
     stored: NDArray[np.int32],
     npixels: NDArray[np.int64],

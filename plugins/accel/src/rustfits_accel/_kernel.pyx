@@ -126,3 +126,25 @@ def gzip_planes(const uint8_t[::1] data, const int64_t[::1] nbytes, const uint32
         used = rf_gzip_planes(source, &nbytes[0], &crc[0], ntiles, nplanes, &target[0], &lengths[0],
                               &flags[0])
     return out[:used].copy(), length, repeats  # a view would keep the room alive
+
+
+def read_rows(int32_t descriptor, int64_t start, tuple count, tuple stride, uint8_t[::1] target):
+    """Fill ``target`` with rows of a raster in a file; False if that cannot be done this way."""
+    cdef int64_t counts[8]
+    cdef int64_t strides[8]
+    cdef int64_t ndim = len(count), nbytes = target.shape[0], axis
+    cdef bint done
+    if descriptor < 0 or ndim > RF_READ_NDIM:
+        return False
+    if len(stride) != ndim or start < 0:
+        raise ValueError(f"{ndim} axes with {len(stride)} strides, from byte {start} on")
+    for axis in range(ndim):
+        counts[axis], strides[axis] = count[axis], stride[axis]
+        if counts[axis] < 1 or nbytes % counts[axis]:
+            raise ValueError(f"{count} rows do not fill {target.shape[0]} bytes evenly")
+        nbytes //= counts[axis]
+    if nbytes < 1:
+        raise ValueError("rows of no bytes")
+    with nogil:
+        done = rf_read_rows(descriptor, start, ndim, counts, strides, nbytes, &target[0])
+    return done

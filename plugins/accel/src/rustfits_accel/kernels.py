@@ -13,6 +13,7 @@ from rustfits.plugin import (
     EncodedTiles,
     InvalidParameter,
     Kernels,
+    Storage,
     effective_level,
     method_number,
     random_starts,
@@ -78,6 +79,13 @@ class CompiledKernels(Kernels):
             table = random_table()
             dither = table, random_starts(), (int(zdither0) - 1) % table.size, method_number(method), self.isa
         return Cutter(**image, dithering=dither)
+
+    def read_rows(
+        self, storage: Storage, start: int, count: tuple[int, ...], stride: tuple[int, ...], target: NDArray[Any]
+    ) -> None:
+        """Read rows of a raster that are far apart; as in `Kernels`, whose form says what is wrong."""
+        if not _kernel.read_rows(storage.descriptor, start, count, stride, target.reshape(-1).view(np.uint8)):
+            super().read_rows(storage, start, count, stride, target)
 
     def inflate_tile(self, stream: memoryview, out: NDArray[np.uint8]) -> None:
         """Inflate one stream into ``out``; as in `Kernels`, whose form settles whatever is out of the ordinary."""

@@ -1,0 +1,45 @@
+/* Positioned reads, which move no common position and so may come from several threads. */
+#define _POSIX_C_SOURCE 200809L
+#define _FILE_OFFSET_BITS 64
+#include "read.h"
+
+#ifdef _WIN32
+
+int32_t rf_read(int32_t descriptor, int64_t offset, int64_t nbytes, uint8_t *target)
+{
+    (void)descriptor, (void)offset, (void)nbytes, (void)target;
+    return 0;
+}
+
+#else
+
+#include <unistd.h>
+
+int32_t rf_read(int32_t descriptor, int64_t offset, int64_t nbytes, uint8_t *target)
+{
+    return pread(descriptor, target, (size_t)nbytes, (off_t)offset) == (ssize_t)nbytes;
+}
+
+#endif
+
+int32_t rf_read_rows(int32_t descriptor, int64_t start, int64_t ndim, const int64_t *count, const int64_t *stride,
+                     int64_t nbytes, uint8_t *target)
+{
+    int64_t done[RF_READ_NDIM] = {0};
+    int64_t offset = start;
+    for (;;) {
+        if (!rf_read(descriptor, offset, nbytes, target))
+            return 0;
+        target += nbytes;
+        int64_t axis = ndim - 1;
+        for (; axis >= 0; axis--) {
+            offset += stride[axis];
+            if (++done[axis] < count[axis])
+                break;
+            offset -= done[axis] * stride[axis];
+            done[axis] = 0;
+        }
+        if (axis < 0)
+            return 1;
+    }
+}
