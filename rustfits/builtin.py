@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any, ClassVar
 
 import numpy as np
@@ -87,17 +86,8 @@ class Gzip1(TileCodec):
 
     def _decode_exactly(self, batch: TileBatch, out: NDArray[Any]) -> None:
         """Decode tiles whose streams hold pixels as wide as those of ``out``."""
-        nbytes = batch.npixels * out.itemsize
-        target = out.view(np.uint8)
-        shuffled = self.shuffled and out.itemsize > 1
-        stream = np.empty_like(target) if shuffled else target
-        try:
-            active().inflate(self.zcmptype, batch, nbytes, stream)
-        finally:  # a damaged tile spares the others
-            if shuffled:
-                active().unshuffle(stream, nbytes, out.itemsize, target)
-            if sys.byteorder == "little" and out.itemsize > 1:
-                out.byteswap(inplace=True)
+        size, nbytes = out.itemsize, batch.npixels * out.itemsize
+        active().inflate(self.zcmptype, batch, nbytes, out.view(np.uint8), itemsize=size, shuffled=self.shuffled)
 
     def _decode_other_widths(self, batch: TileBatch, out: NDArray[Any]) -> None:
         """Decode one tile at a time, each with the width that its stream turns out to have.

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import zlib
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from rustfits.codec import EncodedTiles, Int64s, TileBatch
 from rustfits.dither import DITHER_2, NO_DITHER, ZERO_PIXEL, method_number, random_table, runs
 from rustfits.errors import InvalidParameter, TileDecodeError
+from rustfits.inflate import inflate_exactly
 from rustfits.noise import row_lengths
 from rustfits.quantum import dequantize_piece, effective_level, find_quantum, quantize_tile
 from rustfits.storage.base import Storage
@@ -25,10 +27,7 @@ Float64s = NDArray[np.float64]
 Bytes = NDArray[np.uint8]
 Ints = tuple[int, ...]
 
-_GZIP_OR_ZLIB = zlib.MAX_WBITS | 32  # zlib looks at the first bytes itself
 _GZIP = zlib.MAX_WBITS | 16
-_GZIP_MAGIC = b"\x1f\x8b"
-_STEP = 4096
 _DEFAULT_LEVEL = 6
 
 
@@ -86,7 +85,9 @@ class Kernels:
 
     # -- gzip -----------------------------------------------------------------------------------------------------
 
-    def inflate(self, algorithm: str, batch: TileBatch, nbytes: Int64s, out: Bytes) -> None:
+    def inflate(
+        self, algorithm: str, batch: TileBatch, nbytes: Int64s, out: Bytes, *, itemsize: int = 1, shuffled: bool = False
+    ) -> None:
         """Inflate every tile of a batch.
 
         Parameters
@@ -100,6 +101,10 @@ class Kernels:
             Bytes that each tile must give. No more memory than this is asked for, whatever the stream promises.
         out : (nbytes.sum(),) uint8 array
             Filled with the tiles, back to back. A damaged tile leaves its own bytes unspecified.
+        itemsize : int
+            Bytes of a pixel, which are big-endian in the streams and native in ``out``.
+        shuffled : bool
+            Whether they are grouped in the streams, as by `shuffle`.
 
         Raises
         ------
@@ -114,7 +119,7 @@ class Kernels:
         ):
             begin, stop = stop, stop + expected
             try:
-                self.inflate_tile(data[start : start + length], out[begin:stop])
+                self.inflate_tile(data[start : start + length], out[begin:stop], itemsize, shuffled)
             except (ValueError, zlib.error) as error:
                 if fault is None:
                     fault = TileDecodeError(algorithm, row, f"decompression failed: {error}")
@@ -122,7 +127,7 @@ class Kernels:
         if fault is not None:
             raise fault
 
-    def inflate_tile(self, stream: memoryview, out: Bytes) -> None:
+    def inflate_tile(self, stream: memoryview, out: Bytes, itemsize: int, shuffled: bool) -> None:
         """Inflate one stream into ``out``; what `inflate` calls for each tile.
 
         Parameters
@@ -131,35 +136,20 @@ class Kernels:
             A gzip or zlib stream, as `inflate` describes it.
         out : (nbytes,) uint8 array
             Must be filled exactly.
+        itemsize, shuffled
+            As for `inflate`.
 
         Raises
         ------
         ValueError, zlib.error
             If the stream is damaged, ends early, or gives more or fewer bytes.
         """
-        room = out.data
-        expected, filled = out.size, 0
-        position, step = 0, len(stream)
-        while True:
-            member = zlib.decompressobj(_GZIP_OR_ZLIB)
-            while not member.eof:
-                part = stream[position : position + step]
-                if not part:
-                    raise ValueError(f"the stream ends early, after {filled} of {expected} bytes")
-                position += len(part)
-                # One byte more than there is room for shows a stream that is too long, and lets the last member end.
-                given = member.decompress(part, expected - filled + 1)
-                if len(given) > expected - filled:
-                    raise ValueError(f"the stream gives more than the {expected} bytes of the tile")
-                room[filled : filled + len(given)] = given
-                filled += len(given)
-            position -= len(member.unused_data)
-            if filled == expected:
-                return
-            if stream[position : position + 2] != _GZIP_MAGIC:
-                raise ValueError(f"the stream gives {filled} of the {expected} bytes of the tile")
-            # zlib copies what follows a member: in small steps, thousands of tiny members stay cheap.
-            step = _STEP
+        given = np.empty_like(out) if shuffled and itemsize > 1 else out
+        inflate_exactly(stream, given)
+        if given is not out:
+            out.reshape(-1, itemsize)[...] = given.reshape(itemsize, -1).T
+        if sys.byteorder == "little" and itemsize > 1:
+            out.view(f"u{itemsize}").byteswap(inplace=True)
 
     def deflate(self, data: Bytes, nbytes: Int64s, level: int | None) -> EncodedTiles:
         """Deflate every tile of a batch into one gzip member.
@@ -212,12 +202,6 @@ class Kernels:
         for begin, stop, ntiles, npixels in _equal_tiles(nbytes, itemsize):
             pixels = data[begin:stop].reshape(ntiles, npixels, itemsize)
             out[begin:stop].reshape(ntiles, itemsize, npixels)[...] = pixels.transpose(0, 2, 1)
-
-    def unshuffle(self, data: Bytes, nbytes: Int64s, itemsize: int, out: Bytes) -> None:
-        """Undo `shuffle`; parameters as there, with ``data`` grouped and ``out`` big-endian pixels."""
-        for begin, stop, ntiles, npixels in _equal_tiles(nbytes, itemsize):
-            planes = data[begin:stop].reshape(ntiles, itemsize, npixels)
-            out[begin:stop].reshape(ntiles, npixels, itemsize)[...] = planes.transpose(0, 2, 1)
 
     # -- quantised floats -------------------------------------------------------------------------------------------
 

@@ -161,8 +161,12 @@ def test_shuffle(npixels, itemsize, seed):
     CORE.shuffle(data, nbytes, itemsize, expected)
     VARIANTS[0].shuffle(data, nbytes, itemsize, shuffled)
     assert np.array_equal(shuffled, expected)
-    VARIANTS[0].unshuffle(shuffled, nbytes, itemsize, restored)
-    assert np.array_equal(restored, data)
+    members = [gzip.compress(part.tobytes(), 1) for part in np.split(shuffled, np.cumsum(nbytes)[:-1])]
+    for bytes_of, grouped in ((members, True), ([gzip.compress(data.tobytes(), 1)], False)):
+        sizes = nbytes if grouped else nbytes.sum(keepdims=True)
+        batch = batch_of(bytes_of[: sizes.size])
+        VARIANTS[0].inflate("GZIP_2", batch, sizes, restored, itemsize=itemsize, shuffled=grouped)
+        assert np.array_equal(restored.view(f"u{itemsize}"), data.view(f">u{itemsize}"))
 
 
 @pytest.mark.parametrize("without", [False, True], ids=["libdeflate", "standard library"])

@@ -91,18 +91,31 @@ def quantize(const floating[::1] pixels, const int64_t[::1] npixels, const int64
     PyMem_RawFree(room)
 
 
-def shuffle(const uint8_t[::1] data, const int64_t[::1] nbytes, int32_t itemsize, bint undo, uint8_t[::1] out):
-    """Group the bytes of all tiles by significance, or undo it."""
-    if itemsize not in (1, 2, 4, 8):
-        raise ValueError(f"pixels of {itemsize} bytes; there are pixels of 1, 2, 4 and 8")
+def shuffle(const uint8_t[::1] data, const int64_t[::1] nbytes, int32_t itemsize, uint8_t[::1] out):
+    """Group the bytes of all tiles by significance."""
+    _check_itemsize(itemsize)
     _check_parts(nbytes, itemsize, data.shape[0], out.shape[0])
     if data.shape[0] == 0:
         return
     with nogil:
-        if undo:
-            rf_unshuffle(&data[0], &nbytes[0], nbytes.shape[0], itemsize, &out[0])
-        else:
-            rf_shuffle(&data[0], &nbytes[0], nbytes.shape[0], itemsize, &out[0])
+        rf_shuffle(&data[0], &nbytes[0], nbytes.shape[0], itemsize, &out[0])
+
+
+def to_pixels(const uint8_t[::1] data, int32_t itemsize, bint shuffled, uint8_t[::1] out):
+    """Turn the bytes of one tile, big-endian, and grouped if ``shuffled``, into native pixels."""
+    _check_itemsize(itemsize)
+    if data.shape[0] != out.shape[0] or data.shape[0] % itemsize:
+        raise ValueError(f"{data.shape[0]} bytes do not fill pixels of {itemsize} bytes, {out.shape[0]} in all")
+    if data.shape[0] == 0:
+        return
+    with nogil:
+        rf_to_pixels(&data[0], data.shape[0] // itemsize, itemsize, shuffled, &out[0])
+
+
+cdef int _check_itemsize(int32_t itemsize) except -1:
+    if itemsize not in (1, 2, 4, 8):
+        raise ValueError(f"pixels of {itemsize} bytes; there are pixels of 1, 2, 4 and 8")
+    return 0
 
 
 def gzip_planes(const uint8_t[::1] data, const int64_t[::1] nbytes, const uint32_t[::1] crc, int32_t nplanes):

@@ -87,7 +87,7 @@ class CompiledKernels(Kernels):
         if not _kernel.read_rows(storage.descriptor, start, count, stride, target.reshape(-1).view(np.uint8)):
             super().read_rows(storage, start, count, stride, target)
 
-    def inflate_tile(self, stream: memoryview, out: NDArray[np.uint8]) -> None:
+    def inflate_tile(self, stream: memoryview, out: NDArray[np.uint8], itemsize: int, shuffled: bool) -> None:
         """Inflate one stream into ``out``; as in `Kernels`, whose form settles whatever is out of the ordinary."""
         if libdeflate is not None and 0 < out.size < _LARGE:
             try:
@@ -96,9 +96,9 @@ class CompiledKernels(Kernels):
                 pass  # damaged, of several members, or zlib's format: the other form decides, and says why
             else:
                 if len(whole) == out.size:
-                    out.data[:] = whole
+                    _kernel.to_pixels(whole, itemsize, shuffled, out)
                     return
-        super().inflate_tile(stream, out)
+        super().inflate_tile(stream, out, itemsize, shuffled)
 
     def deflate_tile(self, data: memoryview, level: int) -> bytes | bytearray:
         """Return one gzip member, for images no more than 3 % larger than what zlib makes at that level."""
@@ -149,11 +149,7 @@ class CompiledKernels(Kernels):
 
     def shuffle(self, data: NDArray[np.uint8], nbytes: NDArray[np.int64], itemsize: int, out: NDArray[Any]) -> None:
         """Group the bytes of each tile by significance; as in `Kernels`."""
-        _kernel.shuffle(data, nbytes, itemsize, False, out)
-
-    def unshuffle(self, data: NDArray[np.uint8], nbytes: NDArray[np.int64], itemsize: int, out: NDArray[Any]) -> None:
-        """Undo `shuffle`; as in `Kernels`."""
-        _kernel.shuffle(data, nbytes, itemsize, True, out)
+        _kernel.shuffle(data, nbytes, itemsize, out)
 
     def dequantize(
         self,

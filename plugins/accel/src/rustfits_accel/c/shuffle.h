@@ -4,13 +4,16 @@
 
 #include <stdint.h>
 
-/* Group the bytes of ntiles tiles by significance, or undo it.
+/* Group the bytes of ntiles tiles by significance.
  * data       bytes of all tiles, back to back, sum of nbytes
  * nbytes     [ntiles] bytes of each tile, a multiple of itemsize
  * itemsize   bytes of a pixel: 1, 2, 4 or 8
  * out        room for as many bytes; must not overlap data
  * Thread-safe; allocates nothing. */
 void rf_shuffle(const uint8_t *data, const int64_t *nbytes, int64_t ntiles, int32_t itemsize, uint8_t *out);
-void rf_unshuffle(const uint8_t *data, const int64_t *nbytes, int64_t ntiles, int32_t itemsize, uint8_t *out);
+
+/* Turn the big-endian bytes of npixels pixels, grouped by significance if shuffled, into pixels of this machine. The
+ * rest as for rf_shuffle. */
+void rf_to_pixels(const uint8_t *data, int64_t npixels, int32_t itemsize, int shuffled, uint8_t *out);
 
 #endif
