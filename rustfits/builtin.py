@@ -77,12 +77,11 @@ class Gzip1(TileCodec):
         """Encode every tile; see `TileCodec.encode`."""
         pixels = batch.pixels
         nbytes = batch.npixels * pixels.itemsize
-        data = _big_endian_bytes(pixels)
         if self.shuffled and pixels.itemsize > 1:
-            planes = np.empty_like(data)
-            active().shuffle(data, nbytes, pixels.itemsize, planes)
+            planes = np.empty(pixels.nbytes, dtype=np.uint8)
+            active().shuffle(pixels, batch.npixels, planes)
             return active().deflate_planes(planes, nbytes, pixels.itemsize, self.level)
-        return active().deflate(data, nbytes, self.level)
+        return active().deflate(_big_endian_bytes(pixels), nbytes, self.level)
 
     def _decode_exactly(self, batch: TileBatch, out: NDArray[Any]) -> None:
         """Decode tiles whose streams hold pixels as wide as those of ``out``."""

@@ -185,23 +185,24 @@ class Kernels:
 
     # -- the byte order of GZIP_2 -----------------------------------------------------------------------------------
 
-    def shuffle(self, data: Bytes, nbytes: Int64s, itemsize: int, out: Bytes) -> None:
-        """Group the bytes of each tile by significance, as GZIP_2 stores them.
+    def shuffle(self, pixels: NDArray[Any], npixels: Int64s, out: Bytes) -> None:
+        """Group the big-endian bytes of each tile by significance, as GZIP_2 stores them.
 
         Parameters
         ----------
-        data : (nbytes.sum(),) uint8 array
-            Big-endian pixels of all tiles, back to back.
-        nbytes : (ntiles,) int64 array
-            Bytes of each tile, a multiple of ``itemsize``.
-        itemsize : int
-            Bytes of a pixel.
-        out : array as ``data``
-            Filled; must not share memory with ``data``. (FITS 4.0, section 10.4.2)
+        pixels : (npixels.sum(),) array
+            Pixels of all tiles, back to back.
+        npixels : (ntiles,) int64 array
+            Pixels of each tile.
+        out : (pixels.nbytes,) uint8 array
+            Filled; must not share memory with ``pixels``. (FITS 4.0, section 10.4.2)
         """
-        for begin, stop, ntiles, npixels in _equal_tiles(nbytes, itemsize):
-            pixels = data[begin:stop].reshape(ntiles, npixels, itemsize)
-            out[begin:stop].reshape(ntiles, itemsize, npixels)[...] = pixels.transpose(0, 2, 1)
+        itemsize = pixels.itemsize
+        data = pixels.astype(pixels.dtype.newbyteorder(">"), copy=False).view(np.uint8)
+        for begin, stop, ntiles, each in _equal_tiles(npixels):
+            block = slice(begin * itemsize, stop * itemsize)
+            grouped = data[block].reshape(ntiles, each, itemsize).transpose(0, 2, 1)
+            out[block].reshape(ntiles, itemsize, each)[...] = grouped
 
     # -- quantised floats -------------------------------------------------------------------------------------------
 
@@ -325,17 +326,15 @@ def _join_tiles(members: list[bytes | bytearray]) -> EncodedTiles:
     return EncodedTiles(np.frombuffer(b"".join(members), dtype=np.uint8), length)
 
 
-def _equal_tiles(nbytes: Int64s, itemsize: int) -> list[tuple[int, int, int, int]]:
-    """Return (begin, stop, ntiles, npixels) of each run of tiles that are equally long."""
-    if nbytes.size == 0:
+def _equal_tiles(npixels: Int64s) -> list[tuple[int, int, int, int]]:
+    """Return (begin, stop, ntiles, npixels of each) of each run of tiles that are equally long."""
+    if npixels.size == 0:
         return []
-    if (nbytes % itemsize).any():
-        raise ValueError(f"tiles of {nbytes.tolist()} bytes do not hold whole pixels of {itemsize} bytes")
-    first = np.flatnonzero(np.r_[True, nbytes[1:] != nbytes[:-1]])
-    count = np.diff(np.r_[first, nbytes.size])
-    stop = np.cumsum(nbytes[first] * count)
-    begin = stop - nbytes[first] * count
-    return list(zip(begin.tolist(), stop.tolist(), count.tolist(), (nbytes[first] // itemsize).tolist(), strict=True))
+    first = np.flatnonzero(np.r_[True, npixels[1:] != npixels[:-1]])
+    count = np.diff(np.r_[first, npixels.size])
+    stop = np.cumsum(npixels[first] * count)
+    begin = stop - npixels[first] * count
+    return list(zip(begin.tolist(), stop.tolist(), count.tolist(), npixels[first].tolist(), strict=True))
 
 
 # -- which kernels are in use ---------------------------------------------------------------------------------------

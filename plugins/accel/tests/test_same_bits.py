@@ -155,11 +155,13 @@ def test_quantize_tiles_of_many_pixels(shape, dtype):
     seed=st.integers(0, 2**32 - 1),
 )
 def test_shuffle(npixels, itemsize, seed):
-    nbytes = np.array(npixels, dtype=np.int64) * itemsize
+    npixels = np.array(npixels, dtype=np.int64)
+    nbytes = npixels * itemsize
     data = np.random.default_rng(seed).integers(0, 256, nbytes.sum(), dtype=np.uint8)
     expected, shuffled, restored = np.empty_like(data), np.empty_like(data), np.empty_like(data)
-    CORE.shuffle(data, nbytes, itemsize, expected)
-    VARIANTS[0].shuffle(data, nbytes, itemsize, shuffled)
+    pixels = data.view(f">u{itemsize}").astype(f"u{itemsize}")
+    CORE.shuffle(pixels, npixels, expected)
+    VARIANTS[0].shuffle(pixels, npixels, shuffled)
     assert np.array_equal(shuffled, expected)
     members = [gzip.compress(part.tobytes(), 1) for part in np.split(shuffled, np.cumsum(nbytes)[:-1])]
     for bytes_of, grouped in ((members, True), ([gzip.compress(data.tobytes(), 1)], False)):
@@ -303,10 +305,15 @@ class TestLengthsThatDisagree:
                 out=np.zeros(4, np.int32),
             )
 
-    @pytest.mark.parametrize(("nbytes", "itemsize"), [([6], 4), ([16], 4), ([4], 4), ([-8, 16], 8), ([8], 3)])
-    def test_bytes_that_are_not_whole_pixels_are_refused(self, nbytes, itemsize):
-        with pytest.raises(ValueError, match=r"does not fit|add up|pixels of 3"):
-            VARIANTS[0].shuffle(np.zeros(8, np.uint8), np.array(nbytes), itemsize, np.zeros(8, np.uint8))
+    @pytest.mark.parametrize(("npixels", "dtype"), [([1], "f4"), ([4], "f4"), ([-1, 3], "i2"), ([2**62], "f8")])
+    def test_tiles_that_are_not_all_of_the_pixels_are_refused(self, npixels, dtype):
+        with pytest.raises(ValueError, match=r"does not fit|add up"):
+            VARIANTS[0].shuffle(np.zeros(2, dtype), np.array(npixels), np.zeros(2 * np.dtype(dtype).itemsize, np.uint8))
+
+    @pytest.mark.parametrize(("nbytes", "itemsize"), [(6, 4), (8, 3), (4, 4)])
+    def test_bytes_that_are_not_the_pixels_wanted_are_refused(self, nbytes, itemsize):
+        with pytest.raises(ValueError, match="pixels of"):
+            _kernel.to_pixels(bytes(nbytes), itemsize, True, np.zeros(8, np.uint8))
 
 
 @settings(max_examples=60, deadline=None)

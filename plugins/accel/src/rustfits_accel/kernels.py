@@ -147,9 +147,9 @@ class CompiledKernels(Kernels):
         sizes = np.fromiter(map(len, kept), dtype=np.int64, count=len(kept))
         return EncodedTiles(np.frombuffer(b"".join(kept), dtype=np.uint8), sizes)
 
-    def shuffle(self, data: NDArray[np.uint8], nbytes: NDArray[np.int64], itemsize: int, out: NDArray[Any]) -> None:
+    def shuffle(self, pixels: NDArray[Any], npixels: NDArray[np.int64], out: NDArray[np.uint8]) -> None:
         """Group the bytes of each tile by significance; as in `Kernels`."""
-        _kernel.shuffle(data, nbytes, itemsize, out)
+        _kernel.shuffle(pixels.view(np.uint8), npixels * pixels.itemsize, pixels.itemsize, out)
 
     def dequantize(
         self,

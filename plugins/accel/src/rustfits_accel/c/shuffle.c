@@ -4,29 +4,39 @@
 
 /* The loops below are written so that compilers make vector code of them; all counts are pixels. */
 
-static void shuffle_2(const uint8_t *restrict data, int64_t npixels, uint8_t *restrict out)
+/* Where the planes begin that hold the first, second, ... byte of npixels pixels as they lie in this machine: the plane
+ * of the highest bytes comes first, but that byte is the last of a pixel if the machine is little-endian. */
+static void find_planes(int64_t npixels, int32_t itemsize, int64_t *at)
+{
+    const uint16_t one = 1;
+    const int little = *(const uint8_t *)&one;
+    for (int32_t i = 0; i < itemsize; i++)
+        at[i] = (little ? itemsize - 1 - i : i) * npixels;
+}
+
+static void part_2(const uint8_t *restrict data, int64_t npixels, uint8_t *restrict a, uint8_t *restrict b)
 {
     for (int64_t i = 0; i < npixels; i++) {
-        out[i] = data[2 * i];
-        out[npixels + i] = data[2 * i + 1];
+        a[i] = data[2 * i];
+        b[i] = data[2 * i + 1];
     }
 }
 
-/* The planes begin `stride` bytes apart. */
-static void shuffle_4(const uint8_t *restrict data, int64_t npixels, int64_t stride, uint8_t *restrict out)
+static void part_4(const uint8_t *restrict data, int64_t npixels, uint8_t *restrict a, uint8_t *restrict b,
+                   uint8_t *restrict c, uint8_t *restrict d)
 {
     for (int64_t i = 0; i < npixels; i++) {
-        out[i] = data[4 * i];
-        out[stride + i] = data[4 * i + 1];
-        out[2 * stride + i] = data[4 * i + 2];
-        out[3 * stride + i] = data[4 * i + 3];
+        a[i] = data[4 * i];
+        b[i] = data[4 * i + 1];
+        c[i] = data[4 * i + 2];
+        d[i] = data[4 * i + 3];
     }
 }
 
 /* Eight planes at once are too many for compilers, so a block is first parted into halves of pixels. */
 #define BLOCK 512
 
-static void shuffle_8(const uint8_t *restrict data, int64_t npixels, uint8_t *restrict out)
+static void part_8(const uint8_t *restrict data, int64_t npixels, const int64_t *at, uint8_t *restrict out)
 {
     uint32_t source[2 * BLOCK], first_halves[BLOCK], second_halves[BLOCK];
     for (int64_t first = 0; first < npixels; first += BLOCK) {
@@ -36,8 +46,10 @@ static void shuffle_8(const uint8_t *restrict data, int64_t npixels, uint8_t *re
             first_halves[i] = source[2 * i];
             second_halves[i] = source[2 * i + 1];
         }
-        shuffle_4((const uint8_t *)first_halves, count, npixels, out + first);
-        shuffle_4((const uint8_t *)second_halves, count, npixels, out + 4 * npixels + first);
+        part_4((const uint8_t *)first_halves, count, out + at[0] + first, out + at[1] + first,
+               out + at[2] + first, out + at[3] + first);
+        part_4((const uint8_t *)second_halves, count, out + at[4] + first, out + at[5] + first,
+               out + at[6] + first, out + at[7] + first);
     }
 }
 
@@ -61,10 +73,10 @@ static void join_4(const uint8_t *restrict a, const uint8_t *restrict b, const u
     }
 }
 
-static void join_8(const uint8_t *const *planes, int64_t npixels, uint8_t *restrict out)
+static void join_8(const uint8_t *restrict data, int64_t npixels, const int64_t *at, uint8_t *restrict out)
 {
-    const uint8_t *a = planes[0], *b = planes[1], *c = planes[2], *d = planes[3];
-    const uint8_t *e = planes[4], *f = planes[5], *g = planes[6], *h = planes[7];
+    const uint8_t *a = data + at[0], *b = data + at[1], *c = data + at[2], *d = data + at[3];
+    const uint8_t *e = data + at[4], *f = data + at[5], *g = data + at[6], *h = data + at[7];
     for (int64_t i = 0; i < npixels; i++) {
         out[8 * i] = a[i];
         out[8 * i + 1] = b[i];
@@ -75,21 +87,6 @@ static void join_8(const uint8_t *const *planes, int64_t npixels, uint8_t *restr
         out[8 * i + 6] = g[i];
         out[8 * i + 7] = h[i];
     }
-}
-
-static void join_planes(const uint8_t *data, int64_t npixels, int32_t itemsize, uint8_t *out)
-{
-    const uint8_t *planes[8] = {data};
-    const uint16_t one = 1;
-    const int little = *(const uint8_t *)&one;
-    for (int32_t i = 0; i < itemsize; i++)
-        planes[i] = data + (little ? itemsize - 1 - i : i) * npixels;
-    if (itemsize == 8)
-        join_8(planes, npixels, out);
-    else if (itemsize == 4)
-        join_4(planes[0], planes[1], planes[2], planes[3], npixels, out);
-    else
-        join_2(planes[0], planes[1], npixels, out);
 }
 
 /* Big-endian pixels into those of this machine; compilers know these shifts for what they are. */
@@ -115,15 +112,18 @@ static void from_big_endian(const uint8_t *restrict data, int64_t npixels, int32
 
 void rf_shuffle(const uint8_t *data, const int64_t *nbytes, int64_t ntiles, int32_t itemsize, uint8_t *out)
 {
+    int64_t at[8];
     for (int64_t tile = 0; tile < ntiles; tile++) {
+        const int64_t npixels = nbytes[tile] / itemsize;
+        find_planes(npixels, itemsize, at);
         if (itemsize == 8)
-            shuffle_8(data, nbytes[tile] / 8, out);
+            part_8(data, npixels, at, out);
         else if (itemsize == 4)
-            shuffle_4(data, nbytes[tile] / 4, nbytes[tile] / 4, out);
+            part_4(data, npixels, out + at[0], out + at[1], out + at[2], out + at[3]);
         else if (itemsize == 2)
-            shuffle_2(data, nbytes[tile] / 2, out);
+            part_2(data, npixels, out + at[0], out + at[1]);
         else
-            memcpy(out, data, (size_t)nbytes[tile]);
+            memcpy(out, data, (size_t)npixels);
         data += nbytes[tile];
         out += nbytes[tile];
     }
@@ -131,10 +131,16 @@ void rf_shuffle(const uint8_t *data, const int64_t *nbytes, int64_t ntiles, int3
 
 void rf_to_pixels(const uint8_t *data, int64_t npixels, int32_t itemsize, int shuffled, uint8_t *out)
 {
+    int64_t at[8];
+    find_planes(npixels, itemsize, at);
     if (itemsize == 1)
         memcpy(out, data, (size_t)npixels);
-    else if (shuffled)
-        join_planes(data, npixels, itemsize, out);
-    else
+    else if (!shuffled)
         from_big_endian(data, npixels, itemsize, out);
+    else if (itemsize == 8)
+        join_8(data, npixels, at, out);
+    else if (itemsize == 4)
+        join_4(data + at[0], data + at[1], data + at[2], data + at[3], npixels, out);
+    else
+        join_2(data + at[0], data + at[1], npixels, out);
 }

@@ -5,7 +5,7 @@
 #include <stdint.h>
 
 /* Group the bytes of ntiles tiles by significance.
- * data       bytes of all tiles, back to back, sum of nbytes
+ * data       pixels of all tiles, in the byte order of this machine, back to back, sum of nbytes
  * nbytes     [ntiles] bytes of each tile, a multiple of itemsize
  * itemsize   bytes of a pixel: 1, 2, 4 or 8
  * out        room for as many bytes; must not overlap data
