@@ -103,33 +103,33 @@ class TileDecoder:
     storage : Storage
     data_start : int
         Byte at which the data unit starts.
+
+    Attributes
+    ----------
+    heap_start : int
+        Byte of the storage at which the heap starts.
     """
 
     def __init__(self, table: TileTable, storage: Storage, data_start: int) -> None:
         self.table = table
-        self._storage = storage
+        self.storage = storage
         self._data_start = data_start
-        self._heap_start = data_start + table.layout.heap_start
-
-    @property
-    def heap_place(self) -> tuple[int, int]:
-        """Descriptor of the file, as `Storage.descriptor`, and the byte of it at which the heap starts."""
-        return self._storage.descriptor, self._heap_start
+        self.heap_start = data_start + table.layout.heap_start
 
     # -- the table ------------------------------------------------------------------------------------------------
 
     def row_bytes(self, row: int) -> bytearray:
         """Return one row of the table, from 0, as it is stored; `TruncatedFile` if the file ends before."""
         width = self.table.layout.row_nbytes
-        return self._storage.read(self._data_start + row * width, width)
+        return self.storage.read(self._data_start + row * width, width)
 
     def read_heap(self, start: int, target: memoryview) -> None:
         """Fill ``target`` from byte ``start`` of the heap on; `TruncatedFile` if the file ends before."""
-        self._storage.read_into(self._heap_start + start, target)
+        self.storage.read_into(self.heap_start + start, target)
 
     def there(self, stop: int) -> bool:
         """Return whether the file has all bytes of the heap up to byte ``stop`` of it."""
-        return self._heap_start + stop <= self._storage.size()
+        return self.heap_start + stop <= self.storage.size()
 
     def entries(self, rows: Int64s) -> TileEntries:
         """Read and check what the table says of tiles, before memory is asked for their pixels.
@@ -167,7 +167,7 @@ class TileDecoder:
         source = np.full(rows.size, -1, dtype=np.int8)
         start, length = np.zeros(rows.size, dtype=np.int64), np.zeros(rows.size, dtype=np.int64)
         good = np.zeros(rows.size, dtype=bool)
-        there = min(self.table.layout.heap_nbytes, self._storage.size() - self._heap_start)
+        there = min(self.table.layout.heap_nbytes, self.storage.size() - self.heap_start)
         for number, column in enumerate(self.table.sources):
             if column is None:
                 continue
@@ -184,7 +184,7 @@ class TileDecoder:
         quantization = self.table.quantization
         extra = () if quantization is None else (quantization.scale, quantization.zero, quantization.null)
         columns = [*filter(None, self.table.sources), *(each for each in extra if isinstance(each, Column))]
-        return read_rows(self._storage, self._data_start, self.table.layout, columns, rows)
+        return read_rows(self.storage, self._data_start, self.table.layout, columns, rows)
 
     def _numbers(self, table: NDArray[Any]) -> tuple[Float64s, Float64s, Int64s] | None:
         """Return ZSCALE, ZZERO and ZBLANK of each tile; None if the image is not quantised."""
@@ -200,7 +200,7 @@ class TileDecoder:
     def _sources(self, table: NDArray[Any], rows: Int64s) -> tuple[NDArray[np.int8], Int64s, Int64s]:
         source = np.full(rows.size, -1, dtype=np.int8)
         start, length = np.zeros(rows.size, dtype=np.int64), np.zeros(rows.size, dtype=np.int64)
-        heap = (self._heap_start, self.table.layout.heap_nbytes)
+        heap = (self.heap_start, self.table.layout.heap_nbytes)
         for number, column in enumerate(self.table.sources):
             if column is None:
                 continue
@@ -211,7 +211,7 @@ class TileDecoder:
                 source[here], start[here] = number, offset[here]
                 algorithm = self.table.fault(0, "").algorithm
                 length[here] = check_descriptors(
-                    self._storage,
+                    self.storage,
                     heap,
                     column,
                     (count[here], offset[here]),
@@ -242,7 +242,7 @@ class TileDecoder:
         ):
             rows = rows[..., None] + (start + np.arange(count) * step) // tile * stride
         used, which = np.unique(rows, return_inverse=True)
-        table = read_rows(self._storage, self._data_start, self.table.layout, [column], used)
+        table = read_rows(self.storage, self._data_start, self.table.layout, [column], used)
         return _per_tile(table, column, np.int64)[which].reshape(section.count)
 
     # -- the pixels -----------------------------------------------------------------------------------------------
@@ -289,13 +289,13 @@ class TileDecoder:
         out, and errors
             As for `decode`.
         """
-        data, position = read_ranges(self._storage, self._heap_start, entries.start, entries.length)
+        data, position = read_ranges(self.storage, self.heap_start, entries.start, entries.length)
         shapes = self.table.grid.tile_shapes(entries.rows)
         self._decode_pixels(TileBatch(data, position, entries.length, shapes, entries.rows), out)
 
     def _decode_column(self, number: int, entries: TileEntries, shapes: Int64s, out: NDArray[Any]) -> None:
         """Decode tiles that are all in one of `SOURCES`."""
-        data, position = read_ranges(self._storage, self._heap_start, entries.start, entries.length, _coded_bytes)
+        data, position = read_ranges(self.storage, self.heap_start, entries.start, entries.length, coded_bytes)
         batch = TileBatch(data, position, entries.length, shapes, entries.rows)
         if number == 0:
             self._decode_coded(batch, entries, out)
@@ -374,7 +374,8 @@ class TileDecoder:
             out[...] = wide
 
 
-def _coded_bytes(nbytes: int) -> NDArray[np.uint8]:
+def coded_bytes(nbytes: int) -> NDArray[np.uint8]:
+    """Return room for the bytes of tiles, until they are decoded."""
     return scratch("coded", nbytes, np.uint8)
 
 

@@ -18,6 +18,7 @@ from rustfits.decode import TileDecoder, TileSurvey
 from rustfits.errors import FitsError
 from rustfits.kernels import active
 from rustfits.sections import Section
+from rustfits.shortway import image_facts
 from rustfits.threads import SMALL_NPIXELS, scratch
 from rustfits.tilecache import Place, TileCache
 
@@ -134,27 +135,20 @@ class FewTiles:
         good = np.array(survey.good) & (entries.source == 0)
         if not good.any():
             return None  # and no codec is needed
-        codec, quantization = table.codec, table.quantization
-        dtype = np.dtype(np.int32) if quantization is not None else table.stored
-        decoder = codec.c_decoder(dtype) if not table.offset and codec.decoded_dtype(table.coded) == dtype else None
-        if decoder is None:
+        facts = image_facts(table)
+        if facts is None:
             return None
         return active().cutter(
-            shape=table.grid.shape,
-            tile=[axis[1] for axis in self._axes],
-            stride=table.grid.stride,
+            **facts,
             max_ntiles=self._max_ntiles,
-            dtype=self._stored,
             good=good.view(np.uint8),
             start=entries.start,
             length=entries.length,
             npixels=np.array(survey.npixels, dtype=np.int64),
             numbers=entries.numbers,
-            dither=None if quantization is None else (quantization.method, quantization.zdither0),
-            decoder=decoder,
             prefixes=self._prefixes,
             read_into=self._decoder.read_heap,
-            place=self._decoder.heap_place,
+            place=(self._decoder.storage.descriptor, self._decoder.heap_start),
             cache=self._cache,
             generation=generation,
         )

@@ -26,6 +26,7 @@ from rustfits.storage.base import Storage
 Float64s = NDArray[np.float64]
 Bytes = NDArray[np.uint8]
 Ints = tuple[int, ...]
+Placer = Callable[..., bool]
 
 _GZIP = zlib.MAX_WBITS | 16
 _DEFAULT_LEVEL = 6
@@ -57,6 +58,21 @@ class Kernels:
         -------
         callable or None
             Takes the key of ``hdu[key]`` and returns the stored pixels, a new array; None leaves the key to the core.
+        """
+        return None
+
+    def placer(self, **image: Any) -> Placer | None:
+        """Return what decodes tiles of a compressed image to their places in a section; None if there is no such thing.
+
+        Parameters
+        ----------
+        **image
+            As of `rustfits.shortway.image_facts`.
+
+        Returns
+        -------
+        callable or None
+            Takes what `rustfits.shortway.place` passes, from several threads; False leaves the tiles to the core.
         """
         return None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,10 @@ from numpy.typing import NDArray
 from rustfits import threads
 from rustfits.decode import TileDecoder, TileEntries
 from rustfits.fewtiles import FewTiles
+from rustfits.kernels import Placer
 from rustfits.scaling import Scaling
 from rustfits.sections import Section
+from rustfits.shortway import find_placer, place
 from rustfits.tilecache import CachedTiles, TileCache
 from rustfits.tilegrid import Block, Int64s, Move
 
@@ -164,12 +167,29 @@ class TileReader:
         kept = np.empty(int(rooms[-1]), dtype=self._stored)
         fetch = _Fetch(self._decoder, shapes, npixels, cached, missing, entries, keep, rooms, kept)
 
+        whole = len(sections) == 1 and self._trivial and set(sections[0].step) == {1}
+        placer = self._placer if whole and cached is None else None
+
         def work(batch: _Batch) -> None:
-            self._fill(fetch, batch, outs)
+            if placer is None or not self._place(placer, fetch, batch, sections[0], outs[0]):
+                self._fill(fetch, batch, outs)
 
         threads.run(work, batches, npixels=sum(batch.npixels for batch in batches))
         self._cache.add(rows[keep], npixels[keep], kept, generation=generation)
         return outs
+
+    @cached_property
+    def _placer(self) -> Placer | None:
+        """What decodes tiles to their places, if there is such a thing."""
+        return find_placer(self._decoder.table)
+
+    def _place(self, placer: Placer, fetch: _Fetch, batch: _Batch, section: Section, out: NDArray[Any]) -> bool:
+        """Decode the tiles of a batch to their places; False for those to be kept, and those that lie back to back."""
+        if fetch.room(batch).size or self._direct(batch, [out]) is not None:
+            return False
+        which = slice(batch.first, batch.stop)
+        entries, npixels = fetch.entries.part(which), fetch.npixels[which]
+        return place(placer, self._decoder, entries, npixels=npixels, section=section, out=out)
 
     def _fill(self, fetch: _Fetch, batch: _Batch, outs: list[NDArray[Any]]) -> None:
         tiles = fetch.together(batch)

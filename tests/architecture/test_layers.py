@@ -17,7 +17,7 @@ ORDER = """
     header header.keys header.card header.cards header.state header.edit header.header
     bintable columns bitpix sections tilegrid tilebatch codec
     dither noise quantum inflate kernels hookspecs plugin builtin discovery registry
-    quantize scaling checksum threads heap tilecache zimage decode fewtiles tilereader tilerows encode
+    quantize scaling checksum threads heap tilecache zimage decode shortway fewtiles tilereader tilerows encode
     requantize onetile recode spare growth repack
     hdu hdu.base hdu.sums hdu.cache_members
     hdu.image_cards hdu.image_facts hdu.image_values hdu.image_io hdu.cutouts hdu.image

@@ -34,8 +34,10 @@ cdef extern from "cut.h" nogil:
         int64_t *shape
         int64_t *count
     int32_t rf_cut_parts(const rf_grid *, const int64_t *, const int64_t *, int64_t, rf_part *)
+    bint rf_cut_part(const rf_grid *, int64_t, const int64_t *, const int64_t *, rf_part *)
     int64_t rf_cut_first(const rf_part *, int64_t, int64_t *)
-    void rf_cut_place(const rf_part *, int64_t, int64_t, const uint8_t *, const int64_t *, uint8_t *)
+    int64_t rf_cut_run(const rf_part *, int64_t, int64_t)
+    void rf_cut_place(const rf_part *, int64_t, int64_t, int64_t, const uint8_t *const *, const int64_t *, uint8_t *)
 
 
 # What a codec offers in a capsule; `rustfits.codec.TileCodec.c_decoder` says what it means.
@@ -54,6 +56,8 @@ cdef int64_t MAX_NBYTES = 8 << 20  # of one cutout's tiles
 # Of an image larger than the cache: to keep a tile takes about as long as to decode it, and so does looking up many.
 cdef int MAX_KEPT = 4  # tiles of one cutout
 cdef uint8_t OFTEN = 3  # times that a tile is wanted
+MAX_PLACED = 1 << 16  # bytes of a tile
+cdef int64_t MAX_GROUP = 16 * (1 << 16)  # and of tiles decoded at a time, which stay in the cache
 
 
 cdef struct cut_t:  # one cutout under way
@@ -73,20 +77,158 @@ cdef struct cut_t:  # one cutout under way
     bint keep  # the tiles that are decoded
 
 
-cdef class Cutter:
-    """Cuts boxes out of one image; as `rustfits.kernels.Kernels.cutter`, whose arguments these are."""
+cdef class Image:
+    """What is known of an image and of how its tiles are decoded."""
 
     cdef rf_grid grid
-    cdef int64_t max_ntiles, itemsize, image_nbytes, generation
-    cdef bint prefixes, quantized
-    cdef const uint8_t[::1] good
-    cdef const int64_t[::1] starts, lengths, npixels, nulls
-    cdef const double[::1] scales, zeros
+    cdef int64_t itemsize
+    cdef bint quantized
     cdef const float[::1] random
     cdef const int64_t[::1] random_starts
     cdef rf_dither dither
     cdef const decoder_t *decoder
-    cdef object capsule, dtype, cache, read_into
+    cdef object capsule, dtype
+
+    cdef int know(self, shape, tile, stride, dtype, dithering, decoder) except -1:
+        """Take and check what `rustfits.shortway.image_facts` says."""
+        if not 0 < len(shape) == len(tile) == len(stride) <= RF_CUT_NDIM:
+            raise ValueError(f"{len(shape)} axes in tiles of {len(tile)}")
+        self.grid.ndim = len(shape)
+        for axis in range(len(shape)):
+            self.grid.size[axis], self.grid.tile[axis], self.grid.stride[axis] = shape[axis], tile[axis], stride[axis]
+            if not 0 < tile[axis] <= shape[axis] or stride[axis] < 1:
+                raise ValueError(f"axis {axis}: {shape[axis]} pixels in tiles of {tile[axis]}, {stride[axis]} apart")
+        self.dtype, self.itemsize = dtype, dtype.itemsize
+        self.quantized = dithering is not None
+        if self.quantized:
+            self.random, self.random_starts, seed, method, isa = dithering
+            if self.random.shape[0] != RF_NRANDOM or self.random_starts.shape[0] != RF_NRANDOM:
+                raise ValueError(f"a table of {self.random.shape[0]} random numbers")
+            self.dither.random, self.dither.starts = &self.random[0], &self.random_starts[0]
+            self.dither.seed, self.dither.method, self.dither.isa = seed, method, min(isa, rf_best_isa())
+        self.capsule = decoder
+        self.decoder = <const decoder_t *>PyCapsule_GetPointer(decoder, "rustfits.decoder.1")
+        return 0
+
+    cdef void dequantize(self, const int32_t *numbers, int64_t ntiles, const int64_t *npixels, const double *scale,
+                         const double *zero, const int64_t *null, const int64_t *row, void *pixels) noexcept nogil:
+        """Turn the numbers of tiles into floats."""
+        if self.itemsize == 4:
+            rf_dequantize_f32(numbers, npixels, scale, zero, row, null, ntiles, &self.dither, <float *>pixels)
+        else:
+            rf_dequantize_f64(numbers, npixels, scale, zero, row, null, ntiles, &self.dither, <double *>pixels)
+
+
+cdef class Placer(Image):
+    """Decodes tiles to their places in a section; as `rustfits.kernels.Kernels.placer`.
+
+    Tiles are decoded by the group, for the sake of decoders that take several side by side, and each is copied while it
+    is in the cache.
+    """
+
+    cdef int64_t width  # of what the decoder gives, in bytes
+    cdef int64_t most  # pixels of a tile
+
+    def __init__(self, *, shape, tile, stride, dtype, dithering, decoder):
+        self.know(shape, tile, stride, dtype, dithering, decoder)
+        self.width = 4 if self.quantized else self.itemsize
+        self.most = 1
+        for length in tile:
+            self.most *= length
+        if self.most * self.width > MAX_GROUP:
+            raise ValueError(f"tiles of {self.most} pixels do not fit the cache")
+
+    def __call__(self, *, tuple start, tuple count, const int64_t[::1] row, const uint8_t[::1] data,
+                 const int64_t[::1] position, const int64_t[::1] length, const int64_t[::1] npixels, numbers, out):
+        """Put the pixels of tiles to their places; False if there is something wrong with one."""
+        cdef int64_t begin[8]
+        cdef int64_t size[8]
+        cdef int64_t ntiles = row.shape[0], axis, most = 0, i, group, room
+        cdef const double[::1] scale, zero
+        cdef const int64_t[::1] null
+        cdef Py_buffer target
+        cdef bint done
+        if len(start) != self.grid.ndim or len(count) != self.grid.ndim or out.shape != count or out.dtype != self.dtype:
+            raise ValueError(f"pixels {count} from {start} on, for an array of {out.shape} {out.dtype}")
+        for axis in range(self.grid.ndim):
+            begin[axis], size[axis] = start[axis], count[axis]
+            if begin[axis] < 0 or size[axis] < 1 or size[axis] > self.grid.size[axis] - begin[axis]:
+                raise ValueError(f"pixels {count} from {start} on are not all of the image")
+        if self.quantized:
+            scale, zero, null = numbers
+            if not scale.shape[0] == zero.shape[0] == null.shape[0] == ntiles:
+                raise ValueError(f"{ntiles} tiles, but other numbers of scales, zeros or nulls")
+        if not position.shape[0] == length.shape[0] == npixels.shape[0] == ntiles:
+            raise ValueError(f"{ntiles} tiles, but other numbers of positions, lengths or pixels")
+        for i in range(ntiles):
+            most = max(most, npixels[i])
+        if not ntiles or most < 1 or most > self.most or not data.shape[0]:
+            return False
+        group = min(max(MAX_GROUP // (most * self.width), 1), ntiles)
+        room = group * most * self.width
+        cdef uint8_t *tiles = <uint8_t *>PyMem_RawMalloc(room + (group * most * self.itemsize if self.quantized else 0))
+        cdef int32_t *status = <int32_t *>PyMem_RawMalloc(group * sizeof(int32_t))
+        try:
+            if tiles is NULL or status is NULL:
+                raise MemoryError
+            PyObject_GetBuffer(out, &target, PyBUF_WRITABLE)
+            i = 0
+            done = True
+            with nogil:
+                while done and i < ntiles:
+                    done = self.place(min(group, ntiles - i), data, &position[i], &length[i], &npixels[i], &row[i],
+                                      &scale[i] if self.quantized else NULL, &zero[i] if self.quantized else NULL,
+                                      &null[i] if self.quantized else NULL, begin, size, tiles, room, status,
+                                      <uint8_t *>target.buf)
+                    i += group
+            PyBuffer_Release(&target)
+            return done
+        finally:
+            PyMem_RawFree(tiles)
+            PyMem_RawFree(status)
+
+    cdef bint place(self, int64_t ntiles, const uint8_t[::1] data, const int64_t *position, const int64_t *length,
+                    const int64_t *npixels, const int64_t *row, const double *scale, const double *zero,
+                    const int64_t *null, const int64_t *start, const int64_t *count, uint8_t *tiles, int64_t room,
+                    int32_t *status, uint8_t *out) noexcept nogil:
+        """Do what is asked of a group of tiles; behind the room for their numbers is some for floats."""
+        cdef rf_part parts[CAPACITY]
+        cdef const uint8_t *pixels[CAPACITY]
+        cdef int64_t i, n = 0, first, run, offset = 0
+        self.decoder.decode(self.decoder, &data[0], data.shape[0], position, length, npixels, ntiles, tiles, room,
+                            status)
+        for i in range(ntiles):
+            if status[i]:
+                return False
+        if self.quantized:
+            self.dequantize(<int32_t *>tiles, ntiles, npixels, scale, zero, null, row, tiles + room)
+        for i in range(ntiles):
+            if not rf_cut_part(&self.grid, row[i], start, count, &parts[n]):
+                return False
+            if parts[n].npixels != npixels[i]:
+                return False
+            pixels[n] = (tiles + room if self.quantized else tiles) + offset * self.itemsize
+            offset += npixels[i]
+            n += 1
+            if n == CAPACITY or i == ntiles - 1:
+                first = 0
+                while first < n:
+                    run = rf_cut_run(&parts[first], n - first, self.grid.ndim)
+                    rf_cut_place(&parts[first], run, self.grid.ndim, self.itemsize, &pixels[first], count, out)
+                    first += run
+                n = 0
+        return True
+
+
+cdef class Cutter(Image):
+    """Cuts boxes out of one image; as `rustfits.kernels.Kernels.cutter`, whose arguments these are."""
+
+    cdef int64_t max_ntiles, image_nbytes, generation
+    cdef bint prefixes
+    cdef const uint8_t[::1] good
+    cdef const int64_t[::1] starts, lengths, npixels, nulls
+    cdef const double[::1] scales, zeros
+    cdef object cache, read_into
     cdef int32_t descriptor
     cdef int64_t heap_start, nwanted
     cdef uint8_t[::1] wanted  # how often each tile was, of late
@@ -94,31 +236,23 @@ cdef class Cutter:
     def __init__(self, *, shape, tile, stride, max_ntiles, dtype, good, start, length, npixels, numbers, dithering,
                  decoder, prefixes, read_into, place, cache, generation):
         cdef int64_t ntiles = len(good)
-        if not 0 < len(shape) == len(tile) == len(stride) <= RF_CUT_NDIM or max_ntiles > RF_CUT_NTILES:
-            raise ValueError(f"{len(shape)} axes and up to {max_ntiles} tiles are too many")
-        self.grid.ndim = len(shape)
-        for axis in range(len(shape)):
-            self.grid.size[axis], self.grid.tile[axis], self.grid.stride[axis] = shape[axis], tile[axis], stride[axis]
-            if not 0 < tile[axis] <= shape[axis] or (shape[axis] - 1) // tile[axis] * stride[axis] >= ntiles:
-                raise ValueError(f"axis {axis}: {shape[axis]} pixels in tiles of {tile[axis]}, {ntiles} tiles in all")
-        self.max_ntiles, self.dtype, self.itemsize = max_ntiles, dtype, dtype.itemsize
+        self.know(shape, tile, stride, dtype, dithering, decoder)
+        if max_ntiles > RF_CUT_NTILES:
+            raise ValueError(f"up to {max_ntiles} tiles are too many")
+        self.max_ntiles = max_ntiles
+        last = 0
         self.image_nbytes = self.itemsize
-        for size in shape:
+        for size, length_along, apart in zip(shape, tile, stride):
             self.image_nbytes *= size
+            last += (size - 1) // length_along * apart
+        if last >= ntiles:
+            raise ValueError(f"{shape} pixels in tiles of {tile}, {ntiles} tiles in all")
         self.good, self.starts, self.lengths, self.npixels = good, start, length, npixels
-        self.quantized = numbers is not None
         if self.quantized:
             self.scales, self.zeros, self.nulls = numbers
-            self.random, self.random_starts, seed, method, isa = dithering
-            if self.random.shape[0] != RF_NRANDOM or self.random_starts.shape[0] != RF_NRANDOM:
-                raise ValueError(f"a table of {self.random.shape[0]} random numbers")
-            self.dither.random, self.dither.starts = &self.random[0], &self.random_starts[0]
-            self.dither.seed, self.dither.method, self.dither.isa = seed, method, min(isa, rf_best_isa())
         for each in (start, length, npixels, *(numbers or ())):
             if len(each) != ntiles:
                 raise ValueError(f"{ntiles} tiles, but {len(each)} numbers of them")
-        self.capsule = decoder
-        self.decoder = <const decoder_t *>PyCapsule_GetPointer(decoder, "rustfits.decoder.1")
         self.prefixes = prefixes
         self.read_into = read_into
         self.descriptor, self.heap_start = place
@@ -185,7 +319,7 @@ cdef class Cutter:
             PyObject_GetBuffer(box, &target, PyBUF_WRITABLE)
             with nogil:
                 for i in range(cut.nparts):
-                    rf_cut_place(&cut.parts[i], self.grid.ndim, self.itemsize, cut.pixels[i], count,
+                    rf_cut_place(&cut.parts[i], 1, self.grid.ndim, self.itemsize, &cut.pixels[i], count,
                                  <uint8_t *>target.buf)
             PyBuffer_Release(&target)
             return box
@@ -271,12 +405,8 @@ cdef class Cutter:
                     cut.pixels[cut.missing[i]] = pixels + offset
                     offset += cut.npixels[i] * self.itemsize
                 if self.quantized and not faults:
-                    if self.itemsize == 4:
-                        rf_dequantize_f32(<int32_t *>numbers, cut.npixels, cut.scale, cut.zero, cut.row, cut.null,
-                                          cut.nmissing, &self.dither, <float *>pixels)
-                    else:
-                        rf_dequantize_f64(<int32_t *>numbers, cut.npixels, cut.scale, cut.zero, cut.row, cut.null,
-                                          cut.nmissing, &self.dither, <double *>pixels)
+                    self.dequantize(<int32_t *>numbers, cut.nmissing, cut.npixels, cut.scale, cut.zero, cut.null,
+                                    cut.row, pixels)
             return not faults
         finally:
             PyMem_RawFree(data)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
+from math import prod
 from typing import Any, ClassVar
 
 import numpy as np
@@ -21,7 +22,7 @@ from rustfits.plugin import (
     row_lengths,
 )
 from rustfits_accel import _kernel
-from rustfits_accel._cut import MAX_NDIM, Cutter
+from rustfits_accel._cut import MAX_NDIM, MAX_PLACED, Cutter, Placer
 
 try:
     import deflate as libdeflate
@@ -71,14 +72,22 @@ class CompiledKernels(Kernels):
 
     def cutter(self, **image: Any) -> Callable[[object], NDArray[Any] | None] | None:
         """Return what cuts boxes out of an image; as in `Kernels`."""
-        if len(image["shape"]) > MAX_NDIM:
-            return None
+        return Cutter(**self._with_dither(image)) if len(image["shape"]) <= MAX_NDIM else None
+
+    def placer(self, **image: Any) -> Callable[..., bool] | None:
+        """Return what decodes tiles to their places; as in `Kernels`."""
+        width = image["dtype"].itemsize if image["dither"] is None else 4
+        small = prod(image["tile"]) * width <= MAX_PLACED
+        return Placer(**self._with_dither(image)) if small and len(image["shape"]) <= MAX_NDIM else None
+
+    def _with_dither(self, image: dict[str, Any]) -> dict[str, Any]:
+        """Return what is known of an image with the tables of the dither in place of its name."""
         dither = image.pop("dither")
         if dither is not None:
             method, zdither0 = dither
             table = random_table()
             dither = table, random_starts(), (int(zdither0) - 1) % table.size, method_number(method), self.isa
-        return Cutter(**image, dithering=dither)
+        return {**image, "dithering": dither}
 
     def read_rows(
         self, storage: Storage, start: int, count: tuple[int, ...], stride: tuple[int, ...], target: NDArray[Any]

@@ -46,6 +46,22 @@ int32_t rf_cut_parts(const struct rf_grid *grid, const int64_t *start, const int
     return (int32_t)ntiles;
 }
 
+int32_t rf_cut_part(const struct rf_grid *grid, int64_t row, const int64_t *start, const int64_t *count,
+                    struct rf_part *part)
+{
+    part->row = 0;
+    part->npixels = 1;
+    for (int64_t axis = 0; axis < grid->ndim; axis++) {
+        int64_t ntiles = (grid->size[axis] - 1) / grid->tile[axis] + 1;
+        int64_t number = row / grid->stride[axis] % ntiles;
+        if (row < 0 || number < start[axis] / grid->tile[axis] ||
+            number > (start[axis] + count[axis] - 1) / grid->tile[axis])
+            return 0;
+        fill_axis(grid, axis, number, start[axis], start[axis] + count[axis], part);
+    }
+    return part->row == row;
+}
+
 int64_t rf_cut_first(const struct rf_part *part, int64_t ndim, int64_t *shape)
 {
     int64_t npixels = 1;
@@ -61,32 +77,49 @@ int64_t rf_cut_first(const struct rf_part *part, int64_t ndim, int64_t *shape)
     return npixels;
 }
 
-void rf_cut_place(const struct rf_part *part, int64_t ndim, int64_t itemsize, const uint8_t *pixels, const int64_t *count,
-                  uint8_t *box)
+int64_t rf_cut_run(const struct rf_part *parts, int64_t nparts, int64_t ndim)
 {
-    int64_t from_step[RF_CUT_NDIM], to_step[RF_CUT_NDIM], done[RF_CUT_NDIM];
-    int64_t from_stride = itemsize, to_stride = itemsize;
-    const uint8_t *from = pixels;
+    int64_t n = 1;
+    for (; n < nparts; n++)
+        for (int64_t axis = 0; axis < ndim - 1; axis++)
+            if (parts[n].begin[axis] != parts[0].begin[axis] || parts[n].count[axis] != parts[0].count[axis] ||
+                parts[n].target[axis] != parts[0].target[axis] || parts[n].shape[axis] != parts[0].shape[axis])
+                return n;
+    return n;
+}
+
+void rf_cut_place(const struct rf_part *parts, int64_t nparts, int64_t ndim, int64_t itemsize,
+                  const uint8_t *const *pixels, const int64_t *count, uint8_t *box)
+{
+    const struct rf_part *part = &parts[0]; /* the others differ along the last axis alone */
+    int64_t line[RF_CUT_NDIM], to_step[RF_CUT_NDIM], done[RF_CUT_NDIM];
+    int64_t number = 0, nlines = 1, to_stride = itemsize;
     uint8_t *to = box;
     for (int64_t axis = ndim - 1; axis >= 0; axis--) {
-        from_step[axis] = from_stride;
         to_step[axis] = to_stride;
-        from += part->begin[axis] * from_stride;
-        to += part->target[axis] * to_stride;
-        from_stride *= part->shape[axis];
         to_stride *= count[axis];
         done[axis] = 0;
+        if (axis == ndim - 1)
+            continue;
+        to += part->target[axis] * to_step[axis];
+        line[axis] = nlines; /* of a tile, from one to the next along this axis */
+        number += part->begin[axis] * nlines;
+        nlines *= part->shape[axis];
     }
-    size_t nbytes = (size_t)(part->count[ndim - 1] * itemsize);
     for (;;) {
-        memcpy(to, from, nbytes);
+        for (int64_t i = 0; i < nparts; i++) {
+            int64_t along = ndim - 1;
+            memcpy(to + parts[i].target[along] * itemsize,
+                   pixels[i] + (number * parts[i].shape[along] + parts[i].begin[along]) * itemsize,
+                   (size_t)(parts[i].count[along] * itemsize));
+        }
         int64_t axis = ndim - 2;
         for (; axis >= 0; axis--) {
-            from += from_step[axis];
+            number += line[axis];
             to += to_step[axis];
             if (++done[axis] < part->count[axis])
                 break;
-            from -= done[axis] * from_step[axis];
+            number -= done[axis] * line[axis];
             to -= done[axis] * to_step[axis];
             done[axis] = 0;
         }

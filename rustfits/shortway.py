@@ -1,0 +1,87 @@
+"""Tiles that compiled kernels decode to their places without Python in between: what they need to know of an image.
+
+Kernels come with a package of their own, decoders for compiled callers with some codecs. Where either is missing, or a
+tile is out of the ordinary, the core's own way is taken, which also says what is wrong.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rustfits.codec import Int64s
+from rustfits.decode import TileDecoder, TileEntries, coded_bytes
+from rustfits.heap import read_ranges
+from rustfits.kernels import Placer, active
+from rustfits.sections import Section
+from rustfits.zimage import TileTable
+
+
+def image_facts(table: TileTable) -> dict[str, Any] | None:
+    """Return what `Kernels.cutter` and `Kernels.placer` take of an image; None if its codec has no decoder for them."""
+    codec, quantization = table.codec, table.quantization
+    dtype = np.dtype(np.int32) if quantization is not None else table.stored
+    decoder = codec.c_decoder(dtype) if not table.offset and codec.decoded_dtype(table.coded) == dtype else None
+    if decoder is None:
+        return None
+    grid = table.grid
+    return {
+        "shape": grid.shape,
+        "tile": tuple([min(tile, npixels) for tile, npixels in zip(grid.tile, grid.shape, strict=True)]),
+        "stride": grid.stride,
+        "dtype": table.stored,
+        "dither": None if quantization is None else (quantization.method, quantization.zdither0),
+        "decoder": decoder,
+    }
+
+
+def find_placer(table: TileTable) -> Placer | None:
+    """Return what decodes tiles of an image to their places, if there is such a thing."""
+    facts = image_facts(table)
+    return None if facts is None else active().placer(**facts)
+
+
+def place(
+    placer: Placer,
+    decoder: TileDecoder,
+    entries: TileEntries,
+    *,
+    npixels: Int64s,
+    section: Section,
+    out: NDArray[Any],
+) -> bool:
+    """Read and decode tiles, and put what a section takes of them to its place.
+
+    Parameters
+    ----------
+    placer : Placer
+    decoder : TileDecoder
+    entries : TileEntries
+    npixels : (n,) int64 array
+        Pixels of each tile.
+    section : Section
+        Of steps of 1, and of every tile at least one pixel.
+    out : array of the table's `stored` dtype and shape ``section.count``
+        Filled, where the tiles have pixels of the section.
+
+    Returns
+    -------
+    bool
+        False if it cannot be done this way; what was put into ``out`` is of no meaning then.
+    """
+    if entries.source.any():
+        return False
+    data, position = read_ranges(decoder.storage, decoder.heap_start, entries.start, entries.length, coded_bytes)
+    return placer(
+        start=section.start,
+        count=section.count,
+        row=entries.rows,
+        data=data,
+        position=position,
+        length=entries.length,
+        npixels=npixels,
+        numbers=entries.numbers,
+        out=out,
+    )

@@ -1,0 +1,182 @@
+"""Tiles that compiled kernels decode to their places are those that the core puts there, or are left to the core."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import rustfits
+from rustfits.errors import FitsError
+from rustfits.kernels import Kernels, active, set_active
+from rustfits.shortway import image_facts
+from rustfits.tilereader import TileReader
+
+pytest.importorskip("rustfits_accel", reason="the short way is in rustfits-accel")
+pytest.importorskip("rustfits_rice", reason="its decoder for compiled callers is in rustfits-rice")
+
+SHAPES = {
+    (320, 330): (31, 37),  # more tiles than are noted at a time
+    (300, 150): (100, 150),
+    (6, 50, 60): (1, 20, 60),
+    (7, 50, 40): (2, 30, 40),
+    (60000,): (700,),
+    (3, 4, 60, 70): (2, 2, 9, 30),
+}
+
+
+def image(shape, dtype):
+    pixels = np.random.default_rng(3).normal(1000, 30, shape)
+    pixels[..., ::17] = 0
+    if dtype in ("f4", "f8"):
+        pixels[..., ::29] = np.nan
+    return pixels.astype(dtype)
+
+
+def write(path, shape, dtype, method="dither2"):
+    quantize = rustfits.Quantize(level=16, method=method, seed=9) if dtype[0] == "f" else None
+    with rustfits.FITS(path, "w+") as fits:
+        fits.write_image(image(shape, dtype), compress=rustfits.Rice1(tile_shape=SHAPES[shape]), quantize=quantize)
+
+
+@pytest.fixture
+def cores_way():
+    yield lambda: set_active(Kernels())
+    set_active(None)
+
+
+def refuse(*_):
+    raise AssertionError("these tiles were to go the short way")
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i2", "i4", "f4", "f8"])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_sections_are_those_of_the_core(shape, dtype, tmp_path, cores_way):
+    path = tmp_path / "image.fits"
+    write(path, shape, dtype, method="no_dither" if shape[0] == 7 else "dither2")
+    cores_way()
+    with rustfits.FITS(path) as fits:
+        whole = fits[1].read()
+    set_active(None)
+    ends = [st.tuples(st.integers(0, size), st.integers(0, size)).map(sorted) for size in shape]
+
+    @settings(max_examples=12, deadline=None)
+    @given(box=st.tuples(*ends), capacity=st.sampled_from([0, 60_000, 1 << 25]))
+    def check(box, capacity):
+        key = tuple(slice(first, stop) for first, stop in box)
+        with rustfits.FITS(path) as fits:
+            fits[1].set_tile_cache_size(capacity)
+            for found, expected in ((fits[1][key], whole[key]), (fits[1].read(), whole)):
+                assert found.dtype == whole.dtype
+                assert np.array_equal(found.view(f"u{found.itemsize}"), expected.view(f"u{found.itemsize}"))
+
+    check()
+
+
+@pytest.mark.parametrize("dtype", ["i2", "i4", "f4", "f8"])
+def test_a_whole_image_goes_the_short_way(dtype, tmp_path, monkeypatch):
+    path = tmp_path / "image.fits"
+    write(path, (320, 330), dtype)
+    monkeypatch.setattr(TileReader, "_fill", refuse)
+    with rustfits.FITS(path) as fits:
+        fits[1].set_tile_cache_size(0)
+        assert fits[1].read().shape == (320, 330)
+        with pytest.raises(AssertionError, match="short way"):
+            fits[1][::2]
+
+
+@pytest.mark.parametrize("damage", ["bytes", "descriptor", "end"])
+@pytest.mark.parametrize("dtype", ["i4", "f4"])
+def test_what_is_wrong_is_said_as_ever(damage, dtype, tmp_path, cores_way):
+    path = tmp_path / "image.fits"
+    write(path, (320, 330), dtype)
+    with rustfits.FITS(path) as fits:
+        table, start = fits[1]._table.layout, fits[1]._extent.data_start
+        tile = int(fits[1]._decoder().survey().entries.start[50]) + start + table.heap_start
+    raw = bytearray(path.read_bytes())
+    if damage == "bytes":
+        raw[tile : tile + 40] = b"\xff" * 4 + b"\xf8" * 36
+    elif damage == "descriptor":
+        raw[start + 50 * table.row_nbytes : start + 50 * table.row_nbytes + 8] = b"\x7f\xff\xff\xff" * 2
+    else:
+        del raw[tile + 9 :]
+    path.write_bytes(raw)
+
+    def message():
+        with rustfits.FITS(path) as fits, pytest.raises(FitsError) as caught:
+            fits[1].set_tile_cache_size(0)
+            fits[1].read()
+        return type(caught.value), str(caught.value)
+
+    found = message()
+    cores_way()
+    assert message() == found
+
+
+class TestNumbersThatDisagree:
+    """What stands between the decoder and memory that is not its own."""
+
+    @pytest.fixture
+    def call(self, tmp_path):
+        path = tmp_path / "image.fits"
+        write(path, (320, 330), "i4")
+        with rustfits.FITS(path) as fits:
+            decoder = fits[1]._decoder()
+            entries = decoder.survey().entries.part(slice(0, 18))
+            placer = active().placer(**image_facts(decoder.table))
+            nbytes = int((entries.start + entries.length).max())
+            data = np.frombuffer(path.read_bytes(), np.uint8, nbytes, decoder.heap_start)
+            arguments = {
+                "start": (0, 0),
+                "count": (62, 330),
+                "row": entries.rows,
+                "data": data,
+                "position": entries.start,
+                "length": entries.length,
+                "npixels": decoder.table.grid.tile_shapes(entries.rows).prod(axis=1),
+                "numbers": None,
+                "out": np.zeros((62, 330), "i4"),
+            }
+        return lambda **changed: placer(**{**arguments, **changed})
+
+    def test_what_agrees_is_done(self, call):
+        out = np.zeros((62, 330), "i4")
+        assert call(out=out)
+        assert np.array_equal(out, image((320, 330), "i4")[:62])
+
+    @pytest.mark.parametrize(
+        "changed",
+        [
+            {"row": np.arange(1, 19)},  # beyond the section
+            {"row": np.arange(-1, 17)},
+            {"row": np.arange(200, 218)},
+            {"npixels": np.full(18, 31 * 36)},
+            {"npixels": np.full(18, 10**9)},
+            {"npixels": np.full(18, -1)},
+            {"npixels": np.zeros(18, np.int64)},
+            {"length": np.full(18, 3)},
+            {"position": np.full(18, 10**12)},
+            {"data": np.zeros(0, np.uint8)},
+        ],
+    )
+    def test_tiles_with_a_fault_are_left_to_the_core(self, call, changed):
+        assert not call(**changed)
+
+    @pytest.mark.parametrize(
+        "changed",
+        [
+            {"start": (0,)},
+            {"start": (300, 0)},
+            {"start": (-1, 0)},
+            {"count": (62, 331)},
+            {"out": np.zeros((62, 329), "i4")},
+            {"out": np.zeros((62, 330), "i2")},
+            {"out": np.zeros((62, 660), "i4")[:, ::2]},
+            {"length": np.zeros(17, np.int64)},
+            {"npixels": np.zeros(19, np.int64)},
+        ],
+    )
+    def test_arguments_that_disagree_are_refused(self, call, changed):
+        with pytest.raises((ValueError, BufferError)):
+            call(**changed)
