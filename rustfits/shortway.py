@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from rustfits.codec import Int64s
 from rustfits.decode import TileDecoder, TileEntries, coded_bytes
+from rustfits.errors import FitsError
 from rustfits.heap import read_ranges
 from rustfits.kernels import Placer, active
 from rustfits.sections import Section
@@ -39,7 +40,10 @@ def image_facts(table: TileTable) -> dict[str, Any] | None:
 
 def find_placer(table: TileTable) -> Placer | None:
     """Return what decodes tiles of an image to their places, if there is such a thing."""
-    facts = image_facts(table)
+    try:
+        facts = image_facts(table)
+    except FitsError:
+        return None  # if it matters, the core says so
     return None if facts is None else active().placer(**facts)
 
 

@@ -167,8 +167,8 @@ class TileReader:
         kept = np.empty(int(rooms[-1]), dtype=self._stored)
         fetch = _Fetch(self._decoder, shapes, npixels, cached, missing, entries, keep, rooms, kept)
 
-        whole = len(sections) == 1 and self._trivial and set(sections[0].step) == {1}
-        placer = self._placer if whole and cached is None else None
+        plain = len(sections) == 1 and self._trivial and set(sections[0].step) == {1}
+        placer = self._placer if batches and plain and cached is None else None
 
         def work(batch: _Batch) -> None:
             if placer is None or not self._place(placer, fetch, batch, sections[0], outs[0]):
