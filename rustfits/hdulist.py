@@ -13,7 +13,7 @@ from rustfits.hdu.kinds import hdu_class
 from rustfits.header.cards import Cards
 from rustfits.header.state import HeaderState
 from rustfits.openfile import OpenFile
-from rustfits.scan import check_size, data_size, scan
+from rustfits.scan import checked_size, data_size, scan
 
 _SHOWN_NAMES = 20  # in the message about a name that is not there
 
@@ -33,9 +33,9 @@ class HDUList:
         self._lock = threading.Lock()
 
     def load(self, *, lenient: bool) -> None:
-        """Find what is in the file; errors as `check_size` and `scan`."""
-        check_size(self._file.storage)
-        for extent, cards in scan(self._file.storage, lenient=lenient):
+        """Find what is in the file; errors as `checked_size` and `scan`."""
+        storage = self._file.storage
+        for extent, cards in scan(storage, checked_size(storage), lenient=lenient):
             self._file.extents.append(extent)
             self._hdus.append(cards)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 
@@ -16,7 +16,7 @@ class ReadWriteLock:
 
     def __init__(self) -> None:
         self._mutex = threading.Lock()  # held for a few steps only: it guards what follows
-        self._condition = threading.Condition(self._mutex)
+        self._condition: threading.Condition | None = None  # made by the first who has to wait
         self._readers: dict[int, int] = {}  # thread -> depth
         self._writer: int | None = None
         self._writer_depth = 0
@@ -32,7 +32,7 @@ class ReadWriteLock:
         with self._mutex:
             depth = self._readers.get(me, 0)
             if not depth and self._writer != me and (self._writer is not None or self._waiting):
-                self._condition.wait_for(lambda: self._writer is None and not self._waiting)
+                self._wait_for(lambda: self._writer is None and not self._waiting)
             self._readers[me] = depth + 1
 
     def release_shared(self) -> None:
@@ -45,32 +45,44 @@ class ReadWriteLock:
                 return
             del self._readers[me]
             if self._waiting:
-                self._condition.notify_all()
+                self._notify()
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:
         """Hold the lock alone."""
         me = threading.get_ident()
-        with self._condition:
+        with self._mutex:
             if self._writer != me:
                 if me in self._readers:
                     raise AssertionError("a reader asked to write while it reads")
                 self._waiting += 1
                 try:
-                    self._condition.wait_for(lambda: self._writer is None and not self._readers)
+                    self._wait_for(lambda: self._writer is None and not self._readers)
                 finally:
                     self._waiting -= 1
-                    self._condition.notify_all()  # an interrupted writer must not leave readers waiting
+                    self._notify()  # an interrupted writer must not leave readers waiting
                 self._writer = me
             self._writer_depth += 1
         try:
             yield
         finally:
-            with self._condition:
+            with self._mutex:
                 self._writer_depth -= 1
                 if not self._writer_depth:
                     self._writer = None
-                    self._condition.notify_all()
+                    self._notify()
+
+    # -- with the mutex held --------------------------------------------------------------------------------------
+
+    def _wait_for(self, ready: Callable[[], bool]) -> None:
+        if not ready():
+            if self._condition is None:
+                self._condition = threading.Condition(self._mutex)
+            self._condition.wait_for(ready)
+
+    def _notify(self) -> None:
+        if self._condition is not None:
+            self._condition.notify_all()
 
 
 class Shared:

@@ -25,8 +25,8 @@ _BEGINNING = {True: b"SIMPLE  ", False: b"XTENSION"}
 _MAX_NBYTES = 1 << 63  # beyond what offsets in a file can say
 
 
-def check_size(storage: Storage) -> None:
-    """Raise `NotAFitsFile` if there is not even one block."""
+def checked_size(storage: Storage) -> int:
+    """Return the bytes of a storage; raise `NotAFitsFile` if they are not even one block."""
     size = storage.size()
     if not size:
         raise NotAFitsFile(f"{storage.name} is not a valid FITS file: it is empty (0 bytes)")
@@ -34,9 +34,10 @@ def check_size(storage: Storage) -> None:
         raise NotAFitsFile(
             f"{storage.name} is not a valid FITS file: it has {size} bytes, less than one block of {BLOCK} bytes"
         )
+    return size
 
 
-def scan(storage: Storage, *, lenient: bool = False) -> Iterator[tuple[Extent, Cards]]:
+def scan(storage: Storage, size: int, *, lenient: bool = False) -> Iterator[tuple[Extent, Cards]]:
     """Find the HDUs one after the other (FITS 4.0, section 3).
 
     A last data unit may be cut short, and less than a block after the last HDU is ignored.
@@ -44,7 +45,8 @@ def scan(storage: Storage, *, lenient: bool = False) -> Iterator[tuple[Extent, C
     Parameters
     ----------
     storage : Storage
-        With one block at least.
+    size : int
+        Of the storage, one block at least.
     lenient : bool
         Whether bytes that are not printable are read as ``_``.
 
@@ -60,7 +62,6 @@ def scan(storage: Storage, *, lenient: bool = False) -> Iterator[tuple[Extent, C
     TruncatedFile
         If a header has no END.
     """
-    size = storage.size()
     window = _Window(storage, size)
     start = index = 0
     while size - start >= BLOCK:

@@ -86,7 +86,10 @@ class LocalStorage(Storage):
         self._locked = False
         self.descriptor = open_descriptor(path, mode, cut=False)
         # The journal stands beside the file itself, which folders that are links lead to as well.
-        self._path = os.path.realpath(path) if os.path.islink(path) else os.path.join(os.getcwd(), path)
+        if os.path.islink(path):
+            self._path = os.path.realpath(path)
+        else:
+            self._path = path if os.path.isabs(path) else os.path.join(os.getcwd(), path)
         try:
             recover(self._path, discard=mode == "w+")
             self._opened = os.fstat(self.descriptor)
