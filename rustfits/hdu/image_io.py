@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from rustfits.errors import TruncatedFile
 from rustfits.hdu.image_cards import MAX_NBYTES
 from rustfits.kernels import active
+from rustfits.memory import empty
 from rustfits.scaling import Scaling
 from rustfits.sections import Section
 from rustfits.storage.base import UNCHECKED_NBYTES, Storage
@@ -183,7 +184,7 @@ class Raster:
         # A few pixels are not worth another call to the system: reading them finds the end of the file too.
         if section.npixels * scaling.dtype.itemsize > UNCHECKED_NBYTES or self._stop(section) > MAX_NBYTES:
             self.check(section)
-        return np.empty(section.count, dtype=scaling.dtype)
+        return empty(section.count, scaling.dtype)
 
     def _fill(self, batch: list[tuple[Piece, NDArray[Any]]], scaling: Scaling) -> None:
         """Read pieces, in one request, and place their pixels."""

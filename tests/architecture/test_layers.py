@@ -10,7 +10,7 @@ PACKAGE = ROOT / "rustfits"
 
 # A module imports only from those before it; an import inside a function, or for typing, counts.
 ORDER = """
-    _version errors locks
+    _version errors locks memory
     storage storage.undo storage.filelock storage.pages storage.journal storage.recovery storage.base
     storage.local storage.memory storage.gzipped
     openfile
