@@ -55,6 +55,7 @@ def place(
     npixels: Int64s,
     section: Section,
     out: NDArray[Any],
+    kept: NDArray[Any],
 ) -> bool:
     """Read and decode tiles, and put what a section takes of them to its place.
 
@@ -69,11 +70,13 @@ def place(
         Of steps of 1, and of every tile at least one pixel.
     out : array of the table's `stored` dtype and shape ``section.count``
         Filled, where the tiles have pixels of the section.
+    kept : (npixels.sum(),) array of the same dtype, or empty
+        Filled with the tiles, back to back, unless it is empty.
 
     Returns
     -------
     bool
-        False if it cannot be done this way; what was put into ``out`` is of no meaning then.
+        False if it cannot be done this way; what was put into ``out`` and ``kept`` is of no meaning then.
     """
     if entries.source.any():
         return False
@@ -88,4 +91,5 @@ def place(
         npixels=npixels,
         numbers=entries.numbers,
         out=out,
+        kept=kept.view(np.uint8) if kept.size else None,
     )

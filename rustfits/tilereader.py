@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rustfits import threads
+from rustfits import memory, threads
 from rustfits.decode import TileDecoder, TileEntries
 from rustfits.fewtiles import FewTiles
 from rustfits.kernels import Placer
@@ -159,12 +159,12 @@ class TileReader:
             missing[cached.missing()] = True
         entries = self._decoder.entries(rows if cached is None else rows[missing])
         # Everything that a file can say wrong of sizes was refused by now.
-        outs = [np.empty(section.count, dtype=self._scaling.dtype) for section in sections]
+        outs = [memory.empty(section.count, self._scaling.dtype) for section in sections]
         shapes = self._grid.tile_shapes(rows)
         npixels = shapes.prod(axis=1, dtype=np.int64)
         keep = missing & self._cache.survivors(npixels * self._stored.itemsize)
         rooms = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(np.where(keep, npixels, 0))])
-        kept = np.empty(int(rooms[-1]), dtype=self._stored)
+        kept = memory.empty((int(rooms[-1]),), self._stored)
         fetch = _Fetch(self._decoder, shapes, npixels, cached, missing, entries, keep, rooms, kept)
 
         plain = len(sections) == 1 and self._trivial and set(sections[0].step) == {1}
@@ -184,12 +184,13 @@ class TileReader:
         return find_placer(self._decoder.table)
 
     def _place(self, placer: Placer, fetch: _Fetch, batch: _Batch, section: Section, out: NDArray[Any]) -> bool:
-        """Decode the tiles of a batch to their places; False for those to be kept, and those that lie back to back."""
-        if fetch.room(batch).size or self._direct(batch, [out]) is not None:
+        """Decode the tiles of a batch to their places; False if some are to be kept, or they lie back to back."""
+        room = fetch.room(batch)
+        if room.size not in (0, batch.npixels) or self._direct(batch, [out]) is not None:
             return False
         which = slice(batch.first, batch.stop)
         entries, npixels = fetch.entries.part(which), fetch.npixels[which]
-        return place(placer, self._decoder, entries, npixels=npixels, section=section, out=out)
+        return place(placer, self._decoder, entries, npixels=npixels, section=section, out=out, kept=room)
 
     def _fill(self, fetch: _Fetch, batch: _Batch, outs: list[NDArray[Any]]) -> None:
         tiles = fetch.together(batch)

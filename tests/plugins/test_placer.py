@@ -8,6 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import rustfits
+from rustfits import tilereader
+from rustfits.decode import TileDecoder
 from rustfits.errors import FitsError
 from rustfits.kernels import Kernels, active, set_active
 from rustfits.shortway import image_facts
@@ -47,7 +49,7 @@ def cores_way():
 
 
 def refuse(*_):
-    raise AssertionError("these tiles were to go the short way")
+    raise AssertionError("these tiles were to go the short way, or to be there")
 
 
 @pytest.mark.parametrize("dtype", ["u1", "i2", "i4", "f4", "f8"])
@@ -80,10 +82,24 @@ def test_a_whole_image_goes_the_short_way(dtype, tmp_path, monkeypatch):
     write(path, (320, 330), dtype)
     monkeypatch.setattr(TileReader, "_fill", refuse)
     with rustfits.FITS(path) as fits:
+        whole = fits[1].read()  # and all tiles are kept
         fits[1].set_tile_cache_size(0)
-        assert fits[1].read().shape == (320, 330)
+        assert np.array_equal(fits[1].read().view("u1"), whole.view("u1"))
         with pytest.raises(AssertionError, match="short way"):
             fits[1][::2]
+
+
+@pytest.mark.parametrize("dtype", ["i2", "i4", "f4", "f8"])
+def test_tiles_kept_by_the_short_way_are_read_again(dtype, tmp_path, monkeypatch):
+    path = tmp_path / "image.fits"
+    write(path, (320, 330), dtype)
+    with rustfits.FITS(path) as fits:
+        whole = fits[1].read()
+        assert fits[1].tile_cache_used == whole.nbytes
+        for way in (TileDecoder, "decode"), (tilereader, "place"):
+            monkeypatch.setattr(*way, refuse)
+        for found, expected in ((fits[1].read(), whole), (fits[1][40:50, 30:300], whole[40:50, 30:300])):
+            assert np.array_equal(found.view(f"u{found.itemsize}"), expected.view(f"u{found.itemsize}"))
 
 
 @pytest.mark.parametrize("damage", ["bytes", "descriptor", "end"])
@@ -137,6 +153,7 @@ class TestNumbersThatDisagree:
                 "npixels": decoder.table.grid.tile_shapes(entries.rows).prod(axis=1),
                 "numbers": None,
                 "out": np.zeros((62, 330), "i4"),
+                "kept": None,
             }
         return lambda **changed: placer(**{**arguments, **changed})
 
@@ -144,6 +161,13 @@ class TestNumbersThatDisagree:
         out = np.zeros((62, 330), "i4")
         assert call(out=out)
         assert np.array_equal(out, image((320, 330), "i4")[:62])
+
+    def test_tiles_to_be_kept_lie_back_to_back(self, call):
+        out, kept, expected = np.zeros((62, 330), "i4"), np.zeros(62 * 330, "i4"), image((320, 330), "i4")[:62]
+        assert call(out=out, kept=kept.view(np.uint8))
+        assert np.array_equal(out, expected)
+        tiles = [expected[row : row + 31, first : first + 37] for row in (0, 31) for first in range(0, 330, 37)]
+        assert np.array_equal(kept, np.concatenate([tile.reshape(-1) for tile in tiles]))
 
     @pytest.mark.parametrize(
         "changed",
@@ -175,6 +199,8 @@ class TestNumbersThatDisagree:
             {"out": np.zeros((62, 660), "i4")[:, ::2]},
             {"length": np.zeros(17, np.int64)},
             {"npixels": np.zeros(19, np.int64)},
+            {"kept": np.zeros(62 * 330 * 4 - 1, np.uint8)},
+            {"kept": np.zeros(62 * 330 * 4 + 1, np.uint8)},
         ],
     )
     def test_arguments_that_disagree_are_refused(self, call, changed):

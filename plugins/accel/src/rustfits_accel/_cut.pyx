@@ -57,7 +57,8 @@ cdef int64_t MAX_NBYTES = 8 << 20  # of one cutout's tiles
 cdef int MAX_KEPT = 4  # tiles of one cutout
 cdef uint8_t OFTEN = 3  # times that a tile is wanted
 MAX_PLACED = 1 << 16  # bytes of a tile
-cdef int64_t MAX_GROUP = 16 * (1 << 16)  # and of tiles decoded at a time, which stay in the cache
+cdef int64_t MAX_GROUP = 16 * (1 << 16)  # and, about, of tiles decoded at a time, which stay in the cache
+cdef int64_t SIDE_BY_SIDE = 16  # tiles that the widest decoder takes at once
 
 
 cdef struct cut_t:  # one cutout under way
@@ -139,11 +140,12 @@ cdef class Placer(Image):
             raise ValueError(f"tiles of {self.most} pixels do not fit the cache")
 
     def __call__(self, *, tuple start, tuple count, const int64_t[::1] row, const uint8_t[::1] data,
-                 const int64_t[::1] position, const int64_t[::1] length, const int64_t[::1] npixels, numbers, out):
+                 const int64_t[::1] position, const int64_t[::1] length, const int64_t[::1] npixels, numbers, out,
+                 uint8_t[::1] kept):
         """Put the pixels of tiles to their places; False if there is something wrong with one."""
         cdef int64_t begin[8]
         cdef int64_t size[8]
-        cdef int64_t ntiles = row.shape[0], axis, most = 0, i, group, room
+        cdef int64_t ntiles = row.shape[0], axis, most = 0, total = 0, i, group, room
         cdef const double[::1] scale, zero
         cdef const int64_t[::1] null
         cdef Py_buffer target
@@ -161,10 +163,16 @@ cdef class Placer(Image):
         if not position.shape[0] == length.shape[0] == npixels.shape[0] == ntiles:
             raise ValueError(f"{ntiles} tiles, but other numbers of positions, lengths or pixels")
         for i in range(ntiles):
+            if not 0 < npixels[i] <= self.most:
+                return False
             most = max(most, npixels[i])
-        if not ntiles or most < 1 or most > self.most or not data.shape[0]:
+            total += npixels[i]
+        if not ntiles or not data.shape[0]:
             return False
-        group = min(max(MAX_GROUP // (most * self.width), 1), ntiles)
+        if kept is not None and kept.shape[0] != total * self.itemsize:
+            raise ValueError(f"{kept.shape[0]} bytes to keep tiles of {total} pixels in")
+        cdef uint8_t *keep = &kept[0] if kept is not None else NULL
+        group = min(self.group(most), ntiles)
         room = group * most * self.width
         cdef uint8_t *tiles = <uint8_t *>PyMem_RawMalloc(room + (group * most * self.itemsize if self.quantized else 0))
         cdef int32_t *status = <int32_t *>PyMem_RawMalloc(group * sizeof(int32_t))
@@ -179,7 +187,7 @@ cdef class Placer(Image):
                     done = self.place(min(group, ntiles - i), data, &position[i], &length[i], &npixels[i], &row[i],
                                       &scale[i] if self.quantized else NULL, &zero[i] if self.quantized else NULL,
                                       &null[i] if self.quantized else NULL, begin, size, tiles, room, status,
-                                      <uint8_t *>target.buf)
+                                      <uint8_t *>target.buf, &keep)
                     i += group
             PyBuffer_Release(&target)
             return done
@@ -187,27 +195,47 @@ cdef class Placer(Image):
             PyMem_RawFree(tiles)
             PyMem_RawFree(status)
 
+    cdef int64_t group(self, int64_t most):
+        """Return how many tiles of up to ``most`` pixels to decode at a time: none is left to be decoded alone."""
+        cdef int64_t ntiles = max(MAX_GROUP // (most * self.width), 1)
+        if 2 * ntiles < SIDE_BY_SIDE:
+            return ntiles
+        return (ntiles + SIDE_BY_SIDE // 2) // SIDE_BY_SIDE * SIDE_BY_SIDE
+
     cdef bint place(self, int64_t ntiles, const uint8_t[::1] data, const int64_t *position, const int64_t *length,
                     const int64_t *npixels, const int64_t *row, const double *scale, const double *zero,
                     const int64_t *null, const int64_t *start, const int64_t *count, uint8_t *tiles, int64_t room,
-                    int32_t *status, uint8_t *out) noexcept nogil:
-        """Do what is asked of a group of tiles; behind the room for their numbers is some for floats."""
+                    int32_t *status, uint8_t *out, uint8_t **keep) noexcept nogil:
+        """Do what is asked of a group of tiles; behind the room for their numbers is some for floats.
+
+        The pixels stay in ``keep``, if there is such a place, which is moved on.
+        """
         cdef rf_part parts[CAPACITY]
         cdef const uint8_t *pixels[CAPACITY]
-        cdef int64_t i, n = 0, first, run, offset = 0
-        self.decoder.decode(self.decoder, &data[0], data.shape[0], position, length, npixels, ntiles, tiles, room,
+        cdef int64_t i, n = 0, first, run, offset = 0, total = 0
+        cdef uint8_t *numbers = tiles
+        cdef uint8_t *floats = tiles + room
+        if keep[0] is not NULL:
+            for i in range(ntiles):
+                total += npixels[i]
+            if self.quantized:
+                floats = keep[0]
+            else:
+                numbers, room = keep[0], total * self.itemsize
+            keep[0] += total * self.itemsize
+        self.decoder.decode(self.decoder, &data[0], data.shape[0], position, length, npixels, ntiles, numbers, room,
                             status)
         for i in range(ntiles):
             if status[i]:
                 return False
         if self.quantized:
-            self.dequantize(<int32_t *>tiles, ntiles, npixels, scale, zero, null, row, tiles + room)
+            self.dequantize(<int32_t *>numbers, ntiles, npixels, scale, zero, null, row, floats)
         for i in range(ntiles):
             if not rf_cut_part(&self.grid, row[i], start, count, &parts[n]):
                 return False
             if parts[n].npixels != npixels[i]:
                 return False
-            pixels[n] = (tiles + room if self.quantized else tiles) + offset * self.itemsize
+            pixels[n] = (floats if self.quantized else numbers) + offset * self.itemsize
             offset += npixels[i]
             n += 1
             if n == CAPACITY or i == ntiles - 1:
