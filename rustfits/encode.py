@@ -15,6 +15,7 @@ from rustfits.dither import NO_DITHER, NRANDOM, NULL_PIXEL
 from rustfits.errors import ImageError, PluginError
 from rustfits.header.cards import Cards
 from rustfits.heap import LIMITS
+from rustfits.memory import Shelf
 from rustfits.quantize import Quantize
 from rustfits.scaling import Scaling
 from rustfits.tilebatch import EncodedTiles, PixelBatch
@@ -149,9 +150,10 @@ def encode_blocks(
         level = quantize.level if quantize else Quantize().level
         encoder = _Quantizer(table, pixels, scaling, level=level, zdither0=seed, null=null)
     done: list[EncodedBatch | None] = [None] * len(batches)
+    shelf = Shelf(pixels.size * table.stored.itemsize)
 
     def work(number: int) -> None:
-        done[number] = encoder.encode(batches[number])
+        done[number] = _kept(encoder.encode(batches[number]), shelf)
 
     threads.run(work, range(len(batches)), npixels=pixels.size)
     return [batch for batch in done if batch is not None], changes
@@ -318,6 +320,16 @@ def _spread(tiles: EncodedTiles, where: NDArray[np.bool_]) -> EncodedTiles:
     length = np.zeros(where.size, dtype=np.int64)
     length[where] = tiles.length
     return EncodedTiles(tiles.data, length)
+
+
+def _kept(batch: EncodedBatch, shelf: Shelf) -> EncodedBatch:
+    """Return a batch whose bytes stay by themselves, without the room that the codec had for more."""
+    tiles, fallback = [
+        None if each is None else EncodedTiles(shelf.keep(each.data), each.length)
+        for each in (batch.tiles, batch.fallback)
+    ]
+    assert tiles is not None
+    return EncodedBatch(batch.rows, tiles, fallback, batch.scale, batch.zero)
 
 
 def _batches(blocks: Iterator[Block], itemsize: int, most: int) -> Iterator[list[Block]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import threading
 from contextlib import suppress
 from math import prod
 from typing import Any
@@ -115,6 +116,32 @@ def _give_back(block: mmap.mmap) -> None:
             del _waiting[0]
         except IndexError:
             return
+
+
+class Shelf:
+    """Keeps bytes that come little by little, side by side in large pieces of memory; threads may share it.
+
+    Parameters
+    ----------
+    nbytes : int
+        About how many bytes may come in all.
+    """
+
+    def __init__(self, nbytes: int) -> None:
+        self._lock = threading.Lock()
+        self._piece_nbytes = min(nbytes, LEAST_NBYTES)
+        self._piece: NDArray[np.uint8] = np.empty(0, dtype=np.uint8)
+        self._used = 0
+
+    def keep(self, data: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return a copy of ``data``, an array of one axis, that stays as long as it is wanted."""
+        with self._lock:
+            if data.size > self._piece.size - self._used:
+                self._piece, self._used = empty((max(data.size, self._piece_nbytes),), data.dtype), 0
+            place = self._piece[self._used : self._used + data.size]
+            self._used += data.size
+        place[...] = data
+        return place
 
 
 class _Lease:

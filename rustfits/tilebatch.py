@@ -77,7 +77,8 @@ class EncodedTiles:
     Attributes
     ----------
     data : (length.sum(),) uint8 array
-        The bytes of all tiles, in the order of the batch, with nothing between them.
+        The bytes of all tiles, in the order of the batch, with nothing between them. It may be the first part of an
+        array with room for more: who keeps it for long copies it.
     length : (ntiles,) int64 array
         Bytes of each tile.
     """

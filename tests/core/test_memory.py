@@ -128,3 +128,27 @@ def test_threads_never_share_memory():
         thread.join()
     assert not faults
     assert memory.waiting_nbytes() <= memory.DEFAULT_NBYTES
+
+
+def test_what_a_shelf_keeps_stays():
+    shelf = memory.Shelf(1000)
+    given = [np.full(number, number % 256, np.uint8) for number in (0, 3, 900, 200, 5000, 1)]
+    kept = [shelf.keep(data) for data in given]
+    for data, copy in zip(given, kept, strict=True):
+        assert np.array_equal(copy, data)
+        assert not np.may_share_memory(copy, data)
+
+
+def test_threads_share_a_shelf():
+    shelf, kept = memory.Shelf(1 << 16), []
+
+    def work(number):
+        kept.extend((number, shelf.keep(np.full(100 + number, number, np.uint8))) for _ in range(200))
+
+    crew = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in crew:
+        thread.start()
+    for thread in crew:
+        thread.join()
+    assert len(kept) == 800
+    assert all((data == number).all() and data.size == 100 + number for number, data in kept)

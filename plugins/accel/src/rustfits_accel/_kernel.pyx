@@ -138,7 +138,7 @@ def gzip_planes(const uint8_t[::1] data, const int64_t[::1] nbytes, const uint32
     with nogil:
         used = rf_gzip_planes(source, &nbytes[0], &crc[0], ntiles, nplanes, &target[0], &lengths[0],
                               &flags[0])
-    return out[:used].copy(), length, repeats  # a view would keep the room alive
+    return out[:used], length, repeats
 
 
 def read_rows(int32_t descriptor, int64_t start, tuple count, tuple stride, uint8_t[::1] target):

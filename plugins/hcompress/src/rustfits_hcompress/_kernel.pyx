@@ -88,5 +88,4 @@ def encode(const uint8_t[::1] pixels, const int64_t[::1] height, const int64_t[:
     with nogil:
         used = rf_hcompress_encode(kernel, pixel, src, pixels.shape[0] // pixel, &height[0], &width[0], ntiles,
                                    scale, &dst[0], room, &lengths[0], &scratch[0], 8 * scratch.shape[0], &flags[0])
-    # A copy, since a view would keep room for incompressible pixels alive.
-    return out[:used].copy(), length, status
+    return out[:used], length, status

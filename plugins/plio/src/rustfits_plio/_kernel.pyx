@@ -61,5 +61,4 @@ def encode(const uint8_t[::1] pixels, const int64_t[::1] npixels, int pixel):
     cdef uint8_t[::1] dst = out
     with nogil:
         used = rf_plio_encode(pixel, src, pixels_n, &npixels[0], ntiles, &dst[0], room, &lengths[0], &flags[0])
-    # A copy, since a view would keep room for incompressible pixels alive.
-    return out[:used].copy(), length, status
+    return out[:used], length, status

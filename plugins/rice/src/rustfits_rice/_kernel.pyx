@@ -80,8 +80,7 @@ def encode(const uint8_t[::1] pixels, const int64_t[::1] npixels, int32_t block,
     with nogil:
         used = rf_rice_encode(variant, bytepix, src, pixels_n, &npixels[0], ntiles, block, &dst[0], room, &lengths[0],
                               &flags[0])
-    # A copy, since a view would keep room for incompressible pixels alive.
-    return out[:used].copy(), length
+    return out[:used], length
 
 
 # What `rustfits.codec.TileCodec.c_decoder` describes: a function, then what it needs to know.
