@@ -235,11 +235,11 @@ class _Encoder:
             if direct is not None:
                 return direct
         tiles = threads.scratch("gathered", sum(block.ntiles * block.tile_npixels for block in blocks), self._gathered)
-        stop = 0
+        stop, move = 0, kernels.active().gather
         with np.errstate(all="ignore"):  # a number too large for single precision is infinite in it
             for block in blocks:
                 begin, stop = stop, stop + block.ntiles * block.tile_npixels
-                block.gather(self._pixels, tiles[begin:stop])
+                block.gather(self._pixels, tiles[begin:stop], move)
         return tiles
 
     def _stored(self, tiles: NDArray[Any]) -> NDArray[Any]:

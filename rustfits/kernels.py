@@ -22,6 +22,7 @@ from rustfits.inflate import inflate_exactly
 from rustfits.noise import row_lengths
 from rustfits.quantum import dequantize_piece, effective_level, find_quantum, quantize_tile
 from rustfits.storage.base import Storage
+from rustfits.tilebatch import equal_tiles
 
 Float64s = NDArray[np.float64]
 Bytes = NDArray[np.uint8]
@@ -98,6 +99,18 @@ class Kernels:
         for number, distance in zip(count, stride, strict=True):
             places = [place + index * distance for place in places for index in range(number)]
         storage.read_ranges(np.array(places), np.full(len(places), target.nbytes // len(places)), target)
+
+    def gather(self, target: NDArray[Any], source: NDArray[Any]) -> None:
+        """Copy pixels of an image, which is larger than the cache, to tiles, which are not.
+
+        Parameters
+        ----------
+        target : array
+            Filled.
+        source : array of the same shape
+            Pixels of any dtype, which are converted as an assignment does; shares no memory with ``target``.
+        """
+        target[...] = source
 
     # -- gzip -----------------------------------------------------------------------------------------------------
 
@@ -215,7 +228,7 @@ class Kernels:
         """
         itemsize = pixels.itemsize
         data = pixels.astype(pixels.dtype.newbyteorder(">"), copy=False).view(np.uint8)
-        for begin, stop, ntiles, each in _equal_tiles(npixels):
+        for begin, stop, ntiles, each in equal_tiles(npixels):
             block = slice(begin * itemsize, stop * itemsize)
             grouped = data[block].reshape(ntiles, each, itemsize).transpose(0, 2, 1)
             out[block].reshape(ntiles, itemsize, each)[...] = grouped
@@ -340,17 +353,6 @@ def _join_tiles(members: list[bytes | bytearray]) -> EncodedTiles:
     """Return the compressed tiles of a batch as one array with their lengths."""
     length = np.fromiter(map(len, members), dtype=np.int64, count=len(members))
     return EncodedTiles(np.frombuffer(b"".join(members), dtype=np.uint8), length)
-
-
-def _equal_tiles(npixels: Int64s) -> list[tuple[int, int, int, int]]:
-    """Return (begin, stop, ntiles, npixels of each) of each run of tiles that are equally long."""
-    if npixels.size == 0:
-        return []
-    first = np.flatnonzero(np.r_[True, npixels[1:] != npixels[:-1]])
-    count = np.diff(np.r_[first, npixels.size])
-    stop = np.cumsum(npixels[first] * count)
-    begin = stop - npixels[first] * count
-    return list(zip(begin.tolist(), stop.tolist(), count.tolist(), npixels[first].tolist(), strict=True))
 
 
 # -- which kernels are in use ---------------------------------------------------------------------------------------

@@ -87,6 +87,17 @@ class EncodedTiles:
     length: Int64s
 
 
+def equal_tiles(npixels: Int64s) -> list[tuple[int, int, int, int]]:
+    """Return (begin, stop, ntiles, npixels of each) of each run of tiles that have equally many pixels."""
+    if npixels.size == 0:
+        return []
+    first = np.flatnonzero(np.r_[True, npixels[1:] != npixels[:-1]])
+    count = np.diff(np.r_[first, npixels.size])
+    stop = np.cumsum(npixels[first] * count)
+    begin = stop - npixels[first] * count
+    return list(zip(begin.tolist(), stop.tolist(), count.tolist(), npixels[first].tolist(), strict=True))
+
+
 def raise_first_fault(algorithm: str, row: Int64s, status: NDArray[np.int32], reasons: Mapping[int, str]) -> None:
     """Raise `TileDecodeError` for the first tile whose kernel status is not 0."""
     faults = status.nonzero()[0]

@@ -169,10 +169,10 @@ class Block:
         where = np.ix_(*(axis.positions() for axis in self.axes))
         array[where] = found.transpose(order).reshape([axis.number.size * axis.count for axis in self.axes])
 
-    def gather(self, array: NDArray[Any], tiles: NDArray[Any]) -> None:
+    def gather(self, array: NDArray[Any], tiles: NDArray[Any], move: Move) -> None:
         """Collect whole tiles from an image, in `place`'s order; the block must be one of a whole image."""
         grid = [axis.number.size for axis in self.axes]
-        tiles.reshape(*grid, *self.tile_shape)[...] = self._view(array)
+        move(tiles.reshape(*grid, *self.tile_shape), self._view(array))
 
     def split(self, ntiles: int) -> Iterator[Block]:
         """Cut the block into boxes of about ``ntiles`` tiles, never more, in the order of their rows."""

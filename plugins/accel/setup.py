@@ -5,7 +5,7 @@ import sys
 from setuptools import Extension, setup
 
 HERE = "src/rustfits_accel"
-NAMES = ("isa", "dequantize", "quantize", "shuffle", "huffman", "planes", "read")
+NAMES = ("isa", "dequantize", "quantize", "shuffle", "huffman", "planes", "read", "gather")
 CUT_NAMES = ("cut", "isa", "dequantize", "read")
 
 GNU_FLAGS = [

@@ -78,7 +78,7 @@ def test_blocks_in_order_name_every_row_once_and_gather_its_pixels(grid, ntiles)
     for block in grid.in_order():
         for part in block.split(ntiles):
             pixels = np.empty(part.ntiles * part.tile_npixels, dtype=image.dtype)
-            part.gather(image, pixels)
+            part.gather(image, pixels, np.copyto)
             expected = np.concatenate([tiles[row].reshape(-1) for row in part.rows.tolist()])
             np.testing.assert_array_equal(pixels, expected)
             rows += part.rows.tolist()

@@ -171,6 +171,46 @@ def test_shuffle(npixels, itemsize, seed):
         assert np.array_equal(restored.view(f"u{itemsize}"), data.view(f">u{itemsize}"))
 
 
+@settings(max_examples=150, deadline=None)
+@given(
+    shape=st.lists(st.integers(0, 7), max_size=5),
+    last=st.sampled_from([1, 3, 16, 50]),
+    order=st.randoms(use_true_random=False),
+    steps=st.sampled_from([1, 2]),
+    kinds=st.sampled_from([("i2", "i2"), (">f4", ">f4"), ("f8", "f8"), ("f8", "f4"), (">i4", "i4")]),
+)
+def test_gather(shape, last, order, steps, kinds):
+    """Axes in any order, with gaps or without, and dtypes that have to be converted."""
+    axes = list(range(len(shape) + 1))
+    order.shuffle(axes)
+    sizes = [[*shape, last][axis] for axis in axes]
+    image = np.random.default_rng(1).integers(0, 1000, [size * steps for size in sizes]).astype(kinds[0])
+    source = image[(slice(None, None, steps),) * len(axes)].transpose(np.argsort(axes))
+    expected = np.zeros([*shape, last], kinds[1])
+    found = np.zeros_like(expected)
+    CORE.gather(expected, source)
+    VARIANTS[0].gather(found, source)
+    assert np.array_equal(found, expected)
+    assert np.array_equal(expected, source)
+
+
+def test_pixels_that_lie_together_are_gathered_by_the_kernel():
+    image = np.arange(6 * 20 * 8 * 30).reshape(6 * 20, 8 * 30)
+    tiles = np.zeros((6, 8, 20, 30), dtype=image.dtype)
+    source = image.reshape(6, 20, 8, 30).transpose(0, 2, 1, 3)
+    assert _kernel.gather(source, tiles)
+    assert np.array_equal(tiles, source)
+    assert not _kernel.gather(source[..., :7], np.zeros((6, 8, 20, 7), dtype=image.dtype))  # too short
+    assert not _kernel.gather(source[::-1], tiles)
+    with pytest.raises(ValueError, match="do not fit"):
+        _kernel.gather(source, tiles[:5])
+    with pytest.raises(ValueError, match="do not fit"):
+        _kernel.gather(source, np.zeros((6, 8, 20, 30), dtype="i2"))
+    with pytest.raises((ValueError, BufferError)):
+        tiles.setflags(write=False)
+        _kernel.gather(source, tiles)
+
+
 @pytest.mark.parametrize("without", [False, True], ids=["libdeflate", "standard library"])
 class TestGzip:
     @pytest.fixture(autouse=True)

@@ -45,6 +45,11 @@ cdef extern from "read.h" nogil:
     int32_t rf_read_rows(int32_t, int64_t, int64_t, const int64_t *, const int64_t *, int64_t, uint8_t *)
 
 
+cdef extern from "gather.h" nogil:
+    const int RF_GATHER_NDIM
+    void rf_gather(const uint8_t *, const int64_t *, uint8_t *, const int64_t *, const int64_t *, int64_t, int64_t)
+
+
 ctypedef fused floating:
     float
     double

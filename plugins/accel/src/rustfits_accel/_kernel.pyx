@@ -2,6 +2,7 @@
 # cython: freethreading_compatible=True
 """Bindings: check lengths, drop the GIL, call."""
 
+from cpython.buffer cimport PyBUF_STRIDED, PyBUF_STRIDED_RO, PyBuffer_Release, PyObject_GetBuffer
 from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
 
@@ -161,3 +162,57 @@ def read_rows(int32_t descriptor, int64_t start, tuple count, tuple stride, uint
     with nogil:
         done = rf_read_rows(descriptor, start, ndim, counts, strides, nbytes, &target[0])
     return done
+
+
+cdef int64_t SHORT = 64  # bytes that lie together: with fewer, calls take longer than copying
+
+
+def gather(source, target):
+    """Copy one array to another of the same dtype and shape; False if that is done as well in another way."""
+    cdef Py_buffer given, taken
+    cdef bint done = False
+    PyObject_GetBuffer(source, &given, PyBUF_STRIDED_RO)
+    try:
+        PyObject_GetBuffer(target, &taken, PyBUF_STRIDED)
+        try:
+            if given.itemsize != taken.itemsize or source.shape != target.shape:
+                raise ValueError(f"{source.shape} pixels of {given.itemsize} bytes do not fit {target.shape} of "
+                                 f"{taken.itemsize}")
+            if given.len:
+                done = _gather(&given, &taken)
+        finally:
+            PyBuffer_Release(&taken)
+    finally:
+        PyBuffer_Release(&given)
+    return done
+
+
+cdef bint _gather(Py_buffer *source, Py_buffer *target) noexcept:
+    """Put the axes in the order of the source's memory, join those that lie together, and copy."""
+    cdef int64_t count[RF_GATHER_NDIM]
+    cdef int64_t source_step[RF_GATHER_NDIM]
+    cdef int64_t target_step[RF_GATHER_NDIM]
+    cdef int64_t ndim = 0, nbytes = source.itemsize, axis, place
+    if source.ndim > RF_GATHER_NDIM:
+        return False
+    for axis in range(source.ndim):
+        if source.shape[axis] == 1:
+            continue
+        if source.strides[axis] < 0 or target.strides[axis] < 0:
+            return False
+        place = ndim
+        while place > 0 and source_step[place - 1] < source.strides[axis]:
+            count[place] = count[place - 1]
+            source_step[place], target_step[place] = source_step[place - 1], target_step[place - 1]
+            place -= 1
+        count[place] = source.shape[axis]
+        source_step[place], target_step[place] = source.strides[axis], target.strides[axis]
+        ndim += 1
+    while ndim > 0 and source_step[ndim - 1] == nbytes and target_step[ndim - 1] == nbytes:
+        ndim -= 1
+        nbytes *= count[ndim]
+    if nbytes < SHORT:
+        return False
+    with nogil:
+        rf_gather(<const uint8_t *>source.buf, source_step, <uint8_t *>target.buf, target_step, count, ndim, nbytes)
+    return True

@@ -96,6 +96,11 @@ class CompiledKernels(Kernels):
         if not _kernel.read_rows(storage.descriptor, start, count, stride, target.reshape(-1).view(np.uint8)):
             super().read_rows(storage, start, count, stride, target)
 
+    def gather(self, target: NDArray[Any], source: NDArray[Any]) -> None:
+        """Copy pixels to where they lie tile by tile; as in `Kernels`, whose form does what is not mere copying."""
+        if source.dtype != target.dtype or not _kernel.gather(source, target):
+            super().gather(target, source)
+
     def inflate_tile(self, stream: memoryview, out: NDArray[np.uint8], itemsize: int, shuffled: bool) -> None:
         """Inflate one stream into ``out``; as in `Kernels`, whose form settles whatever is out of the ordinary."""
         if libdeflate is not None and 0 < out.size < _LARGE:
