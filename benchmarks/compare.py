@@ -175,6 +175,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("-n", "--repeats", type=int, default=9, help="timed repeats of each workload (default 9)")
     parser.add_argument("--only", default="", help="only workloads in whose name this pattern is found")
     parser.add_argument("--but", nargs="*", default=[], metavar="NAME", help="leave these contenders out")
+    parser.add_argument("--also", nargs="*", default=[], metavar="NAME", help="contenders that wait to be asked for")
     parser.add_argument("--use", nargs="*", default=[], metavar="VENV=PYTHON", help="take this interpreter as it is")
     parser.add_argument("--json", type=Path, help="also write every time to this file")
     parser.add_argument("--page", type=Path, help="also write the page of the manual to this file")
@@ -193,7 +194,7 @@ def main() -> None:
     workers = [
         Worker(contender, Path(chosen.use[contender.venv]) if contender.venv in chosen.use else install(contender))
         for contender in CONTENDERS
-        if contender.name not in chosen.but
+        if contender.name not in chosen.but and (not contender.asked or contender.name in chosen.also)
     ]
     result: dict[str, Any] = {
         "machine": machine(),

@@ -23,7 +23,8 @@ def best(outcome: dict[str, Any], name: str) -> float | None:
 def ratios(outcomes: dict[str, Any], path: Path, reference: str = "rustfits 0.1.8") -> None:
     """Draw a bar for each contender and workload: how many times as fast as the reference, on a log scale."""
     there = {name: outcome for name, outcome in outcomes.items() if best(outcome, reference)}
-    names = [name for name in SHOWN if name != reference]
+    took_part = {name for outcome in there.values() for name in SHOWN if best(outcome, name)}
+    names = [name for name in SHOWN if name in took_part and name != reference]
     figure, axes = plt.subplots(figsize=(9, 1 + 0.55 * len(there)), layout="constrained")
     height = 0.8 / len(names)
     for number, name in enumerate(names):

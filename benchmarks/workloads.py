@@ -79,6 +79,8 @@ class Contender:
         Variables set for its process.
     venv : str
         Contenders of one name share a virtual environment.
+    asked : bool
+        Whether it takes part only if that is asked for.
     """
 
     name: str
@@ -86,6 +88,7 @@ class Contender:
     adapter: str
     venv: str
     environment: dict[str, str] = field(default_factory=dict)
+    asked: bool = False
 
 
 PLUGINS = ("rice", "hcompress", "plio", "accel")
@@ -98,6 +101,7 @@ CONTENDERS = (  # the first is the one the others are compared with; the writer 
     Contender("rustfits 0.1.8", ("rustfits==0.1.8", "numpy>=2"), "Rustfits", "other-rustfits"),
     Contender("fitsio", ("fitsio",), "Fitsio", "fitsio"),
     Contender("astropy", ("astropy",), "Astropy", "astropy"),
+    Contender("torchfits", ("torchfits",), "Torchfits", "torchfits", asked=True),  # brings 5 GB of PyTorch
 )
 
 RICE_I4 = Image("i4 RICE_1 100x100", "sky", "i4", "RICE_1")

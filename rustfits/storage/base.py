@@ -14,7 +14,7 @@ from rustfits.errors import TransactionUndone, TruncatedFile
 from rustfits.storage.undo import MemoryUndo, Undo
 
 MOVE_NBYTES = 4 << 20  # bytes moved at a time: bounds memory, and is large enough for the disk
-CHUNK_NBYTES = 1 << 18  # bytes read at a time: what is done to them next finds them in the cache
+CHUNK_NBYTES = 1 << 19  # bytes read at a time: what is done to them next finds them in the cache
 UNCHECKED_NBYTES = 1 << 16  # reads up to this size do without asking for the size of the storage first
 
 
