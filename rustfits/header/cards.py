@@ -8,12 +8,12 @@ from rustfits.errors import HeaderError, MissingKeyword
 from rustfits.header.card import (
     CARD,
     Value,
-    bad_byte,
     commentary_cards,
     field_of,
     find_end,
     format_cards,
     is_hierarch,
+    legible,
     parse_chain,
     printable,
     unquoted_card,
@@ -21,8 +21,6 @@ from rustfits.header.card import (
 from rustfits.header.keys import COMMENTARY, NOT_KEYS, canonical, checked_str, key_field, stripped
 from rustfits.openfile import padded
 
-_PRINTABLE = bytes(range(0x20, 0x7F))
-_TO_PRINTABLE = bytes(byte if 0x20 <= byte <= 0x7E else ord("_") for byte in range(256))
 _EMPTY = "\0"  # stands for cards of blanks alone, which are nobody's
 
 
@@ -58,10 +56,7 @@ class Cards:
         HeaderError
             If a byte is not printable ASCII (FITS 4.0, section 3.2).
         """
-        if raw.translate(None, _PRINTABLE):
-            if not lenient:
-                raise bad_byte(bytes(raw))
-            raw = raw.translate(_TO_PRINTABLE)
+        raw = legible(raw, lenient=lenient)
         end = find_end(raw)
         return cls(raw[: end if end >= 0 else len(raw) // CARD * CARD].decode("ascii"))
 
