@@ -10,6 +10,7 @@ import numpy as np
 from rustfits.errors import HDUIndexError, HDUKeyInvalid, HDUNotFound
 from rustfits.hdu.base import HDU
 from rustfits.hdu.kinds import hdu_class
+from rustfits.header.card import CARD
 from rustfits.header.cards import Cards
 from rustfits.header.state import HeaderState
 from rustfits.openfile import OpenFile
@@ -127,7 +128,7 @@ class HDUList:
         with self._lock:
             found = self._hdus[index]
             if isinstance(found, bytes):
-                found = self._hdus[index] = Cards.parse(found)
+                found = self._hdus[index] = _cards_of(found)
             return found
 
     def _at(self, index: int) -> HDU:
@@ -139,7 +140,7 @@ class HDUList:
             found = self._hdus[index]
             if isinstance(found, HDU):  # another thread was faster
                 return found
-            cards = Cards.parse(found) if isinstance(found, bytes) else found
+            cards = _cards_of(found) if isinstance(found, bytes) else found
             extent = self._file.extents[index]
             state = HeaderState(self._file, extent, cards)
             state.place = f"HDU {index} of {self._file.filename}"
@@ -147,9 +148,14 @@ class HDUList:
             return hdu
 
 
+def _cards_of(raw: bytes) -> Cards:
+    """Return the cards of a header that `scan` has found."""
+    return Cards(raw[:-CARD].decode("ascii"))
+
+
 def name_in(cards: Cards) -> str | None:
     """Return the EXTNAME in a header; None if there is none, or no text."""
-    name = cards.get("EXTNAME")
+    name = cards.get_only("EXTNAME")
     return name if isinstance(name, str) else None
 
 

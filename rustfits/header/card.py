@@ -8,10 +8,12 @@ import re
 import numpy as np
 
 from rustfits.errors import HeaderError
+from rustfits.header.keys import COMMENTARY, NOT_KEYS, canonical
 
 Value = bool | int | float | complex | str | None
 
 CARD = 80  # characters
+EMPTY = "\0"  # stands for the keyword of cards of blanks alone, which are nobody's
 _END = b"END".ljust(8)
 MAX_CHAIN_COMMENT = 64  # the last CONTINUE card keeps room for one character of the string
 
@@ -43,6 +45,16 @@ def find_end(raw: bytes | bytearray, first: int = 0, stop: int | None = None) ->
 def is_hierarch(line: str) -> bool:
     """Whether a card follows the HIERARCH convention: the word, a keyword of any length, the value indicator."""
     return line.startswith("HIERARCH ") and "=" in line
+
+
+def unusual_name(line: str) -> str:
+    """Return the canonical keyword of a card whose first 8 characters are not a keyword in upper case."""
+    if is_hierarch(line):
+        name = canonical(line[: line.index("=")])
+        # Commentary is told by its first 8 columns, so these words name something else here.
+        return "HIERARCH" if name in COMMENTARY or name in NOT_KEYS else name
+    name = canonical(line[:8])
+    return EMPTY if not name and line.isspace() else name
 
 
 def field_of(line: str) -> str:
