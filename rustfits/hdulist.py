@@ -10,10 +10,11 @@ import numpy as np
 from rustfits.errors import HDUIndexError, HDUKeyInvalid, HDUNotFound
 from rustfits.hdu.base import HDU
 from rustfits.hdu.kinds import hdu_class
+from rustfits.header.card import CARD
 from rustfits.header.cards import Cards
 from rustfits.header.state import HeaderState
 from rustfits.openfile import OpenFile
-from rustfits.scan import checked_size, data_size, scan
+from rustfits.scan import data_size, scan
 
 _SHOWN_NAMES = 20  # in the message about a name that is not there
 
@@ -29,15 +30,15 @@ class HDUList:
 
     def __init__(self, file: OpenFile) -> None:
         self._file = file
-        self._hdus: list[HDU | Cards] = []  # the cards as long as nobody has asked for the HDU
+        self._hdus: list[HDU | Cards | bytes] = []  # the header as long as nobody has asked for the HDU
         self._lock = threading.Lock()
 
     def load(self, *, lenient: bool) -> None:
-        """Find what is in the file; errors as `checked_size` and `scan`."""
-        storage = self._file.storage
-        for extent, cards in scan(storage, checked_size(storage), lenient=lenient):
-            self._file.extents.append(extent)
-            self._hdus.append(cards)
+        """Find what is in the file; errors as `scan`."""
+        extents = self._file.extents
+        for extent, raw in scan(self._file.storage, lenient=lenient):
+            extents.append(extent)
+            self._hdus.append(raw)
 
     def append(self, cards: Cards, room: int = 0) -> HDU:
         """Add an HDU with this header and data of zeros at the end of the file. Inside `OpenFile.changing`.
@@ -118,26 +119,43 @@ class HDUList:
 
     def _cards(self) -> Iterator[Cards]:
         """Return the cards of each HDU, even if the file is in an unknown state: its place in the list is certain."""
-        return (each if isinstance(each, Cards) else each._state.cards_anyhow for each in self._hdus.copy())
+        for index, each in enumerate(self._hdus.copy()):
+            found = self._parsed(index) if isinstance(each, bytes) else each
+            yield found._state.cards_anyhow if isinstance(found, HDU) else found
+
+    def _parsed(self, index: int) -> HDU | Cards:
+        """Return what stands in the list for an HDU, with cards for the bytes of a header."""
+        with self._lock:
+            found = self._hdus[index]
+            if isinstance(found, bytes):
+                found = self._hdus[index] = _cards_of(found)
+            return found
 
     def _at(self, index: int) -> HDU:
         """Return the HDU of this index, made when it is first asked for."""
-        hdu = self._hdus[index]
-        if not isinstance(hdu, Cards):
-            return hdu
+        found = self._hdus[index]
+        if isinstance(found, HDU):
+            return found
         with self._lock:
-            hdu = self._hdus[index]
-            if isinstance(hdu, Cards):  # and no other thread was faster
-                extent = self._file.extents[index]
-                state = HeaderState(self._file, extent, hdu)
-                state.place = f"HDU {index} of {self._file.filename}"
-                hdu = self._hdus[index] = hdu_class(hdu, primary=not index)._attach(self._file, extent, state, index)
-        return hdu
+            found = self._hdus[index]
+            if isinstance(found, HDU):  # another thread was faster
+                return found
+            cards = _cards_of(found) if isinstance(found, bytes) else found
+            extent = self._file.extents[index]
+            state = HeaderState(self._file, extent, cards)
+            state.place = f"HDU {index} of {self._file.filename}"
+            hdu = self._hdus[index] = hdu_class(cards, primary=not index)._attach(self._file, extent, state, index)
+            return hdu
+
+
+def _cards_of(raw: bytes) -> Cards:
+    """Return the cards of a header that `scan` has found."""
+    return Cards(raw[:-CARD].decode("ascii"))
 
 
 def name_in(cards: Cards) -> str | None:
     """Return the EXTNAME in a header; None if there is none, or no text."""
-    name = cards.get("EXTNAME")
+    name = cards.get_only("EXTNAME")
     return name if isinstance(name, str) else None
 
 

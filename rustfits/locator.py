@@ -52,6 +52,15 @@ def open_location(filename: str, mode: str, remote: object, durability: str = "p
     if durability not in DURABILITIES:
         raise LocationError(f"durability must be {' or '.join(map(repr, DURABILITIES))}, not {durability!r}")
     options = as_remote(remote)
+    if "://" in filename:
+        return _open_named(filename, mode, options, durability)
+    if options is not None:
+        raise LocationError(f"remote= is only valid for http, https, ftp and ftps URLs, not for {filename!r}")
+    return open_local(filename, mode, durability), filename
+
+
+def _open_named(filename: str, mode: str, options: Remote | None, durability: str) -> tuple[Storage, str]:
+    """As `open_location`, of what looks like a URL, but may be a path all the same."""
     if url_scheme(filename) is not None:
         check_url(filename, mode, options)
         return _open_url(filename, mode, options), filename
@@ -83,12 +92,7 @@ def open_local(path: str, mode: str, durability: str = "process") -> Storage:
     if path.lower().endswith(".gz"):
         return GzipStorage(path, mode, durability)
     storage = LocalStorage(path, mode, durability)
-    try:
-        gzipped = mode != "w+" and starts_with_magic(storage)
-    except BaseException:
-        storage.close()
-        raise
-    if not gzipped:
+    if not storage.head.startswith(MAGIC):
         return storage
     storage.close()
     return GzipStorage(path, mode, durability)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 
 class ReadWriteLock:
@@ -47,32 +46,39 @@ class ReadWriteLock:
             if self._waiting:
                 self._notify()
 
-    @contextmanager
-    def exclusive(self) -> Iterator[None]:
-        """Hold the lock alone."""
+    def exclusive(self) -> Exclusive:
+        """Return a context that holds the lock alone."""
+        return Exclusive(self)
+
+    def acquire_exclusive(self) -> None:
+        """Wait for the right to write; `release_exclusive` has to follow, on this thread."""
         me = threading.get_ident()
         with self._mutex:
             if self._writer != me:
-                if me in self._readers:
-                    raise AssertionError("a reader asked to write while it reads")
-                self._waiting += 1
-                try:
-                    self._wait_for(lambda: self._writer is None and not self._readers)
-                finally:
-                    self._waiting -= 1
-                    self._notify()  # an interrupted writer must not leave readers waiting
+                if self._writer is not None or self._readers:
+                    self._wait_to_write(me)
                 self._writer = me
             self._writer_depth += 1
-        try:
-            yield
-        finally:
-            with self._mutex:
-                self._writer_depth -= 1
-                if not self._writer_depth:
-                    self._writer = None
-                    self._notify()
+
+    def release_exclusive(self) -> None:
+        """Give back what `acquire_exclusive` got."""
+        with self._mutex:
+            self._writer_depth -= 1
+            if not self._writer_depth:
+                self._writer = None
+                self._notify()
 
     # -- with the mutex held --------------------------------------------------------------------------------------
+
+    def _wait_to_write(self, me: int) -> None:
+        if me in self._readers:
+            raise AssertionError("a reader asked to write while it reads")
+        self._waiting += 1
+        try:
+            self._wait_for(lambda: self._writer is None and not self._readers)
+        finally:
+            self._waiting -= 1
+            self._notify()  # an interrupted writer must not leave readers waiting
 
     def _wait_for(self, ready: Callable[[], bool]) -> None:
         if not ready():
@@ -98,3 +104,18 @@ class Shared:
 
     def __exit__(self, *_: object) -> None:
         self._lock.release_shared()
+
+
+class Exclusive:
+    """The context of `ReadWriteLock.exclusive`, as `Shared`."""
+
+    __slots__ = ("_lock",)
+
+    def __init__(self, lock: ReadWriteLock) -> None:
+        self._lock = lock
+
+    def __enter__(self) -> None:
+        self._lock.acquire_exclusive()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release_exclusive()

@@ -110,22 +110,26 @@ class OpenFile:
         An exception undoes what was changed, on the medium and in memory: if bytes were changed already, all that
         the outermost of nested calls did.
         """
-        with self._locating(where), self._lock.exclusive():
-            self._check_open()
-            if not self.storage.writable:
-                raise ReadOnlyFile(self.filename)
-            mark = len(self._undo)
-            self._depth += 1
-            try:
-                with self.storage.transaction():
-                    yield
-            except BaseException:
-                self._take_back(0 if self.storage.undone else mark)
-                raise
-            finally:
-                self._depth -= 1
-            if not self._depth:  # an inner change still has to be undone if the outer one fails
-                self._undo.clear()
+        try:
+            with self._lock.exclusive():
+                self._check_open()
+                if not self.storage.writable:
+                    raise ReadOnlyFile(self.filename)
+                mark = len(self._undo)
+                self._depth += 1
+                try:
+                    with self.storage.transaction():
+                        yield
+                except BaseException:
+                    self._take_back(0 if self.storage.undone else mark)
+                    raise
+                finally:
+                    self._depth -= 1
+                if not self._depth:  # an inner change still has to be undone if the outer one fails
+                    self._undo.clear()
+        except FitsError as error:
+            _locate(error, where)
+            raise
 
     def _take_back(self, mark: int) -> None:
         """Undo in memory what was noted since ``mark``."""
@@ -275,14 +279,6 @@ class OpenFile:
         if self.closed:
             raise HandleClosed(self.filename)
         self.check_untainted()
-
-    @contextmanager
-    def _locating(self, where: object) -> Iterator[None]:
-        try:
-            yield
-        except FitsError as error:
-            _locate(error, where)
-            raise
 
 
 class Reading:

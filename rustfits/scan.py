@@ -4,40 +4,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from functools import lru_cache
+from functools import cache, lru_cache
 from math import prod
 
 from rustfits.errors import FitsError, HeaderError, NotAFitsFile, TruncatedFile
-from rustfits.header.card import CARD, find_end
+from rustfits.header.card import CARD, find_end, legible
 from rustfits.header.cards import Cards
 from rustfits.openfile import BLOCK, Extent, padded
-from rustfits.storage.base import Storage
+from rustfits.storage.base import HEAD_NBYTES, Storage
 
 Matcher = Callable[..., re.Match[bytes] | None]
 
 BITPIX_VALUES = (8, 16, 32, 64, -32, -64)  # FITS 4.0, table 8
 MAX_NAXIS = 999  # FITS 4.0, section 4.4.1
 
-_FIRST_NBYTES = 8 * BLOCK  # holds most headers whole: one read for each HDU
 _NEXT_NBYTES = 32 * BLOCK
-_STANDARD_NCARDS = 8  # hold what is asked for of an extension of three axes
-_BEGINNING = {True: b"SIMPLE  ", False: b"XTENSION"}
+_NAXIS_DIGIT = 2 * CARD + 29  # where the last digit of NAXIS stands in a header that begins as most do
 _MAX_NBYTES = 1 << 63  # beyond what offsets in a file can say
 
 
-def checked_size(storage: Storage) -> int:
-    """Return the bytes of a storage; raise `NotAFitsFile` if they are not even one block."""
-    size = storage.size()
-    if not size:
-        raise NotAFitsFile(f"{storage.name} is not a valid FITS file: it is empty (0 bytes)")
-    if size < BLOCK:
-        raise NotAFitsFile(
-            f"{storage.name} is not a valid FITS file: it has {size} bytes, less than one block of {BLOCK} bytes"
-        )
-    return size
-
-
-def scan(storage: Storage, size: int, *, lenient: bool = False) -> Iterator[tuple[Extent, Cards]]:
+def scan(storage: Storage, *, lenient: bool = False) -> Iterator[tuple[Extent, bytes]]:
     """Find the HDUs one after the other (FITS 4.0, section 3).
 
     A last data unit may be cut short, and less than a block after the last HDU is ignored.
@@ -45,39 +31,51 @@ def scan(storage: Storage, size: int, *, lenient: bool = False) -> Iterator[tupl
     Parameters
     ----------
     storage : Storage
-    size : int
-        Of the storage, one block at least.
     lenient : bool
         Whether bytes that are not printable are read as ``_``.
 
     Yields
     ------
     extent : Extent
-    cards : Cards
+    raw : bytes
+        The cards, END included; all of them printable.
 
     Raises
     ------
+    NotAFitsFile
+        If there is not even one block.
     HeaderError
         If a header begins wrongly, holds bytes that are not text, or does not say how large the data are.
     TruncatedFile
         If a header has no END.
     """
+    size = _checked_size(storage)
     window = _Window(storage, size)
     start = index = 0
     while size - start >= BLOCK:
         try:
-            raw = window.header(start, primary=not index)
-            cards = Cards.parse(raw, lenient=lenient)
+            raw = bytes(legible(window.header(start, primary=not index), lenient=lenient))
             nbytes = quick_size(raw, primary=not index)
             if nbytes is None:
-                nbytes = data_size(cards, primary=not index)
-            extent = Extent(start, start + padded(len(raw)), nbytes)
+                nbytes = data_size(Cards.parse(raw), primary=not index)
         except FitsError as error:
             error.locate(f"HDU {index} of {storage.name}")
             raise
-        yield extent, cards
+        extent = Extent(start, start + padded(len(raw)), nbytes)
+        yield extent, raw
         start = extent.stop
         index += 1
+
+
+def _checked_size(storage: Storage) -> int:
+    """Return the bytes of a storage; raise `NotAFitsFile` if they are not even one block."""
+    size = len(storage.head)
+    if not 0 < size < HEAD_NBYTES:  # it is not all there is
+        size = storage.size()
+    if size < BLOCK:
+        found = f"it has {size} bytes, less than one block of {BLOCK} bytes" if size else "it is empty (0 bytes)"
+        raise NotAFitsFile(f"{storage.name} is not a valid FITS file: {found}")
+    return size
 
 
 def data_size(cards: Cards, *, primary: bool) -> int:
@@ -115,39 +113,40 @@ def quick_size(raw: bytes, *, primary: bool) -> int | None:
 
     To find the keywords of a whole header takes far longer.
     """
-    if primary and any(key in raw for key in (b"PCOUNT", b"GCOUNT", b"GROUPS")):
+    if len(raw) < 3 * CARD or (primary and (b"PCOUNT" in raw or b"GCOUNT" in raw or b"GROUPS" in raw)):
         return None
-    return _standard_size(raw[CARD : _STANDARD_NCARDS * CARD], primary)
+    naxis = raw[_NAXIS_DIGIT] - ord("0")
+    return _standard_size(raw[CARD : (naxis + 5) * CARD], naxis, primary) if 0 <= naxis <= 9 else None
 
 
 @lru_cache
-def _standard_size(raw: bytes, primary: bool) -> int | None:
+def _standard_size(raw: bytes, naxis: int, primary: bool) -> int | None:
     """Return the bytes of data if ``raw`` begins with the integers that a header must begin with.
 
     None if it does not, or they are not in fixed format (FITS 4.0, sections 4.2.3 and 4.4.1).
     """
-    first = _matcher((b"BITPIX", b"NAXIS"))(raw)
+    found = _matcher(naxis, primary)(raw)
+    if found is None:
+        return None
     try:
-        bitpix, naxis = map(int, first.groups()) if first else (0, 0)
-        if bitpix not in BITPIX_VALUES or not 0 <= naxis <= MAX_NAXIS:
-            return None
-        keys = [b"NAXIS%d" % axis for axis in range(1, naxis + 1)] + ([] if primary else [b"PCOUNT", b"GCOUNT"])
-        found = _matcher(tuple(keys))(raw, 2 * CARD)
-        numbers = list(map(int, found.groups())) if found else [-1]
+        bitpix, *axes = map(int, found.groups())
     except ValueError:  # blanks among the digits
         return None
-    if min(numbers, default=0) < 0:
+    if bitpix not in BITPIX_VALUES or min(axes, default=0) < 0:
         return None
-    pcount, gcount = (0, 1) if primary else numbers[naxis:]
-    nbytes = abs(bitpix) // 8 * gcount * (pcount + prod(numbers[:naxis])) if naxis else 0
+    pcount, gcount = (0, 1) if primary else (axes.pop(-2), axes.pop())
+    nbytes = abs(bitpix) // 8 * gcount * (pcount + prod(axes)) if naxis else 0
     return nbytes if nbytes < _MAX_NBYTES else None
 
 
-@lru_cache
-def _matcher(keys: tuple[bytes, ...]) -> Matcher:
-    """Return what matches the cards of some integers in fixed format; its groups are the integers."""
-    card = rb"%s= ([ \d-]{19}\d)(?: {50}| /.{48})"
-    return re.compile(b"".join([card % key.ljust(8) for key in keys]), re.DOTALL).match
+@cache
+def _matcher(naxis: int, primary: bool) -> Matcher:
+    """Return what matches the cards of BITPIX, NAXIS, which is given, and so on; its groups are the other integers."""
+    axes = [b"NAXIS%d" % axis for axis in range(1, naxis + 1)]
+    number, end = rb"([ \d-]{19}\d)", rb"(?: {50}| /.{48})"
+    cards = [b"BITPIX  = " + number, b"NAXIS   = {20}%d" % naxis]
+    cards += [b"%-8b= " % key + number for key in (*axes, *([] if primary else [b"PCOUNT", b"GCOUNT"]))]
+    return re.compile(b"".join(card + end for card in cards), re.DOTALL).match
 
 
 def _counted(cards: Cards, key: str, default: int | None = None) -> int:
@@ -162,24 +161,23 @@ class _Window:
 
     def __init__(self, storage: Storage, size: int) -> None:
         self._storage, self._size = storage, size
-        self._start = 0
-        self._bytes = b""
+        self._start = self._nheaders = 0
+        self._bytes, storage.head = storage.head, b""
 
     def header(self, start: int, *, primary: bool) -> bytes:
         """Return the cards from ``start`` on, END included."""
         first = start - self._start
-        if first >= len(self._bytes):  # far from the one before
-            first = self._fill(start, _FIRST_NBYTES)
-        expected = b"SIMPLE" if primary else b"XTENSION"
-        if len(self._bytes) - first < len(expected):
-            first = self._fill(start, _NEXT_NBYTES)
-        if not self._bytes.startswith(_BEGINNING[primary], first):
-            found = self._bytes[first : first + 8]
+        if first >= len(self._bytes):
+            dense = 0 < len(self._bytes) <= 2 * BLOCK * self._nheaders  # and so may be what follows
+            first = self._fill(start, _NEXT_NBYTES if dense else HEAD_NBYTES)
+        self._nheaders += 1
+        if not self._bytes.startswith(b"SIMPLE  " if primary else b"XTENSION", first):
+            found, expected = self._bytes[first : first + 8], "SIMPLE" if primary else "XTENSION"
             raise HeaderError(
-                f"a header must start with {expected.decode()}, found {found!r} at byte {start}; "
+                f"a header must start with {expected}, found {found!r} at byte {start}; "
                 + ("this is not a FITS file" if primary else "the file is damaged, or has something else at its end")
             )
-        end = find_end(self._bytes, first)
+        end = find_end(self._bytes, first, first + HEAD_NBYTES)
         if end < 0 and first:
             first = self._fill(start, _NEXT_NBYTES)
             end = find_end(self._bytes)
@@ -187,12 +185,12 @@ class _Window:
             return self._bytes[first : end + CARD]
         # Looked for before it is kept, so that a large file without END costs no memory.
         end = _seek_end(self._storage, start, start + len(self._bytes), self._size)
-        return bytes(self._storage.read(start, end + CARD - start))
+        return self._storage.read_bytes(start, end + CARD - start)
 
     def _fill(self, start: int, nbytes: int) -> int:
         """Read the window anew, from ``start`` on; return where in it ``start`` is."""
-        self._bytes = bytes(self._storage.read(start, min(nbytes, self._size - start)))
-        self._start = start
+        self._bytes = self._storage.read_bytes(start, min(nbytes, self._size - start))
+        self._start, self._nheaders = start, 0
         return 0
 
 

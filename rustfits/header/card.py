@@ -8,10 +8,12 @@ import re
 import numpy as np
 
 from rustfits.errors import HeaderError
+from rustfits.header.keys import COMMENTARY, NOT_KEYS, canonical
 
 Value = bool | int | float | complex | str | None
 
 CARD = 80  # characters
+EMPTY = "\0"  # stands for the keyword of cards of blanks alone, which are nobody's
 _END = b"END".ljust(8)
 MAX_CHAIN_COMMENT = 64  # the last CONTINUE card keeps room for one character of the string
 
@@ -21,14 +23,16 @@ _NOT_FINITE = re.compile("[+-]?(?:nan|inf|infinity)", re.IGNORECASE)
 _COMPLEX = re.compile(r"\(([^,]*),([^,]*)\)")
 _STRING = re.compile("'([^']*(?:''[^']*)*)(?:'[^/]*|$)")  # what stands between string and comment is lost
 _PRINTABLE = re.compile("[ -~]*")
+_ALLOWED = bytes(range(0x20, 0x7F))
+_TO_ALLOWED = bytes(byte if 0x20 <= byte <= 0x7E else ord("_") for byte in range(256))
 
 
 # -- from text to value -----------------------------------------------------------------------------------------------
 
 
-def find_end(raw: bytes | bytearray, first: int = 0) -> int:
-    """Return where the END card begins in ``raw``, of whole cards from byte ``first`` on, or -1."""
-    initials = raw[first::CARD]  # looking at these alone is a hundred times faster than a search
+def find_end(raw: bytes | bytearray, first: int = 0, stop: int | None = None) -> int:
+    """Return where the END card begins in ``raw``, of whole cards from byte ``first`` on and before ``stop``, or -1."""
+    initials = raw[first:stop:CARD]  # looking at these alone is a hundred times faster than a search
     number = initials.find(b"E")
     while number >= 0:
         start = first + number * CARD
@@ -41,6 +45,16 @@ def find_end(raw: bytes | bytearray, first: int = 0) -> int:
 def is_hierarch(line: str) -> bool:
     """Whether a card follows the HIERARCH convention: the word, a keyword of any length, the value indicator."""
     return line.startswith("HIERARCH ") and "=" in line
+
+
+def unusual_name(line: str) -> str:
+    """Return the canonical keyword of a card whose first 8 characters are not a keyword in upper case."""
+    if is_hierarch(line):
+        name = canonical(line[: line.index("=")])
+        # Commentary is told by its first 8 columns, so these words name something else here.
+        return "HIERARCH" if name in COMMENTARY or name in NOT_KEYS else name
+    name = canonical(line[:8])
+    return EMPTY if not name and line.isspace() else name
 
 
 def field_of(line: str) -> str:
@@ -232,12 +246,22 @@ def printable(text: str, what: str) -> str:
     return text
 
 
-def bad_byte(raw: bytes) -> HeaderError:
-    """Return the error that names the first byte of a header that is not printable ASCII."""
+def legible(raw: bytes | bytearray, *, lenient: bool = False) -> bytes | bytearray:
+    """Return the bytes of a header, with ``_`` for those that no header may hold if ``lenient``.
+
+    Raises
+    ------
+    HeaderError
+        If a byte is not printable ASCII (FITS 4.0, section 3.2), and ``lenient`` is false.
+    """
+    if not raw.translate(None, _ALLOWED):
+        return raw
+    if lenient:
+        return raw.translate(_TO_ALLOWED)
     position = next(position for position, byte in enumerate(raw) if not 0x20 <= byte <= 0x7E)
     start = position // CARD * CARD
     card = raw[start : start + 8].decode("ascii", "replace").rstrip(" ")
-    return HeaderError(
+    raise HeaderError(
         f"non-printable byte 0x{raw[position]:02X} at byte {position} of the header, in card {start // CARD + 1} "
         f"({card!r}); open the file with lenient=True to read such bytes as '_'"
     )

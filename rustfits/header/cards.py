@@ -7,23 +7,21 @@ from collections.abc import Iterable
 from rustfits.errors import HeaderError, MissingKeyword
 from rustfits.header.card import (
     CARD,
+    EMPTY,
     Value,
-    bad_byte,
     commentary_cards,
     field_of,
     find_end,
     format_cards,
     is_hierarch,
+    legible,
     parse_chain,
     printable,
     unquoted_card,
+    unusual_name,
 )
 from rustfits.header.keys import COMMENTARY, NOT_KEYS, canonical, checked_str, key_field, stripped
 from rustfits.openfile import padded
-
-_PRINTABLE = bytes(range(0x20, 0x7F))
-_TO_PRINTABLE = bytes(byte if 0x20 <= byte <= 0x7E else ord("_") for byte in range(256))
-_EMPTY = "\0"  # stands for cards of blanks alone, which are nobody's
 
 
 class Cards:
@@ -58,10 +56,7 @@ class Cards:
         HeaderError
             If a byte is not printable ASCII (FITS 4.0, section 3.2).
         """
-        if raw.translate(None, _PRINTABLE):
-            if not lenient:
-                raise bad_byte(bytes(raw))
-            raw = raw.translate(_TO_PRINTABLE)
+        raw = legible(raw, lenient=lenient)
         end = find_end(raw)
         return cls(raw[: end if end >= 0 else len(raw) // CARD * CARD].decode("ascii"))
 
@@ -121,6 +116,19 @@ class Cards:
         if found is None:
             found = self._parsed(canonical(key))
         return default if found is None else found[0]
+
+    def get_only(self, key: str) -> Value:
+        """As `get`, for who wants one keyword of many headers: where it is easily seen, the others are not looked at.
+
+        ``key`` is a standard keyword in upper case.
+        """
+        if self._numbers is None and key not in self._values:
+            first = self._text.upper().find(key)  # no card before this one can have that keyword, however spelled
+            if first < 0:
+                return None
+            if first % CARD == 0 and self._text.startswith(f"{key:8}", first):
+                self._values[key] = parse_chain(self._fields(first // CARD))
+        return self.get(key)
 
     def first_value(self) -> Value:
         """Return the value of the very first card, SIMPLE or XTENSION, without looking at the others."""
@@ -305,11 +313,11 @@ class Cards:
                 if name in numbers or name == "CONTINUE":
                     continue
                 if not name.isupper() or name == "HIERARCH" or " " in name:
-                    name = _unusual_name(text[start : start + CARD])
+                    name = unusual_name(text[start : start + CARD])
                     if name in numbers or name in NOT_KEYS:
                         continue
                 numbers[name] = number
-            numbers.pop(_EMPTY, None)
+            numbers.pop(EMPTY, None)
             self._numbers = numbers
         return self._numbers
 
@@ -382,16 +390,6 @@ class Cards:
         self._text = self._text[: number * CARD] + "".join(lines) + self._text[(number + count) * CARD :]
         if count != len(lines):
             self._numbers = None
-
-
-def _unusual_name(line: str) -> str:
-    """Return the canonical keyword of a card whose first 8 characters are not a keyword in upper case."""
-    if is_hierarch(line):
-        name = canonical(line[: line.index("=")])
-        # Commentary is told by its first 8 columns, so these words name something else here.
-        return "HIERARCH" if name in COMMENTARY or name in NOT_KEYS else name
-    name = canonical(line[:8])
-    return _EMPTY if not name and line.isspace() else name
 
 
 def _wrong_type(key: str, value: Value, wanted: str) -> HeaderError:

@@ -35,7 +35,7 @@ class HeaderChanges(ABC):
 
     @abstractmethod
     def _changing(self) -> AbstractContextManager[Cards]:
-        """Give cards to change; they are taken over if the block does not fail."""
+        """Give cards to change; they are taken over if the block does not fail. Errors are told the place."""
 
     @contextmanager
     def _located(self) -> Iterator[None]:
@@ -87,7 +87,7 @@ class HeaderChanges(ABC):
         OSError
             If the file cannot be changed.
         """
-        with self._located(), self._changing() as cards:
+        with self._changing() as cards:
             assign(cards, key, value)
 
     def __delitem__(self, key: str) -> None:
@@ -100,7 +100,7 @@ class HeaderChanges(ABC):
         ValueError
             If the keyword is protected.
         """
-        with self._located(), self._changing() as cards:
+        with self._changing() as cards:
             _refuse_protected(key)
             cards.remove(key)
 
@@ -114,7 +114,7 @@ class HeaderChanges(ABC):
         ValueError
             If the keyword is protected or commentary, or the comment cannot be written.
         """
-        with self._located(), self._changing() as cards:
+        with self._changing() as cards:
             _refuse_protected(key)
             _refuse_commentary(key)
             if not isinstance(comment, str):
@@ -137,7 +137,7 @@ class HeaderChanges(ABC):
         ValueError
             If ``other`` is something else, or an entry cannot be assigned.
         """
-        with self._located(), self._changing() as cards:
+        with self._changing() as cards:
             if isinstance(other, HeaderChanges):
                 source = other._cards().copy()  # it may be the very cards under change
                 for name in source.keys():  # noqa: SIM118  # Cards is no mapping
@@ -174,7 +174,7 @@ class HeaderChanges(ABC):
     def _add(self, key: str, text: str) -> None:
         if not isinstance(text, str):
             raise TypeError(f"the text of {_ADDING[key]} is a str, not {type(text).__name__}")
-        with self._located(), self._changing() as cards:
+        with self._changing() as cards:
             cards.add_commentary(key, text)
 
 
@@ -228,8 +228,9 @@ class FITSHeaderEdit(HeaderChanges):
     def _changing(self) -> Iterator[Cards]:
         if self._staged is None:
             raise HeaderError("a header edit must be used inside a `with header.edit():` block")
-        cards = self._cards().copy()
-        yield cards
+        with self._located():
+            cards = self._cards().copy()
+            yield cards
         self._staged, self._changed = cards, True
 
 

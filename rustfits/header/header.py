@@ -138,7 +138,7 @@ class FITSHeader(HeaderChanges):
         with self._state.changing():
             cards = self._cards().copy()
             yield cards
-            self._state.commit(cards)
+            self._state.commit_inside(cards)
 
 
 def _items(cards: Cards) -> list[tuple[str, Any]]:

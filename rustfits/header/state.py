@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,14 +55,9 @@ class HeaderState:
         """The cards in memory, whatever the state of the file: for messages and ``repr``."""
         return self._cards
 
-    @contextmanager
-    def changing(self) -> Iterator[None]:
+    def changing(self) -> AbstractContextManager[None]:
         """Hold off everybody else, so that what is read inside is still true when it is committed."""
-        if self._file is None:
-            yield
-        else:
-            with self._file.changing(self.place):
-                yield
+        return nullcontext() if self._file is None else self._file.changing(self.place)
 
     def commit(self, cards: Cards) -> None:
         """Write new cards to the file, then show them; the header grows by whole blocks if it must.
@@ -110,7 +105,7 @@ class HeaderState:
             cards = self.cards.copy()
             for key, entry in changes.items():
                 cards.set(key, *(entry if isinstance(entry, tuple) else (entry,)))
-            self.commit(cards)
+            self.commit_inside(cards)
 
     def _show(self, cards: Cards) -> None:
         self._cards = cards

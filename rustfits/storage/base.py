@@ -15,6 +15,7 @@ from rustfits.storage.undo import MemoryUndo, Undo
 
 MOVE_NBYTES = 4 << 20  # bytes moved at a time: bounds memory, and is large enough for the disk
 CHUNK_NBYTES = 1 << 19  # bytes read at a time: what is done to them next finds them in the cache
+HEAD_NBYTES = 8 * 2880  # hold most headers whole
 UNCHECKED_NBYTES = 1 << 16  # reads up to this size do without asking for the size of the storage first
 
 
@@ -37,6 +38,9 @@ class Storage(ABC):
         Whether all that the transaction under way had changed is undone, since an inner one failed.
     descriptor : int
         Of the open file whose bytes these are, for those who read them without this class; -1 if there is no such file.
+    head : bytes
+        The first `HEAD_NBYTES`, or all there were, if they were read when the storage was opened; else nothing. Who
+        looks for the HDUs takes them.
     """
 
     name: str
@@ -45,6 +49,7 @@ class Storage(ABC):
     tainted: bool = False
     undone: bool = False
     descriptor: int = -1
+    head: bytes = b""
 
     _depth: int = 0  # of transactions under way
     _nchanges: int = 0
@@ -103,6 +108,10 @@ class Storage(ABC):
         buffer = bytearray(nbytes)
         self.read_into(offset, memoryview(buffer))
         return buffer
+
+    def read_bytes(self, offset: int, nbytes: int) -> bytes:
+        """Return what `read` does, for those who only keep it."""
+        return bytes(self.read(offset, nbytes))
 
     def read_ranges(self, start: NDArray[np.int64], length: NDArray[np.int64], target: NDArray[Any]) -> None:
         """Read many ranges, back to back, into ``target``; a remote storage asks for all of them at once.

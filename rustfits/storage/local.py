@@ -11,18 +11,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rustfits.errors import FileLocked, FileReplaced, FitsIOError, OpenFailed
-from rustfits.storage.base import Storage, as_bytes
+from rustfits.storage.base import HEAD_NBYTES, Storage, as_bytes
 from rustfits.storage.filelock import try_lock, unlock
 from rustfits.storage.journal import Journal
 from rustfits.storage.recovery import recover
 
-_FLAGS = {"r": os.O_RDONLY, "r+": os.O_RDWR, "w+": os.O_RDWR | os.O_CREAT | os.O_TRUNC}
-
+# Without O_NONBLOCK, opening a pipe waits until somebody writes to it.
+_ALWAYS = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+_FLAGS = {
+    "r": os.O_RDONLY | _ALWAYS,
+    "r+": os.O_RDWR | _ALWAYS,
+    "w+": os.O_RDWR | os.O_CREAT | os.O_TRUNC | _ALWAYS,
+}
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 
 DURABILITIES = ("process", "power")
 
 
-def open_descriptor(path: str, mode: str, *, cut: bool = True) -> int:
+def open_descriptor(path: str, mode: str) -> int:
     """Open the regular file ``path`` and return its descriptor.
 
     Parameters
@@ -30,27 +36,36 @@ def open_descriptor(path: str, mode: str, *, cut: bool = True) -> int:
     path : str
     mode : {'r', 'r+', 'w+'}
         'w+' creates the file, or cuts an existing one to nothing.
-    cut : bool
-        False leaves that cut to the caller.
 
     Raises
     ------
     OpenFailed
         If the system refuses, or ``path`` is not a regular file. `FileMissing` if there is none.
     """
-    # Without O_NONBLOCK, opening a pipe waits until somebody writes to it.
-    flags = _FLAGS[mode] if cut else _FLAGS[mode] & ~os.O_TRUNC
-    flags |= getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
     try:
-        descriptor = os.open(path, flags, 0o666)
-    except OSError as error:
-        raise OpenFailed.of(path, error) from error
-    except ValueError as error:  # a NUL in the path
-        raise OpenFailed(errno.EINVAL, str(error), path) from error
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        descriptor = os.open(path, _FLAGS[mode], 0o666)
+    except (OSError, ValueError) as error:
+        raise _refused(path, error) from error
+    try:
+        _status_of(descriptor, path)
+    except OpenFailed:
         os.close(descriptor)
-        raise OpenFailed(errno.EINVAL, "it is not a regular file", path)
+        raise
     return descriptor
+
+
+def _status_of(descriptor: int, path: str) -> os.stat_result:
+    """Return what `os.fstat` does of a file that was opened; raise `OpenFailed` if it is not a regular one."""
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        raise OpenFailed(errno.EINVAL, "it is not a regular file", path)
+    return status
+
+
+def _refused(path: str, error: OSError | ValueError) -> OpenFailed:
+    if isinstance(error, OSError):
+        return OpenFailed.of(path, error)
+    return OpenFailed(errno.EINVAL, str(error), path)  # a NUL in the path
 
 
 class LocalStorage(Storage):
@@ -78,30 +93,55 @@ class LocalStorage(Storage):
         As `recover`.
     """
 
+    _durable = _locked = False
+    _process = -1  # that opened the file for writing
+
     def __init__(self, path: str, mode: str, durability: str = "process") -> None:
         self.name = path
         self.writable = mode != "r"
-        self._durable = durability == "power"
-        self._process = os.getpid()
-        self._locked = False
-        self.descriptor = open_descriptor(path, mode, cut=False)
-        # The journal stands beside the file itself, which folders that are links lead to as well.
-        if os.path.islink(path):
-            self._path = os.path.realpath(path)
-        else:
-            self._path = path if os.path.isabs(path) else os.path.join(os.getcwd(), path)
+        if self.writable:
+            self._durable, self._process = durability == "power", os.getpid()
+        self._open(path, _FLAGS[mode] & ~os.O_TRUNC)
         try:
             recover(self._path, discard=mode == "w+")
-            self._opened = os.fstat(self.descriptor)
+            self._opened = _status_of(self.descriptor, path)
             if mode == "w+":
                 self._lock()
                 self._truncate(0)
+            else:
+                self._look()
         except BaseException:
             self.close()
             raise
 
+    def _open(self, path: str, flags: int) -> None:
+        """Open the file, and find out where its journal would stand: beside itself, not beside a link to it."""
+        # Links among the folders do not matter, as they lead to the journal as well.
+        try:
+            try:
+                self.descriptor = os.open(path, flags | _NO_LINK, 0o666)
+            except OSError:
+                if not os.path.islink(path):
+                    raise
+                path = os.path.realpath(path)
+                self.descriptor = os.open(path, flags, 0o666)
+        except (OSError, ValueError) as error:
+            raise _refused(self.name, error) from error
+        # Who only reads needs the path now, and never again.
+        self._path = path if not self.writable or path.startswith("/") else os.path.join(os.getcwd(), path)
+
+    def _look(self) -> None:
+        """Read the head of the file, if the system gives all of it at once."""
+        try:
+            head = os.pread(self.descriptor, HEAD_NBYTES, 0)
+        except OSError as error:
+            self._fail("read", error)
+        if len(head) == min(HEAD_NBYTES, self._opened.st_size):
+            self.head = head
+
     def __del__(self) -> None:
-        self.close()
+        if self.descriptor >= 0:
+            self.close()
 
     def size(self) -> int:
         """Return the number of bytes, asked of the system each time: the file may be changed by others."""
@@ -119,6 +159,14 @@ class LocalStorage(Storage):
         except (OSError, OverflowError, ValueError):
             pass  # the other form says what is wrong, and where; and one call reads 2 GiB at most
         super().read_into(offset, target)
+
+    def read_bytes(self, offset: int, nbytes: int) -> bytes:
+        """Return bytes of which it is known that they are there, by one call of the system."""
+        try:
+            found = os.pread(self.descriptor, nbytes, offset)
+        except OSError as error:
+            self._fail("read", error)
+        return found if len(found) == nbytes else super().read_bytes(offset, nbytes)
 
     def _read_into(self, offset: int, target: memoryview) -> int:
         done = 0
@@ -174,15 +222,7 @@ class LocalStorage(Storage):
             self._fail("find", error)
         if (named.st_dev, named.st_ino) != (status.st_dev, status.st_ino):
             raise FileReplaced(self.name, "was replaced by another file")
-        return Journal(self._path, status, self._saved, durable=self._durable)
-
-    def _saved(self, offset: int, nbytes: int) -> bytes | bytearray:
-        """Return bytes for the journal, as `read` does; that they are there is known."""
-        try:
-            found = os.pread(self.descriptor, nbytes, offset)
-        except OSError as error:
-            self._fail("read", error)
-        return found if len(found) == nbytes else self.read(offset, nbytes)
+        return Journal(self._path, status, self.read_bytes, durable=self._durable)
 
     def _lock(self) -> None:
         """Keep other writers away from now on, provided that none was there since the file was opened."""

@@ -36,8 +36,13 @@ def recover(path: str, *, discard: bool = False) -> None:
     FitsIOError
         If file or folder cannot be written.
     """
+    name = path + journal.SUFFIX
+    try:
+        os.lstat(name)  # opening any file comes this way: nothing more than this is to be done if there is no journal
+    except OSError:
+        return
     stop = time.monotonic() + PATIENCE
-    while os.path.lexists(path + journal.SUFFIX):
+    while os.path.lexists(name):
         if _try_recover(path, discard):
             return
         if time.monotonic() > stop:

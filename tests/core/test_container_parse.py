@@ -246,6 +246,26 @@ def test_headers_of_any_length_anywhere_in_what_was_read_are_found():
             assert all(hdu.header[f"K{ncards - 1}"] == ncards - 1 for hdu in fits.hdus[1:])
 
 
+def test_many_small_hdus_are_found_each_in_its_place(monkeypatch):
+    shapes = [(1,), (7,), (2, 9), (3000,), (5, 40, 60), (0,), (7,)]
+    hdus = [image(*shapes[n * n % 7], first=EXTENSION, extra=["COMMENT"] * (n % 80)) for n in range(400)]
+    asked = []
+    read = MemoryStorage.read
+    monkeypatch.setattr(MemoryStorage, "read", lambda self, *at: asked.append(at) or read(self, *at))
+    raw = EMPTY + b"".join(hdus)
+    fits = FITS.from_bytes(raw)
+    assert len(asked) < len(hdus) // 3
+    start = BLOCK
+    for number, (extent, hdu) in enumerate(zip(fits._file.extents[1:], hdus, strict=True)):
+        assert (extent.header_start, extent.stop) == (start, start + len(hdu))
+        assert fits[number + 1].shape == shapes[number * number % 7]
+        assert fits[number + 1].header.cards.count("COMMENT") == number % 80
+        start = extent.stop
+    place = raw.index(b"COMMENT", fits._file.extents[300].header_start)
+    with pytest.raises(HeaderError, match=r"non-printable byte 0x07.*HDU 300 of mem"):
+        FITS.from_bytes(raw[: place + 8] + b"\7" + raw[place + 9 :])
+
+
 NUMBERS = st.sampled_from(
     ["0", "1", "2", "3", "8", "16", "-32", "-64", "7", "12", "1 2", "- 8", "", "+4", "9" * 18, "1.0"]
 )

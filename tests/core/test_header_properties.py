@@ -187,6 +187,27 @@ def test_any_printable_header_is_read_and_can_be_changed(lines, value):
             assert all(str(rest.get(name)) == str(found) for name, found in kept.items())
 
 
+WAYS_TO_SPELL = [
+    "KEY     = 1",
+    "KEY     = 'text&'",
+    "CONTINUE  'KEY     = 2'",
+    "key     = 3",
+    " KEY    = 4",
+    "HIERARCH KEY = 5",
+    "HIERARCH  key= 6",
+    "KEYS    = 7",
+    "OTHER   = 8 / KEY",
+    "COMMENT KEY     = 9",
+    "KEY     text",
+]
+
+
+@given(st.lists(st.sampled_from(WAYS_TO_SPELL).map(lambda line: line.ljust(80)) | CARD, max_size=6))
+def test_one_keyword_alone_has_the_value_it_has_among_all(lines):
+    raw = "".join(lines).encode()
+    assert Cards.parse(raw).get_only("KEY") == Cards.parse(raw).get("KEY")
+
+
 @given(st.binary(max_size=600), st.booleans())
 def test_bytes_of_any_kind_are_read_or_refused(raw, lenient):
     if lenient or all(0x20 <= byte <= 0x7E for byte in raw):

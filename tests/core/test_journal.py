@@ -11,6 +11,7 @@ import pytest
 
 from rustfits.errors import FileLocked, FitsIOError, JournalError
 from rustfits.storage import journal, recovery
+from rustfits.storage.base import HEAD_NBYTES
 from rustfits.storage.filelock import try_lock
 from rustfits.storage.journal import MAGIC, SUFFIX, Journal, find
 from rustfits.storage.local import LocalStorage
@@ -165,6 +166,37 @@ def test_the_journal_lies_beside_the_file_itself_whatever_link_led_there(path):
         assert path.with_name(path.name + SUFFIX).exists()
     storage.close()
     assert [found.name for found in folder.iterdir()] == ["link.fits"]
+
+
+def test_the_journal_lies_beside_the_file_though_the_current_folder_changes(path, monkeypatch):
+    monkeypatch.chdir(path.parent)
+    storage = LocalStorage(path.name, "r+")
+    monkeypatch.chdir("/")
+    with storage.transaction():
+        storage.write(0, b"x")
+        assert path.with_name(path.name + SUFFIX).exists()
+    storage.close()
+    assert alone(path)
+
+
+def test_what_was_read_when_a_file_was_opened_is_what_recovery_left(path, hot):
+    assert path.read_bytes() != CONTENT
+    for mode in ("r", "r+"):
+        storage = LocalStorage(str(path), mode)
+        assert storage.head == CONTENT[:HEAD_NBYTES]
+        storage.close()
+
+
+def test_a_link_to_nothing_is_where_a_new_file_appears(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "new")
+    with pytest.raises(OSError, match="Failed to open"):
+        LocalStorage(str(tmp_path / "link"), "r")
+    LocalStorage(str(tmp_path / "link"), "w+").close()
+    assert (tmp_path / "new").read_bytes() == b""
+    (tmp_path / "circle").symlink_to(tmp_path / "circle")
+    for mode in ("r", "r+", "w+"):
+        with pytest.raises(OSError, match="Failed to open"):
+            LocalStorage(str(tmp_path / "circle"), mode)
 
 
 @pytest.mark.parametrize("what", ["folder", "link", "pipe"])
