@@ -17,14 +17,14 @@ import rustfits
 from rustfits import FITS, threads
 
 SHAPE, TILES = (48, 60), (16, 20)
-NREADERS, NCHANGES = 6, 21
+NREADERS, NCHANGES, NTHREADS = 6, 21, (1, 2, 7)
 PATIENCE = 120  # seconds without a step of those who are waited for, until they wait for ever
 SWITCH = 5e-5  # seconds
 NAMES = ("PLAIN", "PACKED", "FLOATS", "SHIFTED")
 CARDS = [f"KEY{number}" for number in range(40)]
 
 
-@pytest.fixture(params=[1, 2, 7], autouse=True)
+@pytest.fixture(params=NTHREADS, autouse=True)
 def nthreads(request, monkeypatch):
     """Decode and encode with so many threads, however small the images."""
     before = threads.get_num_threads()
@@ -229,7 +229,15 @@ def change(fits, name, state, first):
         yield
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    ("name", "nthreads", "fits"),  # each pair of them is there
+    [
+        (name, count, ("disk", "memory")[(place + other) % 2])
+        for place, name in enumerate(NAMES)
+        for other, count in enumerate(NTHREADS)
+    ],
+    indirect=["nthreads", "fits"],
+)
 def test_readers_of_an_hdu_that_is_changed_see_whole_states(fits, name):
     crew, states = Crew(), {name: State()}
     for number in range(NREADERS):
