@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 
 
 class ReadWriteLock:
@@ -15,7 +14,8 @@ class ReadWriteLock:
 
     def __init__(self) -> None:
         self._mutex = threading.Lock()  # held for a few steps only: it guards what follows
-        self._condition: threading.Condition | None = None  # made by the first who has to wait
+        self._reading: threading.Condition | None = None  # made by the first reader who has to wait
+        self._writing: threading.Condition | None = None  # made by the first writer who has to wait
         self._readers: dict[int, int] = {}  # thread -> depth
         self._writer: int | None = None
         self._writer_depth = 0
@@ -31,7 +31,9 @@ class ReadWriteLock:
         with self._mutex:
             depth = self._readers.get(me, 0)
             if not depth and self._writer != me and (self._writer is not None or self._waiting):
-                self._wait_for(lambda: self._writer is None and not self._waiting)
+                if self._reading is None:
+                    self._reading = threading.Condition(self._mutex)
+                self._reading.wait_for(lambda: self._writer is None and not self._waiting)
             self._readers[me] = depth + 1
 
     def release_shared(self) -> None:
@@ -43,8 +45,8 @@ class ReadWriteLock:
                 self._readers[me] = depth - 1
                 return
             del self._readers[me]
-            if self._waiting:
-                self._notify()
+            if self._waiting and not self._readers:
+                self._pass_on()
 
     def exclusive(self) -> Exclusive:
         """Return a context that holds the lock alone."""
@@ -66,29 +68,30 @@ class ReadWriteLock:
             self._writer_depth -= 1
             if not self._writer_depth:
                 self._writer = None
-                self._notify()
+                self._pass_on()
 
     # -- with the mutex held --------------------------------------------------------------------------------------
 
     def _wait_to_write(self, me: int) -> None:
         if me in self._readers:
             raise AssertionError("a reader asked to write while it reads")
+        if self._writing is None:
+            self._writing = threading.Condition(self._mutex)
         self._waiting += 1
         try:
-            self._wait_for(lambda: self._writer is None and not self._readers)
+            self._writing.wait_for(lambda: self._writer is None and not self._readers)
+            self._writer = me
         finally:
             self._waiting -= 1
-            self._notify()  # an interrupted writer must not leave readers waiting
+            self._pass_on()  # an interrupted writer must not leave others waiting
 
-    def _wait_for(self, ready: Callable[[], bool]) -> None:
-        if not ready():
-            if self._condition is None:
-                self._condition = threading.Condition(self._mutex)
-            self._condition.wait_for(ready)
-
-    def _notify(self) -> None:
-        if self._condition is not None:
-            self._condition.notify_all()
+    def _pass_on(self) -> None:
+        """Wake those who can go now, and no others: who wakes in vain takes turns of the interpreter from who works."""
+        if self._waiting:
+            if self._writing is not None and self._writer is None and not self._readers:
+                self._writing.notify()
+        elif self._reading is not None and self._writer is None:
+            self._reading.notify_all()
 
 
 class Shared:

@@ -1,3 +1,4 @@
+import signal
 import threading
 import time
 
@@ -116,3 +117,64 @@ def test_an_exception_lets_the_lock_go():
 
     start(write)
     assert done.wait(SOON)
+
+
+def test_all_who_wait_get_their_turn_writers_first():
+    lock, order = ReadWriteLock(), []
+
+    def write():
+        with lock.exclusive():
+            order.append("write")
+
+    def read():
+        with lock.shared():
+            order.append("read")
+
+    with lock.shared():
+        threads = [start(write) for _ in range(3)]
+        while lock._waiting < 3:
+            time.sleep(0.001)
+        threads += [start(read) for _ in range(3)]
+        time.sleep(0.02)
+    for thread in threads:
+        thread.join(SOON)
+    assert order == ["write"] * 3 + ["read"] * 3
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="interrupts itself with a timer of POSIX")
+@pytest.mark.parametrize("holds", ["shared", "exclusive"])
+def test_a_writer_that_is_interrupted_while_it_waits_leaves_nobody_waiting(holds):
+    lock = ReadWriteLock()
+    held, go_on, done = threading.Event(), threading.Event(), threading.Event()
+
+    def hold():
+        with getattr(lock, holds)():
+            held.set()
+            assert go_on.wait(SOON)
+
+    def read():
+        while not lock._waiting:
+            time.sleep(0.001)
+        with lock.shared():
+            done.set()
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    threads = [start(hold), start(read)]
+    assert held.wait(SOON)
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
+        with pytest.raises(KeyboardInterrupt), lock.exclusive():
+            pass
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    if holds == "exclusive":
+        go_on.set()
+    assert done.wait(SOON)
+    go_on.set()
+    for thread in threads:
+        thread.join(SOON)
+    with lock.exclusive():
+        pass

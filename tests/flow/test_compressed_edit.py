@@ -68,26 +68,24 @@ def test_any_sequence_of_edits_does_what_numpy_does(data, image, seed):
             assert_same_bits(again["EDITED"].read(), model)
 
 
-@pytest.mark.parametrize("tile", [(100, 100), (1, 1100), (37, 1100), (900, 1100), (256, 300)])
-@pytest.mark.parametrize("nthreads", [1, 2, 5])
-def test_the_number_of_threads_changes_no_byte(tile, nthreads):
-    pixels = (np.arange(900 * 1100).reshape(900, 1100) % 977).astype("f4")
-    before = rustfits.get_num_threads()
+@pytest.mark.parametrize("tile", [(10, 10), (1, 310), (7, 310), (230, 310), (64, 75)])
+@pytest.mark.parametrize("nthreads", [2, 5])
+def test_the_number_of_threads_changes_no_byte(tile, nthreads, shared_out):
+    pixels = (np.arange(230 * 310).reshape(230, 310) % 977).astype("f4")
+    expected = np.concatenate([pixels, pixels[:170]])
+    expected[10:220:3, 5:300] = pixels[10:220:3, 10:305]
     files = []
-    try:
-        for count in (1, nthreads):
-            rustfits.set_num_threads(count)
-            with FITS("mem://", "w+") as fits:
-                hdu = fits.write_image(pixels, compress=Gzip1(tile_shape=tile, level=1))
-                hdu[10:890:3, 5:1000] = pixels[10:890:3, 100:1095]
-                hdu.extend(pixels[:700])
-                files.append(fits.to_bytes())
-                hdu.repack()
-                expected = np.concatenate([pixels, pixels[:700]])
-                expected[10:890:3, 5:1000] = pixels[10:890:3, 100:1095]
-                assert_same_bits(hdu.read(), expected)
-    finally:
-        rustfits.set_num_threads(before)
+    for count in (1, nthreads):
+        shared_out.use(count)
+        with FITS("mem://", "w+") as fits:
+            hdu = fits.write_image(pixels, compress=Gzip1(tile_shape=tile, level=1))
+            shared_out.asked.clear()
+            hdu[10:220:3, 5:300] = pixels[10:220:3, 10:305]
+            assert bool(shared_out.asked) == (count > 1 and tile != pixels.shape)
+            hdu.extend(pixels[:170])
+            files.append(fits.to_bytes())
+            hdu.repack()
+            assert_same_bits(hdu.read(), expected)
     assert files[0] == files[1]
 
 

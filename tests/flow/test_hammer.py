@@ -8,6 +8,7 @@ import faulthandler
 import itertools
 import sys
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -16,12 +17,14 @@ import rustfits
 from rustfits import FITS, threads
 
 SHAPE, TILES = (48, 60), (16, 20)
-NREADERS, NCHANGES, PATIENCE = 6, 21, 120
+NREADERS, NCHANGES, NTHREADS = 6, 21, (1, 2, 7)
+PATIENCE = 120  # seconds without a step of those who are waited for, until they wait for ever
+SWITCH = 5e-5  # seconds
 NAMES = ("PLAIN", "PACKED", "FLOATS", "SHIFTED")
 CARDS = [f"KEY{number}" for number in range(40)]
 
 
-@pytest.fixture(params=[1, 2, 7], autouse=True)
+@pytest.fixture(params=NTHREADS, autouse=True)
 def nthreads(request, monkeypatch):
     """Decode and encode with so many threads, however small the images."""
     before = threads.get_num_threads()
@@ -29,6 +32,19 @@ def nthreads(request, monkeypatch):
     rustfits.set_num_threads(request.param)
     yield request.param
     rustfits.set_num_threads(before)
+
+
+@pytest.fixture(autouse=True)
+def short_turns():
+    """Let threads take turns often, which has more interleavings, and none of them wait long for its turn.
+
+    With the 5 ms of CPython, a thread waits that long after each call of the system, as others compute all the time: a
+    change of some hundred calls takes seconds then, and the more so the more the machine has to do.
+    """
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH)
+    yield
+    sys.setswitchinterval(before)
 
 
 @pytest.fixture(params=["disk", "memory"])
@@ -54,11 +70,17 @@ class Crew:
     def __init__(self):
         self.faults, self.stop = [], threading.Event()
         self._threads = {True: [], False: []}
+        self._steps = {True: 0, False: 0}
 
-    def start(self, work, *arguments, changes):
+    def start(self, steps, *arguments, changes):
+        """Have a thread take the steps of a generator, each of which comes to its end sooner or later."""
+
         def run():
             try:
-                work(*arguments)
+                for _ in steps(*arguments):
+                    self._steps[changes] += 1  # one of two at the same time may be lost: it is only looked at for news
+                    if self.stop.is_set():
+                        return
             except BaseException as fault:
                 self.faults.append(fault)
                 self.stop.set()
@@ -68,16 +90,24 @@ class Crew:
         thread.start()
 
     def finish(self):
-        for changes in (True, False):
+        for changes in (True, False):  # that readers go on is no excuse for those who change the file
             for thread in self._threads[changes]:
-                thread.join(PATIENCE)
-                if thread.is_alive():
-                    faulthandler.dump_traceback(sys.stderr)
-                    self.stop.set()
-                    pytest.fail("a thread waits for ever")
+                self._wait_for(thread, changes)
             self.stop.set()
         if self.faults:
             raise self.faults[0]
+
+    def _wait_for(self, thread, changes):
+        """Wait for the end of a thread as long as it, or another of its kind, takes steps."""
+        steps, since = self._steps[changes], time.monotonic()
+        while thread.is_alive():
+            thread.join(1)
+            if steps != self._steps[changes]:
+                steps, since = self._steps[changes], time.monotonic()
+            elif thread.is_alive() and time.monotonic() - since > PATIENCE:
+                faulthandler.dump_traceback(sys.stderr)
+                self.stop.set()
+                pytest.fail("a thread waits for ever")
 
 
 class State:
@@ -120,23 +150,22 @@ def read_cutouts(hdu):
 READS = (read_all, read_a_section, read_a_pixel, read_many_sections, read_cutouts)
 
 
-def watch(crew, fits, states, first):
+def watch(fits, states, first):
     """Read everything in turn; no read is older than what was done before it, or newer than what was begun."""
     turns = itertools.cycle([(name, read) for read in READS for name in states])
     for name, read in itertools.islice(turns, first, None):
-        if crew.stop.is_set():
-            return
         before = states[name].done
         number = read(fits[name])
         assert before <= number <= states[name].begun, (name, read, before, number, states[name].begun)
+        yield
 
 
-def watch_headers(crew, fits):
+def watch_headers(fits):
     """Every header is that of one change."""
-    while not crew.stop.is_set():
-        for name in NAMES:
-            header = fits[name].header.to_dict()
-            one_number([header[key]["value"] for key in CARDS])
+    for name in itertools.cycle(NAMES):
+        header = fits[name].header.to_dict()
+        one_number([header[key]["value"] for key in CARDS])
+        yield
 
 
 def set_pixels(fits, hdu, number):
@@ -192,22 +221,29 @@ CHANGES = (
 )
 
 
-def change(crew, fits, name, state, first):
+def change(fits, name, state, first):
     for number in range(1, NCHANGES + 1):
-        if crew.stop.is_set():
-            return
         state.begun = number
         CHANGES[(number + first) % len(CHANGES)](fits, fits[name], number)
         state.done = number
+        yield
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    ("name", "nthreads", "fits"),  # each pair of them is there
+    [
+        (name, count, ("disk", "memory")[(place + other) % 2])
+        for place, name in enumerate(NAMES)
+        for other, count in enumerate(NTHREADS)
+    ],
+    indirect=["nthreads", "fits"],
+)
 def test_readers_of_an_hdu_that_is_changed_see_whole_states(fits, name):
     crew, states = Crew(), {name: State()}
     for number in range(NREADERS):
-        crew.start(watch, crew, fits, states, number, changes=False)
-    crew.start(watch_headers, crew, fits, changes=False)
-    crew.start(change, crew, fits, name, states[name], 0, changes=True)
+        crew.start(watch, fits, states, number, changes=False)
+    crew.start(watch_headers, fits, changes=False)
+    crew.start(change, fits, name, states[name], 0, changes=True)
     crew.finish()
     assert read_all(fits[name]) == NCHANGES
     fits.close()
@@ -216,10 +252,10 @@ def test_readers_of_an_hdu_that_is_changed_see_whole_states(fits, name):
 def test_several_threads_change_hdus_of_one_file_while_others_read(fits):
     crew, states = Crew(), {name: State() for name in NAMES}
     for number in range(NREADERS):
-        crew.start(watch, crew, fits, states, 3 * number, changes=False)
-    crew.start(watch_headers, crew, fits, changes=False)
+        crew.start(watch, fits, states, 3 * number, changes=False)
+    crew.start(watch_headers, fits, changes=False)
     for first, (name, state) in enumerate(states.items()):
-        crew.start(change, crew, fits, name, state, first, changes=True)
+        crew.start(change, fits, name, state, first, changes=True)
     crew.finish()
     content = fits.to_bytes()
     fits.close()
@@ -234,10 +270,11 @@ def test_the_number_of_threads_may_change_while_pixels_are_read_and_written(fits
     def resize():
         for number in itertools.islice(itertools.cycle([1, 3, 2, 7]), 200):
             rustfits.set_num_threads(number)
+            yield
 
-    crew.start(watch, crew, fits, states, 0, changes=False)
-    crew.start(watch, crew, fits, states, 1, changes=False)
+    crew.start(watch, fits, states, 0, changes=False)
+    crew.start(watch, fits, states, 1, changes=False)
     crew.start(resize, changes=True)
-    crew.start(change, crew, fits, "PACKED", states["PACKED"], 0, changes=True)
+    crew.start(change, fits, "PACKED", states["PACKED"], 0, changes=True)
     crew.finish()
     fits.close()

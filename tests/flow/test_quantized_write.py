@@ -231,16 +231,14 @@ class TestSeedsThatAreChosen:
 
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
 @pytest.mark.parametrize("method", METHODS)
-def test_the_number_of_threads_changes_no_byte(codec, dtype, method):
-    pixels = noise(dtype, (700, 611))
-    pixels[5, 5:80], pixels[300:308, 45:60], pixels[100:104] = np.nan, 3.0, 0.0
-    before, files = rustfits.get_num_threads(), []
-    try:
-        for nthreads in (1, 2, 7):
-            rustfits.set_num_threads(nthreads)
-            files.append(file_bytes(pixels, codec, {"method": method}))
-    finally:
-        rustfits.set_num_threads(before)
+def test_the_number_of_threads_changes_no_byte(codec, dtype, method, shared_out):
+    pixels = noise(dtype, (140, 131))
+    pixels[5, 5:80], pixels[30:38, 45:60], pixels[100:104] = np.nan, 3.0, 0.0
+    files = []
+    for nthreads in (1, 2, 7):
+        shared_out.use(nthreads)
+        files.append(file_bytes(pixels, codec, {"method": method}))
+        assert bool(shared_out.asked) == (nthreads > 1)
     assert files[0] == files[1] == files[2]
 
 

@@ -1,0 +1,34 @@
+"""What tests of whole paths share."""
+
+import pytest
+
+import rustfits
+from rustfits import fewtiles, threads, tilereader
+
+
+class Threads:
+    """Sets how many threads there are, and notes how many more were asked for, call by call."""
+
+    def __init__(self):
+        self.asked = []
+
+    def use(self, nthreads):
+        rustfits.set_num_threads(nthreads)
+        self.asked.clear()
+
+
+@pytest.fixture
+def shared_out(monkeypatch):
+    """Let work on small images be shared out among threads, as it is on large ones."""
+    before, found, submit = threads.get_num_threads(), Threads(), threads._POOL.submit
+
+    def counted(work, count):
+        found.asked.append(count)
+        return submit(work, count)
+
+    monkeypatch.setattr(threads, "SMALL_NPIXELS", 1)
+    monkeypatch.setattr(fewtiles, "SMALL_NPIXELS", 1)  # so few tiles are a batch like others
+    monkeypatch.setattr(tilereader, "BATCH_NBYTES", 1 << 14)  # of which images have several
+    monkeypatch.setattr(threads._POOL, "submit", counted)
+    yield found
+    rustfits.set_num_threads(before)
