@@ -15,10 +15,10 @@ cdef extern from "dequantize.h" nogil:
         int64_t seed
         int32_t method
         int32_t isa
-    void rf_dequantize_f32(const int32_t *, const int64_t *, const double *, const double *, const int64_t *,
-                           const int64_t *, int64_t, const rf_dither *, float *)
-    void rf_dequantize_f64(const int32_t *, const int64_t *, const double *, const double *, const int64_t *,
-                           const int64_t *, int64_t, const rf_dither *, double *)
+    void rf_dequantize_f32(const int32_t *, const int64_t *, const int64_t *, const double *, const double *,
+                           const int64_t *, const int64_t *, int64_t, const rf_dither *, float *)
+    void rf_dequantize_f64(const int32_t *, const int64_t *, const int64_t *, const double *, const double *,
+                           const int64_t *, const int64_t *, int64_t, const rf_dither *, double *)
 
 
 cdef extern from "quantize.h" nogil:
