@@ -12,6 +12,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 
 import numpy as np
 
+from rustfits_accel._key cimport rf_box_of
 from rustfits_accel._kernel cimport RF_NRANDOM, rf_best_isa, rf_dequantize_f32, rf_dequantize_f64, rf_dither, rf_read
 
 
@@ -299,18 +300,8 @@ cdef class Cutter(Image):
         """Return the stored pixels of a box; None for any key but slices with both ends, and for tiles with a fault."""
         cdef int64_t first[8]
         cdef int64_t count[8]
-        cdef int64_t axis, ndim = self.grid.ndim
-        if type(key) is not tuple or len(<tuple>key) != ndim:
+        if not rf_box_of(key, self.grid.ndim, self.grid.size, first, count):
             return None
-        for axis in range(ndim):
-            entry = (<tuple>key)[axis]
-            if type(entry) is not slice or entry.step is not None:
-                return None
-            begin, end = entry.start, entry.stop
-            if type(begin) is not int or type(end) is not int or not 0 <= begin < end <= self.grid.size[axis]:
-                return None
-            first[axis] = begin
-            count[axis] = <int64_t>end - first[axis]
         cdef cut_t *cut = <cut_t *>PyMem_RawMalloc(sizeof(cut_t))
         if cut is NULL:
             raise MemoryError

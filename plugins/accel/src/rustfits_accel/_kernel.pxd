@@ -43,6 +43,7 @@ cdef extern from "read.h" nogil:
     const int RF_READ_NDIM
     int32_t rf_read(int32_t, int64_t, int64_t, uint8_t *)
     int32_t rf_read_rows(int32_t, int64_t, int64_t, const int64_t *, const int64_t *, int64_t, uint8_t *)
+    int32_t rf_read_pixels(int32_t, int64_t, int64_t, const int64_t *, const int64_t *, int64_t, int32_t, uint8_t *)
 
 
 ctypedef fused floating:
