@@ -174,6 +174,15 @@ class TileCodec:
         """
         return None
 
+    def c_resumer(self, pixel: np.dtype[Any]) -> object | None:
+        """Return a decoder like that of `c_decoder` that can begin in the middle of a tile, if there is one.
+
+        A PyCapsule named ``rustfits.resumer.1``, or None. The function is ``void decode(..., int64_t ntiles,
+        int64_t step, const int64_t *first, uint64_t *const *mark, void *out, ...)``, the struct's second member an
+        int64_t of which every ``step`` is a multiple. The manual, in "Writing a codec", says what marks are.
+        """
+        return None
+
     @property
     def lossless(self) -> bool:
         """Whether decoding gives back the very pixels that were encoded."""

@@ -18,7 +18,7 @@ from rustfits.decode import TileDecoder, TileSurvey
 from rustfits.errors import FitsError
 from rustfits.kernels import active
 from rustfits.sections import Section
-from rustfits.shortway import image_facts
+from rustfits.shortway import find_resumer, image_facts
 from rustfits.threads import SMALL_NPIXELS, scratch
 from rustfits.tilecache import Place, TileCache
 
@@ -147,6 +147,7 @@ class FewTiles:
             npixels=np.array(survey.npixels, dtype=np.int64),
             numbers=entries.numbers,
             prefixes=self._prefixes,
+            resumer=find_resumer(table) if self._prefixes else None,
             read_into=self._decoder.read_heap,
             place=(self._decoder.storage.descriptor, self._decoder.heap_start),
             cache=self._cache,

@@ -48,12 +48,13 @@ class Kernels:
     name: ClassVar[str] = "numpy"
 
     def cutter(self, **image: Any) -> Callable[[object], NDArray[Any] | None] | None:
-        """Return what cuts boxes out of a compressed image in one step, if there is such a thing; None if not.
+        """Return what cuts boxes out of an image in one step, if there is such a thing; None if not.
 
         Parameters
         ----------
         **image
-            What `rustfits.fewtiles.FewTiles` knows of the image and of its tiles.
+            What `rustfits.fewtiles.FewTiles` knows of a compressed image and of its tiles; or of a plain image, which
+            has no ``tile``, `rustfits.hdu.image_io.Raster`.
 
         Returns
         -------

@@ -38,6 +38,12 @@ def image_facts(table: TileTable) -> dict[str, Any] | None:
     }
 
 
+def find_resumer(table: TileTable) -> object | None:
+    """Return the codec's decoder that begins in the middle of tiles; of an image that has `image_facts`."""
+    quantization = table.quantization
+    return table.codec.c_resumer(np.dtype(np.int32) if quantization is not None else table.stored)
+
+
 def find_placer(table: TileTable) -> Placer | None:
     """Return what decodes tiles of an image to their places, if there is such a thing."""
     try:

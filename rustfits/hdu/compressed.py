@@ -120,10 +120,8 @@ class CompressedImageHDU(CacheMembers, ImageHDU):
             known = self.__dict__["_known_reader"] = cards, start, reader
         return known[2]
 
-    def __getitem__(self, key: Any) -> Any:
-        with self._reading:
-            pixels = self._reader(True).cut(key)
-            return super().__getitem__(key) if pixels is None else pixels
+    def _cut(self, key: object) -> NDArray[Any] | None:
+        return self._reader(True).cut(key)
 
     def _read_section(self, section: Section, scale: bool) -> NDArray[Any]:
         return self._reader(scale).read(section)

@@ -120,3 +120,9 @@ def fill_for(fill_value: object, dtype: np.dtype[Any]) -> NDArray[Any] | None:
     if not limits.min <= fill_value <= limits.max or fill_value != ceil(fill_value):
         raise ImageError(f"fill_value {fill_value} does not fit {dtype} pixels ({limits.min} to {limits.max})")
     return np.array(int(fill_value), dtype=dtype)
+
+
+def check_inside(first: NDArray[np.int64], box: tuple[int, ...], shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    """Raise `ImageError` if a box, as of `boxes`, reaches beyond an image of shape ``shape``."""
+    if ((first < 0) | (first + np.array(box) > np.array(shape))).any():
+        raise ImageError(f"some cutouts reach beyond the image: {dtype} pixels need fill_value=")

@@ -12,9 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 from rustfits.errors import ImageError, NotSupported
 from rustfits.hdu import sums
 from rustfits.hdu.base import HDU
-from rustfits.hdu.cutouts import boxes, fill_for, gather
+from rustfits.hdu.cutouts import boxes, check_inside, fill_for, gather
 from rustfits.hdu.image_facts import ImageFacts
-from rustfits.hdu.image_io import Raster
+from rustfits.hdu.image_io import Raster, shaped
 from rustfits.hdu.image_values import checked_pixels, checked_start, plan_growth, stored_scalar
 from rustfits.scaling import Scaling
 from rustfits.sections import Section, box_section, full_section, parse_section
@@ -135,9 +135,11 @@ class ImageHDU(HDU):
 
     def __getitem__(self, key: Any) -> Any:
         with self._reading:
+            pixels = self._cut(key)
+            if pixels is not None:
+                return pixels
             section = self._section(key)
-            pixels = self._read_section(section, True)
-            return _shaped(pixels, section) if section.dropped else pixels
+            return shaped(self._read_section(section, True), section)
 
     def __iter__(self) -> Iterator[Any]:
         for index in range(len(self)):
@@ -168,7 +170,7 @@ class ImageHDU(HDU):
         with self._reading:
             sections = [self._section(key) for key in keys]
             parts = self._read_sections(sections, scale)
-            return [_shaped(part, section) for part, section in zip(parts, sections, strict=True)]
+            return [shaped(part, section) for part, section in zip(parts, sections, strict=True)]
 
     def cutouts(
         self, centers: ArrayLike, shape: int | Sequence[int], *, fill_value: float | None = None
@@ -204,20 +206,21 @@ class ImageHDU(HDU):
             first, box = boxes(centers, shape, self.ndim)
             fill = fill_for(fill_value, dtype)
             if fill is None:
-                if ((first < 0) | (first + np.array(box) > np.array(self.shape))).any():
-                    raise ImageError(f"some cutouts reach beyond the image: {dtype} pixels need fill_value=")
+                check_inside(first, box, self.shape, dtype)
                 fill = np.zeros((), dtype)
             return gather(lambda sections: self._read_sections(sections, True), first, box, self.shape, fill)
 
+    def _cut(self, key: object) -> NDArray[Any] | None:
+        """Return the pixels of a box by the kernels' short way, or None if they have none for it; inside `reading`."""
+        return self._pixels.cut(key, self._facts.scaling)
+
     def _read_section(self, section: Section, scale: bool) -> NDArray[Any]:
         """Return the pixels of a section in its ``count`` shape; inside `reading`."""
-        facts = self._facts
-        return self._raster(facts.shape).read(section, facts.scaling if scale else Scaling(facts.stored))
+        return self._pixels.read(section, self._facts.scaling if scale else Scaling(self.dtype))
 
     def _read_sections(self, sections: Sequence[Section], scale: bool) -> list[NDArray[Any]]:
         """Return the pixels of many sections; inside `reading`."""
-        facts = self._facts
-        return self._raster(facts.shape).read_many(sections, facts.scaling if scale else Scaling(facts.stored))
+        return self._pixels.read_many(sections, self._facts.scaling if scale else Scaling(self.dtype))
 
     def _read_masked(self, section: Section, scale: bool) -> NDArray[Any]:
         """Return a masked array; inside `reading`."""
@@ -298,7 +301,8 @@ class ImageHDU(HDU):
             if self._extent.data_nbytes != self.size * self.dtype.itemsize:
                 raise NotSupported("an image with parameters or groups (PCOUNT, GCOUNT) cannot be extended")
             self._file.resize_data(self._extent, growth.nbytes, zero=not growth.filled)
-            self._raster(growth.shape).write(section, values, self._facts.scaling)
+            grown = Raster(self._file.storage, self._extent.data_start, growth.shape, self.dtype)
+            grown.write(section, values, self._facts.scaling)
             self._state.change({f"NAXIS{self.ndim}": growth.shape[0]})
 
     def extending(self) -> AbstractContextManager[Self]:
@@ -307,9 +311,8 @@ class ImageHDU(HDU):
 
     def _write_section(self, section: Section, values: NDArray[Any]) -> None:
         """Write checked values, an array of the section's ``count`` shape or a single stored number."""
-        raster = self._raster(self.shape)
-        raster.check(section)
-        raster.write(section, values, self._facts.scaling)
+        self._pixels.check(section)
+        self._pixels.write(section, values, self._facts.scaling)
 
     # -- checksums ------------------------------------------------------------------------------------------------
 
@@ -349,8 +352,14 @@ class ImageHDU(HDU):
 
     # -- checks ---------------------------------------------------------------------------------------------------
 
-    def _raster(self, shape: tuple[int, ...]) -> Raster:
-        return Raster(self._file.storage, self._extent.data_start, shape, self.dtype)
+    @property
+    def _pixels(self) -> Raster:
+        """The data unit as it is now."""
+        facts, start = self._facts, self._extent.data_start
+        raster: Raster | None = self.__dict__.get("_known_pixels")
+        if raster is None or raster.shape is not facts.shape or raster.start != start:
+            raster = self.__dict__["_known_pixels"] = Raster(self._file.storage, start, facts.shape, facts.stored)
+        return raster
 
     def _check_axes(self) -> None:
         if not self.shape:
@@ -389,8 +398,3 @@ class ImageHDU(HDU):
         return checked_pixels(
             value.reshape(section.count), section.ndim, facts.scaling, facts.blank, what=self._bitpix_name
         )
-
-
-def _shaped(pixels: NDArray[Any], section: Section) -> Any:
-    """Drop the axes indexed by integers; a pixel of its own becomes a numpy scalar."""
-    return pixels.reshape(-1)[0] if section.scalar else pixels.reshape(section.shape)

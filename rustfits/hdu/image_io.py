@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from math import prod
 from typing import Any, NamedTuple
 
@@ -98,7 +99,7 @@ class Raster:
     """
 
     def __init__(self, storage: Storage, start: int, shape: tuple[int, ...], stored: np.dtype[Any]) -> None:
-        self._storage, self._start = storage, start
+        self._storage, self.start, self.shape, self._stored = storage, start, shape, stored
         self._strides = pixel_strides(shape)
         self._big_endian = stored.newbyteorder(">")
 
@@ -132,6 +133,34 @@ class Raster:
         few = self._read_few(section, scaling)
         return self.read_many([section], scaling)[0] if few is None else few
 
+    def cut(self, key: object, scaling: Scaling) -> NDArray[Any] | None:
+        """Return the pixels of a box by the kernels' short way; None leaves the key to `read`.
+
+        Parameters
+        ----------
+        key : object
+            Of ``hdu[key]``.
+        scaling : Scaling
+        """
+        cutter = self._cutter
+        pixels = None if cutter is None else cutter(key)
+        return None if pixels is None else scaling.scaled(pixels)
+
+    @cached_property
+    def _cutter(self) -> Callable[[object], NDArray[Any] | None] | None:
+        stop = self.start + prod(self.shape) * self._stored.itemsize
+        if self._storage.descriptor < 0 or not self.shape or stop > MAX_NBYTES:
+            return None
+        return active().cutter(
+            shape=self.shape,
+            dtype=self._stored,
+            descriptor=self._storage.descriptor,
+            start=self.start,
+            max_nrows=FEW_ROWS,
+            max_npixels=FEW_NPIXELS,
+            max_gap=MAX_GAP_NBYTES,
+        )
+
     def _read_few(self, section: Section, scaling: Scaling) -> NDArray[Any] | None:
         """Return a section of few short rows far apart, without planning; None for any other."""
         itemsize, count = self._big_endian.itemsize, section.count
@@ -140,7 +169,7 @@ class Raster:
         nbytes, first = count[-1] * itemsize, 0
         for begin, stride in zip(section.start, self._strides, strict=True):
             first += begin * stride
-        start = last = self._start + first * itemsize
+        start = last = self.start + first * itemsize
         nrows, distances = 1, []
         for number, stride in zip(count[:-1], self._strides[:-1], strict=True):
             distance = stride * itemsize
@@ -232,7 +261,7 @@ class Raster:
         last = 0
         for stop, stride in zip(section.stop, self._strides, strict=True):
             last += (stop - 1) * stride
-        return self._start + (last + 1) * self._big_endian.itemsize
+        return self.start + (last + 1) * self._big_endian.itemsize
 
     def _fetch(self, pieces: list[Piece], buffer: NDArray[np.uint8]) -> None:
         """Read the parts of all pieces, holes included, back to back."""
@@ -247,7 +276,7 @@ class Raster:
         """Cut the blocks into pieces of about ``max_nbytes``, in the order of the pixels of each block."""
         itemsize = self._big_endian.itemsize
         strides = tuple(stride * itemsize for stride in layout.strides)
-        start = self._start + layout.start * itemsize
+        start = self.start + layout.start * itemsize
         inner = layout.span(1) * itemsize
         most = min(max((max_nbytes - inner) // strides[0] + 1, 1), layout.counts[0])
         for first in range(0, layout.counts[0], most):
@@ -310,6 +339,13 @@ def pixel_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
     for npixels in shape[:0:-1]:
         strides.append(strides[-1] * npixels)
     return tuple(strides[::-1])
+
+
+def shaped(pixels: NDArray[Any], section: Section) -> Any:
+    """Drop the axes indexed by integers; a pixel of its own becomes a numpy scalar."""
+    if not section.dropped:
+        return pixels
+    return pixels.reshape(-1)[0] if section.scalar else pixels.reshape(section.shape)
 
 
 def _place(pixels: NDArray[Any], scaling: Scaling, out: NDArray[Any]) -> None:

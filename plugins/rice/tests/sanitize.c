@@ -57,6 +57,52 @@ static uint8_t *guarded(int64_t nbytes, uint8_t **whole, size_t *whole_nbytes)
     return *whole + room - nbytes;
 }
 
+/* Decode with marks, from the first pixels on and then from where marks allow: the same pixels, or a fault. */
+static const char *resumed(int32_t variant, int32_t bytepix, const uint8_t *data, int64_t used, const int64_t *start,
+                           const int64_t *length, const int64_t *npixels, int64_t ntiles, int32_t block,
+                           const uint8_t *pixels, int64_t total, int whole)
+{
+    static uint64_t words[MOST_TILES][500];
+    uint64_t *mark[MOST_TILES];
+    int64_t first[MOST_TILES] = {0}, shorter[MOST_TILES], before = 0, room = 0;
+    int32_t status[MOST_TILES];
+    struct rf_rice_marks marks = {.step = (int64_t)block * (1 + next(3)), .first = first, .mark = mark};
+    uint8_t *out = malloc((size_t)(total * bytepix) + 1);
+    const char *fault = NULL;
+    memset(words, 0, sizeof words);
+    for (int64_t i = 0; i < ntiles; i++) {
+        mark[i] = words[i];
+        shorter[i] = next(3) ? npixels[i] : next((uint32_t)npixels[i] + 1);
+    }
+    rf_rice_resume(variant, bytepix, data, used, start, length, shorter, ntiles, block, &marks, out, total, status);
+    for (int64_t i = 0; i < ntiles; i++) {
+        int64_t known = 0;
+        while ((known + 1) * marks.step < npixels[i] && words[i][known])
+            known++;
+        if (whole && known != (shorter[i] ? (shorter[i] - 1) / marks.step : 0))
+            fault = "other marks than those of the pixels decoded";
+        if (known && !whole && !next(5))
+            words[i][next((uint32_t)known)] ^= (uint64_t)next(1u << 31) << next(33);
+        first[i] = marks.step * next((uint32_t)known + 1);
+        shorter[i] = npixels[i] - first[i];
+        room += shorter[i];
+    }
+    uint8_t *whole_out;
+    size_t whole_out_nbytes;
+    uint8_t *rest = guarded(room * bytepix, &whole_out, &whole_out_nbytes);
+    rf_rice_resume(variant, bytepix, data, used, start, length, shorter, ntiles, block, &marks, rest, room, status);
+    const uint8_t *found = rest;
+    for (int64_t i = 0; whole && i < ntiles; i++) {
+        if (status[i] || memcmp(found, pixels + (before + first[i]) * bytepix, (size_t)(shorter[i] * bytepix)))
+            fault = "other pixels come from marks";
+        found += shorter[i] * bytepix;
+        before += npixels[i];
+    }
+    munmap(whole_out, whole_out_nbytes);
+    free(out);
+    return fault;
+}
+
 static int same(const int32_t *one, const int32_t *other, int64_t ntiles)
 {
     return memcmp(one, other, (size_t)ntiles * sizeof *one) == 0;
@@ -113,6 +159,10 @@ int main(int argc, char **argv)
                     return puts("a fault in a whole tile"), 1;
             if (whole && memcmp(out, pixels, (size_t)(total * bytepix)))
                 return puts("other pixels come back"), 1;
+            const char *fault = resumed(variant, bytepix, data, used, start, length, npixels, ntiles, block, pixels,
+                                        total, whole);
+            if (fault)
+                return puts(fault), 1;
         }
         free(pixels);
         free(encoded);

@@ -8,10 +8,11 @@ Only what is in order goes this way. Anything else is left to the core, which do
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
 from cpython.pycapsule cimport PyCapsule_GetPointer
-from libc.stdint cimport int32_t, int64_t, uint8_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 
 import numpy as np
 
+from rustfits_accel._key cimport rf_box_of
 from rustfits_accel._kernel cimport RF_NRANDOM, rf_best_isa, rf_dequantize_f32, rf_dequantize_f64, rf_dither, rf_read
 
 
@@ -33,9 +34,11 @@ cdef extern from "cut.h" nogil:
         int64_t npixels
         int64_t *shape
         int64_t *count
+        int64_t skipped
     int32_t rf_cut_parts(const rf_grid *, const int64_t *, const int64_t *, int64_t, rf_part *)
     bint rf_cut_part(const rf_grid *, int64_t, const int64_t *, const int64_t *, rf_part *)
     int64_t rf_cut_first(const rf_part *, int64_t, int64_t *)
+    int64_t rf_cut_stretch(rf_part *, int64_t, int64_t, const uint64_t *, int64_t, int64_t)
     int64_t rf_cut_run(const rf_part *, int64_t, int64_t)
     void rf_cut_place(const rf_part *, int64_t, int64_t, int64_t, const uint8_t *const *, const int64_t *, uint8_t *)
 
@@ -44,6 +47,13 @@ cdef extern from "cut.h" nogil:
 cdef struct decoder_t:
     void (*decode)(const decoder_t *, const uint8_t *, int64_t, const int64_t *, const int64_t *, const int64_t *,
                    int64_t, void *, int64_t, int32_t *) noexcept nogil
+
+
+# And `rustfits.codec.TileCodec.c_resumer`.
+cdef struct resumer_t:
+    void (*decode)(const resumer_t *, const uint8_t *, int64_t, const int64_t *, const int64_t *, const int64_t *,
+                   int64_t, int64_t, const int64_t *, uint64_t *const *, void *, int64_t, int32_t *) noexcept nogil
+    int64_t block
 
 MAX_NDIM = RF_CUT_NDIM
 LARGEST = (1 << 63) - 1  # bytes
@@ -56,6 +66,8 @@ cdef int64_t MAX_NBYTES = 8 << 20  # of one cutout's tiles
 # Of an image larger than the cache: to keep a tile takes about as long as to decode it, and so does looking up many.
 cdef int MAX_KEPT = 4  # tiles of one cutout
 cdef uint8_t OFTEN = 3  # times that a tile is wanted
+cdef int64_t MIN_STEP = 1 << 7  # pixels between two marks in a tile
+cdef int64_t MAX_MARKS = 1 << 18  # words of 8 bytes, of an image
 MAX_PLACED = 1 << 16  # bytes of a tile
 cdef int64_t MAX_GROUP = 16 * (1 << 16)  # and, about, of tiles decoded at a time, which stay in the cache
 cdef int64_t SIDE_BY_SIDE = 16  # tiles that the widest decoder takes at once
@@ -70,6 +82,8 @@ cdef struct cut_t:  # one cutout under way
     int64_t start[CAPACITY]
     int64_t length[CAPACITY]
     int64_t npixels[CAPACITY]
+    int64_t first[CAPACITY]
+    uint64_t *marks[CAPACITY]
     int64_t row[CAPACITY]
     double scale[CAPACITY]
     double zero[CAPACITY]
@@ -112,12 +126,13 @@ cdef class Image:
         return 0
 
     cdef void dequantize(self, const int32_t *numbers, int64_t ntiles, const int64_t *npixels, const double *scale,
-                         const double *zero, const int64_t *null, const int64_t *row, void *pixels) noexcept nogil:
-        """Turn the numbers of tiles into floats."""
+                         const double *zero, const int64_t *null, const int64_t *row, void *pixels,
+                         const int64_t *first=NULL) noexcept nogil:
+        """Turn the numbers of tiles, or of their pixels from the first ones on, into floats."""
         if self.itemsize == 4:
-            rf_dequantize_f32(numbers, npixels, scale, zero, row, null, ntiles, &self.dither, <float *>pixels)
+            rf_dequantize_f32(numbers, npixels, first, scale, zero, row, null, ntiles, &self.dither, <float *>pixels)
         else:
-            rf_dequantize_f64(numbers, npixels, scale, zero, row, null, ntiles, &self.dither, <double *>pixels)
+            rf_dequantize_f64(numbers, npixels, first, scale, zero, row, null, ntiles, &self.dither, <double *>pixels)
 
 
 cdef class Placer(Image):
@@ -260,9 +275,13 @@ cdef class Cutter(Image):
     cdef int32_t descriptor
     cdef int64_t heap_start, nwanted
     cdef uint8_t[::1] wanted  # how often each tile was, of late
+    cdef object resumer_capsule
+    cdef const resumer_t *resumer  # NULL if there is none
+    cdef uint64_t[::1] marks  # of all tiles, as many of each
+    cdef int64_t step, nmarks
 
     def __init__(self, *, shape, tile, stride, max_ntiles, dtype, good, start, length, npixels, numbers, dithering,
-                 decoder, prefixes, read_into, place, cache, generation):
+                 decoder, prefixes, resumer, read_into, place, cache, generation):
         cdef int64_t ntiles = len(good)
         self.know(shape, tile, stride, dtype, dithering, decoder)
         if max_ntiles > RF_CUT_NTILES:
@@ -286,23 +305,31 @@ cdef class Cutter(Image):
         self.descriptor, self.heap_start = place
         self.wanted, self.nwanted = np.zeros(ntiles, dtype=np.uint8), 0
         self.cache, self.generation = cache, generation
+        if resumer is not None:
+            self.resume_with(resumer, tile)
+
+    cdef int resume_with(self, capsule, tile) except -1:
+        """Make room for marks, if they are not too many."""
+        cdef int64_t most = 1
+        self.resumer_capsule = capsule
+        cdef const resumer_t *resumer = <const resumer_t *>PyCapsule_GetPointer(capsule, "rustfits.resumer.1")
+        for length in tile:
+            most *= length
+        self.step = resumer.block
+        while self.step < most and (self.step < MIN_STEP or (most - 1) // self.step * self.good.shape[0] > MAX_MARKS):
+            self.step *= 2
+        self.nmarks = (most - 1) // self.step
+        if self.nmarks:
+            self.marks = np.zeros(self.nmarks * self.good.shape[0], dtype=np.uint64)
+            self.resumer = resumer
+        return 0
 
     def __call__(self, key):
         """Return the stored pixels of a box; None for any key but slices with both ends, and for tiles with a fault."""
         cdef int64_t first[8]
         cdef int64_t count[8]
-        cdef int64_t axis, ndim = self.grid.ndim
-        if type(key) is not tuple or len(<tuple>key) != ndim:
+        if not rf_box_of(key, self.grid.ndim, self.grid.size, first, count):
             return None
-        for axis in range(ndim):
-            entry = (<tuple>key)[axis]
-            if type(entry) is not slice or entry.step is not None:
-                return None
-            begin, end = entry.start, entry.stop
-            if type(begin) is not int or type(end) is not int or not 0 <= begin < end <= self.grid.size[axis]:
-                return None
-            first[axis] = begin
-            count[axis] = <int64_t>end - first[axis]
         cdef cut_t *cut = <cut_t *>PyMem_RawMalloc(sizeof(cut_t))
         if cut is NULL:
             raise MemoryError
@@ -395,7 +422,20 @@ cdef class Cutter(Image):
             cut.row[cut.nmissing] = part.row
             cut.nmissing += 1
         cut.keep = cut.keep and not (fleeting and cut.nmissing > MAX_KEPT)
+        if self.resumer is not NULL and not cut.keep:
+            self.shorten(cut)
         return nheld
+
+    cdef void shorten(self, cut_t *cut) noexcept:
+        """Begin the tiles that are not to be kept as late as their marks allow."""
+        cdef int32_t i
+        cdef int64_t row
+        for i in range(cut.nmissing):
+            row = cut.row[i]
+            cut.marks[i] = &self.marks[row * self.nmarks]
+            cut.npixels[i] = rf_cut_stretch(&cut.parts[cut.missing[i]], self.grid.ndim, self.npixels[row], cut.marks[i],
+                                            self.step, self.resumer.block)
+            cut.first[i] = cut.parts[cut.missing[i]].skipped
 
     cdef bint worth_keeping(self, const rf_part *part):
         """Tell whether to keep a tile of an image larger than the cache: one wanted whole, or often of late."""
@@ -426,20 +466,29 @@ cdef class Cutter(Image):
                 raise MemoryError
             self.read(cut, data)
             with nogil:
-                self.decoder.decode(self.decoder, data, nbytes, cut.start, cut.length, cut.npixels, cut.nmissing,
-                                    numbers, total * (4 if self.quantized else self.itemsize), cut.status)
+                self.decode_tiles(cut, data, nbytes, numbers, total * (4 if self.quantized else self.itemsize))
                 for i in range(cut.nmissing):
                     faults |= cut.status[i]
                     cut.pixels[cut.missing[i]] = pixels + offset
                     offset += cut.npixels[i] * self.itemsize
                 if self.quantized and not faults:
                     self.dequantize(<int32_t *>numbers, cut.nmissing, cut.npixels, cut.scale, cut.zero, cut.null,
-                                    cut.row, pixels)
+                                    cut.row, pixels, NULL if cut.keep or self.resumer is NULL else cut.first)
             return not faults
         finally:
             PyMem_RawFree(data)
             if self.quantized:
                 PyMem_RawFree(numbers)
+
+    cdef void decode_tiles(self, cut_t *cut, const uint8_t *data, int64_t nbytes, void *numbers,
+                           int64_t numbers_nbytes) noexcept nogil:
+        """Decode the missing tiles, from the first pixel or from their marks on."""
+        if cut.keep or self.resumer is NULL:
+            self.decoder.decode(self.decoder, data, nbytes, cut.start, cut.length, cut.npixels, cut.nmissing, numbers,
+                                numbers_nbytes, cut.status)
+        else:
+            self.resumer.decode(self.resumer, data, nbytes, cut.start, cut.length, cut.npixels, cut.nmissing, self.step,
+                                cut.first, cut.marks, numbers, numbers_nbytes, cut.status)
 
     cdef int64_t plan_reads(self, cut_t *cut):
         """Say where in the data each missing tile will begin, and return how many bytes that takes."""

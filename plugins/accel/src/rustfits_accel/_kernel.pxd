@@ -15,10 +15,10 @@ cdef extern from "dequantize.h" nogil:
         int64_t seed
         int32_t method
         int32_t isa
-    void rf_dequantize_f32(const int32_t *, const int64_t *, const double *, const double *, const int64_t *,
-                           const int64_t *, int64_t, const rf_dither *, float *)
-    void rf_dequantize_f64(const int32_t *, const int64_t *, const double *, const double *, const int64_t *,
-                           const int64_t *, int64_t, const rf_dither *, double *)
+    void rf_dequantize_f32(const int32_t *, const int64_t *, const int64_t *, const double *, const double *,
+                           const int64_t *, const int64_t *, int64_t, const rf_dither *, float *)
+    void rf_dequantize_f64(const int32_t *, const int64_t *, const int64_t *, const double *, const double *,
+                           const int64_t *, const int64_t *, int64_t, const rf_dither *, double *)
 
 
 cdef extern from "quantize.h" nogil:
@@ -43,6 +43,7 @@ cdef extern from "read.h" nogil:
     const int RF_READ_NDIM
     int32_t rf_read(int32_t, int64_t, int64_t, uint8_t *)
     int32_t rf_read_rows(int32_t, int64_t, int64_t, const int64_t *, const int64_t *, int64_t, uint8_t *)
+    int32_t rf_read_pixels(int32_t, int64_t, int64_t, const int64_t *, const int64_t *, int64_t, int32_t, uint8_t *)
 
 
 cdef extern from "gather.h" nogil:

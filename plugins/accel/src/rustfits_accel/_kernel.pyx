@@ -52,9 +52,11 @@ def dequantize(const int32_t[::1] stored, const int64_t[::1] npixels, const doub
     cdef const int64_t *blank = &null[0] if null is not None else NULL
     with nogil:
         if floating is float:
-            rf_dequantize_f32(&stored[0], &npixels[0], &scale[0], &zero[0], &row[0], blank, ntiles, &dither, &out[0])
+            rf_dequantize_f32(&stored[0], &npixels[0], NULL, &scale[0], &zero[0], &row[0], blank, ntiles, &dither,
+                              &out[0])
         else:
-            rf_dequantize_f64(&stored[0], &npixels[0], &scale[0], &zero[0], &row[0], blank, ntiles, &dither, &out[0])
+            rf_dequantize_f64(&stored[0], &npixels[0], NULL, &scale[0], &zero[0], &row[0], blank, ntiles, &dither,
+                              &out[0])
 
 
 def quantize(const floating[::1] pixels, const int64_t[::1] npixels, const int64_t[::1] row_npixels,

@@ -23,6 +23,7 @@ from rustfits.plugin import (
 )
 from rustfits_accel import _kernel
 from rustfits_accel._cut import MAX_NDIM, MAX_PLACED, Cutter, Placer
+from rustfits_accel._raster import RasterCutter
 
 try:
     import deflate as libdeflate
@@ -72,7 +73,9 @@ class CompiledKernels(Kernels):
 
     def cutter(self, **image: Any) -> Callable[[object], NDArray[Any] | None] | None:
         """Return what cuts boxes out of an image; as in `Kernels`."""
-        return Cutter(**self._with_dither(image)) if len(image["shape"]) <= MAX_NDIM else None
+        if len(image["shape"]) > MAX_NDIM:
+            return None
+        return Cutter(**self._with_dither(image)) if "tile" in image else RasterCutter(**image)
 
     def placer(self, **image: Any) -> Callable[..., bool] | None:
         """Return what decodes tiles to their places; as in `Kernels`."""

@@ -2,8 +2,8 @@
 """Checks shapes, drops the GIL, calls the C; no algorithm here."""
 
 from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
-from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_New
-from libc.stdint cimport int32_t, int64_t, uint8_t, uintptr_t
+from cpython.pycapsule cimport PyCapsule_GetName, PyCapsule_GetPointer, PyCapsule_New
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t, uintptr_t
 
 import numpy as np
 
@@ -13,6 +13,14 @@ cdef extern from "rice.h":
     void rf_rice_decode(int32_t variant, int32_t bytepix, const uint8_t *data, int64_t data_nbytes,
                         const int64_t *start, const int64_t *length, const int64_t *npixels, int64_t ntiles,
                         int32_t block, void *out, int64_t out_npixels, int32_t *status) nogil
+    struct rf_rice_marks:
+        int64_t step
+        const int64_t *first
+        uint64_t *const *mark
+    void rf_rice_resume(int32_t variant, int32_t bytepix, const uint8_t *data, int64_t data_nbytes,
+                        const int64_t *start, const int64_t *length, const int64_t *npixels, int64_t ntiles,
+                        int32_t block, const rf_rice_marks *marks, void *out, int64_t out_npixels,
+                        int32_t *status) nogil
     int64_t rf_rice_bound(int32_t bytepix, int64_t npixels, int32_t block) nogil
     int64_t rf_rice_encode(int32_t variant, int32_t bytepix, const void *pixels, int64_t pixels_n,
                            const int64_t *npixels, int64_t ntiles, int32_t block, uint8_t *out, int64_t out_nbytes,
@@ -20,6 +28,7 @@ cdef extern from "rice.h":
 
 
 cdef const char *DECODER = "rustfits.decoder.1"
+cdef const char *RESUMER = "rustfits.resumer.1"
 
 
 def best_variant():
@@ -100,7 +109,7 @@ cdef void decode_tiles(const decoder_t *decoder, const uint8_t *data, int64_t da
 
 
 cdef void forget(object capsule) noexcept:
-    PyMem_RawFree(PyCapsule_GetPointer(capsule, DECODER))
+    PyMem_RawFree(PyCapsule_GetPointer(capsule, PyCapsule_GetName(capsule)))
 
 
 def c_decoder(int32_t bytepix, int32_t block, int32_t variant):
@@ -111,3 +120,32 @@ def c_decoder(int32_t bytepix, int32_t block, int32_t variant):
         raise MemoryError
     decoder.decode, decoder.variant, decoder.bytepix, decoder.block = decode_tiles, variant, bytepix, block
     return PyCapsule_New(decoder, DECODER, forget)
+
+
+# And `rustfits.codec.TileCodec.c_resumer`.
+cdef struct resumer_t:
+    void (*decode)(const resumer_t *, const uint8_t *, int64_t, const int64_t *, const int64_t *, const int64_t *,
+                   int64_t, int64_t, const int64_t *, uint64_t *const *, void *, int64_t, int32_t *) noexcept nogil
+    int64_t block
+    int32_t variant
+    int32_t bytepix
+
+
+cdef void resume_tiles(const resumer_t *resumer, const uint8_t *data, int64_t data_nbytes, const int64_t *start,
+                       const int64_t *length, const int64_t *npixels, int64_t ntiles, int64_t step,
+                       const int64_t *first, uint64_t *const *mark, void *out, int64_t out_nbytes,
+                       int32_t *status) noexcept nogil:
+    cdef rf_rice_marks marks
+    marks.step, marks.first, marks.mark = step, first, mark
+    rf_rice_resume(resumer.variant, resumer.bytepix, data, data_nbytes, start, length, npixels, ntiles,
+                   <int32_t>resumer.block, &marks, out, out_nbytes // resumer.bytepix, status)
+
+
+def c_resumer(int32_t bytepix, int32_t block, int32_t variant):
+    """Return a decoder for compiled callers that begins tiles in the middle, in a capsule."""
+    check(NULL, bytepix, block, variant)
+    cdef resumer_t *resumer = <resumer_t *>PyMem_RawMalloc(sizeof(resumer_t))
+    if resumer is NULL:
+        raise MemoryError
+    resumer.decode, resumer.block, resumer.variant, resumer.bytepix = resume_tiles, block, variant, bytepix
+    return PyCapsule_New(resumer, RESUMER, forget)

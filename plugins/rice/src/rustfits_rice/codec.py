@@ -148,6 +148,12 @@ class Rice1(TileCodec):
             return None  # `decode` says what is wrong
         return _kernel.c_decoder(pixel.itemsize, self.blocksize, VARIANT)
 
+    def c_resumer(self, pixel: np.dtype[Any]) -> object | None:
+        """Return the kernel with its marks; see `TileCodec.c_resumer`."""
+        if self.bytepix is not None and self.bytepix < pixel.itemsize:
+            return None
+        return _kernel.c_resumer(pixel.itemsize, self.blocksize, VARIANT)
+
     def encode(self, batch: PixelBatch) -> EncodedTiles:
         """Encode every tile; see `TileCodec.encode`."""
         pixels = batch.pixels

@@ -4,6 +4,12 @@
 
 #include <string.h>
 
+#if defined(__GNUC__) || defined(__clang__)
+#define LOAD_SHARED(word) __atomic_load_n(word, __ATOMIC_RELAXED)
+#else
+#define LOAD_SHARED(word) (*(const volatile uint64_t *)(word))
+#endif
+
 /* Along one axis, put what the tile of this number holds of the box into part. */
 static void fill_axis(const struct rf_grid *grid, int64_t axis, int64_t number, int64_t start, int64_t stop,
                       struct rf_part *part)
@@ -36,7 +42,7 @@ int32_t rf_cut_parts(const struct rf_grid *grid, const int64_t *start, const int
             return 0;
     }
     for (int64_t i = 0; i < ntiles; i++) {
-        parts[i].row = 0;
+        parts[i].row = parts[i].skipped = 0;
         parts[i].npixels = 1;
         for (int64_t axis = 0; axis < grid->ndim; axis++)
             fill_axis(grid, axis, number[axis], start[axis], start[axis] + count[axis], &parts[i]);
@@ -49,7 +55,7 @@ int32_t rf_cut_parts(const struct rf_grid *grid, const int64_t *start, const int
 int32_t rf_cut_part(const struct rf_grid *grid, int64_t row, const int64_t *start, const int64_t *count,
                     struct rf_part *part)
 {
-    part->row = 0;
+    part->row = part->skipped = 0;
     part->npixels = 1;
     for (int64_t axis = 0; axis < grid->ndim; axis++) {
         int64_t ntiles = (grid->size[axis] - 1) / grid->tile[axis] + 1;
@@ -75,6 +81,22 @@ int64_t rf_cut_first(const struct rf_part *part, int64_t ndim, int64_t *shape)
         npixels *= shape[axis];
     }
     return npixels;
+}
+
+int64_t rf_cut_stretch(struct rf_part *part, int64_t ndim, int64_t npixels, const uint64_t *marks, int64_t step,
+                       int64_t block)
+{
+    int64_t first = 0, last = 0;
+    for (int64_t axis = 0; axis < ndim; axis++) {
+        first = first * part->shape[axis] + part->begin[axis];
+        last = last * part->shape[axis] + part->begin[axis] + part->count[axis] - 1;
+    }
+    int64_t number = first / step;
+    while (number && !LOAD_SHARED(&marks[number - 1]))
+        number--;
+    part->skipped = number * step;
+    int64_t stop = (last / block + 1) * block;
+    return (stop < npixels ? stop : npixels) - part->skipped;
 }
 
 int64_t rf_cut_run(const struct rf_part *parts, int64_t nparts, int64_t ndim)
@@ -110,7 +132,7 @@ void rf_cut_place(const struct rf_part *parts, int64_t nparts, int64_t ndim, int
         for (int64_t i = 0; i < nparts; i++) {
             int64_t along = ndim - 1;
             memcpy(to + parts[i].target[along] * itemsize,
-                   pixels[i] + (number * parts[i].shape[along] + parts[i].begin[along]) * itemsize,
+                   pixels[i] + (number * parts[i].shape[along] + parts[i].begin[along] - parts[i].skipped) * itemsize,
                    (size_t)(parts[i].count[along] * itemsize));
         }
         int64_t axis = ndim - 2;

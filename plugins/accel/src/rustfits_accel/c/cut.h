@@ -24,6 +24,7 @@ struct rf_part {
     int64_t begin[RF_CUT_NDIM];
     int64_t count[RF_CUT_NDIM];
     int64_t target[RF_CUT_NDIM];
+    int64_t skipped; /* pixels of the tile before the first one at hand */
 };
 
 /* Find the tiles that hold the box of count > 0 pixels from start on, which lies inside the image, in the order of
@@ -39,10 +40,18 @@ int32_t rf_cut_part(const struct rf_grid *grid, int64_t row, const int64_t *star
  * pixels of the tile, which some codecs decode alone. Returns their number. */
 int64_t rf_cut_first(const struct rf_part *part, int64_t ndim, int64_t *shape);
 
+/* Begin a tile as late, and end it as early, as its marks allow. They are words for the pixels step, 2 step, ...; one that
+ * is not 0 says that decoding can begin there. Sets part->skipped.
+ * npixels   of the whole tile
+ * block     pixels that are decoded together: the end is one of theirs, or the tile's
+ * Returns the pixels to decode. Others may set marks meanwhile. */
+int64_t rf_cut_stretch(struct rf_part *part, int64_t ndim, int64_t npixels, const uint64_t *marks, int64_t step,
+                       int64_t block);
+
 /* How many of the first parts differ along the last axis alone: of tiles side by side, say. */
 int64_t rf_cut_run(const struct rf_part *parts, int64_t nparts, int64_t ndim);
 
-/* Copy what is wanted of such tiles, of which pixels[i] are the first parts[i].npixels, to its place in a box of shape
+/* Copy what is wanted of such tiles, of which pixels[i] are the first parts[i].npixels behind those skipped, to its place in a box of shape
  * count: line by line, each through all tiles, as that is how the box lies in memory. */
 void rf_cut_place(const struct rf_part *parts, int64_t nparts, int64_t ndim, int64_t itemsize,
                   const uint8_t *const *pixels, const int64_t *count, uint8_t *box);

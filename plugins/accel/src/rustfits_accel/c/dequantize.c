@@ -74,23 +74,30 @@ RF_TARGET_AVX2 DEFINE_RUN(run_f64_avx2, loop_f64, double)
 
 /* Cut each tile where the random numbers begin anew. Without dither the cuts do no harm. */
 #define DEFINE_TILES(NAME, RUN, PIXEL)                                                                                 \
-    void NAME(const int32_t *stored, const int64_t *npixels, const double *scale, const double *zero,                  \
-              const int64_t *row, const int64_t *null, int64_t ntiles, const struct rf_dither *dither, PIXEL *out)     \
+    void NAME(const int32_t *stored, const int64_t *npixels, const int64_t *first, const double *scale,                \
+              const double *zero, const int64_t *row, const int64_t *null, int64_t ntiles,                             \
+              const struct rf_dither *dither, PIXEL *out)                                                              \
     {                                                                                                                  \
         void (*const run_pixels)(const struct run *, int32_t, int, PIXEL *) = CHOOSE_RUN(RUN, dither->isa);            \
         for (int64_t tile = 0; tile < ntiles; tile++) {                                                                \
             const int nulls = null && null[tile] >= INT32_MIN && null[tile] <= INT32_MAX;                              \
             struct run run = {.scale = scale[tile], .zero = zero[tile], .null = nulls ? (int32_t)null[tile] : 0};      \
             int64_t seed = (row[tile] % RF_NRANDOM + RF_NRANDOM + dither->seed) % RF_NRANDOM;                          \
-            for (int64_t left = npixels[tile]; left > 0; left -= run.npixels) {                                        \
+            int64_t skipped = first ? first[tile] : 0;                                                                 \
+            for (int64_t left = npixels[tile]; left > 0; seed = (seed + 1) % RF_NRANDOM) {                             \
                 const int64_t entry = dither->starts[seed];                                                            \
+                if (skipped >= RF_NRANDOM - entry) {                                                                   \
+                    skipped -= RF_NRANDOM - entry;                                                                     \
+                    continue;                                                                                          \
+                }                                                                                                      \
                 run.stored = stored;                                                                                   \
-                run.random = dither->random + entry;                                                                   \
-                run.npixels = left < RF_NRANDOM - entry ? left : RF_NRANDOM - entry;                                   \
+                run.random = dither->random + entry + skipped;                                                         \
+                run.npixels = left < RF_NRANDOM - entry - skipped ? left : RF_NRANDOM - entry - skipped;               \
                 run_pixels(&run, dither->method, nulls, out);                                                          \
+                skipped = 0;                                                                                           \
+                left -= run.npixels;                                                                                   \
                 stored += run.npixels;                                                                                 \
                 out += run.npixels;                                                                                    \
-                seed = (seed + 1) % RF_NRANDOM;                                                                        \
             }                                                                                                          \
         }                                                                                                              \
     }

@@ -27,16 +27,17 @@ struct rf_dither {
 /* Turn the integers of ntiles tiles into floats, with the bits that CFITSIO gives on x86-64.
  * stored        integers of all tiles, back to back, sum of npixels
  * npixels       [ntiles] pixels of each tile, none negative
+ * first         [ntiles] the tile's pixel they begin with, not negative; NULL: 0
  * scale, zero   [ntiles] linear scaling of each tile
  * row           [ntiles] table row of each tile, any number
  * null          [ntiles] the integer that means NaN in each tile; beyond 32 bits, or NULL: none
  * out           room for the pixels of all tiles
  * Thread-safe; allocates nothing. */
-void rf_dequantize_f32(const int32_t *stored, const int64_t *npixels, const double *scale, const double *zero,
-                       const int64_t *row, const int64_t *null, int64_t ntiles, const struct rf_dither *dither,
-                       float *out);
-void rf_dequantize_f64(const int32_t *stored, const int64_t *npixels, const double *scale, const double *zero,
-                       const int64_t *row, const int64_t *null, int64_t ntiles, const struct rf_dither *dither,
-                       double *out);
+void rf_dequantize_f32(const int32_t *stored, const int64_t *npixels, const int64_t *first, const double *scale,
+                       const double *zero, const int64_t *row, const int64_t *null, int64_t ntiles,
+                       const struct rf_dither *dither, float *out);
+void rf_dequantize_f64(const int32_t *stored, const int64_t *npixels, const int64_t *first, const double *scale,
+                       const double *zero, const int64_t *row, const int64_t *null, int64_t ntiles,
+                       const struct rf_dither *dither, double *out);
 
 #endif

@@ -51,6 +51,15 @@ static inline uint64_t RF_BSWAP64(uint64_t word)
 }
 #endif
 
+/* A word that several threads may write at once, all of them the same number. */
+#if defined(__GNUC__) || defined(__clang__)
+#define RF_LOAD_SHARED(word) __atomic_load_n(word, __ATOMIC_RELAXED)
+#define RF_STORE_SHARED(word, number) __atomic_store_n(word, number, __ATOMIC_RELAXED)
+#else
+#define RF_LOAD_SHARED(word) (*(const volatile uint64_t *)(word))
+#define RF_STORE_SHARED(word, number) ((void)(*(volatile uint64_t *)(word) = (number)))
+#endif
+
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
 #define RF_BIG_ENDIAN64(word) (word)
 #else

@@ -16,6 +16,7 @@ typedef struct {
     int32_t *status;
     int32_t bytepix;
     int64_t block;
+    const struct rf_rice_marks *marks; /* or NULL */
     int64_t tile;
     int32_t nwaiting;
     stream_t *waiting; /* [RF_LANES] tiles that the lanes left */
@@ -86,6 +87,33 @@ static void decode_rest(const kernel_t *kernel, stream_t *stream, int32_t bytepi
     }
 }
 
+/* Set the stream to the pixel that its tile begins with; 0 if the tile has a fault. */
+static int set_out(const batch_t *batch, int64_t tile, stream_t *stream)
+{
+    const struct rf_rice_marks *marks = batch->marks;
+    int64_t first = marks ? marks->first[tile] : 0;
+    settle(stream);
+    if (!first) {
+        rf_rice_read_raw(stream, batch->bytepix, 1, &stream->last, 1);
+    } else {
+        int64_t number = first / marks->step;
+        uint64_t mark = first > 0 && number * marks->step == first ? RF_LOAD_SHARED(&marks->mark[tile][number - 1]) : 0;
+        int64_t pos = (int64_t)(mark >> 32);
+        if (!mark || pos > 8 * batch->length[tile]) {
+            stop(stream, mark ? RF_RICE_TRUNCATED : RF_RICE_BAD_RANGE);
+            return 0;
+        }
+        stream->pos += pos;
+        stream->last = (uint32_t)mark;
+    }
+    if (marks && stream->left > marks->step) {
+        stream->rest = stream->left - marks->step;
+        stream->left = marks->step;
+        stream->mark = marks->mark[tile] + first / marks->step;
+    }
+    return 1;
+}
+
 /* Begin the next whole tile, or go on with one that was left; 0 when there is none. */
 static int begin_tile(batch_t *batch, stream_t *stream)
 {
@@ -129,22 +157,40 @@ static int begin_tile(batch_t *batch, stream_t *stream)
                              .last = 0,
                              .out = out,
                              .status = status};
-        settle(stream);
-        rf_rice_read_raw(stream, batch->bytepix, 1, &stream->last, 1);
-        return 1;
+        if (set_out(batch, tile, stream))
+            return 1;
     }
     return 0;
 }
 
-/* Bring the stream to a whole block, beginning tiles as needed; 0 when there are no more. */
-static int find_block(batch_t *batch, const kernel_t *kernel, stream_t *stream)
+/* Go on with a tile behind the next mark, which is left there; 0 if it has ended. */
+static int pass_mark(const batch_t *batch, stream_t *stream)
 {
-    while (stream->left < batch->block) {
-        decode_rest(kernel, stream, batch->bytepix, batch->block);
-        if (!begin_tile(batch, stream))
-            return 0;
-    }
+    if (!stream->rest)
+        return 0;
+    int64_t pos = stream->pos + (stream->safe == INT64_MAX ? stream->tail_pos : 0);
+    if (pos <= UINT32_MAX)
+        RF_STORE_SHARED(stream->mark, (uint64_t)pos << 32 | stream->last);
+    stream->mark++;
+    stream->left = stream->rest < batch->marks->step ? stream->rest : batch->marks->step;
+    stream->rest -= stream->left;
     return 1;
+}
+
+RF_NOINLINE int begin_block(batch_t *batch, const kernel_t *kernel, stream_t *stream)
+{
+    do {
+        decode_rest(kernel, stream, batch->bytepix, batch->block);
+        if (!pass_mark(batch, stream) && !begin_tile(batch, stream))
+            return 0;
+    } while (stream->left < batch->block);
+    return 1;
+}
+
+/* Bring the stream to a whole block, beginning tiles as needed; 0 when there are no more. */
+RF_INLINE int find_block(batch_t *batch, const kernel_t *kernel, stream_t *stream)
+{
+    return stream->left >= batch->block || begin_block(batch, kernel, stream);
 }
 
 /* Decode one whole block of each of four streams. */
@@ -200,7 +246,7 @@ static void decode_lanes(batch_t *batch, const kernel_t *kernel)
         int32_t kept = 0;
         for (int32_t lane = 0; lane < RF_LANES; lane++) {
             if (lane >= nlanes)
-                streams[lane].left = 0;
+                streams[lane].left = streams[lane].rest = 0;
             if (find_block(batch, kernel, &streams[lane]))
                 streams[kept++] = streams[lane];
         }
@@ -223,9 +269,9 @@ static void fill_tail(tail_t *tail, const uint8_t *data, int64_t data_nbytes)
     memset(tail->bytes + nbytes, 0xFF, sizeof tail->bytes - (size_t)nbytes); /* ones: no symbol is long behind the end */
 }
 
-void rf_rice_decode(int32_t variant, int32_t bytepix, const uint8_t *data, int64_t data_nbytes, const int64_t *start,
-                    const int64_t *length, const int64_t *npixels, int64_t ntiles, int32_t block, void *out,
-                    int64_t out_npixels, int32_t *status)
+void rf_rice_resume(int32_t variant, int32_t bytepix, const uint8_t *data, int64_t data_nbytes, const int64_t *start,
+                    const int64_t *length, const int64_t *npixels, int64_t ntiles, int32_t block,
+                    const struct rf_rice_marks *marks, void *out, int64_t out_npixels, int32_t *status)
 {
     kernel_t kernel = kernel_of(variant);
     stream_t waiting[RF_LANES]; /* these two by themselves, not to be set to 0 with the rest */
@@ -241,6 +287,7 @@ void rf_rice_decode(int32_t variant, int32_t bytepix, const uint8_t *data, int64
                      .status = status,
                      .bytepix = bytepix,
                      .block = block,
+                     .marks = marks,
                      .waiting = waiting,
                      .tail = &tail};
     stream_t streams[4] = {{.left = 0}, {.left = 0}, {.left = 0}, {.left = 0}};
@@ -256,5 +303,13 @@ void rf_rice_decode(int32_t variant, int32_t bytepix, const uint8_t *data, int64
     for (int s = 0; s < 4; s++)
         do
             decode_rest(&kernel, &streams[s], bytepix, block);
-        while (begin_tile(&batch, &streams[s]));
+        while (pass_mark(&batch, &streams[s]) || begin_tile(&batch, &streams[s]));
+}
+
+void rf_rice_decode(int32_t variant, int32_t bytepix, const uint8_t *data, int64_t data_nbytes, const int64_t *start,
+                    const int64_t *length, const int64_t *npixels, int64_t ntiles, int32_t block, void *out,
+                    int64_t out_npixels, int32_t *status)
+{
+    rf_rice_resume(variant, bytepix, data, data_nbytes, start, length, npixels, ntiles, block, NULL, out, out_npixels,
+                   status);
 }

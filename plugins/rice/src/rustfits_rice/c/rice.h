@@ -46,6 +46,19 @@ void rf_rice_decode(int32_t variant, int32_t bytepix, const uint8_t *data, int64
                     const int64_t *length, const int64_t *npixels, int64_t ntiles, int32_t block, void *out,
                     int64_t out_npixels, int32_t *status);
 
+/* Tiles that are begun in the middle. A mark says how a tile goes on at a pixel: where its bits are, and the pixel before.
+ * Whoever decodes that far leaves it there for the next time. Marks are of the same bytes, pixels and block. */
+struct rf_rice_marks {
+    int64_t step;          /* pixels from one mark to the next, a multiple of block, > 0 */
+    const int64_t *first;  /* [ntiles] the pixel a tile begins with: 0, or a multiple of step, whose mark is known */
+    uint64_t *const *mark; /* [ntiles] of each tile those at step, 2 step, ... before first + npixels; 0: not known */
+};
+
+/* As rf_rice_decode, npixels from first on. Threads may share marks. One that means nothing is a fault at most. */
+void rf_rice_resume(int32_t variant, int32_t bytepix, const uint8_t *data, int64_t data_nbytes, const int64_t *start,
+                    const int64_t *length, const int64_t *npixels, int64_t ntiles, int32_t block,
+                    const struct rf_rice_marks *marks, void *out, int64_t out_npixels, int32_t *status);
+
 /* Room that the encoder asks for a tile of npixels pixels, in bytes; -1 if that is beyond reason. */
 int64_t rf_rice_bound(int32_t bytepix, int64_t npixels, int32_t block);
 

@@ -30,6 +30,8 @@ typedef struct {
     uint32_t last;    /* the pixel before them */
     uint8_t *out;     /* where they go */
     int32_t *status;
+    int64_t rest;   /* pixels behind those left, from the next mark on */
+    uint64_t *mark; /* the next one; not used if there is no rest */
 } stream_t;
 
 /* Bits from pos on: at least 57, then some that are not to be trusted. */
@@ -65,7 +67,7 @@ RF_INLINE int64_t rf_limit(const stream_t *stream)
 RF_INLINE void stop(stream_t *stream, int32_t fault)
 {
     *stream->status = fault;
-    stream->left = 0;
+    stream->left = stream->rest = 0;
 }
 
 /* The work on blocks of up to RF_CHUNK pixels; one set for each variant. decode_one goes on until the stream ends or has
