@@ -113,10 +113,11 @@ def quick_size(raw: bytes, *, primary: bool) -> int | None:
 
     To find the keywords of a whole header takes far longer.
     """
-    if len(raw) < 3 * CARD or (primary and (b"PCOUNT" in raw or b"GCOUNT" in raw or b"GROUPS" in raw)):
+    if len(raw) < 3 * CARD or (primary and (b"PCOUNT" in raw or b"GCOUNT" in raw)):
         return None
     naxis = raw[_NAXIS_DIGIT] - ord("0")
-    return _standard_size(raw[CARD : (naxis + 5) * CARD], naxis, primary) if 0 <= naxis <= 9 else None
+    stop = (naxis + (3 if primary else 5)) * CARD  # what follows differs from HDU to HDU
+    return _standard_size(raw[CARD:stop], naxis, primary) if 0 <= naxis <= 9 else None
 
 
 @lru_cache
@@ -134,6 +135,8 @@ def _standard_size(raw: bytes, naxis: int, primary: bool) -> int | None:
         return None
     if bitpix not in BITPIX_VALUES or min(axes, default=0) < 0:
         return None
+    if primary and naxis and not axes[0]:
+        return None  # it may be random groups
     pcount, gcount = (0, 1) if primary else (axes.pop(-2), axes.pop())
     nbytes = abs(bitpix) // 8 * gcount * (pcount + prod(axes)) if naxis else 0
     return nbytes if nbytes < _MAX_NBYTES else None

@@ -31,12 +31,13 @@ class Cards:
     value is parsed when first asked for.
     """
 
-    __slots__ = ("_numbers", "_text", "_values")
+    __slots__ = ("_lacks", "_numbers", "_text", "_values")
 
     def __init__(self, text: str = "") -> None:
         self._text = text  # 80 characters per card
         self._numbers: dict[str, int] | None = None  # canonical keyword -> number of its first card
         self._values: dict[str, tuple[Value, str]] = {}  # canonical keyword -> value and comment
+        self._lacks = ""  # a keyword of which no card has anything
 
     # -- making and writing ---------------------------------------------------------------------------------------
 
@@ -118,13 +119,11 @@ class Cards:
         return default if found is None else found[0]
 
     def get_only(self, key: str) -> Value:
-        """As `get`, for who wants one keyword of many headers: where it is easily seen, the others are not looked at.
-
-        ``key`` is a standard keyword in upper case.
-        """
+        """As `get` of a standard keyword in upper case, and where it is easily seen, no other card is looked at."""
         if self._numbers is None and key not in self._values:
-            first = self._text.upper().find(key)  # no card before this one can have that keyword, however spelled
-            if first < 0:
+            first = -1 if self._lacks == key else self._text.upper().find(key)
+            if first < 0:  # otherwise no card before this one can have that keyword, however it is spelled
+                self._lacks = key
                 return None
             if first % CARD == 0 and self._text.startswith(f"{key:8}", first):
                 self._values[key] = parse_chain(self._fields(first // CARD))
@@ -388,6 +387,7 @@ class Cards:
     def _splice(self, number: int, count: int, lines: list[str]) -> None:
         """Put ``lines`` in the place of ``count`` cards."""
         self._text = self._text[: number * CARD] + "".join(lines) + self._text[(number + count) * CARD :]
+        self._lacks = ""
         if count != len(lines):
             self._numbers = None
 

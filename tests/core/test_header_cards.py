@@ -369,3 +369,13 @@ def test_cards_fill_whole_blocks():
     assert len(Cards.build([(f"K{n}", n) for n in range(35)]).encode()) == 2880
     assert len(Cards.build([(f"K{n}", n) for n in range(36)]).encode()) == 5760
     assert Cards.build([]).encode() == b"END".ljust(2880)
+
+
+def test_a_keyword_that_was_lacking_is_found_once_it_is_set():
+    cards = parsed("A       = 1")
+    assert cards.get_only("KEY") is None
+    assert cards.get_only("KEY") is None
+    cards.set("KEY", 3)
+    cards.set("B", "x" * 200)
+    cards.remove("A")
+    assert cards.get_only("KEY") == 3
