@@ -122,7 +122,10 @@ def fill_for(fill_value: object, dtype: np.dtype[Any]) -> NDArray[Any] | None:
     return np.array(int(fill_value), dtype=dtype)
 
 
-def check_inside(first: NDArray[np.int64], box: tuple[int, ...], shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-    """Raise `ImageError` if a box, as of `boxes`, reaches beyond an image of shape ``shape``."""
+def no_fill(
+    first: NDArray[np.int64], box: tuple[int, ...], shape: tuple[int, ...], dtype: np.dtype[Any]
+) -> NDArray[Any]:
+    """Return any value, 0-d, as boxes lie inside an image of shape ``shape``; raise `ImageError` if one does not."""
     if ((first < 0) | (first + np.array(box) > np.array(shape))).any():
         raise ImageError(f"some cutouts reach beyond the image: {dtype} pixels need fill_value=")
+    return np.zeros((), dtype)

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from rustfits.errors import ImageError, NotSupported
 from rustfits.hdu import sums
 from rustfits.hdu.base import HDU
-from rustfits.hdu.cutouts import boxes, check_inside, fill_for, gather
+from rustfits.hdu.cutouts import boxes, fill_for, gather, no_fill
 from rustfits.hdu.image_facts import ImageFacts
 from rustfits.hdu.image_io import Raster, shaped
 from rustfits.hdu.image_values import checked_pixels, checked_start, plan_growth, stored_scalar
@@ -206,21 +206,23 @@ class ImageHDU(HDU):
             first, box = boxes(centers, shape, self.ndim)
             fill = fill_for(fill_value, dtype)
             if fill is None:
-                check_inside(first, box, self.shape, dtype)
-                fill = np.zeros((), dtype)
+                fill = no_fill(first, box, self.shape, dtype)
             return gather(lambda sections: self._read_sections(sections, True), first, box, self.shape, fill)
 
     def _cut(self, key: object) -> NDArray[Any] | None:
         """Return the pixels of a box by the kernels' short way, or None if they have none for it; inside `reading`."""
-        return self._pixels.cut(key, self._facts.scaling)
+        facts = self._facts
+        pixels = self._raster(facts).cut(key)
+        return None if pixels is None else facts.scaling.scaled(pixels)
 
     def _read_section(self, section: Section, scale: bool) -> NDArray[Any]:
         """Return the pixels of a section in its ``count`` shape; inside `reading`."""
-        return self._pixels.read(section, self._facts.scaling if scale else Scaling(self.dtype))
+        facts = self._facts
+        return self._raster(facts).read(section, facts.scaling if scale else Scaling(facts.stored))
 
     def _read_sections(self, sections: Sequence[Section], scale: bool) -> list[NDArray[Any]]:
-        """Return the pixels of many sections; inside `reading`."""
-        return self._pixels.read_many(sections, self._facts.scaling if scale else Scaling(self.dtype))
+        facts = self._facts
+        return self._raster(facts).read_many(sections, facts.scaling if scale else Scaling(facts.stored))
 
     def _read_masked(self, section: Section, scale: bool) -> NDArray[Any]:
         """Return a masked array; inside `reading`."""
@@ -310,9 +312,9 @@ class ImageHDU(HDU):
         return nullcontext(self)
 
     def _write_section(self, section: Section, values: NDArray[Any]) -> None:
-        """Write checked values, an array of the section's ``count`` shape or a single stored number."""
-        self._pixels.check(section)
-        self._pixels.write(section, values, self._facts.scaling)
+        raster = self._raster(self._facts)
+        raster.check(section)
+        raster.write(section, values, self._facts.scaling)
 
     # -- checksums ------------------------------------------------------------------------------------------------
 
@@ -352,13 +354,11 @@ class ImageHDU(HDU):
 
     # -- checks ---------------------------------------------------------------------------------------------------
 
-    @property
-    def _pixels(self) -> Raster:
-        """The data unit as it is now."""
-        facts, start = self._facts, self._extent.data_start
-        raster: Raster | None = self.__dict__.get("_known_pixels")
-        if raster is None or raster.shape is not facts.shape or raster.start != start:
-            raster = self.__dict__["_known_pixels"] = Raster(self._file.storage, start, facts.shape, facts.stored)
+    def _raster(self, facts: ImageFacts) -> Raster:
+        raster: Raster | None = self.__dict__.get("_known_raster")
+        if raster is None or raster.shape is not facts.shape or raster.start != self._extent.data_start:
+            raster = Raster(self._file.storage, self._extent.data_start, facts.shape, facts.stored)
+            self.__dict__["_known_raster"] = raster
         return raster
 
     def _check_axes(self) -> None:

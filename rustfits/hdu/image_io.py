@@ -133,23 +133,18 @@ class Raster:
         few = self._read_few(section, scaling)
         return self.read_many([section], scaling)[0] if few is None else few
 
-    def cut(self, key: object, scaling: Scaling) -> NDArray[Any] | None:
-        """Return the pixels of a box by the kernels' short way; None leaves the key to `read`.
-
-        Parameters
-        ----------
-        key : object
-            Of ``hdu[key]``.
-        scaling : Scaling
-        """
+    def cut(self, key: object) -> NDArray[Any] | None:
+        """Return the stored pixels of a box by the kernels' short way; None leaves ``hdu[key]`` to `read`."""
         cutter = self._cutter
-        pixels = None if cutter is None else cutter(key)
-        return None if pixels is None else scaling.scaled(pixels)
+        return None if cutter is None else cutter(key)
 
     @cached_property
     def _cutter(self) -> Callable[[object], NDArray[Any] | None] | None:
-        stop = self.start + prod(self.shape) * self._stored.itemsize
-        if self._storage.descriptor < 0 or not self.shape or stop > MAX_NBYTES:
+        if self._storage.descriptor < 0 or not self.shape:
+            return None
+        if len(self.shape) > 1 and self.shape[-1] * self._stored.itemsize <= MAX_GAP_NBYTES:
+            return None  # rows so near each other are read together
+        if self.start + prod(self.shape) * self._stored.itemsize > MAX_NBYTES:
             return None
         return active().cutter(
             shape=self.shape,

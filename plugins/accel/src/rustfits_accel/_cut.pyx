@@ -38,7 +38,7 @@ cdef extern from "cut.h" nogil:
     int32_t rf_cut_parts(const rf_grid *, const int64_t *, const int64_t *, int64_t, rf_part *)
     bint rf_cut_part(const rf_grid *, int64_t, const int64_t *, const int64_t *, rf_part *)
     int64_t rf_cut_first(const rf_part *, int64_t, int64_t *)
-    int64_t rf_cut_stretch(rf_part *, int64_t, int64_t, const uint64_t *, int64_t, int64_t)
+    int64_t rf_cut_stretch(rf_part *, int64_t, int64_t, const uint64_t *, int64_t, int64_t, int64_t *)
     int64_t rf_cut_run(const rf_part *, int64_t, int64_t)
     void rf_cut_place(const rf_part *, int64_t, int64_t, int64_t, const uint8_t *const *, const int64_t *, uint8_t *)
 
@@ -66,7 +66,9 @@ cdef int64_t MAX_NBYTES = 8 << 20  # of one cutout's tiles
 # Of an image larger than the cache: to keep a tile takes about as long as to decode it, and so does looking up many.
 cdef int MAX_KEPT = 4  # tiles of one cutout
 cdef uint8_t OFTEN = 3  # times that a tile is wanted
-cdef int64_t MIN_STEP = 1 << 7  # pixels between two marks in a tile
+# Pixels between two marks in a tile, at least: of many rows, and of one, of which a box takes a short piece.
+cdef int64_t MIN_STEP = 1 << 9
+cdef int64_t MIN_ROW_STEP = 1 << 7
 cdef int64_t MAX_MARKS = 1 << 18  # words of 8 bytes, of an image
 MAX_PLACED = 1 << 16  # bytes of a tile
 cdef int64_t MAX_GROUP = 16 * (1 << 16)  # and, about, of tiles decoded at a time, which stay in the cache
@@ -310,13 +312,14 @@ cdef class Cutter(Image):
 
     cdef int resume_with(self, capsule, tile) except -1:
         """Make room for marks, if they are not too many."""
-        cdef int64_t most = 1
+        cdef int64_t most = 1, least
         self.resumer_capsule = capsule
         cdef const resumer_t *resumer = <const resumer_t *>PyCapsule_GetPointer(capsule, "rustfits.resumer.1")
         for length in tile:
             most *= length
+        least = MIN_ROW_STEP if most == length else MIN_STEP  # of the last axis
         self.step = resumer.block
-        while self.step < most and (self.step < MIN_STEP or (most - 1) // self.step * self.good.shape[0] > MAX_MARKS):
+        while self.step < most and (self.step < least or (most - 1) // self.step * self.good.shape[0] > MAX_MARKS):
             self.step *= 2
         self.nmarks = (most - 1) // self.step
         if self.nmarks:
@@ -330,14 +333,9 @@ cdef class Cutter(Image):
         cdef int64_t count[8]
         if not rf_box_of(key, self.grid.ndim, self.grid.size, first, count):
             return None
-        cdef cut_t *cut = <cut_t *>PyMem_RawMalloc(sizeof(cut_t))
-        if cut is NULL:
-            raise MemoryError
-        try:
-            cut.nparts = rf_cut_parts(&self.grid, first, count, self.max_ntiles, cut.parts)
-            return self.box(cut, count) if cut.nparts else None
-        finally:
-            PyMem_RawFree(cut)
+        cdef cut_t cut
+        cut.nparts = rf_cut_parts(&self.grid, first, count, self.max_ntiles, cut.parts)
+        return self.box(&cut, count) if cut.nparts else None
 
     cdef object box(self, cut_t *cut, const int64_t *count):
         """Return the pixels of a box whose parts are known."""
@@ -347,6 +345,7 @@ cdef class Cutter(Image):
         cdef Py_buffer target
         cdef int32_t nheld = 0
         cdef int32_t i
+        cdef int64_t total = 0
         cdef void *fresh = NULL
         kept = None
         try:
@@ -354,7 +353,8 @@ cdef class Cutter(Image):
             if nheld < 0:
                 return None
             if cut.nmissing:
-                total = sum([cut.npixels[i] for i in range(cut.nmissing)])
+                for i in range(cut.nmissing):
+                    total += cut.npixels[i]
                 if total * max(self.itemsize, 4) > MAX_NBYTES:
                     return None
                 if cut.keep and total * self.itemsize <= capacity:
@@ -390,7 +390,7 @@ cdef class Cutter(Image):
         cdef int64_t shape[8]
         cdef bint worth
         cdef rf_part *part
-        tiles = self.cache.tiles
+        cdef dict tiles = self.cache.tiles
         cut.nmissing = 0
         cut.keep = not fleeting
         for i in range(cut.nparts):
@@ -419,6 +419,7 @@ cdef class Cutter(Image):
             cut.keep = cut.keep or worth
             cut.missing[cut.nmissing] = i
             cut.npixels[cut.nmissing] = part.npixels
+            cut.first[cut.nmissing] = 0
             cut.row[cut.nmissing] = part.row
             cut.nmissing += 1
         cut.keep = cut.keep and not (fleeting and cut.nmissing > MAX_KEPT)
@@ -434,8 +435,7 @@ cdef class Cutter(Image):
             row = cut.row[i]
             cut.marks[i] = &self.marks[row * self.nmarks]
             cut.npixels[i] = rf_cut_stretch(&cut.parts[cut.missing[i]], self.grid.ndim, self.npixels[row], cut.marks[i],
-                                            self.step, self.resumer.block)
-            cut.first[i] = cut.parts[cut.missing[i]].skipped
+                                            self.step, self.resumer.block, &cut.first[i])
 
     cdef bint worth_keeping(self, const rf_part *part):
         """Tell whether to keep a tile of an image larger than the cache: one wanted whole, or often of late."""
@@ -453,32 +453,43 @@ cdef class Cutter(Image):
     cdef bint decode(self, cut_t *cut, uint8_t *pixels, int64_t total) except *:
         """Read and decode the missing tiles back to back; False if one has a fault."""
         cdef int64_t nbytes = self.plan_reads(cut)
+        cdef int64_t numbers_nbytes = total * 4 if self.quantized else 0
+        cdef uint8_t *room
         cdef uint8_t *data
-        cdef void *numbers
-        cdef int64_t i, offset = 0
+        cdef uint8_t *numbers
+        cdef int64_t i
         cdef int32_t faults = 0
         if nbytes > MAX_NBYTES:
             return False
-        data = <uint8_t *>PyMem_RawMalloc(nbytes + 1)
-        numbers = PyMem_RawMalloc(total * 4 + 1) if self.quantized else <void *>pixels
+        room = <uint8_t *>PyMem_RawMalloc(numbers_nbytes + nbytes + 1)
+        if room is NULL:
+            raise MemoryError
+        data = room + numbers_nbytes
+        numbers = room if self.quantized else pixels
         try:
-            if data is NULL or numbers is NULL:
-                raise MemoryError
             self.read(cut, data)
             with nogil:
-                self.decode_tiles(cut, data, nbytes, numbers, total * (4 if self.quantized else self.itemsize))
+                self.decode_tiles(cut, data, nbytes, numbers, numbers_nbytes or total * self.itemsize)
                 for i in range(cut.nmissing):
                     faults |= cut.status[i]
-                    cut.pixels[cut.missing[i]] = pixels + offset
-                    offset += cut.npixels[i] * self.itemsize
-                if self.quantized and not faults:
-                    self.dequantize(<int32_t *>numbers, cut.nmissing, cut.npixels, cut.scale, cut.zero, cut.null,
-                                    cut.row, pixels, NULL if cut.keep or self.resumer is NULL else cut.first)
+                if not faults:
+                    self.find_pixels(cut, numbers, pixels)
             return not faults
         finally:
-            PyMem_RawFree(data)
+            PyMem_RawFree(room)
+
+    cdef void find_pixels(self, cut_t *cut, const uint8_t *numbers, uint8_t *pixels) noexcept nogil:
+        """Say where the pixels wanted of each tile begin; of quantised ones, only those become floats."""
+        cdef int64_t i, offset = 0, begin
+        cdef rf_part *part
+        for i in range(cut.nmissing):
+            part = &cut.parts[cut.missing[i]]
+            begin = offset + part.skipped - cut.first[i]
             if self.quantized:
-                PyMem_RawFree(numbers)
+                self.dequantize(<const int32_t *>numbers + begin, 1, &part.npixels, &cut.scale[i], &cut.zero[i],
+                                &cut.null[i], &cut.row[i], pixels + begin * self.itemsize, &part.skipped)
+            cut.pixels[cut.missing[i]] = pixels + begin * self.itemsize
+            offset += cut.npixels[i]
 
     cdef void decode_tiles(self, cut_t *cut, const uint8_t *data, int64_t nbytes, void *numbers,
                            int64_t numbers_nbytes) noexcept nogil:

@@ -84,19 +84,21 @@ int64_t rf_cut_first(const struct rf_part *part, int64_t ndim, int64_t *shape)
 }
 
 int64_t rf_cut_stretch(struct rf_part *part, int64_t ndim, int64_t npixels, const uint64_t *marks, int64_t step,
-                       int64_t block)
+                       int64_t block, int64_t *first)
 {
-    int64_t first = 0, last = 0;
+    int64_t begin = 0, last = 0;
     for (int64_t axis = 0; axis < ndim; axis++) {
-        first = first * part->shape[axis] + part->begin[axis];
+        begin = begin * part->shape[axis] + part->begin[axis];
         last = last * part->shape[axis] + part->begin[axis] + part->count[axis] - 1;
     }
-    int64_t number = first / step;
+    int64_t number = begin / step;
     while (number && !LOAD_SHARED(&marks[number - 1]))
         number--;
-    part->skipped = number * step;
     int64_t stop = (last / block + 1) * block;
-    return (stop < npixels ? stop : npixels) - part->skipped;
+    *first = number * step;
+    part->skipped = begin;
+    part->npixels = last - begin + 1;
+    return (stop < npixels ? stop : npixels) - *first;
 }
 
 int64_t rf_cut_run(const struct rf_part *parts, int64_t nparts, int64_t ndim)

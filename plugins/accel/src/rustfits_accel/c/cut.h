@@ -41,12 +41,13 @@ int32_t rf_cut_part(const struct rf_grid *grid, int64_t row, const int64_t *star
 int64_t rf_cut_first(const struct rf_part *part, int64_t ndim, int64_t *shape);
 
 /* Begin a tile as late, and end it as early, as its marks allow. They are words for the pixels step, 2 step, ...; one that
- * is not 0 says that decoding can begin there. Sets part->skipped.
+ * is not 0 says that decoding can begin there.
  * npixels   of the whole tile
  * block     pixels that are decoded together: the end is one of theirs, or the tile's
+ * first     set to the pixel to begin with; part->skipped and part->npixels to where what is wanted lies
  * Returns the pixels to decode. Others may set marks meanwhile. */
 int64_t rf_cut_stretch(struct rf_part *part, int64_t ndim, int64_t npixels, const uint64_t *marks, int64_t step,
-                       int64_t block);
+                       int64_t block, int64_t *first);
 
 /* How many of the first parts differ along the last axis alone: of tiles side by side, say. */
 int64_t rf_cut_run(const struct rf_part *parts, int64_t nparts, int64_t ndim);
