@@ -99,12 +99,15 @@ class TileReader:
             return few if self._trivial else self._scaling.scaled(few)
         blocks = self._grid.select(section)
         ntiles = sum(block.ntiles for block in blocks)
+        npixels = sum(block.ntiles * block.tile_npixels for block in blocks)
+        # Few pixels are shared out evenly too.
+        most = min(BATCH_NBYTES // self._stored.itemsize, -(-npixels // threads.workers(npixels)))
         parts = [part for block in blocks for part in block.split(self._batch_ntiles(block.tile_npixels, ntiles))]
         batches: list[_Batch] = []
         jobs: list[_Job] = []
         first = count = npixels = 0
         for part in parts:
-            if jobs and (npixels + part.ntiles * part.tile_npixels) * self._stored.itemsize > BATCH_NBYTES:
+            if jobs and npixels + part.ntiles * part.tile_npixels > most:
                 batches.append(_Batch(first, first + count, npixels, jobs))
                 jobs, first, count, npixels = [], first + count, 0, 0
             jobs.append(_Job(part, npixels, 0))
