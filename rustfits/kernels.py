@@ -19,21 +19,20 @@ from rustfits.codec import EncodedTiles, Int64s, TileBatch
 from rustfits.dither import DITHER_2, NO_DITHER, ZERO_PIXEL, method_number, random_table, runs
 from rustfits.errors import InvalidParameter, TileDecodeError
 from rustfits.inflate import inflate_exactly
+from rustfits.moves import Moves
 from rustfits.noise import row_lengths
 from rustfits.quantum import dequantize_piece, effective_level, find_quantum, quantize_tile
-from rustfits.storage.base import Storage
 from rustfits.tilebatch import equal_tiles
 
 Float64s = NDArray[np.float64]
 Bytes = NDArray[np.uint8]
-Ints = tuple[int, ...]
 Placer = Callable[..., bool]
 
 _GZIP = zlib.MAX_WBITS | 16
 _DEFAULT_LEVEL = 6
 
 
-class Kernels:
+class Kernels(Moves):
     """The core's forms of the kernels, one call a batch.
 
     A subclass may replace any of them, with the same results bit for bit (`deflate`: with bytes that inflate to the
@@ -77,41 +76,6 @@ class Kernels:
             Takes what `rustfits.shortway.place` passes, from several threads; False leaves the tiles to the core.
         """
         return None
-
-    def read_rows(self, storage: Storage, start: int, count: Ints, stride: Ints, target: NDArray[Any]) -> None:
-        """Read rows of a raster that are too far apart to be read together.
-
-        Parameters
-        ----------
-        storage : Storage
-        start : int
-            First byte of the first row.
-        count, stride : tuple of int
-            Rows along each axis, and the bytes from one to the next, the last axis fastest.
-        target : array of shape ``(*count, pixels)``
-            Filled; contiguous.
-
-        Raises
-        ------
-        TruncatedFile
-            If the file ends before a row does.
-        """
-        places = [start]
-        for number, distance in zip(count, stride, strict=True):
-            places = [place + index * distance for place in places for index in range(number)]
-        storage.read_ranges(np.array(places), np.full(len(places), target.nbytes // len(places)), target)
-
-    def gather(self, target: NDArray[Any], source: NDArray[Any]) -> None:
-        """Copy pixels of an image, which is larger than the cache, to tiles, which are not.
-
-        Parameters
-        ----------
-        target : array
-            Filled.
-        source : array of the same shape
-            Pixels of any dtype, which are converted as an assignment does; shares no memory with ``target``.
-        """
-        target[...] = source
 
     # -- gzip -----------------------------------------------------------------------------------------------------
 

@@ -27,7 +27,7 @@ setup(
             include_dirs=[f"{HERE}/c"],
             depends=[
                 f"{HERE}/_kernel.pxd",
-                *(f"{HERE}/c/{name}.h" for name in (*NAMES, "noise_template", "quantize_template")),
+                *(f"{HERE}/c/{name}.h" for name in (*NAMES, "noise_template", "past", "quantize_template")),
             ],
             extra_link_args=LINK_FLAGS,
             extra_compile_args=FLAGS,
@@ -36,7 +36,10 @@ setup(
             "rustfits_accel._cut",
             [f"{HERE}/_cut.pyx", *(f"{HERE}/c/{name}.c" for name in CUT_NAMES)],
             include_dirs=[f"{HERE}/c"],
-            depends=[f"{HERE}/_kernel.pxd", f"{HERE}/_key.pxd", *(f"{HERE}/c/{name}.h" for name in CUT_NAMES)],
+            depends=[
+                *(f"{HERE}/{name}" for name in ("_kernel.pxd", "_key.pxd", "_image.pxi", "_placer.pxi")),
+                *(f"{HERE}/c/{name}.h" for name in (*CUT_NAMES, "past")),
+            ],
             extra_link_args=LINK_FLAGS,
             extra_compile_args=FLAGS,
         ),

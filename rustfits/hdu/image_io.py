@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from rustfits.errors import TruncatedFile
 from rustfits.hdu.image_cards import MAX_NBYTES
 from rustfits.kernels import active
-from rustfits.memory import empty
+from rustfits.memory import LEAST_NBYTES, empty
 from rustfits.scaling import Scaling
 from rustfits.sections import Section
 from rustfits.storage.base import UNCHECKED_NBYTES, Storage
@@ -205,7 +205,8 @@ class Raster:
                     room = max_nbytes
                 batches[-1].append((piece, blocks[piece.where]))
                 room -= piece.total
-        run(lambda batch: self._fill(batch, scaling), batches, npixels=sum(array.size for array in arrays))
+        past = any(array.nbytes >= LEAST_NBYTES for array in arrays)
+        run(lambda batch: self._fill(batch, scaling, past), batches, npixels=sum(array.size for array in arrays))
         return arrays
 
     def _allocate(self, section: Section, scaling: Scaling) -> NDArray[Any]:
@@ -214,8 +215,8 @@ class Raster:
             self.check(section)
         return empty(section.count, scaling.dtype)
 
-    def _fill(self, batch: list[tuple[Piece, NDArray[Any]]], scaling: Scaling) -> None:
-        """Read pieces, in one request, and place their pixels."""
+    def _fill(self, batch: list[tuple[Piece, NDArray[Any]]], scaling: Scaling, past: bool) -> None:
+        """Read pieces, in one request, and place their pixels, past the cache where that is wanted."""
         if len(batch) == 1:
             piece, out = batch[0]
             if self._big_endian.itemsize == out.itemsize == 1 and piece.dense and out.flags.c_contiguous:
@@ -228,7 +229,7 @@ class Raster:
         stop = 0
         for piece, out in batch:
             begin, stop = stop, stop + piece.total
-            _place(piece.pixels(buffer[begin:stop], self._big_endian), scaling, out)
+            _place(piece.pixels(buffer[begin:stop], self._big_endian), scaling, out, past=past)
 
     def write(self, section: Section, values: NDArray[Any], scaling: Scaling) -> None:
         """Write the pixels of a section, which may be empty; between them no byte changes. Inside `changing`.
@@ -347,10 +348,10 @@ def shaped(pixels: NDArray[Any], section: Section) -> Any:
     return pixels.reshape(-1)[0] if section.scalar else pixels.reshape(section.shape)
 
 
-def _place(pixels: NDArray[Any], scaling: Scaling, out: NDArray[Any]) -> None:
+def _place(pixels: NDArray[Any], scaling: Scaling, out: NDArray[Any], *, past: bool = False) -> None:
     """Scale big-endian pixels into their place while they are in the cache."""
     if scaling.trivial:
-        out[...] = pixels
+        active().to_native(out, pixels, past=past)
     elif scaling.convention:
         stored = out.view(scaling.stored)
         stored[...] = pixels

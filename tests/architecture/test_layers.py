@@ -16,7 +16,7 @@ ORDER = """
     openfile
     header header.keys header.card header.cards header.state header.edit header.header
     bintable columns bitpix sections tilegrid tilebatch codec
-    dither noise quantum inflate kernels hookspecs plugin builtin discovery registry
+    dither noise quantum inflate moves kernels hookspecs plugin builtin discovery registry
     quantize scaling checksum threads heap tilecache zimage decode shortway fewtiles tilereader tilerows encode
     requantize onetile recode spare growth repack
     hdu hdu.base hdu.sums hdu.cache_members

@@ -102,6 +102,19 @@ def test_tiles_kept_by_the_short_way_are_read_again(dtype, tmp_path, monkeypatch
             assert np.array_equal(found.view(f"u{found.itemsize}"), expected.view(f"u{found.itemsize}"))
 
 
+@pytest.mark.parametrize(
+    ("dtype", "tile"), [("i4", (100, 100)), ("i2", (100, 100)), ("i4", (90, 101)), ("u1", (64, 64))]
+)
+def test_sections_too_large_for_the_cache_are_what_was_written(dtype, tile, tmp_path):
+    path, shape = tmp_path / "image.fits", {"i4": (2100, 2101), "i2": (2100, 4196), "u1": (4200, 4200)}[dtype]
+    pixels = np.random.default_rng(4).integers(0, 200, shape).astype(dtype)
+    with rustfits.FITS(path, "w+") as fits:
+        fits.write_image(pixels, compress=rustfits.Rice1(tile_shape=tile))
+    with rustfits.FITS(path) as fits:
+        assert np.array_equal(fits[1].read(), pixels)
+        assert np.array_equal(fits[1][3:2099, 5:], pixels[3:2099, 5:])
+
+
 @pytest.mark.parametrize("damage", ["bytes", "descriptor", "end"])
 @pytest.mark.parametrize("dtype", ["i4", "f4"])
 def test_what_is_wrong_is_said_as_ever(damage, dtype, tmp_path, cores_way):

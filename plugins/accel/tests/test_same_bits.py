@@ -194,6 +194,40 @@ def test_gather(shape, last, order, steps, kinds):
     assert np.array_equal(expected, source)
 
 
+@settings(max_examples=100, deadline=None)
+@given(
+    npixels=st.integers(0, 300),
+    dtype=st.sampled_from(["u1", "i2", "u2", "i4", "f4", "f8", "i8"]),
+    begin=st.integers(0, 40),
+    past=st.booleans(),
+    gap=st.sampled_from([1, 2]),
+)
+def test_to_native(npixels, dtype, begin, past, gap):
+    source = np.random.default_rng(5).integers(0, 256, 8 * 700, dtype=np.uint8).view(f">{dtype}")[: npixels * gap : gap]
+    room = np.zeros(begin + npixels + 40, dtype)
+    expected = room.copy()
+    CORE.to_native(expected[begin : begin + npixels], source, past=past)
+    for kernels in VARIANTS:
+        found = room.copy()
+        kernels.to_native(found[begin : begin + npixels], source, past=past)
+        assert np.array_equal(found.view(np.uint8), expected.view(np.uint8))
+
+
+@pytest.mark.skipif(_kernel.best_isa() < 1, reason="this machine has no AVX2")
+def test_large_pixels_are_written_past_the_cache():
+    out = np.zeros(1064, np.uint8)
+    out = out[-out.ctypes.data % 32 :][:1000]
+    data = np.arange(1000, dtype=np.uint16).view(np.uint8)[:1000]
+    assert _kernel.to_pixels_past(data, 2, 1, out)
+    assert np.array_equal(out.view("u2"), data.view(">u2"))
+    assert not _kernel.to_pixels_past(data, 2, 0, out)  # no AVX2 wanted
+    assert not _kernel.to_pixels_past(data[2:], 2, 1, out[2:])  # out does not begin where it must
+    with pytest.raises(ValueError, match="do not fill"):
+        _kernel.to_pixels_past(data, 2, 1, out[:998])
+    with pytest.raises(ValueError, match="do not fill"):
+        _kernel.to_pixels_past(data[:7], 2, 1, out[:7])
+
+
 def test_pixels_that_lie_together_are_gathered_by_the_kernel():
     image = np.arange(6 * 20 * 8 * 30).reshape(6 * 20, 8 * 30)
     tiles = np.zeros((6, 8, 20, 30), dtype=image.dtype)

@@ -1,6 +1,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, embedsignature=False
 # cython: freethreading_compatible=True
-"""Cutouts of compressed images in one step from the key to the pixels: plan, look up, read, decode, copy.
+"""Cutouts of compressed images in one step from the key to the pixels: plan, look up, read, decode, copy. And, in
+`_placer.pxi`, tiles that are decoded to their places.
 
 Only what is in order goes this way. Anything else is left to the core, which does it again and says what is wrong.
 """
@@ -21,32 +22,8 @@ cdef extern from "Python.h":
     const int PyBUF_WRITE
 
 
-cdef extern from "cut.h" nogil:
-    const int RF_CUT_NDIM
-    const int RF_CUT_NTILES
-    struct rf_grid:
-        int64_t ndim
-        int64_t *size
-        int64_t *tile
-        int64_t *stride
-    struct rf_part:
-        int64_t row
-        int64_t npixels
-        int64_t *shape
-        int64_t *count
-        int64_t skipped
-    int32_t rf_cut_parts(const rf_grid *, const int64_t *, const int64_t *, int64_t, rf_part *)
-    bint rf_cut_part(const rf_grid *, int64_t, const int64_t *, const int64_t *, rf_part *)
-    int64_t rf_cut_first(const rf_part *, int64_t, int64_t *)
-    int64_t rf_cut_stretch(rf_part *, int64_t, int64_t, const uint64_t *, int64_t, int64_t, int64_t *)
-    int64_t rf_cut_run(const rf_part *, int64_t, int64_t)
-    void rf_cut_place(const rf_part *, int64_t, int64_t, int64_t, const uint8_t *const *, const int64_t *, uint8_t *)
-
-
-# What a codec offers in a capsule; `rustfits.codec.TileCodec.c_decoder` says what it means.
-cdef struct decoder_t:
-    void (*decode)(const decoder_t *, const uint8_t *, int64_t, const int64_t *, const int64_t *, const int64_t *,
-                   int64_t, void *, int64_t, int32_t *) noexcept nogil
+include "_image.pxi"
+include "_placer.pxi"
 
 
 # And `rustfits.codec.TileCodec.c_resumer`.
@@ -55,11 +32,6 @@ cdef struct resumer_t:
                    int64_t, int64_t, const int64_t *, uint64_t *const *, void *, int64_t, int32_t *) noexcept nogil
     int64_t block
 
-MAX_NDIM = RF_CUT_NDIM
-LARGEST = (1 << 63) - 1  # bytes
-
-cdef enum:
-    CAPACITY = 64  # RF_CUT_NTILES
 
 cdef int64_t MAX_GAP = 1 << 12  # bytes that are read for nothing rather than asked for apart
 cdef int64_t MAX_NBYTES = 8 << 20  # of one cutout's tiles
@@ -70,9 +42,6 @@ cdef uint8_t OFTEN = 3  # times that a tile is wanted
 cdef int64_t MIN_STEP = 1 << 9
 cdef int64_t MIN_ROW_STEP = 1 << 7
 cdef int64_t MAX_MARKS = 1 << 18  # words of 8 bytes, of an image
-MAX_PLACED = 1 << 16  # bytes of a tile
-cdef int64_t MAX_GROUP = 16 * (1 << 16)  # and, about, of tiles decoded at a time, which stay in the cache
-cdef int64_t SIDE_BY_SIDE = 16  # tiles that the widest decoder takes at once
 
 
 cdef struct cut_t:  # one cutout under way
@@ -92,177 +61,6 @@ cdef struct cut_t:  # one cutout under way
     int64_t null[CAPACITY]
     int32_t status[CAPACITY]
     bint keep  # the tiles that are decoded
-
-
-cdef class Image:
-    """What is known of an image and of how its tiles are decoded."""
-
-    cdef rf_grid grid
-    cdef int64_t itemsize
-    cdef bint quantized
-    cdef const float[::1] random
-    cdef const int64_t[::1] random_starts
-    cdef rf_dither dither
-    cdef const decoder_t *decoder
-    cdef object capsule, dtype
-
-    cdef int know(self, shape, tile, stride, dtype, dithering, decoder) except -1:
-        """Take and check what `rustfits.shortway.image_facts` says."""
-        if not 0 < len(shape) == len(tile) == len(stride) <= RF_CUT_NDIM:
-            raise ValueError(f"{len(shape)} axes in tiles of {len(tile)}")
-        self.grid.ndim = len(shape)
-        for axis in range(len(shape)):
-            self.grid.size[axis], self.grid.tile[axis], self.grid.stride[axis] = shape[axis], tile[axis], stride[axis]
-            if not 0 < tile[axis] <= shape[axis] or stride[axis] < 1:
-                raise ValueError(f"axis {axis}: {shape[axis]} pixels in tiles of {tile[axis]}, {stride[axis]} apart")
-        self.dtype, self.itemsize = dtype, dtype.itemsize
-        self.quantized = dithering is not None
-        if self.quantized:
-            self.random, self.random_starts, seed, method, isa = dithering
-            if self.random.shape[0] != RF_NRANDOM or self.random_starts.shape[0] != RF_NRANDOM:
-                raise ValueError(f"a table of {self.random.shape[0]} random numbers")
-            self.dither.random, self.dither.starts = &self.random[0], &self.random_starts[0]
-            self.dither.seed, self.dither.method, self.dither.isa = seed, method, min(isa, rf_best_isa())
-        self.capsule = decoder
-        self.decoder = <const decoder_t *>PyCapsule_GetPointer(decoder, "rustfits.decoder.1")
-        return 0
-
-    cdef void dequantize(self, const int32_t *numbers, int64_t ntiles, const int64_t *npixels, const double *scale,
-                         const double *zero, const int64_t *null, const int64_t *row, void *pixels,
-                         const int64_t *first=NULL) noexcept nogil:
-        """Turn the numbers of tiles, or of their pixels from the first ones on, into floats."""
-        if self.itemsize == 4:
-            rf_dequantize_f32(numbers, npixels, first, scale, zero, row, null, ntiles, &self.dither, <float *>pixels)
-        else:
-            rf_dequantize_f64(numbers, npixels, first, scale, zero, row, null, ntiles, &self.dither, <double *>pixels)
-
-
-cdef class Placer(Image):
-    """Decodes tiles to their places in a section; as `rustfits.kernels.Kernels.placer`.
-
-    Tiles are decoded by the group, for the sake of decoders that take several side by side, and each is copied while it
-    is in the cache.
-    """
-
-    cdef int64_t width  # of what the decoder gives, in bytes
-    cdef int64_t most  # pixels of a tile
-
-    def __init__(self, *, shape, tile, stride, dtype, dithering, decoder):
-        self.know(shape, tile, stride, dtype, dithering, decoder)
-        self.width = 4 if self.quantized else self.itemsize
-        self.most = 1
-        for length in tile:
-            self.most *= length
-        if self.most * self.width > MAX_GROUP:
-            raise ValueError(f"tiles of {self.most} pixels do not fit the cache")
-
-    def __call__(self, *, tuple start, tuple count, const int64_t[::1] row, const uint8_t[::1] data,
-                 const int64_t[::1] position, const int64_t[::1] length, const int64_t[::1] npixels, numbers, out,
-                 uint8_t[::1] kept):
-        """Put the pixels of tiles to their places; False if there is something wrong with one."""
-        cdef int64_t begin[8]
-        cdef int64_t size[8]
-        cdef int64_t ntiles = row.shape[0], axis, most = 0, total = 0, i, group, room
-        cdef const double[::1] scale, zero
-        cdef const int64_t[::1] null
-        cdef Py_buffer target
-        cdef bint done
-        if len(start) != self.grid.ndim or len(count) != self.grid.ndim or out.shape != count or out.dtype != self.dtype:
-            raise ValueError(f"pixels {count} from {start} on, for an array of {out.shape} {out.dtype}")
-        for axis in range(self.grid.ndim):
-            begin[axis], size[axis] = start[axis], count[axis]
-            if begin[axis] < 0 or size[axis] < 1 or size[axis] > self.grid.size[axis] - begin[axis]:
-                raise ValueError(f"pixels {count} from {start} on are not all of the image")
-        if self.quantized:
-            scale, zero, null = numbers
-            if not scale.shape[0] == zero.shape[0] == null.shape[0] == ntiles:
-                raise ValueError(f"{ntiles} tiles, but other numbers of scales, zeros or nulls")
-        if not position.shape[0] == length.shape[0] == npixels.shape[0] == ntiles:
-            raise ValueError(f"{ntiles} tiles, but other numbers of positions, lengths or pixels")
-        for i in range(ntiles):
-            if not 0 < npixels[i] <= self.most:
-                return False
-            most = max(most, npixels[i])
-            total += npixels[i]
-        if not ntiles or not data.shape[0]:
-            return False
-        if kept is not None and kept.shape[0] != total * self.itemsize:
-            raise ValueError(f"{kept.shape[0]} bytes to keep tiles of {total} pixels in")
-        cdef uint8_t *keep = &kept[0] if kept is not None else NULL
-        group = min(self.group(most), ntiles)
-        room = group * most * self.width
-        cdef uint8_t *tiles = <uint8_t *>PyMem_RawMalloc(room + (group * most * self.itemsize if self.quantized else 0))
-        cdef int32_t *status = <int32_t *>PyMem_RawMalloc(group * sizeof(int32_t))
-        try:
-            if tiles is NULL or status is NULL:
-                raise MemoryError
-            PyObject_GetBuffer(out, &target, PyBUF_WRITABLE)
-            i = 0
-            done = True
-            with nogil:
-                while done and i < ntiles:
-                    done = self.place(min(group, ntiles - i), data, &position[i], &length[i], &npixels[i], &row[i],
-                                      &scale[i] if self.quantized else NULL, &zero[i] if self.quantized else NULL,
-                                      &null[i] if self.quantized else NULL, begin, size, tiles, room, status,
-                                      <uint8_t *>target.buf, &keep)
-                    i += group
-            PyBuffer_Release(&target)
-            return done
-        finally:
-            PyMem_RawFree(tiles)
-            PyMem_RawFree(status)
-
-    cdef int64_t group(self, int64_t most):
-        """Return how many tiles of up to ``most`` pixels to decode at a time: none is left to be decoded alone."""
-        cdef int64_t ntiles = max(MAX_GROUP // (most * self.width), 1)
-        if 2 * ntiles < SIDE_BY_SIDE:
-            return ntiles
-        return (ntiles + SIDE_BY_SIDE // 2) // SIDE_BY_SIDE * SIDE_BY_SIDE
-
-    cdef bint place(self, int64_t ntiles, const uint8_t[::1] data, const int64_t *position, const int64_t *length,
-                    const int64_t *npixels, const int64_t *row, const double *scale, const double *zero,
-                    const int64_t *null, const int64_t *start, const int64_t *count, uint8_t *tiles, int64_t room,
-                    int32_t *status, uint8_t *out, uint8_t **keep) noexcept nogil:
-        """Do what is asked of a group of tiles; behind the room for their numbers is some for floats.
-
-        The pixels stay in ``keep``, if there is such a place, which is moved on.
-        """
-        cdef rf_part parts[CAPACITY]
-        cdef const uint8_t *pixels[CAPACITY]
-        cdef int64_t i, n = 0, first, run, offset = 0, total = 0
-        cdef uint8_t *numbers = tiles
-        cdef uint8_t *floats = tiles + room
-        if keep[0] is not NULL:
-            for i in range(ntiles):
-                total += npixels[i]
-            if self.quantized:
-                floats = keep[0]
-            else:
-                numbers, room = keep[0], total * self.itemsize
-            keep[0] += total * self.itemsize
-        self.decoder.decode(self.decoder, &data[0], data.shape[0], position, length, npixels, ntiles, numbers, room,
-                            status)
-        for i in range(ntiles):
-            if status[i]:
-                return False
-        if self.quantized:
-            self.dequantize(<int32_t *>numbers, ntiles, npixels, scale, zero, null, row, floats)
-        for i in range(ntiles):
-            if not rf_cut_part(&self.grid, row[i], start, count, &parts[n]):
-                return False
-            if parts[n].npixels != npixels[i]:
-                return False
-            pixels[n] = (floats if self.quantized else numbers) + offset * self.itemsize
-            offset += npixels[i]
-            n += 1
-            if n == CAPACITY or i == ntiles - 1:
-                first = 0
-                while first < n:
-                    run = rf_cut_run(&parts[first], n - first, self.grid.ndim)
-                    rf_cut_place(&parts[first], run, self.grid.ndim, self.itemsize, &pixels[first], count, out)
-                    first += run
-                n = 0
-        return True
 
 
 cdef class Cutter(Image):
@@ -374,7 +172,7 @@ cdef class Cutter(Image):
             PyObject_GetBuffer(box, &target, PyBUF_WRITABLE)
             with nogil:
                 for i in range(cut.nparts):
-                    rf_cut_place(&cut.parts[i], 1, self.grid.ndim, self.itemsize, &cut.pixels[i], count,
+                    rf_cut_place(&cut.parts[i], 1, self.grid.ndim, self.itemsize, &cut.pixels[i], count, 0,
                                  <uint8_t *>target.buf)
             PyBuffer_Release(&target)
             return box

@@ -31,6 +31,7 @@ cdef extern from "quantize.h" nogil:
 cdef extern from "shuffle.h" nogil:
     void rf_shuffle(const uint8_t *, const int64_t *, int64_t, int32_t, uint8_t *)
     void rf_to_pixels(const uint8_t *, int64_t, int32_t, bint, uint8_t *)
+    int32_t rf_to_pixels_past(const uint8_t *, int64_t, int32_t, int32_t, uint8_t *)
 
 
 cdef extern from "planes.h" nogil:

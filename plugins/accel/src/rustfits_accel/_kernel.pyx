@@ -115,6 +115,20 @@ def to_pixels(const uint8_t[::1] data, int32_t itemsize, bint shuffled, uint8_t[
         rf_to_pixels(&data[0], data.shape[0] // itemsize, itemsize, shuffled, &out[0])
 
 
+def to_pixels_past(const uint8_t[::1] data, int32_t itemsize, int32_t isa, uint8_t[::1] out):
+    """As `to_pixels` of bytes that are not grouped, past the cache; False if that cannot be done."""
+    cdef int32_t done
+    _check_itemsize(itemsize)
+    if data.shape[0] != out.shape[0] or data.shape[0] % itemsize:
+        raise ValueError(f"{data.shape[0]} bytes do not fill pixels of {itemsize} bytes, {out.shape[0]} in all")
+    if data.shape[0] == 0:
+        return True
+    isa = min(isa, rf_best_isa())
+    with nogil:
+        done = rf_to_pixels_past(&data[0], data.shape[0] // itemsize, itemsize, isa, &out[0])
+    return done != 0
+
+
 cdef int _check_itemsize(int32_t itemsize) except -1:
     if itemsize not in (1, 2, 4, 8):
         raise ValueError(f"pixels of {itemsize} bytes; there are pixels of 1, 2, 4 and 8")

@@ -104,6 +104,15 @@ class CompiledKernels(Kernels):
         if source.dtype != target.dtype or not _kernel.gather(source, target):
             super().gather(target, source)
 
+    def to_native(self, target: NDArray[Any], source: NDArray[Any], *, past: bool) -> None:
+        """Convert big-endian pixels, past the cache if there is a way; as in `Kernels`."""
+        together = target.flags.c_contiguous and source.flags.c_contiguous
+        if past and together and target.itemsize in (2, 4, 8) and source.dtype == target.dtype.newbyteorder(">"):
+            given, taken = (each.reshape(-1).view(np.uint8) for each in (source, target))
+            if _kernel.to_pixels_past(given, target.itemsize, self.isa, taken):
+                return
+        super().to_native(target, source, past=past)
+
     def inflate_tile(self, stream: memoryview, out: NDArray[np.uint8], itemsize: int, shuffled: bool) -> None:
         """Inflate one stream into ``out``; as in `Kernels`, whose form settles whatever is out of the ordinary."""
         if libdeflate is not None and 0 < out.size < _LARGE:

@@ -2,6 +2,8 @@
  * combinations of those of its axes. Copying goes line by line along the last axis. */
 #include "cut.h"
 
+#include "past.h"
+
 #include <string.h>
 
 #if defined(__GNUC__) || defined(__clang__)
@@ -113,7 +115,7 @@ int64_t rf_cut_run(const struct rf_part *parts, int64_t nparts, int64_t ndim)
 }
 
 void rf_cut_place(const struct rf_part *parts, int64_t nparts, int64_t ndim, int64_t itemsize,
-                  const uint8_t *const *pixels, const int64_t *count, uint8_t *box)
+                  const uint8_t *const *pixels, const int64_t *count, int32_t past, uint8_t *box)
 {
     const struct rf_part *part = &parts[0]; /* the others differ along the last axis alone */
     int64_t line[RF_CUT_NDIM], to_step[RF_CUT_NDIM], done[RF_CUT_NDIM];
@@ -133,9 +135,12 @@ void rf_cut_place(const struct rf_part *parts, int64_t nparts, int64_t ndim, int
     for (;;) {
         for (int64_t i = 0; i < nparts; i++) {
             int64_t along = ndim - 1;
-            memcpy(to + parts[i].target[along] * itemsize,
-                   pixels[i] + (number * parts[i].shape[along] + parts[i].begin[along] - parts[i].skipped) * itemsize,
-                   (size_t)(parts[i].count[along] * itemsize));
+            int64_t first = number * parts[i].shape[along] + parts[i].begin[along] - parts[i].skipped;
+            uint8_t *target = to + parts[i].target[along] * itemsize;
+            if (past)
+                rf_copy_past(target, pixels[i] + first * itemsize, parts[i].count[along] * itemsize);
+            else
+                memcpy(target, pixels[i] + first * itemsize, (size_t)(parts[i].count[along] * itemsize));
         }
         int64_t axis = ndim - 2;
         for (; axis >= 0; axis--) {
@@ -148,6 +153,8 @@ void rf_cut_place(const struct rf_part *parts, int64_t nparts, int64_t ndim, int
             done[axis] = 0;
         }
         if (axis < 0)
-            return;
+            break;
     }
+    if (past)
+        rf_past_end();
 }

@@ -55,6 +55,6 @@ int64_t rf_cut_run(const struct rf_part *parts, int64_t nparts, int64_t ndim);
 /* Copy what is wanted of such tiles, of which pixels[i] are the first parts[i].npixels behind those skipped, to its place in a box of shape
  * count: line by line, each through all tiles, as that is how the box lies in memory. */
 void rf_cut_place(const struct rf_part *parts, int64_t nparts, int64_t ndim, int64_t itemsize,
-                  const uint8_t *const *pixels, const int64_t *count, uint8_t *box);
+                  const uint8_t *const *pixels, const int64_t *count, int32_t past, uint8_t *box);
 
 #endif

@@ -2,6 +2,12 @@
 
 #include <string.h>
 
+#include "past.h"
+
+#if RF_X86
+#include <immintrin.h>
+#endif
+
 /* The loops below are written so that compilers make vector code of them; all counts are pixels. */
 
 /* Where the planes begin that hold the first, second, ... byte of npixels pixels as they lie in this machine: the plane
@@ -143,4 +149,34 @@ void rf_to_pixels(const uint8_t *data, int64_t npixels, int32_t itemsize, int sh
         join_4(data + at[0], data + at[1], data + at[2], data + at[3], npixels, out);
     else
         join_2(data + at[0], data + at[1], npixels, out);
+}
+
+#if RF_X86
+RF_TARGET_AVX2 static void swap_past(const uint8_t *data, int64_t nbytes, int32_t itemsize, uint8_t *out)
+{
+    uint8_t order[32]; /* which byte of 16 each one comes from */
+    for (int32_t i = 0; i < 32; i++)
+        order[i] = (uint8_t)(((i / itemsize) * itemsize + itemsize - 1 - i % itemsize) & 15);
+    const __m256i from = _mm256_loadu_si256((const __m256i *)(const void *)order);
+    for (int64_t i = 0; i < nbytes; i += 32) {
+        const __m256i pixels = _mm256_loadu_si256((const __m256i *)(const void *)(data + i));
+        _mm256_stream_si256((__m256i *)(void *)(out + i), _mm256_shuffle_epi8(pixels, from));
+    }
+    _mm_sfence();
+}
+#endif
+
+int32_t rf_to_pixels_past(const uint8_t *data, int64_t npixels, int32_t itemsize, int32_t isa, uint8_t *out)
+{
+#if RF_X86
+    const int64_t nbytes = npixels * itemsize & ~(int64_t)31;
+    if (isa < RF_AVX2 || itemsize < 2 || ((uintptr_t)out & 31) != 0)
+        return 0;
+    swap_past(data, nbytes, itemsize, out);
+    from_big_endian(data + nbytes, npixels - nbytes / itemsize, itemsize, out + nbytes);
+    return 1;
+#else
+    (void)data, (void)npixels, (void)itemsize, (void)isa, (void)out;
+    return 0;
+#endif
 }
