@@ -45,9 +45,9 @@ setup(
         ),
         Extension(
             "rustfits_accel._raster",
-            [f"{HERE}/_raster.pyx", f"{HERE}/c/read.c"],
+            [f"{HERE}/_raster.pyx", f"{HERE}/c/read.c", f"{HERE}/c/gather.c"],
             include_dirs=[f"{HERE}/c"],
-            depends=[f"{HERE}/_kernel.pxd", f"{HERE}/_key.pxd", f"{HERE}/c/read.h"],
+            depends=[f"{HERE}/_kernel.pxd", f"{HERE}/_key.pxd", f"{HERE}/c/read.h", f"{HERE}/c/gather.h"],
             extra_link_args=LINK_FLAGS,
             extra_compile_args=FLAGS,
         ),

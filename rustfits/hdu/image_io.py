@@ -140,11 +140,8 @@ class Raster:
 
     @cached_property
     def _cutter(self) -> Callable[[object], NDArray[Any] | None] | None:
-        if self._storage.descriptor < 0 or not self.shape:
-            return None
-        if len(self.shape) > 1 and self.shape[-1] * self._stored.itemsize <= MAX_GAP_NBYTES:
-            return None  # rows so near each other are read together
-        if self.start + prod(self.shape) * self._stored.itemsize > MAX_NBYTES:
+        stop = self.start + prod(self.shape) * self._stored.itemsize
+        if self._storage.descriptor < 0 or not self.shape or stop > MAX_NBYTES:
             return None
         return active().cutter(
             shape=self.shape,
@@ -153,7 +150,6 @@ class Raster:
             start=self.start,
             max_nrows=FEW_ROWS,
             max_npixels=FEW_NPIXELS,
-            max_gap=MAX_GAP_NBYTES,
         )
 
     def _read_few(self, section: Section, scaling: Scaling) -> NDArray[Any] | None:

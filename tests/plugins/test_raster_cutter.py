@@ -15,7 +15,7 @@ from rustfits.kernels import Kernels, set_active
 raster = pytest.importorskip("rustfits_accel._raster", reason="the short way is in rustfits-accel")
 
 FAR = [(40, 12000), (3, 20, 9500), (30000,), (2, 2, 9, 9300)]  # rows that are read one by one, whatever a pixel takes
-NEAR = [(50, 60), (4, 30, 5)]
+NEAR = [(50, 60), (4, 30, 5), (60, 2000), (5, 1, 700)]  # rows that are read together with what is between them
 
 
 def image(shape, dtype):
@@ -55,7 +55,7 @@ def refuse(*_):
     raise AssertionError("this box was to go the short way")
 
 
-@pytest.mark.parametrize("shape", FAR)
+@pytest.mark.parametrize("shape", FAR + NEAR)
 def test_a_box_of_slices_goes_the_short_way(shape, tmp_path, monkeypatch):
     path = tmp_path / "image.fits"
     write(path, shape, "f4")
@@ -148,4 +148,4 @@ def test_an_image_in_memory_has_no_short_way_and_the_same_boxes():
 def test_an_image_that_no_file_can_hold_is_refused(wrong):
     known = {"shape": (3, 4), "dtype": np.dtype("f4"), "descriptor": 0, "start": 0}
     with pytest.raises(ValueError, match=r"axes|no place"):
-        raster.RasterCutter(**{**known, **wrong}, max_nrows=9, max_npixels=99, max_gap=9)
+        raster.RasterCutter(**{**known, **wrong}, max_nrows=9, max_npixels=99)

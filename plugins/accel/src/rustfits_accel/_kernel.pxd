@@ -44,7 +44,7 @@ cdef extern from "read.h" nogil:
     const int RF_READ_NDIM
     int32_t rf_read(int32_t, int64_t, int64_t, uint8_t *)
     int32_t rf_read_rows(int32_t, int64_t, int64_t, const int64_t *, const int64_t *, int64_t, uint8_t *)
-    int32_t rf_read_pixels(int32_t, int64_t, int64_t, const int64_t *, const int64_t *, int64_t, int32_t, uint8_t *)
+    void rf_to_native(int64_t, int32_t, uint8_t *)
 
 
 cdef extern from "gather.h" nogil:

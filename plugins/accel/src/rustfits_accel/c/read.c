@@ -46,8 +46,7 @@ int32_t rf_read_rows(int32_t descriptor, int64_t start, int64_t ndim, const int6
     }
 }
 
-/* Swap the bytes of pixels in their places, where this machine has another order than the file. */
-static void to_native(int64_t npixels, int32_t itemsize, uint8_t *pixels)
+void rf_to_native(int64_t npixels, int32_t itemsize, uint8_t *pixels)
 {
     const uint16_t one = 1;
     uint8_t lowest;
@@ -72,16 +71,4 @@ static void to_native(int64_t npixels, int32_t itemsize, uint8_t *pixels)
             all[i] = pixel << 32 | pixel >> 32;
         }
     }
-}
-
-int32_t rf_read_pixels(int32_t descriptor, int64_t start, int64_t ndim, const int64_t *count, const int64_t *stride,
-                       int64_t npixels, int32_t itemsize, uint8_t *target)
-{
-    int64_t nrows = 1;
-    if (!rf_read_rows(descriptor, start, ndim, count, stride, npixels * itemsize, target))
-        return 0;
-    for (int64_t axis = 0; axis < ndim; axis++)
-        nrows *= count[axis];
-    to_native(nrows * npixels, itemsize, target);
-    return 1;
 }
