@@ -148,8 +148,7 @@ class Torchfits:
             return [reader(column, row, column + CUTOUT, row + CUTOUT).numpy() for row, column in at]
 
     def open(self, path: str) -> int:
-        count: int = self.library.read_num_hdus(path)
-        return count
+        raise NotImplementedError("it counts HDUs without reading their headers, or lists them in minutes")
 
 
 def digest(arrays: Any) -> str:
