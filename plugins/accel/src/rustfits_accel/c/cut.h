@@ -52,8 +52,9 @@ int64_t rf_cut_stretch(struct rf_part *part, int64_t ndim, int64_t npixels, cons
 /* How many of the first parts differ along the last axis alone: of tiles side by side, say. */
 int64_t rf_cut_run(const struct rf_part *parts, int64_t nparts, int64_t ndim);
 
-/* Copy what is wanted of such tiles, of which pixels[i] are the first parts[i].npixels behind those skipped, to its place in a box of shape
- * count: line by line, each through all tiles, as that is how the box lies in memory. */
+/* Copy what is wanted of such tiles, of which pixels[i] are the first parts[i].npixels behind those skipped, to its
+ * place in a box of shape count: line by line, each through all tiles, as that is how the box lies in memory. With past,
+ * past the cache, which the box does not fit. */
 void rf_cut_place(const struct rf_part *parts, int64_t nparts, int64_t ndim, int64_t itemsize,
                   const uint8_t *const *pixels, const int64_t *count, int32_t past, uint8_t *box);
 
