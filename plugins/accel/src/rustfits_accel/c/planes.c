@@ -12,7 +12,8 @@
 #include "isa.h"
 
 #define BLOCK_NBYTES 65535
-#define SAMPLE_NBYTES 2048
+#define NOISE_NSAMPLES 1024 /* of a block, up to twice as many: its entropy to a few hundredths of a bit */
+#define REPEATS_NBYTES 1024 /* to look for strings in, at least, and a quarter of a block up to twice as many */
 #define HASH_NBITS 11
 #define WORTH_LOOKING 0.02 /* of a tile, for another encoder to try */
 #define MATCH_NBITS 24.0 /* of the length of a string and its distance */
@@ -58,27 +59,31 @@ RF_INLINE uint64_t load64(const uint8_t *bytes)
 /* 256 times the logarithm to the base 2, between powers of it by a straight line. */
 static uint64_t log2_times_256(uint64_t number)
 {
+#if defined(__GNUC__) || defined(__clang__)
+    const uint32_t power = 63 - (uint32_t)__builtin_clzll(number);
+#else
     uint32_t power = 0;
     while (number >> (power + 1))
         power++;
+#endif
     return (uint64_t)power << 8 | ((number << 8 >> power) & 0xFF);
 }
 
 /* Tell from a sample whether a block is noise: of 7.5 bits or more, which codes would hardly make shorter. */
 static int is_noise(const uint8_t *bytes, int64_t nbytes)
 {
-    uint32_t counts[256] = {0};
+    uint16_t counts[4][256] = {{0}}; /* equal bytes in succession would wait for each other in one table */
     uint64_t known = 0, nsampled = 0, nkinds = 0;
-    const int64_t step = nbytes / SAMPLE_NBYTES > 1 ? nbytes / SAMPLE_NBYTES : 1;
+    const int64_t step = nbytes / NOISE_NSAMPLES > 1 ? nbytes / NOISE_NSAMPLES : 1;
     for (int64_t i = 0; i < nbytes; i += step, nsampled++)
-        counts[bytes[i]]++;
-    for (int32_t i = 0; i < 256; i++)
-        if (counts[i]) {
-            known += counts[i] * log2_times_256(counts[i]);
-            nkinds++;
-        }
+        counts[nsampled & 3][bytes[i]]++;
+    for (int32_t i = 0; i < 256; i++) {
+        const uint64_t count = (uint64_t)counts[0][i] + counts[1][i] + counts[2][i] + counts[3][i];
+        known += count * log2_times_256(count + (count == 0));
+        nkinds += count != 0;
+    }
     /* A sample of few bytes looks more regular than it is, by 0.72 bits for each kind of byte (Miller and Madow). */
-    return nsampled >= SAMPLE_NBYTES / 4 &&
+    return nsampled >= NOISE_NSAMPLES / 2 &&
            nsampled * log2_times_256(nsampled) + 184 * nkinds >= known + 1920 * nsampled;
 }
 
@@ -128,15 +133,21 @@ static void find_tokens(const uint8_t *bytes, int64_t nbytes, struct block *bloc
         block->counts[symbol] += more[0][symbol] + more[1][symbol] + more[2][symbol];
 }
 
+/* Bits that follow a symbol: of a byte none, of a length (RFC 1951, section 3.2.5) up to 5. */
+static uint32_t extra_nbits(int32_t symbol)
+{
+    const int32_t kind = symbol - FIRST_LENGTH;
+    return kind < 8 || kind == 28 ? 0 : (uint32_t)(kind - 4) / 4;
+}
+
 /* Bits of the symbols of a block. */
 static uint64_t coded_nbits(const struct block *block, const struct rf_codes *codes)
 {
     uint64_t nbits = 0;
-    for (int32_t symbol = 0; symbol < NSYMBOLS; symbol++) {
-        const int32_t kind = symbol < FIRST_LENGTH + 8 || symbol == FIRST_LENGTH + 28 ? 0 : symbol - FIRST_LENGTH - 4;
-        nbits += (uint64_t)block->counts[symbol] * (codes->nbits[symbol] + (uint32_t)(kind / 4) +
-                                                    (symbol >= FIRST_LENGTH));
-    }
+    for (int32_t symbol = 0; symbol < FIRST_LENGTH; symbol++)
+        nbits += (uint64_t)block->counts[symbol] * codes->nbits[symbol];
+    for (int32_t symbol = FIRST_LENGTH; symbol < NSYMBOLS; symbol++)
+        nbits += (uint64_t)block->counts[symbol] * (codes->nbits[symbol] + extra_nbits(symbol) + 1);
     return nbits;
 }
 
@@ -146,19 +157,21 @@ static uint64_t coded_nbits(const struct block *block, const struct rf_codes *co
 /* Fill in the codes of all tokens; return whether there are runs. */
 static int find_codes(const struct block *block, const struct rf_codes *codes, uint64_t code_of[NTOKENS])
 {
-    int has_runs = 0;
+    uint64_t nruns = 0;
+    int32_t nbytes = 3;
     for (int32_t symbol = FIRST_LENGTH; symbol < NSYMBOLS; symbol++)
-        has_runs |= block->counts[symbol] != 0;
+        nruns += block->counts[symbol];
     for (int32_t byte = 0; byte < 256; byte++)
         code_of[byte] = CODE(codes->bits[byte], codes->nbits[byte]);
-    for (int32_t nbytes = MIN_RUN; has_runs && nbytes <= MAX_RUN; nbytes++) {
-        const struct length length = length_of(nbytes);
-        const uint32_t nbits = codes->nbits[length.symbol];
+    for (int32_t symbol = FIRST_LENGTH; nruns && symbol < NSYMBOLS; symbol++) {
+        const uint32_t nbits = codes->nbits[symbol], more = extra_nbits(symbol);
+        if (symbol == NSYMBOLS - 1)
+            nbytes = MAX_RUN; /* which the symbol before could say as well */
         /* The symbol, its extra bits, and a 0 for the only distance: 1. */
-        code_of[RUN(nbytes)] = CODE(codes->bits[length.symbol] | (uint32_t)length.bits << nbits,
-                                    nbits + length.nbits + 1);
+        for (uint32_t bits = 0; bits >> more == 0; bits++)
+            code_of[RUN(nbytes++)] = CODE(codes->bits[symbol] | bits << nbits, nbits + more + 1);
     }
-    return has_runs;
+    return nruns != 0;
 }
 
 static void put_coded(struct rf_bits *bits, const struct block *block, const struct rf_codes *codes)
@@ -195,7 +208,10 @@ static void put_stored(struct rf_bits *bits, const uint8_t *bytes, int64_t nbyte
 static double bits_in_repeats(const uint8_t *bytes, int64_t nbytes, uint64_t nbits)
 {
     uint16_t places[1 << HASH_NBITS] = {0}; /* behind the last place where a string with that hash began */
-    const int64_t count = nbytes < SAMPLE_NBYTES ? nbytes : SAMPLE_NBYTES;
+    const int64_t most = nbytes / 4 < REPEATS_NBYTES ? REPEATS_NBYTES
+                         : nbytes / 4 < 2 * REPEATS_NBYTES ? nbytes / 4
+                                                           : 2 * REPEATS_NBYTES;
+    const int64_t count = nbytes < most ? nbytes : most;
     const double byte_nbits = (double)nbits / (double)nbytes;
     const double least = 1.25 * MATCH_NBITS / byte_nbits; /* bytes of a string that is worth naming its place */
     double saved = 0;
