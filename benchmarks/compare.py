@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import re
 import statistics
 import subprocess
@@ -22,6 +21,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import machine
 import pixels
 import report
 from workloads import CONTENDERS, WORKLOADS, Contender, Workload
@@ -150,25 +150,6 @@ def draw(result: dict[str, Any], folder: Path) -> None:
     subprocess.run([python, HERE / "plots.py", folder], input=json.dumps(result), text=True, check=True)
 
 
-def machine() -> dict[str, Any]:
-    """Return what the numbers depend on."""
-    model = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        names = [
-            line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")
-        ]
-        model = names[0] if names else model
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return {
-        "processor": model,
-        "cpus": usable,
-        "load": f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "not known",
-        "system": platform.platform(),
-        "python": platform.python_version(),
-    }
-
-
 def options() -> argparse.Namespace:
     """Return what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -183,6 +164,8 @@ def options() -> argparse.Namespace:
     chosen.workloads = [workload for workload in WORKLOADS if re.search(chosen.only, workload.name)]
     if not chosen.workloads or chosen.repeats < 1:
         parser.error("nothing to measure; the workloads are: " + ", ".join(workload.name for workload in WORKLOADS))
+    if WRITER in chosen.but:
+        parser.error(f"{WRITER} cannot be left out: it writes the input files, and says which pixels are right")
     chosen.use = dict(pair.split("=", 1) for pair in chosen.use)
     return chosen
 
@@ -197,15 +180,17 @@ def main() -> None:
         if contender.name not in chosen.but and (not contender.asked or contender.name in chosen.also)
     ]
     result: dict[str, Any] = {
-        "machine": machine(),
+        "machine": machine.describe(),
         "repeats": chosen.repeats,
         "versions": {worker.name: worker.about for worker in workers},
+        "scaling": [],
         "outcomes": {},
     }
     remarks = report.remarks_of(chosen.page) if chosen.page else ""
     report.print_head(result)
     with tempfile.TemporaryDirectory(prefix="rustfits-benchmark-") as folder:
         for workload in chosen.workloads:
+            result["scaling"].append(machine.scaling())
             outcome = measure(workload, workers, Path(folder), chosen.repeats)
             result["outcomes"][workload.name] = outcome
             report.print_workload(workload, outcome)

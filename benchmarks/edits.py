@@ -16,7 +16,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from compare import VENVS, Worker, install, machine
+import machine
+from compare import VENVS, Worker, install
 from workloads import CONTENDERS
 
 OURS, OTHER = CONTENDERS[0], next(each for each in CONTENDERS if each.venv == "other-rustfits")
@@ -99,7 +100,7 @@ def main() -> None:
     pythons = {each.venv: Path(use[each.venv]) if each.venv in use else install(each) for each in (OURS, OTHER)}
     workers = {way: Worker(each, pythons[each.venv], "edit_worker.py") for way, each in contenders.items()}
     versions = {"ours": workers["process"].about["version"], OTHER.name: workers["other"].about["version"]}
-    about, rows = machine(), []
+    about, rows = machine.describe(), []
     print("  ".join(f"{key}: {value}" for key, value in {**about, **versions}.items()))
     print(f"{'milliseconds, best / median':32}" + "".join(f"{name:>20}" for name in WAYS.values()) + f"{'ratio':>8}")
     with tempfile.TemporaryDirectory(prefix="rustfits-edits-", dir=chosen.folder) as folder:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import statistics
 import sys
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,9 @@ def best(outcome: dict[str, Any], name: str) -> float | None:
     return seconds
 
 
-def ratios(outcomes: dict[str, Any], path: Path, reference: str = "rustfits 0.1.8") -> None:
+def ratios(result: dict[str, Any], path: Path, reference: str = "rustfits 0.1.8") -> None:
     """Draw a bar for each contender and workload: how many times as fast as the reference, on a log scale."""
+    outcomes = result["outcomes"]
     there = {name: outcome for name, outcome in outcomes.items() if best(outcome, reference)}
     took_part = {name for outcome in there.values() for name in SHOWN if best(outcome, name)}
     names = [name for name in SHOWN if name in took_part and name != reference]
@@ -40,8 +42,9 @@ def ratios(outcomes: dict[str, Any], path: Path, reference: str = "rustfits 0.1.
     figure.savefig(path)
 
 
-def threads(outcomes: dict[str, Any], path: Path) -> None:
+def threads(result: dict[str, Any], path: Path) -> None:
     """Draw how many times as fast two threads are as one, a line for each workload that is shared out."""
+    outcomes = result["outcomes"]
     there = {
         name: outcome[ONE]["best"] / outcome[BOTH]["best"]
         for name, outcome in outcomes.items()
@@ -49,6 +52,7 @@ def threads(outcomes: dict[str, Any], path: Path) -> None:
     }
     figure, axes = plt.subplots(figsize=(9, 6), layout="constrained")
     axes.plot([1, 2], [1, 2], color="black", linestyle="--", label="ideal")
+    axes.plot([1, 2], [1, statistics.median(result["scaling"])], color="black", label="zlib, which shares nothing")
     styles = [(style, color) for style in ("-", ":") for color in plt.get_cmap("tab20").colors]
     for (name, ratio), (style, color) in zip(there.items(), styles, strict=False):
         axes.plot([1, 2], [1, ratio], linestyle=style, color=color, label=name)
@@ -59,12 +63,12 @@ def threads(outcomes: dict[str, Any], path: Path) -> None:
 
 def main() -> None:
     """Read the outcome and draw both figures."""
-    outcomes = json.load(sys.stdin)["outcomes"]
+    result = json.load(sys.stdin)
     folder = Path(sys.argv[1])
     # Text stays text, and the same outcome gives the same file.
     mpl.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "rustfits"})
     for draw, name in zip((ratios, threads), FIGURES, strict=True):
-        draw(outcomes, folder / name)
+        draw(result, folder / name)
 
 
 if __name__ == "__main__":

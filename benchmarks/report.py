@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ BOTH, ONE, PLAIN = (contender.name for contender in CONTENDERS if contender.venv
 OTHERS = tuple(contender.name for contender in CONTENDERS if contender.venv != CONTENDERS[0].venv)
 
 REMARKS = "What is missed, and why:"  # begins what is not written here but by hand
+SHARE = 2 / 3  # of a goal, where there is no AVX-512
 FIGURES = ("benchmarks-ratios.svg", "benchmarks-threads.svg")  # beside the page; drawn by `plots.py`
 
 
@@ -64,21 +66,23 @@ def page(result: dict[str, Any]) -> str:
         "Written by `python3 benchmarks/compare.py --page docs/benchmarks.md`, which anybody can run. It makes an",
         "environment for each library, checks that all give the same pixels, and times them in turn, in one run.",
         "",
-        f"- Machine: {machine['processor']}, {machine['cpus']} CPUs, {machine['system']}, Python {machine['python']}.",
-        f"- Other work on the machine at the start: {machine['load']}. Where it is not 0, distrust the second thread.",
+        f"- Machine: {machine['processor']} ({machine['vectors']}), {machine['cpus']} CPUs, {machine['system']}, Python",
+        f"  {machine['python']}; load at the start {machine['load']}.",
+        f"- {_ceiling(result['scaling'])}",
         *(f"- {name}: {about['version']}, numpy {about['numpy']}." for name, about in result["versions"].items()),
         f"- Images of 4000x4000 pixels, files in the page cache, best of {result['repeats']} repeats, opening and",
         "  closing included. Cutouts: 1000 of 32x32 pixels at random places, one call each, time for all of them.",
-        "",
+        "  What is written is a new file.",
         "",
         f"![How many times as fast as rustfits 0.1.8]({FIGURES[0]})",
         "",
         f"![How many times as fast with more threads]({FIGURES[1]})",
         "",
         "Times are milliseconds. The goals are ratios to rustfits 0.1.8 of the package index, with two threads and",
-        "with one; those in brackets are ratios to the fastest of the other libraries. The ratio of processor time, of",
-        "one thread, is less at the mercy of other programs. The peak is that of the process above what it had before,",
-        "for two threads. `this, no accel` is one thread without rustfits-accel, to be compared with astropy.",
+        "with one, on a machine with AVX-512: where there is none, 2/3 says that two thirds of the goal are reached.",
+        "Those in brackets are ratios to the fastest of the other libraries. The ratio of processor time, of one thread,",
+        "is less at the mercy of other programs. The peak is that of the process above what it had before, for two",
+        "threads. `this, no accel` is one thread without rustfits-accel, to be compared with astropy.",
         "",
         _row("workload", BOTH, ONE, PLAIN, *others, "ratio 2 / 1", "goal 2 / 1", "met", "CPU ratio", "peak MiB"),
         _row(*["---"] * (len(others) + 9)),
@@ -86,16 +90,25 @@ def page(result: dict[str, Any]) -> str:
     for workload in WORKLOADS:
         outcome = result["outcomes"].get(workload.name)
         if outcome and BOTH in outcome:
-            lines.append(_line(workload, outcome, others))
+            lines.append(_line(workload, outcome, others, machine["vectors"]))
     return "\n".join(lines) + "\n"
 
 
-def _line(workload: Workload, outcome: dict[str, Any], others: list[str]) -> str:
+def _ceiling(scaling: list[float]) -> str:
+    least, most = min(scaling), max(scaling)
+    return (
+        f"Two threads of zlib, which share nothing, went {least:.1f} to {most:.1f} times as fast as one (median\n"
+        f"  {statistics.median(scaling):.1f}), between the workloads: more cannot be asked of two threads here."
+    )
+
+
+def _line(workload: Workload, outcome: dict[str, Any], others: list[str], vectors: str) -> str:
     times = [_milliseconds(outcome.get(name)) for name in (BOTH, ONE, PLAIN, *others)]
     told = _verdict(workload, outcome)
     ratios = " / ".join(f"{ratio:.1f}" for _, ratio, _ in told)
     goals = " / ".join(f"{goal:g}" for _, _, goal in told)
-    met = " / ".join("yes" if ratio >= goal else "no" for _, ratio, goal in told)
+    share = SHARE if workload.vectorised and vectors != "avx512vl" else 1
+    met = " / ".join("yes" if ratio >= goal else "2/3" if ratio >= share * goal else "no" for _, ratio, goal in told)
     peak = outcome[BOTH].get("peak_mib")
     shown = f"({goals})" if goals and not workload.reference else goals
     cpu = [outcome.get(name, {}).get("best_cpu") for name in (workload.reference, ONE)]

@@ -189,6 +189,8 @@ def answer(library: Any, request: dict[str, Any], arrays: dict[str, Any]) -> dic
         gc.collect()
         Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here on
         before = resident("VmRSS")
+    if operation == "write":  # a new file: what a file system does with an old one is no work of the library
+        Path(path).unlink(missing_ok=True)
     work = getattr(library, operation)
     begin, spent = time.perf_counter(), time.process_time()
     found = work(*arguments)

@@ -63,6 +63,11 @@ class Workload:
         """What the outcome is called."""
         return f"{self.operation} {self.image.name}"
 
+    @property
+    def vectorised(self) -> bool:
+        """Whether its kernels have a form for AVX-512: Rice, and the quanta of floats."""
+        return self.image.codec == "RICE_1"
+
 
 @dataclass(frozen=True)
 class Contender:

@@ -107,7 +107,8 @@ class LocalStorage(Storage):
             self._opened = _status_of(self.descriptor, path)
             if mode == "w+":
                 self._lock()
-                self._truncate(0)
+                if self._opened.st_size:  # ext4 would take a new file for one that is replaced, and write it at once
+                    self._truncate(0)
             else:
                 self._look()
         except BaseException:
