@@ -21,6 +21,7 @@ from rustfits.errors import InvalidParameter
 
 VARIABLE = "RUSTFITS_REUSED_NBYTES"
 LEAST_NBYTES = 16 << 20  # of an array: smaller ones are used again by the memory allocator of the system
+PAST_NBYTES = 16 << 20  # of a result: what is larger does not stay in the cache, and is best written past it
 DEFAULT_NBYTES = 256 << 20  # of all memory that waits to be used again
 
 _HUGE_PAGE = 2 << 20

@@ -16,6 +16,7 @@ from rustfits.decode import TileDecoder, TileEntries, coded_bytes
 from rustfits.errors import FitsError
 from rustfits.heap import read_ranges
 from rustfits.kernels import Placer, active
+from rustfits.memory import PAST_NBYTES
 from rustfits.sections import Section
 from rustfits.zimage import TileTable
 
@@ -98,4 +99,5 @@ def place(
         numbers=entries.numbers,
         out=out,
         kept=kept.view(np.uint8) if kept.size else None,
+        past=out.nbytes >= PAST_NBYTES,
     )

@@ -7,6 +7,7 @@ from setuptools import Extension, setup
 HERE = "src/rustfits_accel"
 NAMES = ("isa", "dequantize", "quantize", "shuffle", "huffman", "planes", "read", "gather")
 CUT_NAMES = ("cut", "isa", "dequantize", "read")
+RASTER_NAMES = ("read", "gather", "shuffle")
 
 GNU_FLAGS = [
     "-std=c11",
@@ -45,9 +46,12 @@ setup(
         ),
         Extension(
             "rustfits_accel._raster",
-            [f"{HERE}/_raster.pyx", f"{HERE}/c/read.c", f"{HERE}/c/gather.c"],
+            [f"{HERE}/_raster.pyx", *(f"{HERE}/c/{name}.c" for name in RASTER_NAMES)],
             include_dirs=[f"{HERE}/c"],
-            depends=[f"{HERE}/_kernel.pxd", f"{HERE}/_key.pxd", f"{HERE}/c/read.h", f"{HERE}/c/gather.h"],
+            depends=[
+                *(f"{HERE}/{name}" for name in ("_kernel.pxd", "_key.pxd")),
+                *(f"{HERE}/c/{name}.h" for name in (*RASTER_NAMES, "isa", "past")),
+            ],
             extra_link_args=LINK_FLAGS,
             extra_compile_args=FLAGS,
         ),

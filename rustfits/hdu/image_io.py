@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from rustfits.errors import TruncatedFile
 from rustfits.hdu.image_cards import MAX_NBYTES
 from rustfits.kernels import active
-from rustfits.memory import LEAST_NBYTES, empty
+from rustfits.memory import PAST_NBYTES, empty
 from rustfits.scaling import Scaling
 from rustfits.sections import Section
 from rustfits.storage.base import UNCHECKED_NBYTES, Storage
@@ -201,7 +201,7 @@ class Raster:
                     room = max_nbytes
                 batches[-1].append((piece, blocks[piece.where]))
                 room -= piece.total
-        past = any(array.nbytes >= LEAST_NBYTES for array in arrays)
+        past = any(array.nbytes >= PAST_NBYTES for array in arrays)
         run(lambda batch: self._fill(batch, scaling, past), batches, npixels=sum(array.size for array in arrays))
         return arrays
 

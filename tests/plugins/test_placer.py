@@ -167,12 +167,14 @@ class TestNumbersThatDisagree:
                 "numbers": None,
                 "out": np.zeros((62, 330), "i4"),
                 "kept": None,
+                "past": False,
             }
         return lambda **changed: placer(**{**arguments, **changed})
 
-    def test_what_agrees_is_done(self, call):
+    @pytest.mark.parametrize("past", [False, True])
+    def test_what_agrees_is_done(self, call, past):
         out = np.zeros((62, 330), "i4")
-        assert call(out=out)
+        assert call(out=out, past=past)
         assert np.array_equal(out, image((320, 330), "i4")[:62])
 
     def test_tiles_to_be_kept_lie_back_to_back(self, call):

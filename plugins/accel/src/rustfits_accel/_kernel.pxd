@@ -30,6 +30,7 @@ cdef extern from "quantize.h" nogil:
 
 cdef extern from "shuffle.h" nogil:
     void rf_shuffle(const uint8_t *, const int64_t *, int64_t, int32_t, uint8_t *)
+    void rf_from_big_endian(const uint8_t *, int64_t, int32_t, uint8_t *)
     void rf_to_pixels(const uint8_t *, int64_t, int32_t, bint, uint8_t *)
     int32_t rf_to_pixels_past(const uint8_t *, int64_t, int32_t, int32_t, uint8_t *)
 
@@ -44,7 +45,6 @@ cdef extern from "read.h" nogil:
     const int RF_READ_NDIM
     int32_t rf_read(int32_t, int64_t, int64_t, uint8_t *)
     int32_t rf_read_rows(int32_t, int64_t, int64_t, const int64_t *, const int64_t *, int64_t, uint8_t *)
-    void rf_to_native(int64_t, int32_t, uint8_t *)
 
 
 cdef extern from "gather.h" nogil:

@@ -3,7 +3,6 @@
 MAX_PLACED = 1 << 16  # bytes of a tile
 cdef int64_t MAX_GROUP = 16 * (1 << 16)  # and, about, of tiles decoded at a time, which stay in the cache
 cdef int64_t SIDE_BY_SIDE = 16  # tiles that the widest decoder takes at once
-cdef int64_t LARGE = 16 << 20  # bytes of a section that does not stay in the cache
 
 
 cdef struct batch_t:  # tiles that are still to be decoded
@@ -45,7 +44,7 @@ cdef class Placer(Image):
 
     def __call__(self, *, tuple start, tuple count, const int64_t[::1] row, const uint8_t[::1] data,
                  const int64_t[::1] position, const int64_t[::1] length, const int64_t[::1] npixels, numbers, out,
-                 uint8_t[::1] kept):
+                 uint8_t[::1] kept, bint past):
         """Put the pixels of tiles to their places; False if there is something wrong with one."""
         cdef int64_t ntiles = row.shape[0], most = 0, total = 0, i
         cdef const double[::1] scale, zero
@@ -80,7 +79,7 @@ cdef class Placer(Image):
         batch.keep = &kept[0] if kept is not None else NULL
         PyObject_GetBuffer(out, &target, PyBUF_WRITABLE)
         section.pixels = <uint8_t *>target.buf
-        section.past = target.len >= LARGE
+        section.past = past
         try:
             return self.place_all(ntiles, most, data, &batch, &section)
         finally:

@@ -8,7 +8,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t
 
 import numpy as np
 
-from rustfits_accel._kernel cimport RF_READ_NDIM, rf_gather, rf_read, rf_read_rows, rf_to_native
+from rustfits_accel._kernel cimport RF_READ_NDIM, rf_from_big_endian, rf_gather, rf_read, rf_read_rows
 from rustfits_accel._key cimport rf_box_of
 
 MAX_NDIM = RF_READ_NDIM
@@ -69,7 +69,7 @@ cdef class RasterCutter:
                 with nogil:
                     done = rf_read_rows(self.descriptor, offset, last, count, self.stride, row, <uint8_t *>target.buf)
             if done:
-                rf_to_native(nrows * count[last], self.itemsize, <uint8_t *>target.buf)
+                rf_from_big_endian(<uint8_t *>target.buf, nrows * count[last], self.itemsize, <uint8_t *>target.buf)
         finally:
             PyBuffer_Release(&target)
         return box if done else None

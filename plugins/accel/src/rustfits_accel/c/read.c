@@ -3,8 +3,6 @@
 #define _FILE_OFFSET_BITS 64
 #include "read.h"
 
-#include <string.h>
-
 #ifdef _WIN32
 
 int32_t rf_read(int32_t descriptor, int64_t offset, int64_t nbytes, uint8_t *target)
@@ -43,32 +41,5 @@ int32_t rf_read_rows(int32_t descriptor, int64_t start, int64_t ndim, const int6
         }
         if (axis < 0)
             return 1;
-    }
-}
-
-void rf_to_native(int64_t npixels, int32_t itemsize, uint8_t *pixels)
-{
-    const uint16_t one = 1;
-    uint8_t lowest;
-    memcpy(&lowest, &one, 1);
-    if (!lowest)
-        return;
-    if (itemsize == 2) {
-        uint16_t *all = (uint16_t *)(void *)pixels;
-        for (int64_t i = 0; i < npixels; i++)
-            all[i] = (uint16_t)(all[i] << 8 | all[i] >> 8);
-    } else if (itemsize == 4) {
-        uint32_t *all = (uint32_t *)(void *)pixels;
-        for (int64_t i = 0; i < npixels; i++) {
-            const uint32_t pixel = (all[i] & 0x00FF00FFu) << 8 | (all[i] >> 8 & 0x00FF00FFu);
-            all[i] = pixel << 16 | pixel >> 16;
-        }
-    } else if (itemsize == 8) {
-        uint64_t *all = (uint64_t *)(void *)pixels;
-        for (int64_t i = 0; i < npixels; i++) {
-            uint64_t pixel = (all[i] & 0x00FF00FF00FF00FFu) << 8 | (all[i] >> 8 & 0x00FF00FF00FF00FFu);
-            pixel = (pixel & 0x0000FFFF0000FFFFu) << 16 | (pixel >> 16 & 0x0000FFFF0000FFFFu);
-            all[i] = pixel << 32 | pixel >> 32;
-        }
     }
 }

@@ -16,9 +16,4 @@ int32_t rf_read(int32_t descriptor, int64_t offset, int64_t nbytes, uint8_t *tar
 int32_t rf_read_rows(int32_t descriptor, int64_t start, int64_t ndim, const int64_t *count, const int64_t *stride,
                      int64_t nbytes, uint8_t *target);
 
-/* Swap the bytes of pixels in their places, if this machine has another order than the file, which is big-endian.
- * itemsize   bytes of a pixel: 1, 2, 4 or 8
- * pixels     aligned */
-void rf_to_native(int64_t npixels, int32_t itemsize, uint8_t *pixels);
-
 #endif

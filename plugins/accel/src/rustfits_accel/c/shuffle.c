@@ -95,9 +95,9 @@ static void join_8(const uint8_t *restrict data, int64_t npixels, const int64_t 
     }
 }
 
-/* Big-endian pixels into those of this machine; compilers know these shifts for what they are. */
-static void from_big_endian(const uint8_t *restrict data, int64_t npixels, int32_t itemsize, uint8_t *restrict out)
+void rf_from_big_endian(const uint8_t *data, int64_t npixels, int32_t itemsize, uint8_t *out)
 {
+    /* Compilers know these shifts for what they are. */
     for (int64_t i = 0; i < npixels && itemsize == 2; i++) {
         const uint16_t pixel = (uint16_t)(data[2 * i] << 8 | data[2 * i + 1]);
         memcpy(out + 2 * i, &pixel, 2);
@@ -142,7 +142,7 @@ void rf_to_pixels(const uint8_t *data, int64_t npixels, int32_t itemsize, int sh
     if (itemsize == 1)
         memcpy(out, data, (size_t)npixels);
     else if (!shuffled)
-        from_big_endian(data, npixels, itemsize, out);
+        rf_from_big_endian(data, npixels, itemsize, out);
     else if (itemsize == 8)
         join_8(data, npixels, at, out);
     else if (itemsize == 4)
@@ -173,7 +173,7 @@ int32_t rf_to_pixels_past(const uint8_t *data, int64_t npixels, int32_t itemsize
     if (isa < RF_AVX2 || itemsize < 2 || ((uintptr_t)out & 31) != 0)
         return 0;
     swap_past(data, nbytes, itemsize, out);
-    from_big_endian(data + nbytes, npixels - nbytes / itemsize, itemsize, out + nbytes);
+    rf_from_big_endian(data + nbytes, npixels - nbytes / itemsize, itemsize, out + nbytes);
     return 1;
 #else
     (void)data, (void)npixels, (void)itemsize, (void)isa, (void)out;
