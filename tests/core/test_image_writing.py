@@ -5,12 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from plain_images import DTYPES, pixels_of
 
 from rustfits import FITS
 from rustfits.errors import ImageError, PixelOverflow, ReadOnlyFile, TruncatedFile
 from rustfits.hdu import image_io
 
-DTYPES = ["u1", "i1", "i2", "u2", "i4", "u4", "i8", "u8", "f4", "f8"]
 STORED = {"i1": "u1", "u2": "i2", "u4": "i4", "u8": "i8"}
 
 
@@ -24,12 +24,6 @@ def image(dtype="i2", shape=(4, 5), **arguments):
     fits[1].header.update(header)
     fits[1].keep = fits
     return fits[1]
-
-
-def pixels_of(dtype, shape, seed=0):
-    raw = np.random.default_rng(seed).integers(0, 256, int(np.prod(shape)) * np.dtype(dtype).itemsize, dtype=np.uint8)
-    pixels = raw.view(dtype).reshape(shape)
-    return np.nan_to_num(pixels, nan=-1.5) if pixels.dtype.kind == "f" else pixels
 
 
 def assert_unchanged_by(hdu, change, kind, match=None):

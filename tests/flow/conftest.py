@@ -1,9 +1,15 @@
 """What tests of whole paths share."""
 
+import sys
+from pathlib import Path
+
 import pytest
 
 import rustfits
-from rustfits import fewtiles, threads, tilereader
+from rustfits import FITS, Gzip1, fewtiles, threads, tilereader
+
+sys.path.insert(0, str(Path(__file__).parent))
+from editing import NEXT, PIXELS
 
 
 class Threads:
@@ -32,3 +38,18 @@ def shared_out(monkeypatch):
     monkeypatch.setattr(threads._POOL, "submit", counted)
     yield found
     rustfits.set_num_threads(before)
+
+
+@pytest.fixture
+def fits():
+    """An empty file in memory."""
+    with FITS("mem://", "w+") as handle:
+        yield handle
+
+
+@pytest.fixture
+def hdu(fits):
+    """An image whose last tiles are incomplete, in front of another one."""
+    hdu = fits.write_image(PIXELS, compress=Gzip1(tile_shape=(4, 4)))
+    fits.write_image(NEXT, extname="NEXT")
+    return hdu

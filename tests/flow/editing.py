@@ -1,6 +1,7 @@
 """What the tests of edits share: images to edit, keys, and a model of what must come of it."""
 
 import numpy as np
+import pytest
 from hypothesis import strategies as st
 
 import rustfits
@@ -25,11 +26,17 @@ CLASSES = {
     "HCOMPRESS_1": "Hcompress1",
     "PLIO_1": "Plio1",
 }
+PIXELS = np.arange(60, dtype=np.int32).reshape(6, 10)
+ROW = np.arange(10, dtype="i4")[None]
 NEXT = np.arange(77, dtype="i4").reshape(7, 11)  # in the HDU behind the one that is edited
 
 
 def installed():
     return [name for name in HELD if name in rustfits.codecs()]
+
+
+needs_rice = pytest.mark.skipif("RICE_1" not in installed(), reason="no plugin for RICE_1")
+needs_hcompress = pytest.mark.skipif("HCOMPRESS_1" not in installed(), reason="no plugin for HCOMPRESS_1")
 
 
 def codec_of(name, **arguments):

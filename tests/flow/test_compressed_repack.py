@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
+from editing import NEXT, assert_same_bits, assert_sound, codec_of, create, images
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,16 +12,7 @@ import rustfits
 from rustfits import FITS, Gzip1, NoCompress
 from rustfits.repack import segments_of
 
-sys.path.insert(0, str(Path(__file__).parent))
-from editing import NEXT, assert_same_bits, assert_sound, codec_of, create, images
-
 NOISE = np.random.default_rng(0).integers(-1000, 1000, (60, 50), dtype="i4")
-
-
-@pytest.fixture
-def fits():
-    with FITS("mem://", "w+") as handle:
-        yield handle
 
 
 def tables(fits):

@@ -8,13 +8,6 @@ import pytest
 import rustfits
 from rustfits import FITS, Gzip1, Gzip2, NoCompress, Quantize
 
-
-@pytest.fixture
-def fits():
-    with FITS("mem://", "w+") as handle:
-        yield handle
-
-
 PIXELS = np.arange(60, dtype=np.int32).reshape(6, 10)
 
 

@@ -4,9 +4,11 @@ import os
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parent))
 collect_ignore = ["example_bz2"]  # a distribution of its own; test_third_party.py builds it and runs its tests
 
 
