@@ -29,7 +29,7 @@ SHORT = {
     "RUSTFITS_ACCEL_KERNEL": "accel",
     "RUSTFITS_NUM_THREADS": "threads",
 }
-PATHS = ("tests/flow", "tests/interop", "plugins")
+PATHS = ("tests/flow", "tests/interop", "tests/plugins", "plugins")
 
 
 def choices() -> dict[str, tuple[str, ...]]:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from rustfits.kernels import Kernels, active
+
 sys.path.insert(0, str(Path(__file__).parent))
 collect_ignore = ["example_bz2"]  # a distribution of its own; test_third_party.py builds it and runs its tests
 
@@ -59,3 +61,10 @@ class Site:
 @pytest.fixture
 def site(tmp_path):
     return Site(tmp_path)
+
+
+@pytest.fixture
+def compiled():
+    """Skip what only compiled kernels do, where they are kept out."""
+    if active().name == Kernels.name:
+        pytest.skip("RUSTFITS_KERNELS=numpy keeps rustfits-accel out")

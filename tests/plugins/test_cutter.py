@@ -79,6 +79,7 @@ def test_boxes_are_those_of_the_whole_image(shape, dtype, tmp_path):
     check()
 
 
+@pytest.mark.usefixtures("compiled")
 @pytest.mark.parametrize("dtype", ["i4", "u2", "f4"])
 def test_a_box_of_slices_goes_the_short_way(dtype, tmp_path, monkeypatch):
     path = tmp_path / "image.fits"
@@ -101,6 +102,7 @@ def test_a_cache_larger_than_any_memory_is_no_obstacle(tmp_path):
             assert np.array_equal(hdu[70:100, 80:100], image((200, 300), "i4")[70:100, 80:100])
 
 
+@pytest.mark.usefixtures("compiled")
 def test_of_an_image_larger_than_the_cache_only_what_is_wanted_often_or_whole_is_kept(tmp_path):
     path = tmp_path / "image.fits"
     write(path, (200, 300), "i4")

@@ -76,6 +76,7 @@ def test_sections_are_those_of_the_core(shape, dtype, tmp_path, cores_way):
     check()
 
 
+@pytest.mark.usefixtures("compiled")
 @pytest.mark.parametrize("dtype", ["i2", "i4", "f4", "f8"])
 def test_a_whole_image_goes_the_short_way(dtype, tmp_path, monkeypatch):
     path = tmp_path / "image.fits"
@@ -143,6 +144,7 @@ def test_what_is_wrong_is_said_as_ever(damage, dtype, tmp_path, cores_way):
     assert message() == found
 
 
+@pytest.mark.usefixtures("compiled")
 class TestNumbersThatDisagree:
     """What stands between the decoder and memory that is not its own."""
 

@@ -50,6 +50,7 @@ def test_boxes_are_those_of_the_whole_image(shape, dtype, tmp_path):
     check()
 
 
+@pytest.mark.usefixtures("compiled")
 @pytest.mark.parametrize("shape", FAR + NEAR)
 def test_a_box_of_slices_goes_the_short_way(shape, tmp_path, monkeypatch):
     path = tmp_path / "image.fits"
