@@ -14,6 +14,7 @@ from rustfits.errors import HeaderError
 from rustfits.header.cards import Cards
 
 MAX_FIELDS = 999  # FITS 4.0, section 7.3.1
+MAX_ROW_NBYTES = (1 << 31) - 1  # of a dtype
 
 # Bytes of one element of each type, and its dtype as stored (FITS 4.0, table 18); X counts bits.
 ELEMENT_NBYTES = {
@@ -161,8 +162,10 @@ class TableLayout:
         Raises
         ------
         HeaderError
-            If one of them holds no numbers.
+            If one of them holds no numbers, or a row is longer than numpy can handle.
         """
+        if self.row_nbytes > MAX_ROW_NBYTES:
+            raise HeaderError(f"NAXIS1 is {self.row_nbytes}; rows of more than {MAX_ROW_NBYTES} bytes cannot be read")
         return np.dtype(
             {
                 "names": [column.name for column in columns],

@@ -331,14 +331,15 @@ class TileCodec:
         TileEncodeError
             For the first tile whose pixels the algorithm cannot hold.
         """
-        blobs = []
-        stop = 0
+        blobs, stop = [], 0
         for shape, row in zip(batch.shape.tolist(), batch.row.tolist(), strict=True):
             begin, stop = stop, stop + math.prod(shape)
             try:
-                blobs.append(self.encode_tile(batch.pixels[begin:stop].reshape(shape)))
-            except ValueError as error:
-                raise TileEncodeError(self.zcmptype, row, str(error)) from error
+                blobs.append(memoryview(self.encode_tile(batch.pixels[begin:stop].reshape(shape))).cast("B"))
+            except (NotImplementedError, MemoryError):
+                raise
+            except Exception as error:  # as above
+                raise TileEncodeError(self.zcmptype, row, str(error) or type(error).__name__) from error
         length = np.fromiter(map(len, blobs), dtype=np.int64, count=len(blobs))
         return EncodedTiles(np.frombuffer(b"".join(blobs), dtype=np.uint8), length)
 

@@ -196,6 +196,8 @@ class TileCompressor:
         else:
             coded = stored.astype(self._dtype, copy=False)
         tiles = self._codec.encode(PixelBatch(coded, shapes, rows))
+        if not isinstance(tiles, EncodedTiles):
+            raise PluginError(f"the codec of {self._codec.zcmptype} returned no EncodedTiles, but {tiles!r:.60}")
         width = ELEMENT_NBYTES[self._codec.descriptor_type]
         whole = tiles.length.size == rows.size and int(tiles.length.sum()) == tiles.data.size
         if not whole or (tiles.length % width).any() or not tiles.length.all():
@@ -230,7 +232,8 @@ class _Encoder:
 
     def _collect(self, blocks: list[Block]) -> NDArray[Any]:
         """Return the tiles of blocks back to back, as they were given."""
-        if len(blocks) == 1 and self._pixels.dtype == self._gathered and self._pixels.flags.c_contiguous:
+        flags = self._pixels.flags
+        if len(blocks) == 1 and self._pixels.dtype == self._gathered and flags.c_contiguous and flags.aligned:
             direct = blocks[0].direct(self._pixels)
             if direct is not None:
                 return direct

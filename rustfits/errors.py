@@ -13,6 +13,7 @@ FitsError
         HandleTainted                      a change was cut short and could not be undone
         ReadOnlyFile                       a change was asked of a file opened for reading
         TransactionUndone                  a change failed inside a transaction, which is undone as a whole
+        HDUUndone                          the HDU was made in a change that was undone
         FileLocked                         another process, or another handle, is changing the file
         FileReplaced                       the file is not, or no longer as, it was when it was opened
         JournalError                       the journal beside a file cannot be used
@@ -147,6 +148,17 @@ class TransactionUndone(FitsIOError):
             f"a change inside this transaction failed, so everything it did to {self.path} is undone; leave its block, "
             "then begin anew"
         )
+
+
+class HDUUndone(FitsIOError):
+    """The HDU was made in a transaction that was undone, so it is not in the file."""
+
+    def __init__(self, filename: str) -> None:
+        super().__init__(filename)
+        self.path = filename
+
+    def _sentence(self) -> str:
+        return f"this HDU was made in a change of {self.path} that was undone: it is not in the file; make it again"
 
 
 class FileLocked(FitsIOError):

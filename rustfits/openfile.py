@@ -11,6 +11,7 @@ from rustfits.errors import (
     FitsError,
     HandleClosed,
     HandleTainted,
+    HDUUndone,
     ImageError,
     ReadOnlyFile,
     TransactionOpen,
@@ -37,16 +38,22 @@ class Extent:
         First byte of the header and of the data unit, multiples of 2880.
     data_nbytes : int
         Size of the data unit without its padding.
+    undone : bool
+        Whether the HDU is not in the file: the change that made it was undone.
     """
 
     header_start: int
     data_start: int
     data_nbytes: int
+    undone: bool = False
 
     @property
     def stop(self) -> int:
         """First byte after the HDU, padding included."""
         return self.data_start + padded(self.data_nbytes)
+
+
+_WHOLE = Extent(0, 0, 0)  # stands for no single HDU
 
 
 class OpenFile:
@@ -88,31 +95,35 @@ class OpenFile:
         if self.storage.tainted:
             raise HandleTainted(self.filename)
 
-    def reading(self, where: object = "") -> Reading:
+    def reading(self, where: object = "", extent: Extent | None = None) -> Reading:
         """Return a context that holds off changes while bytes are read; nests, and several threads may read at once.
 
         Parameters
         ----------
         where : object
             Whose text the errors raised inside say of the place, if they do not know it.
+        extent : Extent, optional
+            Of the HDU that is read: it has to be in the file.
 
         Returns
         -------
         Reading
             May be entered as often as is wanted.
         """
-        return Reading(self, self._lock, where)
+        return Reading(self, self._lock, where, _WHOLE if extent is None else extent)
 
     @contextmanager
-    def changing(self, where: object = "") -> Iterator[None]:
+    def changing(self, where: object = "", extent: Extent | None = None) -> Iterator[None]:
         """Hold off everybody else and make the changes inside one transaction of the storage; nests.
 
         An exception undoes what was changed, on the medium and in memory: if bytes were changed already, all that
-        the outermost of nested calls did.
+        the outermost of nested calls did. The parameters are those of `reading`.
         """
         try:
             with self._lock.exclusive():
                 self._check_open()
+                if extent is not None and extent.undone:
+                    raise HDUUndone(self.filename)
                 if not self.storage.writable:
                     raise ReadOnlyFile(self.filename)
                 mark = len(self._undo)
@@ -191,8 +202,13 @@ class OpenFile:
         self.storage.truncate(extent.stop)
         self.storage.write(start, header)
         self.extents.append(extent)
-        self.on_failure(lambda: self.extents.remove(extent))
+        self.on_failure(lambda: self._forget(extent))
         return extent
+
+    def _forget(self, extent: Extent) -> None:
+        """Take an HDU out that was not made after all; who has it can do nothing with it any more."""
+        extent.undone = True
+        self.extents[:] = [each for each in self.extents if each is not extent]
 
     def resize_header(self, extent: Extent, nbytes: int) -> None:
         """Make room for a header of ``nbytes`` bytes, a multiple of 2880; later bytes move. Inside `changing`."""
@@ -223,6 +239,8 @@ class OpenFile:
             Whether to write zeros over the bytes gained; a caller that fills them need not. The padding always is.
         """
         old_nbytes = extent.data_nbytes
+        if nbytes > old_nbytes:  # into the padding, perhaps: nothing moves, but what is missing would become zeros
+            self._end()
         new_stop = extent.data_start + padded(nbytes)
         self._shift(extent, extent.stop, new_stop - extent.stop)
         self._place(extent, extent.header_start, extent.data_start, nbytes)
@@ -284,15 +302,15 @@ class OpenFile:
 class Reading:
     """The context of `OpenFile.reading`, which holds nothing of its own, since every small read goes through it."""
 
-    __slots__ = ("_file", "_lock", "_where")
+    __slots__ = ("_extent", "_file", "_lock", "_where")
 
-    def __init__(self, file: OpenFile, lock: ReadWriteLock, where: object) -> None:
-        self._file, self._lock, self._where = file, lock, where
+    def __init__(self, file: OpenFile, lock: ReadWriteLock, where: object, extent: Extent) -> None:
+        self._file, self._lock, self._where, self._extent = file, lock, where, extent
 
     def __enter__(self) -> None:
         self._lock.acquire_shared()
         file = self._file
-        if file.closed or file.storage.tainted:
+        if file.closed or file.storage.tainted or self._extent.undone:
             self._lock.release_shared()
             self._refuse()
 
@@ -302,7 +320,7 @@ class Reading:
             _locate(error, self._where)
 
     def _refuse(self) -> NoReturn:
-        error = HandleClosed if self._file.closed else HandleTainted
+        error = HandleClosed if self._file.closed else HandleTainted if self._file.storage.tainted else HDUUndone
         fault = error(self._file.filename)
         _locate(fault, self._where)
         raise fault

@@ -44,7 +44,10 @@ class Quantize:
     def __post_init__(self) -> None:
         if isinstance(self.level, str | bytes | bool):
             raise TypeError(f"level must be a number, not {self.level!r}")
-        level = float(self.level)
+        try:
+            level = float(self.level)
+        except OverflowError:
+            level = math.inf
         if not math.isfinite(level):
             raise InvalidParameter("level", self.level, "must be finite")
         if not isinstance(self.method, str):

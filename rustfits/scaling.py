@@ -224,9 +224,12 @@ class Scaling:
         """
         number = _as_number(value)
         if self.stored.kind == "f" or not (self.trivial or self.convention):
+            try:
+                real = float(number)
+            except OverflowError as error:
+                raise PixelOverflow(f"an integer of {int(number).bit_length()} bits, but floats end at 1024") from error
             with np.errstate(all="ignore"):
-                stored = self._invert_float(float(number))
-            return stored
+                return self._invert_float(real)
         if isinstance(number, float):
             raise TypeError(f"a float, {number!r}, cannot be put into an image of {short_name(self.dtype)} pixels")
         limits = np.iinfo(self.dtype)

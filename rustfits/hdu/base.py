@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import ClassVar, NoReturn, Self
 
 from rustfits.header.cards import Cards
@@ -55,7 +56,7 @@ class HDU:
         hdu: Self = object.__new__(cls)
         hdu._file, hdu._extent, hdu._state, hdu._index = file, extent, state, index
         hdu._place = _Place(file.filename, state, index)
-        hdu._reading = file.reading(hdu._place)
+        hdu._reading = file.reading(hdu._place, extent)
         return hdu
 
     @property
@@ -85,6 +86,10 @@ class HDU:
     def index(self) -> int:
         """Position in the file, from 0; never changes."""
         return self._index
+
+    def _changing(self) -> AbstractContextManager[None]:
+        """Return the context of everything that changes this HDU."""
+        return self._file.changing(self._place, self._extent)
 
     def _force_taint(self) -> None:
         """Put the handle in the state that a failed change leaves; for tests."""

@@ -165,7 +165,7 @@ class CompressedImageHDU(CacheMembers, ImageHDU):
             raise NotSupported(
                 "start= is for uncompressed images: a compressed image is written whole; pass an array of its shape"
             )
-        with self._file.changing(self._place):
+        with self._changing():
             self._check_not_extending("write()")
             facts = self._facts
             pixels = checked_image(data, facts.shape, facts.scaling, facts.blank, what=WHAT)
@@ -190,7 +190,7 @@ class CompressedImageHDU(CacheMembers, ImageHDU):
             self.__dict__.pop(known, None)
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        with self._file.changing(self._place):
+        with self._changing():
             self._check_not_extending("item assignment")
             section = self._section(key)
             values = self._checked_value(value, section)
@@ -227,7 +227,7 @@ class CompressedImageHDU(CacheMembers, ImageHDU):
         FitsIOError
             If the bytes cannot be read or written. Nothing is changed by any of these errors.
         """
-        with self._file.changing(self._place):
+        with self._changing():
             facts, pending = self._facts, self._pending
             rows = checked_rows(data, facts.shape, facts.scaling, facts.blank, what=WHAT)
             if pending is None:
@@ -259,7 +259,7 @@ class CompressedImageHDU(CacheMembers, ImageHDU):
 
     def _end_extending(self) -> None:
         try:
-            with self._file.changing(self._place):
+            with self._changing():
                 assert self._pending is not None
                 self._drain(self._pending.nrows)
         finally:
@@ -298,7 +298,7 @@ class CompressedImageHDU(CacheMembers, ImageHDU):
         FitsIOError
             If the bytes cannot be read or written. Nothing is changed by any of these errors.
         """
-        with self._file.changing(self._place):
+        with self._changing():
             self._check_not_extending("repack()")
             repack(self._file, self._extent, self._state, self._table)
             self._spare.forget()
@@ -326,7 +326,7 @@ class CompressedImageHDU(CacheMembers, ImageHDU):
         FitsIOError
             If the bytes cannot be read or written.
         """
-        with self._file.changing(self._place):
+        with self._changing():
             data = self._data_sum()
             self._state.change({"ZDATASUM": (str(data), compressed_sums.DATASUM_COMMENT)})
 
@@ -335,7 +335,7 @@ class CompressedImageHDU(CacheMembers, ImageHDU):
 
         As `add_datasum`.
         """
-        with self._file.changing(self._place):
+        with self._changing():
             data = self._data_sum()
             checksum = compressed_sums.checksum_of(self._state.cards, self._table, data)
             self._state.change(

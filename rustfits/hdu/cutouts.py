@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Sequence
-from math import ceil
+from math import ceil, prod
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from rustfits.errors import ImageError
 from rustfits.sections import Section, box_section
 
+MAX_NPIXELS = 1 << 59  # of all boxes together
 _FAR = 1 << 52  # positions beyond are all equally far outside of any image
 
 
@@ -89,6 +90,8 @@ def boxes(centers: ArrayLike, shape: int | Sequence[int], ndim: int) -> tuple[ND
         raise TypeError(f"centers must be real numbers, not {positions.dtype}")
     if positions.ndim != 2 or positions.shape[1] != ndim:
         raise ImageError(f"centers must have the shape (n, {ndim}), a row per cutout; got {positions.shape}")
+    if prod(box) * max(len(positions), 1) > MAX_NPIXELS:
+        raise ImageError(f"{len(positions)} cutouts of {box} pixels are more than fit into any memory")
     if positions.dtype.kind == "f":
         if not np.isfinite(positions).all():
             raise ImageError("centers must be finite")

@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rustfits.errors import ImageError
+from rustfits.hdu.base import HDU
 from rustfits.openfile import OpenFile
 
-H = TypeVar("H")
+H = TypeVar("H", bound=HDU)
 
 CAPACITY_NBYTES = 32 << 20
 
@@ -114,7 +115,7 @@ class Extending(Generic[H]):
         self._entered = False
 
     def __enter__(self) -> H:
-        with self._file.changing():
+        with self._hdu._changing():
             if self._index in self._file.contexts:
                 raise ImageError(
                     f"HDU {self._index} is already inside {self._file.contexts[self._index]}(); leave that block first"

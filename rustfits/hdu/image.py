@@ -254,7 +254,7 @@ class ImageHDU(HDU):
         FitsIOError
             If the bytes cannot be written.
         """
-        with self._file.changing(self._place):
+        with self._changing():
             values, corner = self._checked(data), self._corner(start, (0,) * self.ndim)
             for axis, (first, count, size) in enumerate(zip(corner, data.shape, self.shape, strict=True)):
                 if first + count > size:
@@ -264,7 +264,7 @@ class ImageHDU(HDU):
             self._write_section(box_section(corner, data.shape), values)
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        with self._file.changing(self._place):
+        with self._changing():
             section = self._section(key)
             values = self._checked_value(value, section)
             if values is not None:
@@ -292,7 +292,7 @@ class ImageHDU(HDU):
         FitsIOError
             If the bytes cannot be written.
         """
-        with self._file.changing(self._place):
+        with self._changing():
             values = self._checked(data)
             corner = self._corner(start, (len(self), *[0] * (self.ndim - 1)))
             growth = plan_growth(self.shape, corner, data.shape, self.dtype.itemsize)
@@ -328,12 +328,12 @@ class ImageHDU(HDU):
         FitsIOError
             If the bytes cannot be read or written.
         """
-        with self._file.changing(self._place):
+        with self._changing():
             sums.add_datasum(self._file, self._extent, self._state)
 
     def add_checksum(self) -> None:
         """Write the keywords DATASUM and CHECKSUM, the sum of the whole HDU; as `add_datasum`."""
-        with self._file.changing(self._place):
+        with self._changing():
             sums.add_checksum(self._file, self._extent, self._state)
 
     def verify_datasum(self) -> bool | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import numpy as np
@@ -31,6 +32,8 @@ class TableMembers:
     if TYPE_CHECKING:  # `HDU` has it; here it would hide that
         _place: object
         _reading: Reading
+
+        def _changing(self) -> AbstractContextManager[None]: ...
 
     @property
     def _facts(self) -> TableFacts:
@@ -101,12 +104,12 @@ class TableMembers:
 
     def add_datasum(self) -> None:
         """Write the keyword DATASUM; errors as of every change of a file."""
-        with self._file.changing(self._place):
+        with self._changing():
             sums.add_datasum(self._file, self._extent, self._state)
 
     def add_checksum(self) -> None:
         """Write the keywords DATASUM and CHECKSUM; errors as of every change of a file."""
-        with self._file.changing(self._place):
+        with self._changing():
             sums.add_checksum(self._file, self._extent, self._state)
 
     def verify_datasum(self) -> bool | None:

@@ -309,7 +309,7 @@ class Cards:
             numbers: dict[str, int] = {}
             for number, start in enumerate(range(0, len(text), CARD)):
                 name = text[start : start + 8].rstrip(" ")
-                if name in numbers or name == "CONTINUE":
+                if name == "CONTINUE" or (name in numbers and name != "HIERARCH"):
                     continue
                 if not name.isupper() or name == "HIERARCH" or " " in name:
                     name = unusual_name(text[start : start + CARD])

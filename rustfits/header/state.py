@@ -57,7 +57,7 @@ class HeaderState:
 
     def changing(self) -> AbstractContextManager[None]:
         """Hold off everybody else, so that what is read inside is still true when it is committed."""
-        return nullcontext() if self._file is None else self._file.changing(self.place)
+        return nullcontext() if self._file is None else self._file.changing(self.place, self._extent)
 
     def commit(self, cards: Cards) -> None:
         """Write new cards to the file, then show them; the header grows by whole blocks if it must.

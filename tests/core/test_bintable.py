@@ -68,3 +68,9 @@ def test_the_heap_may_start_after_a_gap():
 def test_a_layout_that_breaks_the_standard_is_refused_by_its_keyword(forms, changes, found):
     with pytest.raises(HeaderError, match=found):
         TableLayout.from_cards(cards_of(*forms, **changes))
+
+
+def test_rows_too_long_for_numpy_are_refused():
+    layout = TableLayout.from_cards(cards_of("1PB(30)", NAXIS1=1 << 31, NAXIS2=0))
+    with pytest.raises(HeaderError, match="NAXIS1 is 2147483648; rows of more than 2147483647 bytes"):
+        layout.row_dtype(layout.columns)

@@ -235,3 +235,28 @@ def test_faults_of_a_kernel_become_the_error_of_the_first_tile():
         raise_first_fault("X_1", rows, np.array([0, 2, 1], np.int32), {2: "too short"})
     with pytest.raises(TileDecodeError, match="table row 7: fault 9"):
         raise_first_fault("X_1", rows, np.array([0, 0, 9], np.int32), {})
+
+
+class TestWhatAnEncoderDoesWrong:
+    @pytest.fixture
+    def encode(self):
+        def encode(outcome):
+            class Wrong(Plain):
+                def encode_tile(self, pixels):
+                    return outcome() if pixels[0] else b"right"
+
+            pixels = np.array([0, 0, 1, 1], "i4")
+            return Wrong().encode(PixelBatch(pixels, np.array([[2], [2]]), np.array([4, 5])))
+
+        return encode
+
+    @pytest.mark.parametrize("outcome", [lambda: "text", lambda: None, lambda: {}["missing"]])
+    def test_is_told_with_the_row(self, encode, outcome):
+        with pytest.raises(TileEncodeError, match="row 6") as caught:
+            encode(outcome)
+        assert isinstance(caught.value.__cause__, TypeError | KeyError)
+
+    def test_is_not_that_it_returns_any_kind_of_bytes(self, encode):
+        tiles = encode(lambda: np.arange(3, dtype="u2").data)
+        assert tiles.length.tolist() == [5, 6]
+        assert tiles.data.tobytes() == b"right" + np.arange(3, dtype="u2").tobytes()

@@ -109,6 +109,13 @@ def test_the_first_of_several_cards_counts():
     assert cards.get("KEY") == 2
 
 
+def test_a_hierarch_card_without_an_indicator_hides_no_other():
+    cards = parsed("HIERARCH no indicator", "HIERARCH ESO X = 2", "HIERARCH nor here", "HIERARCH = 5", "A       = 1")
+    assert cards.keys() == ["HIERARCH", "ESO X", "A"]
+    cards.set("eso x", 5)
+    assert cards.lines()[1:3] == ["HIERARCH ESO X = 5", "HIERARCH nor here"]
+
+
 def test_hierarch_keywords_are_named_by_what_follows_the_word():
     cards = parsed(
         "HIERARCH ESO  DET Dit = 1.5 / s", "HIERARCH TIGHT=3", "HIERARCH no indicator", "HIERARCH COMMENT = 5"

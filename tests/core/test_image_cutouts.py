@@ -60,6 +60,8 @@ def test_fractional_centers_take_the_nearest_box():
         ([(1, 2)], (3, 3, 3), ImageError),
         ([(1, 2)], 0, ImageError),
         ([(1, 2)], 2.5, TypeError),
+        ([(1, 2)], 1 << 40, ImageError),
+        ([(1, 2)], (1 << 70, 1), ImageError),
         ([(np.nan, 2)], 3, ImageError),
         ([("a", "b")], 3, TypeError),
         ([(1j, 2)], 3, TypeError),

@@ -1,5 +1,6 @@
 """The first axis of an image grows; the rest of the file moves and stays whole."""
 
+import os
 import threading
 
 import numpy as np
@@ -8,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rustfits import FITS
-from rustfits.errors import ImageError
+from rustfits.errors import ImageError, TruncatedFile
 
 
 def image(dtype, shape, **arguments):
@@ -214,3 +215,15 @@ def test_readers_see_the_image_before_or_after_a_growth():
     assert not faults
     assert hdu.shape == (51, 500)
     assert_file_is_whole(hdu)
+
+
+def test_what_is_missing_of_a_truncated_image_does_not_become_zeros(tmp_path):
+    path = tmp_path / "file.fits"
+    with FITS(path, "w+") as fits:
+        fits.write_image(np.ones((300, 200), "i4"))
+    os.truncate(path, 100_000)
+    with FITS(path, "r+") as fits:
+        for nrows in (1, 50):  # into the padding of the data unit, and beyond
+            with pytest.raises(TruncatedFile, match="a truncated file cannot be changed in size"):
+                fits[0].extend(np.ones((nrows, 200), "i4"))
+    assert path.stat().st_size == 100_000

@@ -43,6 +43,7 @@ def test_levels_are_shown_in_plain_decimal(level, shown):
     ("arguments", "error", "found"),
     [
         ({"level": float("nan")}, InvalidParameter, "finite"),
+        ({"level": 10**400}, InvalidParameter, "finite"),
         ({"level": float("-inf")}, InvalidParameter, "finite"),
         ({"level": "4"}, TypeError, "level"),
         ({"method": "none"}, InvalidParameter, "unknown method"),

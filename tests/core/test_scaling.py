@@ -162,6 +162,8 @@ def test_a_scalar_must_fit_the_pixels():
         scaling_of("i4").invert_scalar(1.0)
     with pytest.raises(TypeError, match="float"):
         scaling_of("u4").invert_scalar(np.float32(1))
+    with pytest.raises(PixelOverflow, match="an integer of 1329 bits"):
+        scaling_of("f4").invert_scalar(10**400)
 
 
 @pytest.mark.parametrize("value", [True, np.bool_(False), "1", None, 1j, [1], b"1"])

@@ -9,7 +9,16 @@ import numpy as np
 import pytest
 
 import rustfits
-from rustfits import FITS, FileLocked, FileReplaced, LocationError, ReadOnlyFile, TransactionOpen, TransactionUndone
+from rustfits import (
+    FITS,
+    FileLocked,
+    FileReplaced,
+    HDUUndone,
+    LocationError,
+    ReadOnlyFile,
+    TransactionOpen,
+    TransactionUndone,
+)
 from rustfits.storage import filelock
 
 ZEROS = np.zeros((20, 30), "i2")
@@ -79,6 +88,36 @@ def test_an_exception_undoes_them_all_on_disk_and_in_memory(path, gzipped):
         assert path.read_bytes() == before
         several(fits)
         assert fits["B"][3, 4] == 7
+
+
+@pytest.mark.parametrize("compress", [None, "GZIP_1"])
+def test_an_hdu_that_was_undone_can_do_nothing_to_those_that_come_after_it(path, compress):
+    with FITS(path, "r+") as fits:
+        made = []
+        with pytest.raises(KeyError), fits.transaction():
+            made.append(fits.write_image(ZEROS + 1, extname="GONE", compress=compress))
+            raise KeyError
+        (gone,) = made
+        after = fits.write_image(ZEROS + 7, extname="AFTER")
+        before = fits.to_bytes()
+        for use in (
+            gone.read,
+            lambda: gone[0, 0],
+            lambda: gone.write(ZEROS),
+            lambda: gone.extend(ZEROS),
+            lambda: gone.header.update({"EVIL": 1}),
+            gone.add_checksum,
+            gone.verify_checksum,
+        ):
+            with pytest.raises(HDUUndone, match=r"file\.fits that was undone: it is not in .* \(in HDU 3"):
+                use()
+        with pytest.raises(HDUUndone):
+            gone[0, 0] = 99
+        with pytest.raises(HDUUndone), gone.extending() as hdu:
+            hdu.extend(ZEROS)
+        assert gone.extname == "GONE"
+        assert fits.to_bytes() == before
+        assert (after.read() == 7).all()
 
 
 def test_transactions_nest(path):

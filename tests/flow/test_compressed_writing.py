@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import rustfits
-from rustfits import FITS, Gzip1, Gzip2, NoCompress, Quantize
+from rustfits import FITS, Gzip1, Gzip2, NoCompress, Quantize, registry
 
 PIXELS = np.arange(60, dtype=np.int32).reshape(6, 10)
 
@@ -95,6 +95,24 @@ def test_arrays_of_any_layout_are_written(fits, layout):
     fits.create_image_hdu(dtype, (6, 10), compress=Gzip2(tile_shape=(4, 3)))
     fits[1].write(given)
     np.testing.assert_array_equal(fits[1].read(), PIXELS)
+
+
+@pytest.mark.parametrize("tile", [(1, 40), (30, 40), (7, 9)])
+@pytest.mark.parametrize("dtype", ["i2", "i4", "u2", "f4"])
+@pytest.mark.parametrize("codec", sorted(rustfits.codecs()))
+def test_misaligned_pixels_are_written_with_every_codec_and_tile(fits, codec, dtype, tile):
+    pixels = np.random.default_rng(1).integers(0, 1000, (30, 40)).astype(dtype)
+    misaligned = np.frombuffer(b"x" + pixels.tobytes(), "u1")[1:].view(dtype).reshape(pixels.shape)
+    assert not misaligned.flags.aligned
+    both = []
+    for number, given in enumerate((pixels, misaligned)):
+        try:
+            fits.write_image(given, extname=f"IMAGE{number}", compress=registry.codec_class(codec)(tile_shape=tile))
+        except rustfits.FitsError as error:  # not every algorithm takes every dtype, or tiles of one row
+            both.append(str(error).replace(f"IMAGE{number}", ""))
+        else:
+            both.append(fits[-1].read().tobytes())
+    assert both[0] == both[1]
 
 
 @pytest.mark.parametrize("given", ["f8", "i2", "u8", ">f4"])

@@ -211,6 +211,23 @@ def test_a_cutout_of_scaled_pixels_holds_physical_values(run, tmp_path):
     np.testing.assert_array_equal(found, [[102.0, 102.5, 103.0, np.nan]])
 
 
+def test_a_cutout_replaces_only_what_it_is_told_to_and_never_what_it_reads(run, packed, tmp_path):
+    before = packed.read_bytes()
+    (tmp_path / "part.fits").write_bytes(b"precious")
+    assert "--overwrite" in run("cutout", packed, "1:2,1:2", "part.fits", code=1).stderr
+    assert (tmp_path / "part.fits").read_bytes() == b"precious"
+    run("cutout", packed, "1:2,1:2", "part.fits", "--overwrite", "--compress", "NOPE_1", code=1)
+    assert (tmp_path / "part.fits").read_bytes() == b"precious"
+    run("cutout", packed, "1:2,1:2", "part.fits", "--overwrite")
+    assert rustfits.read(tmp_path / "part.fits").shape == (1, 1)
+    (tmp_path / "link.fits").symlink_to(packed)
+    for output in ("packed.fits", "link.fits"):
+        assert "itself" in run("cutout", packed, "1:2,1:2", output, "--overwrite", code=1).stderr
+        assert "itself" in run("preview", packed, output, code=1).stderr
+    assert packed.read_bytes() == before
+    assert {path.name for path in tmp_path.iterdir()} == {"packed.fits", "part.fits", "link.fits"}
+
+
 # -- faults -----------------------------------------------------------------------------------------------------------
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -65,15 +67,19 @@ def write_cutout(hdu: rustfits.ImageHDU, section: tuple[slice, ...], output: Pat
     start = [part.indices(length)[0] for part, length in zip(section, hdu.shape, strict=False)]
     start += [0] * (hdu.ndim - len(start))
     pixels, blank = _nulls(hdu, pixels)
-    with rustfits.FITS(output, "w+") as file:
-        file.write_image(
-            pixels,
-            extname=hdu.extname,
-            extver=hdu.extver if hdu.extver != 1 else None,
-            compress=compress,
-            blank=blank,
-            header=_keywords(hdu.header, start),
-        )
+    # Under another name at first: if this fails, what was there before is still there.
+    with tempfile.TemporaryDirectory(prefix=".rustfits-", dir=output.parent) as folder:
+        made = Path(folder) / output.name
+        with rustfits.FITS(made, "w+") as file:
+            file.write_image(
+                pixels,
+                extname=hdu.extname,
+                extver=hdu.extver if hdu.extver != 1 else None,
+                compress=compress,
+                blank=blank,
+                header=_keywords(hdu.header, start),
+            )
+        os.replace(made, output)
     return pixels.shape
 
 

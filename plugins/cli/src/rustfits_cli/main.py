@@ -134,11 +134,15 @@ def verify(file: str, decode: bool) -> None:
 @click.argument("output", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--hdu", "key", help="Index or EXTNAME; the first image that has data if not given.")
 @click.option("--compress", help="Name of a codec, such as GZIP_2; not compressed if not given.")
-def cutout(file: str, section: str, output: Path, key: str | None, compress: str | None) -> None:
+@click.option("--overwrite", is_flag=True, help="Replace OUTPUT if it is there.")
+def cutout(file: str, section: str, output: Path, *, key: str | None, compress: str | None, overwrite: bool) -> None:
     """Write a SECTION of an image of FILE to OUTPUT, its coordinates shifted along.
 
     SECTION is written as in Python, in numpy order: 100:200,50:80
     """
+    check_output(file, output)
+    if output.exists() and not overwrite:
+        raise click.ClickException(f"{output} is there already; --overwrite replaces it")
     with rustfits.FITS(file) as fits:
         shape = write_cutout(pick_image(fits, key), parse_section(section), output, compress)
     click.echo(f"cutout: {output.resolve()} ({' x '.join(map(str, shape))})")
@@ -151,10 +155,17 @@ def cutout(file: str, section: str, output: Path, key: str | None, compress: str
 @click.option("--size", type=click.IntRange(min=1), default=1024, show_default=True, help="Longest side, in pixels.")
 def preview(file: str, output: Path, key: str | None, size: int) -> None:
     """Write a PNG of an image of FILE to OUTPUT; of a cube, its first plane."""
+    check_output(file, output)
     with rustfits.FITS(file) as fits:
         pixels = plane(pick_image(fits, key))
     width, height = write_preview(output, pixels, longest=size)
     click.echo(f"preview: {output.resolve()} ({width} x {height})")
+
+
+def check_output(file: str, output: Path) -> None:
+    """Refuse to write over what is read, under whatever name."""
+    if output.exists() and Path(file).exists() and output.samefile(file):
+        raise click.ClickException(f"OUTPUT is {file} itself, whose other pixels would be lost; name another file")
 
 
 def console() -> Console:
