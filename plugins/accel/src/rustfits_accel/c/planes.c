@@ -49,10 +49,16 @@ static struct length length_of(int32_t nbytes)
                            (uint8_t)(rest & ((1 << nbits) - 1))};
 }
 
+/* Eight bytes, the first one lowest. */
 RF_INLINE uint64_t load64(const uint8_t *bytes)
 {
-    uint64_t word;
+    uint64_t word = 0;
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
     memcpy(&word, bytes, sizeof word);
+#else
+    for (int32_t i = 7; i >= 0; i--)
+        word = word << 8 | bytes[i];
+#endif
     return word;
 }
 
