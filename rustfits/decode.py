@@ -123,7 +123,7 @@ class TileDecoder:
         width = self.table.layout.row_nbytes
         return self.storage.read(self._data_start + row * width, width)
 
-    def read_heap(self, start: int, target: memoryview) -> None:
+    def read_heap(self, start: int, target: NDArray[np.uint8]) -> None:
         """Fill ``target`` from byte ``start`` of the heap on; `TruncatedFile` if the file ends before."""
         self.storage.read_into(self.heap_start + start, target)
 

@@ -1,13 +1,15 @@
 """Build the kernel; everything else stands in pyproject.toml."""
 
 import sys
+from pathlib import Path
 
 from setuptools import Extension, setup
 
 HERE = "src/rustfits_accel"
-NAMES = ("isa", "dequantize", "quantize", "shuffle", "huffman", "planes", "read", "gather")
+NAMES = ("isa", "dequantize", "quantize_f32", "quantize_f64", "shuffle", "huffman", "planes", "read", "gather")
 CUT_NAMES = ("cut", "isa", "dequantize", "read")
 RASTER_NAMES = ("read", "gather", "shuffle")
+HEADERS = sorted(str(path) for path in Path(HERE, "c").glob("*.h"))
 
 GNU_FLAGS = [
     # Not c11, with which GCC computes floats in double precision for some machines (FLT_EVAL_METHOD).
@@ -27,10 +29,7 @@ setup(
             "rustfits_accel._kernel",
             [f"{HERE}/_kernel.pyx", *(f"{HERE}/c/{name}.c" for name in NAMES)],
             include_dirs=[f"{HERE}/c"],
-            depends=[
-                f"{HERE}/_kernel.pxd",
-                *(f"{HERE}/c/{name}.h" for name in (*NAMES, "noise_template", "past", "quantize_template")),
-            ],
+            depends=[f"{HERE}/_kernel.pxd", *HEADERS],
             extra_link_args=LINK_FLAGS,
             extra_compile_args=FLAGS,
         ),
@@ -40,7 +39,7 @@ setup(
             include_dirs=[f"{HERE}/c"],
             depends=[
                 *(f"{HERE}/{name}" for name in ("_kernel.pxd", "_key.pxd", "_image.pxi", "_placer.pxi")),
-                *(f"{HERE}/c/{name}.h" for name in (*CUT_NAMES, "past")),
+                *HEADERS,
             ],
             extra_link_args=LINK_FLAGS,
             extra_compile_args=FLAGS,
@@ -49,10 +48,7 @@ setup(
             "rustfits_accel._raster",
             [f"{HERE}/_raster.pyx", *(f"{HERE}/c/{name}.c" for name in RASTER_NAMES)],
             include_dirs=[f"{HERE}/c"],
-            depends=[
-                *(f"{HERE}/{name}" for name in ("_kernel.pxd", "_key.pxd")),
-                *(f"{HERE}/c/{name}.h" for name in (*RASTER_NAMES, "isa", "past")),
-            ],
+            depends=[*(f"{HERE}/{name}" for name in ("_kernel.pxd", "_key.pxd")), *HEADERS],
             extra_link_args=LINK_FLAGS,
             extra_compile_args=FLAGS,
         ),

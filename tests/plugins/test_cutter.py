@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
+import sys
+
 import numpy as np
 import pytest
 from cutting import OTHER_KEYS, refuse, starts_and_counts
@@ -11,7 +14,7 @@ from hypothesis import strategies as st
 import rustfits
 from rustfits.errors import FitsError
 from rustfits.fewtiles import FewTiles
-from rustfits.kernels import Kernels, set_active
+from rustfits.kernels import Kernels, active, set_active
 
 pytest.importorskip("rustfits_accel", reason="the short way is in rustfits-accel")
 pytest.importorskip("rustfits_rice", reason="its decoder for compiled callers is in rustfits-rice")
@@ -194,3 +197,79 @@ def test_an_image_without_pixels_and_a_file_cut_short_give_an_empty_box(tmp_path
     path.write_bytes(path.read_bytes()[: start + 8])
     with rustfits.FITS(path) as fits:
         assert fits[1][5:5, 0:9].shape == (0, 9)
+
+
+@pytest.mark.usefixtures("compiled")
+class TestWhatIsHandedAround:
+    """Arrays and structures that others may hold on to, or get wrong."""
+
+    BOX = (slice(70, 90), slice(80, 100))  # four tiles
+
+    @pytest.fixture
+    def hdu(self, tmp_path):
+        path = tmp_path / "image.fits"
+        write(path, (200, 300), "i4")
+        with rustfits.FITS.from_bytes(path.read_bytes()) as fits:  # no file of the system's to read from
+            fits[1][self.BOX]
+            fits[1][self.BOX]  # from here on the short way
+            yield fits[1]
+
+    def test_a_storage_may_keep_what_it_was_given_to_fill(self, hdu, monkeypatch):
+        kept, storage = [], type(hdu._file.storage)
+        read_into = storage.read_into
+
+        def keeping(self, offset, target):
+            read_into(self, offset, target)
+            kept.append(target)
+
+        monkeypatch.setattr(storage, "read_into", keeping)
+        monkeypatch.setattr(FewTiles, "read", refuse)
+        hdu.set_tile_cache_size(0)  # so that all is read again
+        hdu[self.BOX]
+        assert kept
+        assert all(isinstance(target, np.ndarray) and target.flags.owndata for target in kept)
+
+    def test_an_interrupt_lets_go_of_the_tiles_that_were_found(self, hdu, monkeypatch):
+        tile = hdu._cache.take_one(0)[0]
+        references, take_one = sys.getrefcount(tile), hdu._cache.take_one
+
+        def interrupted(row):
+            if row:
+                raise KeyboardInterrupt
+            return take_one(row)
+
+        monkeypatch.setattr(hdu._cache, "take_one", interrupted)
+        for _ in range(5):
+            with pytest.raises(KeyboardInterrupt):
+                hdu[self.BOX]
+        assert sys.getrefcount(tile) == references
+
+    def test_a_decoder_that_cannot_resume_is_refused(self, hdu):
+        new_capsule = ctypes.pythonapi.PyCapsule_New
+        new_capsule.restype, new_capsule.argtypes = (
+            ctypes.py_object,
+            [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p],
+        )
+        nothing = ctypes.create_string_buffer(64)
+        capsule = new_capsule(ctypes.addressof(nothing), b"rustfits.resumer.1", None)
+        with pytest.raises(ValueError, match="resumes every 0 pixels"):
+            active().cutter(**facts_of(hdu), resumer=capsule)
+
+
+def facts_of(hdu):
+    """What the core says of an image to the short way, but for the decoder that resumes."""
+    found = {}
+
+    class Asked(Kernels):
+        def cutter(self, **image):
+            found.update(image)
+
+    before = active()
+    set_active(Asked())
+    try:
+        hdu.clear_tile_cache()
+        FewTiles(hdu._decoder(), hdu._cache)._new_cutter()
+    finally:
+        set_active(before)
+    del found["resumer"]
+    return found

@@ -173,6 +173,14 @@ class TestNumbersThatDisagree:
             }
         return lambda **changed: placer(**{**arguments, **changed})
 
+    def test_quantised_pixels_that_are_no_floats_are_refused(self, tmp_path):
+        path = tmp_path / "image.fits"
+        write(path, (320, 330), "f4")
+        with rustfits.FITS(path) as fits:
+            facts = image_facts(fits[1]._table)
+        with pytest.raises(ValueError, match="floats of 4 or 8 bytes, not int16"):
+            active().placer(**facts | {"dtype": np.dtype("i2")})
+
     @pytest.mark.parametrize("past", [False, True])
     def test_what_agrees_is_done(self, call, past):
         out = np.zeros((62, 330), "i4")

@@ -338,3 +338,13 @@ def test_rows_that_do_not_fit_are_refused(count, stride, tmp_path):
     path.write_bytes(bytes(99))
     with path.open("rb") as file, pytest.raises(ValueError, match=r"strides|rows"):
         _kernel.read_rows(file.fileno(), 0, count, stride, np.zeros(4 if count != (8,) else 0, np.uint8))
+
+
+@pytest.mark.parametrize("start", [-1, 10_000, 10_001])
+def test_random_numbers_that_are_not_in_the_table_are_refused(start):
+    starts = np.zeros(10_000, dtype=np.int64)
+    starts[5000] = start
+    one, number = np.ones(1), np.ones(1, dtype=np.int64)
+    given = np.ones(1, "i4"), number, one, one, number, None, np.zeros(10_000, "f4"), starts
+    with pytest.raises(ValueError, match="starts from"):
+        _kernel.dequantize(*given, 0, 1, 0, np.empty(1, "f4"))

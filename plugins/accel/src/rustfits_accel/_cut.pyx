@@ -10,23 +10,19 @@ from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyOb
 from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
 from cpython.pycapsule cimport PyCapsule_GetPointer
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
+from libc.string cimport memcpy
 
 import numpy as np
 
 from rustfits_accel._key cimport rf_box_of
-from rustfits_accel._kernel cimport RF_NRANDOM, rf_best_isa, rf_dequantize_f32, rf_dequantize_f64, rf_dither, rf_read
-
-
-cdef extern from "Python.h":
-    object PyMemoryView_FromMemory(char *, Py_ssize_t, int)
-    const int PyBUF_WRITE
+from rustfits_accel._kernel cimport dither_of, rf_dequantize_f32, rf_dequantize_f64, rf_dither, rf_read
 
 
 include "_image.pxi"
 include "_placer.pxi"
 
 
-# And `rustfits.codec.TileCodec.c_resumer`.
+# What a codec offers in another capsule; `rustfits.codec.TileCodec.c_resumer` says what it means.
 cdef struct resumer_t:
     void (*decode)(const resumer_t *, const uint8_t *, int64_t, const int64_t *, const int64_t *, const int64_t *,
                    int64_t, int64_t, const int64_t *, uint64_t *const *, void *, int64_t, int32_t *) noexcept nogil
@@ -47,20 +43,22 @@ cdef int64_t MAX_MARKS = 1 << 18  # words of 8 bytes, of an image
 cdef struct cut_t:  # one cutout under way
     int32_t nparts
     int32_t nmissing
-    rf_part parts[CAPACITY]
-    const uint8_t *pixels[CAPACITY]
-    int32_t missing[CAPACITY]
-    int64_t start[CAPACITY]
-    int64_t length[CAPACITY]
-    int64_t npixels[CAPACITY]
-    int64_t first[CAPACITY]
-    uint64_t *marks[CAPACITY]
-    int64_t row[CAPACITY]
-    double scale[CAPACITY]
-    double zero[CAPACITY]
-    int64_t null[CAPACITY]
-    int32_t status[CAPACITY]
+    rf_part parts[RF_CUT_NTILES]
+    const uint8_t *pixels[RF_CUT_NTILES]
+    int32_t missing[RF_CUT_NTILES]
+    int64_t start[RF_CUT_NTILES]
+    int64_t length[RF_CUT_NTILES]
+    int64_t npixels[RF_CUT_NTILES]
+    int64_t first[RF_CUT_NTILES]
+    uint64_t *marks[RF_CUT_NTILES]
+    int64_t row[RF_CUT_NTILES]
+    double scale[RF_CUT_NTILES]
+    double zero[RF_CUT_NTILES]
+    int64_t null[RF_CUT_NTILES]
+    int32_t status[RF_CUT_NTILES]
     bint keep  # the tiles that are decoded
+    int32_t nheld
+    Py_buffer held[RF_CUT_NTILES]  # of the cache's arrays, as long as their pixels are copied
 
 
 cdef class Cutter(Image):
@@ -110,12 +108,14 @@ cdef class Cutter(Image):
 
     cdef int resume_with(self, capsule, tile) except -1:
         """Make room for marks, if they are not too many."""
-        cdef int64_t most = 1, least
+        cdef int64_t most = 1, least, length = 1
         self.resumer_capsule = capsule
         cdef const resumer_t *resumer = <const resumer_t *>PyCapsule_GetPointer(capsule, "rustfits.resumer.1")
         for length in tile:
             most *= length
         least = MIN_ROW_STEP if most == length else MIN_STEP  # of the last axis
+        if resumer.block < 1:
+            raise ValueError(f"a decoder that resumes every {resumer.block} pixels")
         self.step = resumer.block
         while self.step < most and (self.step < least or (most - 1) // self.step * self.good.shape[0] > MAX_MARKS):
             self.step *= 2
@@ -127,8 +127,8 @@ cdef class Cutter(Image):
 
     def __call__(self, key):
         """Return the stored pixels of a box; None for any key but slices with both ends, and for tiles with a fault."""
-        cdef int64_t first[8]
-        cdef int64_t count[8]
+        cdef int64_t first[RF_CUT_NDIM]
+        cdef int64_t count[RF_CUT_NDIM]
         if not rf_box_of(key, self.grid.ndim, self.grid.size, first, count):
             return None
         cdef cut_t cut
@@ -139,16 +139,14 @@ cdef class Cutter(Image):
         """Return the pixels of a box whose parts are known."""
         cdef int64_t capacity = min(self.cache.capacity, LARGEST)
         cdef bint fleeting = self.image_nbytes > capacity
-        cdef Py_buffer held[CAPACITY]
         cdef Py_buffer target
-        cdef int32_t nheld = 0
         cdef int32_t i
         cdef int64_t total = 0
         cdef void *fresh = NULL
         kept = None
+        cut.nheld = 0
         try:
-            nheld = self.look_up(cut, fleeting, held)
-            if nheld < 0:
+            if not self.look_up(cut, fleeting):
                 return None
             if cut.nmissing:
                 for i in range(cut.nmissing):
@@ -157,9 +155,9 @@ cdef class Cutter(Image):
                     return None
                 if cut.keep and total * self.itemsize <= capacity:
                     kept = np.empty(total, self.dtype)
-                    PyObject_GetBuffer(kept, &held[nheld], PyBUF_WRITABLE)
-                    nheld += 1
-                    if not self.decode(cut, <uint8_t *>held[nheld - 1].buf, total):
+                    PyObject_GetBuffer(kept, &cut.held[cut.nheld], PyBUF_WRITABLE)
+                    cut.nheld += 1
+                    if not self.decode(cut, <uint8_t *>cut.held[cut.nheld - 1].buf, total):
                         return None
                     self.keep(cut, kept)
                 else:
@@ -177,15 +175,19 @@ cdef class Cutter(Image):
             PyBuffer_Release(&target)
             return box
         finally:
-            for i in range(nheld):
-                PyBuffer_Release(&held[i])
+            for i in range(cut.nheld):
+                PyBuffer_Release(&cut.held[i])
             PyMem_RawFree(fresh)
 
-    cdef int32_t look_up(self, cut_t *cut, bint fleeting, Py_buffer *held) except -2:
-        """Find out which tiles the cache has, and which to decode; -1 if one of those is not in order."""
-        cdef int32_t i, nheld = 0
+    cdef bint look_up(self, cut_t *cut, bint fleeting) except *:
+        """Find out which tiles the cache has, and which to decode; False if one of those is not in order.
+
+        Of a tile whose first rows are enough no more is decoded, unless it is worth keeping: whole tiles of an image
+        that fits the cache always are, of a larger (fleeting) one those that `worth_keeping` tells.
+        """
+        cdef int32_t i
         cdef int64_t available, wanted
-        cdef int64_t shape[8]
+        cdef int64_t shape[RF_CUT_NDIM]
         cdef bint worth
         cdef rf_part *part
         cdef dict tiles = self.cache.tiles
@@ -206,14 +208,12 @@ cdef class Cutter(Image):
                     for axis in range(self.grid.ndim):
                         part.shape[axis] = shape[axis]
             if available >= part.npixels:
-                PyObject_GetBuffer(place[0], &held[nheld], PyBUF_SIMPLE)
-                cut.pixels[i] = <const uint8_t *>held[nheld].buf + <int64_t>place[1] * self.itemsize
-                nheld += 1
+                PyObject_GetBuffer(place[0], &cut.held[cut.nheld], PyBUF_SIMPLE)
+                cut.pixels[i] = <const uint8_t *>cut.held[cut.nheld].buf + <int64_t>place[1] * self.itemsize
+                cut.nheld += 1
                 continue
             if not self.good[part.row]:
-                for i in range(nheld):
-                    PyBuffer_Release(&held[i])
-                return -1
+                return False
             cut.keep = cut.keep or worth
             cut.missing[cut.nmissing] = i
             cut.npixels[cut.nmissing] = part.npixels
@@ -223,7 +223,7 @@ cdef class Cutter(Image):
         cut.keep = cut.keep and not (fleeting and cut.nmissing > MAX_KEPT)
         if self.resumer is not NULL and not cut.keep:
             self.shorten(cut)
-        return nheld
+        return True
 
     cdef void shorten(self, cut_t *cut) noexcept:
         """Begin the tiles that are not to be kept as late as their marks allow."""
@@ -328,8 +328,7 @@ cdef class Cutter(Image):
                     continue
             begin, end = self.starts[cut.row[first]], cut.start[i - 1] + cut.length[i - 1]
             if not self.read_here(begin, end - cut.start[first], data + cut.start[first]):
-                self.read_into(begin, PyMemoryView_FromMemory(<char *>data + cut.start[first], end - cut.start[first],
-                                                              PyBUF_WRITE))
+                self.read_elsewhere(begin, end - cut.start[first], data + cut.start[first])
             first = i
 
     cdef bint read_here(self, int64_t start, int64_t nbytes, uint8_t *target):
@@ -340,6 +339,15 @@ cdef class Cutter(Image):
         with nogil:
             done = rf_read(self.descriptor, self.heap_start + start, nbytes, target)
         return done
+
+    cdef int read_elsewhere(self, int64_t start, int64_t nbytes, uint8_t *target) except -1:
+        """Read bytes of the heap from another storage, which may hold what it is given for longer than it should."""
+        owned = np.empty(nbytes, np.uint8)
+        cdef const uint8_t[::1] found = owned
+        self.read_into(start, owned)
+        if nbytes:
+            memcpy(target, &found[0], nbytes)
+        return 0
 
     cdef object keep(self, cut_t *cut, pixels):
         """Give the tiles that were decoded to the cache."""

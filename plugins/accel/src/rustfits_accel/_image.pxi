@@ -1,8 +1,9 @@
 # What is known of a compressed image, by `_cut.pyx` and what it includes.
 
 cdef extern from "cut.h" nogil:
-    const int RF_CUT_NDIM
-    const int RF_CUT_NTILES
+    enum:
+        RF_CUT_NDIM
+        RF_CUT_NTILES
     struct rf_grid:
         int64_t ndim
         int64_t *size
@@ -32,9 +33,6 @@ cdef struct decoder_t:
 MAX_NDIM = RF_CUT_NDIM
 LARGEST = (1 << 63) - 1  # bytes
 
-cdef enum:
-    CAPACITY = 64  # RF_CUT_NTILES
-
 
 cdef class Image:
     """What is known of an image and of how its tiles are decoded."""
@@ -60,11 +58,10 @@ cdef class Image:
         self.dtype, self.itemsize = dtype, dtype.itemsize
         self.quantized = dithering is not None
         if self.quantized:
+            if self.itemsize not in (4, 8):
+                raise ValueError(f"quantised pixels are floats of 4 or 8 bytes, not {dtype}")
             self.random, self.random_starts, seed, method, isa = dithering
-            if self.random.shape[0] != RF_NRANDOM or self.random_starts.shape[0] != RF_NRANDOM:
-                raise ValueError(f"a table of {self.random.shape[0]} random numbers")
-            self.dither.random, self.dither.starts = &self.random[0], &self.random_starts[0]
-            self.dither.seed, self.dither.method, self.dither.isa = seed, method, min(isa, rf_best_isa())
+            self.dither = dither_of(self.random, self.random_starts, seed, method, isa)
         self.capsule = decoder
         self.decoder = <const decoder_t *>PyCapsule_GetPointer(decoder, "rustfits.decoder.1")
         return 0

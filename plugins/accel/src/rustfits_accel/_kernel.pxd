@@ -21,6 +21,23 @@ cdef extern from "dequantize.h" nogil:
                            const int64_t *, const int64_t *, int64_t, const rf_dither *, double *)
 
 
+cdef inline rf_dither dither_of(const float[::1] random, const int64_t[::1] starts, int64_t seed, int32_t method,
+                                int32_t isa) except *:
+    """Return what the tiles of a batch have in common, with everything checked that the kernels rely on."""
+    cdef rf_dither dither
+    cdef int64_t i
+    cdef bint right = True
+    if random.shape[0] != RF_NRANDOM or starts.shape[0] != RF_NRANDOM or not 0 <= seed < RF_NRANDOM:
+        raise ValueError(f"a table of {random.shape[0]} random numbers, {starts.shape[0]} starts, seed {seed}")
+    for i in range(RF_NRANDOM):
+        right = right & (0 <= starts[i]) & (starts[i] < RF_NRANDOM)
+    if not right:
+        raise ValueError(f"starts from {min(starts)} to {max(starts)} in a table of {RF_NRANDOM} random numbers")
+    dither.random, dither.starts, dither.seed = &random[0], &starts[0], seed
+    dither.method, dither.isa = method, min(isa, rf_best_isa())
+    return dither
+
+
 cdef extern from "quantize.h" nogil:
     void rf_quantize_f32(const float *, const int64_t *, const int64_t *, const int64_t *, int64_t, double,
                          const rf_dither *, int32_t *, int64_t, int64_t, int32_t *, double *, double *, uint8_t *)
@@ -42,7 +59,8 @@ cdef extern from "planes.h" nogil:
 
 
 cdef extern from "read.h" nogil:
-    const int RF_READ_NDIM
+    enum:
+        RF_READ_NDIM
     int32_t rf_read(int32_t, int64_t, int64_t, uint8_t *)
     int32_t rf_read_rows(int32_t, int64_t, int64_t, const int64_t *, const int64_t *, int64_t, uint8_t *)
 

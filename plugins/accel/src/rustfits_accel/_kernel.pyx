@@ -21,16 +21,6 @@ cdef int _check_parts(const int64_t[::1] part, int64_t unit, int64_t source, int
     return 0
 
 
-cdef rf_dither _dither(const float[::1] random, const int64_t[::1] starts, int64_t seed, int32_t method,
-                       int32_t isa) except *:
-    cdef rf_dither dither
-    if random.shape[0] != RF_NRANDOM or starts.shape[0] != RF_NRANDOM or not 0 <= seed < RF_NRANDOM:
-        raise ValueError(f"a table of {random.shape[0]} random numbers, {starts.shape[0]} starts, seed {seed}")
-    dither.random, dither.starts, dither.seed = &random[0], &starts[0], seed
-    dither.method, dither.isa = method, min(isa, rf_best_isa())
-    return dither
-
-
 def best_isa():
     """Return the number of the widest instruction set of this machine that the kernels know."""
     return rf_best_isa()
@@ -41,7 +31,7 @@ def dequantize(const int32_t[::1] stored, const int64_t[::1] npixels, const doub
                const int64_t[::1] starts, int64_t seed, int32_t method, int32_t isa, floating[::1] out):
     """Fill ``out`` with the floats of all tiles."""
     cdef int64_t ntiles = npixels.shape[0]
-    cdef rf_dither dither = _dither(random, starts, seed, method, isa)
+    cdef rf_dither dither = dither_of(random, starts, seed, method, isa)
     if not scale.shape[0] == zero.shape[0] == row.shape[0] == ntiles:
         raise ValueError(f"{ntiles} tiles, {scale.shape[0]} scales, {zero.shape[0]} zeros, {row.shape[0]} rows")
     if null is not None and null.shape[0] != ntiles:
@@ -65,7 +55,7 @@ def quantize(const floating[::1] pixels, const int64_t[::1] npixels, const int64
              uint8_t[::1] quantized):
     """Fill ``out`` with the integers of all tiles, and the rest with what is known of each."""
     cdef int64_t ntiles = npixels.shape[0], widest = 0, most_rows = 0, i
-    cdef rf_dither dither = _dither(random, starts, seed, method, isa)
+    cdef rf_dither dither = dither_of(random, starts, seed, method, isa)
     if not (row_npixels.shape[0] == row.shape[0] == scale.shape[0] == zero.shape[0] == quantized.shape[0] == ntiles):
         raise ValueError(f"{ntiles} tiles, but other numbers of rows, scales, zeros or flags")
     _check_parts(npixels, 1, pixels.shape[0], out.shape[0])
@@ -160,8 +150,8 @@ def gzip_planes(const uint8_t[::1] data, const int64_t[::1] nbytes, const uint32
 
 def read_rows(int32_t descriptor, int64_t start, tuple count, tuple stride, uint8_t[::1] target):
     """Fill ``target`` with rows of a raster in a file; False if that cannot be done this way."""
-    cdef int64_t counts[8]
-    cdef int64_t strides[8]
+    cdef int64_t counts[RF_READ_NDIM]
+    cdef int64_t strides[RF_READ_NDIM]
     cdef int64_t ndim = len(count), nbytes = target.shape[0], axis
     cdef bint done
     if descriptor < 0 or ndim > RF_READ_NDIM:

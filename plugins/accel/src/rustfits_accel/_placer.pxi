@@ -17,8 +17,8 @@ cdef struct batch_t:  # tiles that are still to be decoded
 
 
 cdef struct section_t:  # where they go
-    int64_t start[8]  # RF_CUT_NDIM
-    int64_t count[8]
+    int64_t start[RF_CUT_NDIM]
+    int64_t count[RF_CUT_NDIM]
     bint past
     uint8_t *pixels
 
@@ -160,8 +160,8 @@ cdef class Placer(Image):
     cdef bint copy(self, int64_t ntiles, const batch_t *batch, const uint8_t *tiles,
                    const section_t *section) noexcept nogil:
         """Copy what the section takes of each of some tiles; False if a tile is not what it should be."""
-        cdef rf_part parts[CAPACITY]
-        cdef const uint8_t *pixels[CAPACITY]
+        cdef rf_part parts[RF_CUT_NTILES]
+        cdef const uint8_t *pixels[RF_CUT_NTILES]
         cdef int64_t i, n = 0, first, run
         for i in range(ntiles):
             if not rf_cut_part(&self.grid, batch.row[i], section.start, section.count, &parts[n]):
@@ -171,7 +171,7 @@ cdef class Placer(Image):
             pixels[n] = tiles
             tiles += batch.npixels[i] * self.itemsize
             n += 1
-            if n == CAPACITY or i == ntiles - 1:
+            if n == RF_CUT_NTILES or i == ntiles - 1:
                 first = 0
                 while first < n:
                     run = rf_cut_run(&parts[first], n - first, self.grid.ndim)

@@ -22,8 +22,8 @@ cdef class RasterCutter:
     """Cuts boxes out of one image in a file; as `rustfits.kernels.Kernels.cutter`, whose arguments these are."""
 
     cdef int64_t ndim, start, itemsize, max_nrows, max_npixels
-    cdef int64_t size[8]  # RF_READ_NDIM
-    cdef int64_t stride[8]  # bytes
+    cdef int64_t size[RF_READ_NDIM]
+    cdef int64_t stride[RF_READ_NDIM]  # bytes
     cdef int32_t descriptor
     cdef object dtype
 
@@ -42,8 +42,8 @@ cdef class RasterCutter:
 
     def __call__(self, key):
         """Return the stored pixels of a small box; None for any other, and if there is a fault."""
-        cdef int64_t first[8]
-        cdef int64_t count[8]
+        cdef int64_t first[RF_READ_NDIM]
+        cdef int64_t count[RF_READ_NDIM]
         cdef int64_t last = self.ndim - 1, nrows = 1, offset = self.start, axis, row, span
         cdef Py_buffer target
         cdef bint done, near = False
@@ -77,7 +77,7 @@ cdef class RasterCutter:
     cdef bint read_together(self, int64_t offset, int64_t span, const int64_t *count, int64_t row,
                             uint8_t *target) except *:
         """Read rows with what is between them, and take them out."""
-        cdef int64_t step[8]
+        cdef int64_t step[RF_READ_NDIM]
         cdef int64_t axis, last = self.ndim - 1
         cdef bint done
         cdef uint8_t *room = <uint8_t *>PyMem_RawMalloc(span)

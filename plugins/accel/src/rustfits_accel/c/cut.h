@@ -40,8 +40,8 @@ int32_t rf_cut_part(const struct rf_grid *grid, int64_t row, const int64_t *star
  * pixels of the tile, which some codecs decode alone. Returns their number. */
 int64_t rf_cut_first(const struct rf_part *part, int64_t ndim, int64_t *shape);
 
-/* Begin a tile as late, and end it as early, as its marks allow. They are words for the pixels step, 2 step, ...; one that
- * is not 0 says that decoding can begin there.
+/* Begin a tile as late, and end it as early, as its marks allow. They are words for the pixels step, 2 step, ...; one
+ * that is not 0 says that decoding can begin there.
  * npixels   of the whole tile
  * block     pixels that are decoded together: the end is one of theirs, or the tile's
  * first     set to the pixel to begin with; part->skipped and part->npixels to where what is wanted lies
@@ -53,8 +53,8 @@ int64_t rf_cut_stretch(struct rf_part *part, int64_t ndim, int64_t npixels, cons
 int64_t rf_cut_run(const struct rf_part *parts, int64_t nparts, int64_t ndim);
 
 /* Copy what is wanted of such tiles, of which pixels[i] are the first parts[i].npixels behind those skipped, to its
- * place in a box of shape count: line by line, each through all tiles, as that is how the box lies in memory. With past,
- * past the cache, which the box does not fit. */
+ * place in a box of shape count: line by line, each through all tiles, as that is how the box lies in memory. With
+ * past, past the cache, which the box does not fit. */
 void rf_cut_place(const struct rf_part *parts, int64_t nparts, int64_t ndim, int64_t itemsize,
                   const uint8_t *const *pixels, const int64_t *count, int32_t past, uint8_t *box);
 

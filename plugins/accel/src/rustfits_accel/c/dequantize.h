@@ -12,7 +12,7 @@
 
 /* What all tiles of a batch have in common.
  * random   [RF_NRANDOM] the random numbers
- * starts   [RF_NRANDOM] where in random a run begins, each in [0, RF_NRANDOM)
+ * starts   [RF_NRANDOM] where in random a run begins, each in [0, RF_NRANDOM): the caller has to check
  * seed     what is added to a tile's row to select among starts, in [0, RF_NRANDOM)
  * method   RF_NO_DITHER, ...
  * isa      the instruction set to use (isa.h), not above rf_best_isa() */
@@ -24,8 +24,8 @@ struct rf_dither {
     int32_t isa;
 };
 
-/* Turn the integers of ntiles tiles into floats, with the bits that CFITSIO gives on x86-64; only the sign of a NaN that
- * comes from an infinite scale or zero is that of this machine.
+/* Turn the integers of ntiles tiles into floats, with the bits that CFITSIO gives on x86-64; only the sign of a NaN
+ * that comes from an infinite scale or zero is that of this machine.
  * stored        integers of all tiles, back to back, sum of npixels
  * npixels       [ntiles] pixels of each tile, none negative
  * first         [ntiles] the tile's pixel they begin with, not negative; NULL: 0

@@ -1,5 +1,6 @@
 /* An image is larger than the cache, a batch of its tiles is not. So the image is read as it lies in memory, which the
- * processor foresees, and what is written jumps from tile to tile. The other order, tile by tile, takes twice as long. */
+ * processor foresees, and what is written jumps from tile to tile. The other order, tile by tile, takes twice as
+ * long. */
 #include "gather.h"
 
 #include <string.h>

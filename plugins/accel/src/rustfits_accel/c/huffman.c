@@ -1,3 +1,5 @@
+/* Lengths of codes by the method of two queues: leaves in the order of their counts, and inner nodes, which come into
+ * being in that of theirs. Codes that would be too long are cut, and others lengthened until all fit. */
 #include "huffman.h"
 
 #define MOST_NBITS 15

@@ -1,3 +1,4 @@
+/* Feature bits say what the processor has and the system saves; its model says neither. */
 #include "isa.h"
 
 int32_t rf_best_isa(void)

@@ -1,3 +1,5 @@
+/* Loops over pixels with as many streams of bytes as a pixel has: compilers make shuffles of vectors of them, if the
+ * streams are known apart (restrict) and not too many. */
 #include "shuffle.h"
 
 #include <string.h>

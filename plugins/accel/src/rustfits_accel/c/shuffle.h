@@ -16,13 +16,13 @@ void rf_shuffle(const uint8_t *data, const int64_t *nbytes, int64_t ntiles, int3
  * rest as for rf_shuffle. */
 void rf_to_pixels(const uint8_t *data, int64_t npixels, int32_t itemsize, int shuffled, uint8_t *out);
 
-/* Turn the big-endian bytes of npixels pixels of 2, 4 or 8 bytes into pixels of this machine; out may be data itself. Of
- * pixels of 1 byte nothing is done. */
+/* Turn the big-endian bytes of npixels pixels of 2, 4 or 8 bytes into pixels of this machine; out may be data itself.
+ * Of pixels of 1 byte nothing is done. */
 void rf_from_big_endian(const uint8_t *data, int64_t npixels, int32_t itemsize, uint8_t *out);
 
-/* As rf_from_big_endian for pixels of 2, 4 or 8 bytes and with out apart from data, but the pixels are written past the
- * cache. Returns 0, and has done nothing, if this machine, with instruction sets up to isa, or the place of out allows no
- * such thing. */
+/* As rf_from_big_endian for pixels of 2, 4 or 8 bytes and with out apart from data, but the pixels are written past
+ * the cache. Returns 0, and has done nothing, if this machine, with instruction sets up to isa, or the place of out
+ * allows no such thing. */
 int32_t rf_to_pixels_past(const uint8_t *data, int64_t npixels, int32_t itemsize, int32_t isa, uint8_t *out);
 
 #endif
