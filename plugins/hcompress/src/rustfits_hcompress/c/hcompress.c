@@ -47,6 +47,8 @@ struct layout {
 
 static struct layout layout_of(int64_t height, int64_t width)
 {
+    if (height == 0 || width == 0) /* nothing is worked on, however long the other side is */
+        height = width = 0;
     int64_t npixels = height * width, coef = 8 * (npixels + 2 * STEP), slot = slot_of(height, width);
     struct layout at = {.coef = {0, coef, 2 * coef}, .slices = 3 * coef};
     at.grids[0] = at.slices + 4 * GROUP_MAX * 4 * slot;
@@ -91,6 +93,8 @@ static int coef_nbits(int pixel_nbits, int nlevels)
 
 int64_t rf_hcompress_bound(int64_t height, int64_t width, int pixel)
 {
+    if (height == 0 || width == 0) /* never written */
+        height = width = 0;
     int64_t plane = (height / 4 + 1) * (width / 4 + 1) / 2 + 4;
     return HEADER_NBYTES + 4 * plane * coef_nbits(8 * pixel, nlevels_of(height, width)) + height * width / 8 + 24;
 }

@@ -40,7 +40,7 @@ int64_t rf_hcompress_bound(int64_t height, int64_t width, int pixel);
  * kernel               which kernel to use, up to the best one
  * data, data_nbytes    compressed bytes of all tiles
  * start, length        [ntiles] byte range of each tile in data
- * height, width        [ntiles] pixels along the slow and the fast axis of each tile
+ * height, width        [ntiles] pixels along the slow and the fast axis of each tile, up to INT32_MAX
  * smooth               whether to smooth tiles whose scale is above 1
  * pixel, out, out_n    kind and number of the pixels of all tiles, back to back, native byte order; values that lossy
  *                      coding drove beyond 8 or 16 bits are clipped, as CFITSIO does

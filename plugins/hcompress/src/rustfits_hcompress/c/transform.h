@@ -112,7 +112,7 @@ static void NAME(transform)(const struct tile *tile, const void *pixels, COEF *m
 /* Divide by the scale, rounding as CFITSIO does. */
 static void NAME(digitize)(COEF *coef, int64_t n, int32_t scale)
 {
-    COEF half = (scale + 1) / 2 - 1;
+    COEF half = (COEF)(((int64_t)scale + 1) / 2 - 1); /* scale + 1 may need 33 bits */
     double inverse = 1.0 / scale;
     for (int64_t k = 0; scale > 1 && k < n; k++) {
         COEF value = coef[k], sum = (value > 0 ? value : -value) + half;
