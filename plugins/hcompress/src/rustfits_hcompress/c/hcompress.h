@@ -47,9 +47,10 @@ int64_t rf_hcompress_bound(int64_t height, int64_t width, int pixel);
  * scratch, scratch_n   rf_hcompress_scratch of the largest tile, aligned to 8 bytes
  * status               [ntiles] 0, or the first fault met in that tile
  * A damaged tile leaves its own pixels unspecified and the others whole. Thread-safe. */
-void rf_hcompress_decode(int kernel, const uint8_t *data, int64_t data_nbytes, const int64_t *start, const int64_t *length,
-                         const int64_t *height, const int64_t *width, int64_t ntiles, int smooth, int pixel,
-                         void *out, int64_t out_n, void *scratch, int64_t scratch_n, int32_t *status);
+void rf_hcompress_decode(int kernel, const uint8_t *data, int64_t data_nbytes, const int64_t *start,
+                         const int64_t *length, const int64_t *height, const int64_t *width, int64_t ntiles,
+                         int smooth, int pixel, void *out, int64_t out_n, void *scratch, int64_t scratch_n,
+                         int32_t *status);
 
 /* Encode ntiles tiles, back to back; arguments as above.
  * scale                coefficients are divided by it; 0 and 1 keep every bit
