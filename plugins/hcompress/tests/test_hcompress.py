@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -113,6 +114,14 @@ def test_any_pixels_come_back(dtype, shape, data):
 def test_a_16_bit_tile_too_wide_for_32_bit_sums_comes_back():
     pixels = np.full((4, 40000), 32767, dtype=np.int16)
     np.testing.assert_array_equal(decode(encode([pixels]), [pixels.shape], "i2")[0], pixels)
+
+
+def test_the_largest_scale_rounds_like_any_other():
+    pixels = np.full((4, 4), 2_000_000_000, dtype=np.int32)
+    codec = Hcompress1(scale=2**31 - 1)
+    found = decode(encode([pixels], codec), [(4, 4)], "i4", codec)[0]
+    # The one coefficient that is not 0 is 8 times the pixel, and wrong by half the scale at most.
+    assert 8 * np.abs(found - pixels.astype(np.int64)).max() <= codec.scale / 2
 
 
 GOOD = np.arange(64, dtype=np.int32).reshape(8, 8)
@@ -234,6 +243,8 @@ def test_a_kernel_can_be_chosen_by_name():
         ({"out": np.zeros(33, dtype=np.uint8)[1:]}, "aligned"),
         ({"length": np.zeros(2, dtype=np.int64)}, "lengths"),
         ({"height": np.full(1, 5)}, "room"),
+        ({"height": np.zeros(1, dtype=np.int64), "width": np.full(1, 2**62 + 2**56)}, "2147483647 pixels at most"),
+        ({"height": np.full(1, 2**31), "width": np.zeros(1, dtype=np.int64)}, "2147483647 pixels at most"),
     ],
 )
 def test_the_binding_refuses_what_the_kernel_cannot_take(change, text):
@@ -242,3 +253,20 @@ def test_the_binding_refuses_what_the_kernel_cannot_take(change, text):
     arguments |= {"width": 4 * ones, "smooth": False, "out": np.zeros(32, dtype=np.uint8), "pixel": 2, "kernel": 0}
     with pytest.raises(ValueError, match=text):
         _kernel.decode(**(arguments | change))
+
+
+@pytest.mark.parametrize("sides", [(0, 2**31 - 1), (2**31 - 1, 0)])
+def test_a_tile_without_pixels_needs_no_memory_however_long_a_side_is(sides):
+    one = np.ones(1, dtype=np.int64)
+    header = b"\xdd\x99" + b"".join(side.to_bytes(4, "big") for side in sides) + bytes(15)
+    height, width = (side * one for side in sides)
+    tracemalloc.start()
+    try:
+        status = _kernel.decode(
+            np.frombuffer(header, np.uint8), 0 * one, 25 * one, height, width, False, np.zeros(0, np.uint8), 4, 0
+        )
+        encoded, length, refused = _kernel.encode(np.zeros(0, np.uint8), height, width, 0, 4, 0)
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+    finally:
+        tracemalloc.stop()
+    assert (status.tolist(), len(encoded), length.tolist(), refused.tolist()) == ([0], 0, [0], [7])

@@ -1,7 +1,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, freethreading_compatible=True
 """Checks shapes, drops the GIL, calls hcompress.c; no algorithm here."""
 
-from libc.stdint cimport int32_t, int64_t, uint8_t, uintptr_t
+from libc.stdint cimport INT32_MAX, int32_t, int64_t, uint8_t, uintptr_t
 
 import numpy as np
 
@@ -13,7 +13,8 @@ cdef extern from "hcompress.h":
     int64_t rf_hcompress_bound(int64_t height, int64_t width, int pixel) nogil
     void rf_hcompress_decode(int kernel, const uint8_t *data, int64_t data_nbytes, const int64_t *start,
                              const int64_t *length, const int64_t *height, const int64_t *width, int64_t ntiles,
-                             int smooth, int pixel, void *out, int64_t out_n, void *scratch, int64_t scratch_n, int32_t *status) nogil
+                             int smooth, int pixel, void *out, int64_t out_n, void *scratch, int64_t scratch_n,
+                             int32_t *status) nogil
     int64_t rf_hcompress_encode(int kernel, int pixel, const void *pixels, int64_t pixels_n, const int64_t *height,
                                 const int64_t *width, int64_t ntiles, int32_t scale, uint8_t *out, int64_t out_nbytes,
                                 int64_t *out_length, void *scratch, int64_t scratch_n, int32_t *status) nogil
@@ -26,6 +27,8 @@ cdef _scratch(const int64_t[::1] height, const int64_t[::1] width, int64_t room)
     """Scratch for the largest tile, after all tiles were seen to fit ``room`` pixels."""
     cdef int64_t i, largest = 0
     for i in range(height.shape[0]):
+        if height[i] > INT32_MAX or width[i] > INT32_MAX:  # streams hold sides of 32 bits; products fit 64
+            raise ValueError(f"tile {i} is {height[i]} x {width[i]}; a side has {INT32_MAX} pixels at most")
         if height[i] < 0 or width[i] < 0 or (width[i] and height[i] > room // width[i]):
             raise ValueError(f"tile {i} is {height[i]} x {width[i]}, with room for {room} pixels")
         largest = max(largest, rf_hcompress_scratch(height[i], width[i]))

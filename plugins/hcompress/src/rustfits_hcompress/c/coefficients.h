@@ -1,9 +1,10 @@
 /* Coefficients to bit planes and signs, and back. Included once for each width of coefficient: COEF is its type,
  * NAME(x) its suffix.
  *
- * Between nybbles and coefficients stand bytes: for eight planes and each block, one byte for each of its four
- * coefficients (slice_of). So a plane costs a few byte operations a block, which compilers vectorise, and a row of
- * coefficients is touched once for eight planes. For the steps of the inner loops see planes.h. */
+ * Between nybbles and coefficients stand bytes: for eight planes, an octet, and each block, one byte for each of its
+ * four coefficients (slice_of). So a plane costs a few byte operations a block, which compilers vectorise, and a row of
+ * coefficients is touched once for an octet. Where q is chosen by the row, it is the quadrant on the left, and q + 1
+ * that on the right. For the steps of the inner loops see planes.h. */
 
 /* -- writing -- */
 
@@ -35,14 +36,14 @@ static void NAME(count_planes)(const struct tile *tile, const COEF *coef, int np
     COEF any[4] = {0, 0, 0, 0};
     for (int64_t i = 0; i < tile->height; i++) {
         const COEF *row = coef + i * tile->width;
-        int first = i < tile->quadrants[0].height ? 0 : 2;
+        int q = i < tile->quadrants[0].height ? 0 : 2;
         COEF left = 0, right = 0;
         for (int64_t j = 0; j < tile->left; j++)
             left |= row[j];
         for (int64_t j = tile->left; j < tile->width; j++)
             right |= row[j];
-        any[first] |= left;
-        any[first + 1] |= right;
+        any[q] |= left;
+        any[q + 1] |= right;
     }
     any[1] |= any[2];
     any[2] = any[3];
@@ -52,11 +53,11 @@ static void NAME(count_planes)(const struct tile *tile, const COEF *coef, int np
 }
 
 /* Eight bits of part of a row, taken from `bytes`, to the slices of a quadrant. Row i of the quadrant. */
-static void NAME(split)(const struct tile *tile, int q, int64_t i, int group, const uint8_t *restrict bytes)
+static void NAME(split)(const struct tile *tile, int q, int64_t i, int octet, const uint8_t *restrict bytes)
 {
     const struct quadrant *quadrant = tile->quadrants + q;
-    uint8_t *restrict even = slice_of(tile, q, group, i % 2 * 2) + i / 2 * quadrant->columns;
-    uint8_t *restrict odd = slice_of(tile, q, group, i % 2 * 2 + 1) + i / 2 * quadrant->columns;
+    uint8_t *restrict even = slice_of(tile, q, octet, i % 2 * 2) + i / 2 * quadrant->columns;
+    uint8_t *restrict odd = slice_of(tile, q, octet, i % 2 * 2 + 1) + i / 2 * quadrant->columns;
     const int64_t columns = in_steps(quadrant->columns);
     for (int64_t j = 0; j < columns; j++) {
         even[j] = bytes[2 * j];
@@ -66,26 +67,26 @@ static void NAME(split)(const struct tile *tile, int q, int64_t i, int group, co
         odd[quadrant->columns - 1] = 0;
 }
 
-static void NAME(slice)(const struct tile *tile, const COEF *coef, int ngroups)
+static void NAME(slice)(const struct tile *tile, const COEF *coef, int noctets)
 {
     const int64_t width = in_steps(tile->width);
     for (int64_t i = 0; i < tile->height; i++) {
         const COEF *restrict row = coef + i * tile->width;
         uint8_t *restrict bytes = tile->row;
-        int first = i < tile->quadrants[0].height ? 0 : 2;
-        int64_t quadrant_row = first ? i - tile->quadrants[0].height : i;
-        for (int group = 0; group < ngroups; group++) {
+        int q = i < tile->quadrants[0].height ? 0 : 2;
+        int64_t quadrant_row = q ? i - tile->quadrants[0].height : i;
+        for (int octet = 0; octet < noctets; octet++) {
             for (int64_t j = 0; j < width; j++)
-                bytes[j] = (uint8_t)(row[j] >> (8 * group));
-            NAME(split)(tile, first, quadrant_row, group, tile->row);
-            NAME(split)(tile, first + 1, quadrant_row, group, tile->row + tile->left);
+                bytes[j] = (uint8_t)(row[j] >> (8 * octet));
+            NAME(split)(tile, q, quadrant_row, octet, tile->row);
+            NAME(split)(tile, q + 1, quadrant_row, octet, tile->row + tile->left);
         }
     }
     for (int q = 0; q < 4; q++) {
         const struct quadrant *quadrant = tile->quadrants + q;
-        for (int group = 0; group < ngroups && quadrant->height % 2; group++)
+        for (int octet = 0; octet < noctets && quadrant->height % 2; octet++)
             for (int place = 2; place < 4; place++)
-                memset(slice_of(tile, q, group, place) + (quadrant->rows - 1) * quadrant->columns, 0,
+                memset(slice_of(tile, q, octet, place) + (quadrant->rows - 1) * quadrant->columns, 0,
                        (size_t)quadrant->columns);
     }
 }
@@ -117,15 +118,15 @@ static void NAME(put_coef)(struct writer *out, const struct tile *tile, COEF *co
 
 /* -- reading -- */
 
-/* Part of a row from the slices of a quadrant; of a group that the quadrant has no planes of, zeros. */
-static void NAME(merge)(const struct tile *tile, int q, int64_t i, int group, int ngroups, uint8_t *restrict bytes)
+/* Part of a row from the slices of a quadrant; of an octet that the quadrant has no planes of, zeros. */
+static void NAME(merge)(const struct tile *tile, int q, int64_t i, int octet, int noctets, uint8_t *restrict bytes)
 {
     const struct quadrant *quadrant = tile->quadrants + q;
-    const uint8_t *restrict even = slice_of(tile, q, group, i % 2 * 2) + i / 2 * quadrant->columns;
-    const uint8_t *restrict odd = slice_of(tile, q, group, i % 2 * 2 + 1) + i / 2 * quadrant->columns;
-    if (group >= ngroups)
+    const uint8_t *restrict even = slice_of(tile, q, octet, i % 2 * 2) + i / 2 * quadrant->columns;
+    const uint8_t *restrict odd = slice_of(tile, q, octet, i % 2 * 2 + 1) + i / 2 * quadrant->columns;
+    if (octet >= noctets)
         memset(bytes, 0, (size_t)quadrant->width);
-    const int64_t columns = group < ngroups ? in_steps(quadrant->columns) : 0;
+    const int64_t columns = octet < noctets ? in_steps(quadrant->columns) : 0;
     for (int64_t j = 0; j < columns; j++) {
         bytes[2 * j] = even[j];
         bytes[2 * j + 1] = odd[j];
@@ -137,21 +138,21 @@ static void NAME(assemble)(const struct tile *tile, const uint8_t nplanes[3], CO
 {
     const int64_t width = in_steps(tile->width);
     for (int64_t i = 0; i < tile->height; i++) {
-        int first = i < tile->quadrants[0].height ? 0 : 2;
-        int64_t quadrant_row = first ? i - tile->quadrants[0].height : i;
-        int left_groups = (nplanes[(first + 1) / 2] + 7) / 8, right_groups = (nplanes[(first + 2) / 2] + 7) / 8;
-        int ngroups = left_groups > right_groups ? left_groups : right_groups;
+        int q = i < tile->quadrants[0].height ? 0 : 2;
+        int64_t quadrant_row = q ? i - tile->quadrants[0].height : i;
+        int left_octets = (nplanes[(q + 1) / 2] + 7) / 8, right_octets = (nplanes[(q + 2) / 2] + 7) / 8;
+        int noctets = left_octets > right_octets ? left_octets : right_octets;
         COEF *restrict row = coef + i * tile->width;
         const uint8_t *restrict bytes = tile->row;
-        if (!ngroups)
+        if (!noctets)
             memset(row, 0, (size_t)tile->width * sizeof *row);
-        for (int group = 0; group < ngroups; group++) {
-            NAME(merge)(tile, first, quadrant_row, group, left_groups, tile->row);
-            NAME(merge)(tile, first + 1, quadrant_row, group, right_groups, tile->row + tile->left);
-            for (int64_t j = 0; !group && j < width; j++)
+        for (int octet = 0; octet < noctets; octet++) {
+            NAME(merge)(tile, q, quadrant_row, octet, left_octets, tile->row);
+            NAME(merge)(tile, q + 1, quadrant_row, octet, right_octets, tile->row + tile->left);
+            for (int64_t j = 0; !octet && j < width; j++)
                 row[j] = bytes[j];
-            for (int64_t j = 0; group && j < width; j++)
-                row[j] |= (COEF)bytes[j] << (8 * group);
+            for (int64_t j = 0; octet && j < width; j++)
+                row[j] |= (COEF)bytes[j] << (8 * octet);
         }
     }
 }

@@ -1,4 +1,5 @@
-/* Whether one binary can hold coders for several instruction sets. */
+/* Whether one binary can hold coders for several instruction sets. Clang calls itself __GNUC__, but ignores the
+ * `#pragma GCC target` of avx2.c, so that it would make the portable coders once more. */
 #ifndef RF_HCOMPRESS_DISPATCH_H
 #define RF_HCOMPRESS_DISPATCH_H
 

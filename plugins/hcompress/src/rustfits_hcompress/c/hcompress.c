@@ -1,3 +1,6 @@
+/* What does not depend on the width of coefficients or on instructions: where the scratch of a tile lies, the header of
+ * its stream, and which kernel codes it. The kernel asked for has coefficients of 32 bits; a tile whose numbers might
+ * overflow these goes to the wide one. */
 #include "hcompress.h"
 
 #include "dispatch.h"
@@ -47,9 +50,11 @@ struct layout {
 
 static struct layout layout_of(int64_t height, int64_t width)
 {
+    if (height == 0 || width == 0) /* nothing is worked on, however long the other side is */
+        height = width = 0;
     int64_t npixels = height * width, coef = 8 * (npixels + 2 * STEP), slot = slot_of(height, width);
     struct layout at = {.coef = {0, coef, 2 * coef}, .slices = 3 * coef};
-    at.grids[0] = at.slices + 4 * GROUP_MAX * 4 * slot;
+    at.grids[0] = at.slices + 4 * OCTET_MAX * 4 * slot;
     at.grids[1] = at.grids[0] + slot;
     at.packed = at.grids[1] + slot;
     at.row = at.packed + slot + LEVEL_MAX * 2 * STEP; /* the levels of a tree take less than twice the lowest */
@@ -91,6 +96,8 @@ static int coef_nbits(int pixel_nbits, int nlevels)
 
 int64_t rf_hcompress_bound(int64_t height, int64_t width, int pixel)
 {
+    if (height == 0 || width == 0) /* never written */
+        height = width = 0;
     int64_t plane = (height / 4 + 1) * (width / 4 + 1) / 2 + 4;
     return HEADER_NBYTES + 4 * plane * coef_nbits(8 * pixel, nlevels_of(height, width)) + height * width / 8 + 24;
 }
@@ -123,7 +130,13 @@ static int32_t read_header(const uint8_t *data, int64_t nbytes, const struct til
     return RF_HCOMPRESS_OK;
 }
 
-/* Whether 32 bits hold every intermediate number: sums of four and, when smoothing, products with 64. */
+/* Whether 32 bits hold every intermediate number.
+ *
+ * The planes, or the sum, and the scale give a power of two, C, which no coefficient exceeds. A mean is half the sum of
+ * the mean above it and three differences, so that means stay within 3C and sums within 6C < 2^3 * 2^27. Rounding does
+ * not add to this: C is a multiple of its units, but for those so large that the means up to there are 0. Smoothing
+ * moves differences by half the scale at most, C / 2: means stay within 5C, and the products with 16 and 64 within
+ * 160C < 2^8 * 2^20. Both limits leave a bit or more to spare. */
 static int fits_32(const struct stream *stream, int smooth)
 {
     int nbits = 0;
@@ -200,6 +213,8 @@ static void encode_tile(const struct kernel *kernel, const struct tile *tile, co
     put(out, (uint32_t)tile->height, 32);
     put(out, (uint32_t)tile->width, 32);
     put(out, (uint32_t)scale, 32);
+    /* With 29 bits, sums of four means, before they are halved, have 30, and so has half the scale, which digitize adds
+     * to a coefficient: 31 together at most. */
     if (coef_nbits(pixel_nbits(tile, pixels), tile->nlevels) > 29)
         kernel = &rf_kernel_wide;
     kernel->encode(tile, pixels, scale, out);

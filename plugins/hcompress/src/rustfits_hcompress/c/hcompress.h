@@ -40,16 +40,17 @@ int64_t rf_hcompress_bound(int64_t height, int64_t width, int pixel);
  * kernel               which kernel to use, up to the best one
  * data, data_nbytes    compressed bytes of all tiles
  * start, length        [ntiles] byte range of each tile in data
- * height, width        [ntiles] pixels along the slow and the fast axis of each tile
+ * height, width        [ntiles] pixels along the slow and the fast axis of each tile, up to INT32_MAX
  * smooth               whether to smooth tiles whose scale is above 1
  * pixel, out, out_n    kind and number of the pixels of all tiles, back to back, native byte order; values that lossy
  *                      coding drove beyond 8 or 16 bits are clipped, as CFITSIO does
  * scratch, scratch_n   rf_hcompress_scratch of the largest tile, aligned to 8 bytes
  * status               [ntiles] 0, or the first fault met in that tile
  * A damaged tile leaves its own pixels unspecified and the others whole. Thread-safe. */
-void rf_hcompress_decode(int kernel, const uint8_t *data, int64_t data_nbytes, const int64_t *start, const int64_t *length,
-                         const int64_t *height, const int64_t *width, int64_t ntiles, int smooth, int pixel,
-                         void *out, int64_t out_n, void *scratch, int64_t scratch_n, int32_t *status);
+void rf_hcompress_decode(int kernel, const uint8_t *data, int64_t data_nbytes, const int64_t *start,
+                         const int64_t *length, const int64_t *height, const int64_t *width, int64_t ntiles,
+                         int smooth, int pixel, void *out, int64_t out_n, void *scratch, int64_t scratch_n,
+                         int32_t *status);
 
 /* Encode ntiles tiles, back to back; arguments as above.
  * scale                coefficients are divided by it; 0 and 1 keep every bit

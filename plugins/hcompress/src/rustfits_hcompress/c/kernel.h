@@ -1,4 +1,8 @@
-/* The coders of one tile, included once for each instruction set; KERNEL, COEF and NAME(x) are set by the includer. */
+/* The coders of one tile, included once for each instruction set; KERNEL, COEF and NAME(x) are set by the includer.
+ *
+ * To be compiled with -fwrapv, as setup.py does: damaged streams can claim coefficients whose product with the scale,
+ * and whose sums, not even 64 bits hold. These must wrap, so that the pixels are the same everywhere, and not be
+ * undefined. */
 #include "planes.h"
 #include "signs.h"
 #include "tile.h"

@@ -137,8 +137,12 @@ static int64_t pack(uint8_t *restrict nybbles, uint8_t *restrict packed, int64_t
     return (n + 15) / 16 * 8;
 }
 
-/* Bits of the codes of all non-zero nybbles. The length of a code is 3, or 4 with two bits set, and again one more for
- * all numbers of bits but the pairs side by side, across each other, or all four; nybble 14 has 6. */
+/* Bits of the codes of all non-zero nybbles:
+ *   3: 1 2 4 8 (one bit set)
+ *   4: 3 12 (a row), 5 10 (a column), 15 (all)
+ *   5: 6 9 (a diagonal), 7 11 13 (three)
+ *   6: 14 (three)
+ * So there is one bit more for two or more bits set, again one for just one diagonal full, and yet one for 14. */
 static int64_t codes_nbits(const uint8_t *packed, int64_t nbytes)
 {
     const uint64_t ones = 0x1111111111111111u;
@@ -258,9 +262,9 @@ static void add_plane(const struct tile *tile, int q, int bit, const uint8_t *re
 static int32_t take_quadrant(struct reader *in, const struct tile *tile, int q, int nplanes)
 {
     int64_t rows = tile->quadrants[q].rows, columns = tile->quadrants[q].columns;
-    for (int group = 0; group < (nplanes + 7) / 8; group++)
+    for (int octet = 0; octet < (nplanes + 7) / 8; octet++)
         for (int place = 0; place < 4; place++)
-            memset(slice_of(tile, q, group, place), 0, (size_t)(rows * columns));
+            memset(slice_of(tile, q, octet, place), 0, (size_t)(rows * columns));
     for (int bit = nplanes - 1; bit >= 0; bit--) {
         const uint8_t *nybbles = tile->grids[0];
         uint32_t format = take(in, 4);

@@ -1,8 +1,8 @@
 /* The signs of many coefficients at once: four by tables, or 32 where the processor has instructions for it.
  *
- * Only coefficients that are not 0 have a sign bit. A mask tells which of 32 coefficients are not 0, the first on top; pext picks the signs of these from a mask of all
- * signs, pdep deals the bits of the stream out to them. put_most_signs and take_most_signs
- * return the coefficients done. */
+ * Only coefficients that are not 0 have a sign bit. A mask tells which of 32 coefficients are not 0, the first on top;
+ * pext picks the signs of these from a mask of all signs, pdep deals the bits of the stream out to them.
+ * put_most_signs and take_most_signs return the coefficients done. */
 #ifndef RF_HCOMPRESS_SIGNS_H
 #define RF_HCOMPRESS_SIGNS_H
 

@@ -1,3 +1,5 @@
+/* The format's Huffman code of nybbles. From it, and for signs, tables are filled once that handle several codes or
+ * signs at a time. */
 #include "tables.h"
 
 #include <string.h>

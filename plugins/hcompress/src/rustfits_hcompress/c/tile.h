@@ -9,7 +9,7 @@
 
 enum {
     STEP = 32,       /* bytes that the inner loops handle at once; so much may be touched behind any array */
-    GROUP_MAX = 8,   /* bytes of the widest coefficient, each with eight bit planes */
+    OCTET_MAX = 8,   /* octets, which are bytes with eight bit planes each, of the widest coefficient */
     LEVEL_MAX = 64,  /* of a tree */
 };
 
@@ -39,10 +39,10 @@ struct tile {
     uint8_t *row, *signs;
 };
 
-/* Bits 8 * group to 8 * group + 7 of the coefficients at one place (0 1 over 2 3) of all blocks of a quadrant. */
-static inline uint8_t *slice_of(const struct tile *tile, int quadrant, int group, int place)
+/* Bits 8 * octet to 8 * octet + 7 of the coefficients at one place (0 1 over 2 3) of all blocks of a quadrant. */
+static inline uint8_t *slice_of(const struct tile *tile, int quadrant, int octet, int place)
 {
-    return tile->slices + ((quadrant * GROUP_MAX + group) * 4 + place) * tile->slot;
+    return tile->slices + ((quadrant * OCTET_MAX + octet) * 4 + place) * tile->slot;
 }
 
 /* What a tile's header says. */

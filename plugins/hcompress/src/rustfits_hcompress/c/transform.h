@@ -112,7 +112,7 @@ static void NAME(transform)(const struct tile *tile, const void *pixels, COEF *m
 /* Divide by the scale, rounding as CFITSIO does. */
 static void NAME(digitize)(COEF *coef, int64_t n, int32_t scale)
 {
-    COEF half = (scale + 1) / 2 - 1;
+    COEF half = (COEF)(((int64_t)scale + 1) / 2 - 1); /* scale + 1 may need 33 bits */
     double inverse = 1.0 / scale;
     for (int64_t k = 0; scale > 1 && k < n; k++) {
         COEF value = coef[k], sum = (value > 0 ? value : -value) + half;
@@ -136,7 +136,13 @@ static void NAME(store)(int pixel, const COEF *restrict from, int64_t n, void *p
         i32[at + k] = (int32_t)from[k];
 }
 
-/* The inverse of `halve_rows`: unit is that of the level, `last` marks the one that gives pixels. */
+/* The inverse of `halve_rows`: unit is that of the level, `last` marks the one that gives pixels.
+ *
+ * The lowest bits of the sums, counted in units, were dropped, but follow from those of the others. All four sums of a
+ * block are even or all are odd: bit0, which only hc still has. The four add up to a multiple of four, so that bit 1 of
+ * h0, bit1, is the xor of bit 1 of the other three. Odd hx and hy were rounded away from zero to even numbers, so they
+ * come nearer by bit0. h0 was rounded to a multiple of four: if odd, by one, up where bit1 is set and down where not;
+ * if even, by two where bit1 is set, away from zero. Only for the latter does the way back depend on its sign: flip. */
 static void NAME(expand_rows)(const COEF *restrict mean, const COEF *restrict xdiff, const COEF *restrict ydiff,
                               const COEF *restrict cdiff, int64_t half_width, int odd, COEF *restrict top,
                               COEF *restrict low, int last, COEF unit)
@@ -146,12 +152,11 @@ static void NAME(expand_rows)(const COEF *restrict mean, const COEF *restrict xd
     for (int64_t j = 0; j < half_width; j++) {
         COEF h0 = mean[j], hx = NAME(round_to)(xdiff[j], unit), hy = NAME(round_to)(ydiff[j], unit);
         COEF hc = (cdiff[j] + half + (NAME(sign)(cdiff[j]) & rounds)) & -unit;
-        /* The lowest bits of the sums were dropped; hc, hx and hy say what they were. */
         COEF bit0 = hc & unit;
         hx = NAME(nearer)(hx, bit0);
         hy = NAME(nearer)(hy, bit0);
         COEF bit1 = (hc ^ hx ^ hy) & (2 * unit);
-        COEF flip = NAME(sign)(h0 & (bit0 - unit)); /* below 0 and without bit0 */
+        COEF flip = NAME(sign)(h0 & (bit0 - unit)); /* -1 if below 0 and without bit0 */
         h0 += ((bit0 - bit1) ^ flip) - flip;
         COEF down = h0 + hx, up = h0 - hx, same = hy + hc, cross = hy - hc;
         low[2 * j + 1] = (down + same) >> shift;
@@ -161,7 +166,7 @@ static void NAME(expand_rows)(const COEF *restrict mean, const COEF *restrict xd
     }
     if (odd) {
         COEF h0 = mean[half_width], hx = NAME(round_to)(xdiff[half_width], unit);
-        COEF bit1 = hx & (2 * unit);
+        COEF bit1 = hx & (2 * unit); /* two doubled sums: even, together a multiple of four */
         h0 = NAME(nearer)(h0, bit1);
         low[2 * half_width] = (h0 + hx) >> shift;
         top[2 * half_width] = (h0 - hx) >> shift;
