@@ -117,6 +117,11 @@ def test_the_binding_refuses_pixels_that_the_kernel_cannot_take(out, pixel):
         _kernel.encode(out, ones, pixel)
 
 
+def test_the_binding_refuses_tiles_of_more_pixels_than_there_are():
+    with pytest.raises(ValueError, match="tile 1 has 3 pixels, of 1 left of 4"):
+        _kernel.encode(np.zeros(4, np.uint8), np.array([3, 3]), 1)
+
+
 @pytest.mark.parametrize(("pixel", "text"), [(-1, "negative"), (LARGEST + 1, "exceeds"), (-(2**31), "negative")])
 def test_a_pixel_out_of_range_is_refused_and_its_row_named(pixel, text):
     pixels = np.zeros((3, 10), dtype=np.int32)
@@ -148,6 +153,7 @@ def test_every_opcode_draws_what_the_standard_says():
         (new_list(0x1005), "ends within"),
         (new_list(0x8000), "opcode"),
         (new_list(0x3FFF), "outside"),
+        (new_list(0x1000, 0x8000, 0x4001), "outside"),
     ],
 )
 def test_a_damaged_list_is_named_and_spares_its_neighbours(blob, text):

@@ -40,16 +40,17 @@ def decode(const uint8_t[::1] data, const int64_t[::1] start, const int64_t[::1]
 
 
 def encode(const uint8_t[::1] pixels, const int64_t[::1] npixels, int pixel):
-    """Encode tiles, given as bytes of pixels; return their bytes back to back, the bytes of each, one status per tile."""
+    """Encode tiles, given as bytes of pixels; return their bytes back to back, the bytes of each and their statuses."""
     cdef int64_t ntiles = npixels.shape[0]
     cdef int64_t room = 0
-    cdef int64_t pixels_n, used, i
+    cdef int64_t pixels_n, left, used, i
     cdef const uint8_t *src = &pixels[0] if pixels.shape[0] else NULL
     _check(src, pixel)
-    pixels_n = pixels.shape[0] // pixel
+    left = pixels_n = pixels.shape[0] // pixel
     for i in range(ntiles):
-        if npixels[i] < 0 or npixels[i] > pixels_n:
-            raise ValueError(f"tile {i} has {npixels[i]} of {pixels_n} pixels")
+        if npixels[i] < 0 or npixels[i] > left:
+            raise ValueError(f"tile {i} has {npixels[i]} pixels, of {left} left of {pixels_n}")
+        left -= npixels[i]
         room += rf_plio_bound(npixels[i])
     length = np.zeros(ntiles, dtype=np.int64)
     status = np.zeros(ntiles, dtype=np.int32)

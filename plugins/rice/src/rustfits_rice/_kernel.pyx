@@ -87,6 +87,7 @@ def encode(const uint8_t[::1] pixels, const int64_t[::1] npixels, int32_t block,
     cdef int64_t[::1] lengths = length
     cdef uint8_t[::1] dst = out
     with nogil:
+        # The only fault is RF_RICE_NO_ROOM, and the room is the sum of the bounds: the statuses need no look.
         used = rf_rice_encode(variant, bytepix, src, pixels_n, &npixels[0], ntiles, block, &dst[0], room, &lengths[0],
                               &flags[0])
     return out[:used], length
@@ -112,6 +113,15 @@ cdef void forget(object capsule) noexcept:
     PyMem_RawFree(PyCapsule_GetPointer(capsule, PyCapsule_GetName(capsule)))
 
 
+cdef object capsule_of(void *allocated, const char *name):
+    """Return a capsule that owns the memory, which is freed if there is none."""
+    try:
+        return PyCapsule_New(allocated, name, forget)
+    except MemoryError:
+        PyMem_RawFree(allocated)
+        raise
+
+
 def c_decoder(int32_t bytepix, int32_t block, int32_t variant):
     """Return a decoder for compiled callers, in a capsule."""
     check(NULL, bytepix, block, variant)
@@ -119,10 +129,10 @@ def c_decoder(int32_t bytepix, int32_t block, int32_t variant):
     if decoder is NULL:
         raise MemoryError
     decoder.decode, decoder.variant, decoder.bytepix, decoder.block = decode_tiles, variant, bytepix, block
-    return PyCapsule_New(decoder, DECODER, forget)
+    return capsule_of(decoder, DECODER)
 
 
-# And `rustfits.codec.TileCodec.c_resumer`.
+# What `rustfits.codec.TileCodec.c_resumer` describes, likewise a function and what it needs to know.
 cdef struct resumer_t:
     void (*decode)(const resumer_t *, const uint8_t *, int64_t, const int64_t *, const int64_t *, const int64_t *,
                    int64_t, int64_t, const int64_t *, uint64_t *const *, void *, int64_t, int32_t *) noexcept nogil
@@ -148,4 +158,4 @@ def c_resumer(int32_t bytepix, int32_t block, int32_t variant):
     if resumer is NULL:
         raise MemoryError
     resumer.decode, resumer.block, resumer.variant, resumer.bytepix = resume_tiles, block, variant, bytepix
-    return PyCapsule_New(resumer, RESUMER, forget)
+    return capsule_of(resumer, RESUMER)

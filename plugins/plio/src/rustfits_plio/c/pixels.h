@@ -46,7 +46,9 @@ static int32_t NAME(decode_tile)(const uint8_t *data, int64_t nwords, PIXEL *out
         if (word >> 12 == SET_LEVEL) {
             if (ip == stop)
                 return RF_PLIO_CUT;
-            level = ((int64_t)word_at(data, ip++) << 12) + operand;
+            /* The word is signed, as CFITSIO reads it: with its top bit set it would draw negative pixels, so there the
+             * level is bad. */
+            level = (int64_t)(int16_t)word_at(data, ip++) * 4096 + operand;
         }
         if (level < 0 || level > INT32_MAX)
             return RF_PLIO_BAD_LEVEL;
@@ -57,7 +59,8 @@ static int32_t NAME(decode_tile)(const uint8_t *data, int64_t nwords, PIXEL *out
             return RF_PLIO_TOO_WIDE;
         x += NAME(draw)(out + x, zeros, ones, npixels - x, (PIXEL)level);
     }
-    memset(out + x, 0, (size_t)(npixels - x) * sizeof *out); /* what the list leaves undrawn is zero */
+    if (x < npixels) /* what the list leaves undrawn is zero; an empty tile may have no out */
+        memset(out + x, 0, (size_t)(npixels - x) * sizeof *out);
     return RF_PLIO_OK;
 }
 
@@ -67,7 +70,8 @@ static inline uint32_t NAME(changes)(const PIXEL *pixels)
     uint32_t mask = 0;
 #ifdef __SSE2__
     if (sizeof *pixels == 1) {
-        const __m128i here = _mm_loadu_si128((const void *)pixels), before = _mm_loadu_si128((const void *)(pixels - 1));
+        const __m128i here = _mm_loadu_si128((const void *)pixels);
+        const __m128i before = _mm_loadu_si128((const void *)(pixels - 1));
         return ~(uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(here, before)) & 0xFFFF;
     }
     __m128i equal[4];

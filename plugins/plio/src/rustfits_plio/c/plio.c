@@ -1,3 +1,5 @@
+/* PLIO_1 lists, read and written. Here is what does not depend on the pixels' type: headers, opcodes, the words of a
+ * list, the loops over tiles. pixels.h has the rest, and is included for pixels of 8 bits and of 32. */
 #include "plio.h"
 
 #include <string.h>
@@ -7,16 +9,17 @@
 
 enum { HEADER_WORDS = 7, OPERAND_MAX = 4095, MAX_PIXEL = (1 << 27) - 1 };
 
-/* The opcodes, as the top four bits of a word. */
+/* The opcodes, as the top four bits of a word, with the standard's names; what it calls the current high value is the
+ * level here. */
 enum opcode {
-    ZEROS = 0,         /* operand pixels of zero */
-    SET_LEVEL = 1,     /* level = operand + 4096 * next word */
-    RAISE = 2,         /* level += operand */
-    LOWER = 3,         /* level -= operand */
-    RUN = 4,           /* operand pixels of level */
-    ZEROS_THEN_ONE = 5,/* operand - 1 pixels of zero, one of level */
-    RAISE_ONE = 6,     /* level += operand, one pixel of level */
-    LOWER_ONE = 7,     /* level -= operand, one pixel of level */
+    ZEROS = 0,          /* ZN: operand pixels of zero */
+    SET_LEVEL = 1,      /* SH: level = operand + 4096 * next word, which has 15 bits */
+    RAISE = 2,          /* IH: level += operand */
+    LOWER = 3,          /* DH: level -= operand */
+    RUN = 4,            /* HN: operand pixels of level */
+    ZEROS_THEN_ONE = 5, /* PN: operand - 1 pixels of zero, one of level */
+    RAISE_ONE = 6,      /* IS: level += operand, one pixel of level */
+    LOWER_ONE = 7,      /* DS: level -= operand, one pixel of level */
 };
 
 static inline int32_t word_at(const uint8_t *data, int64_t word)
@@ -180,7 +183,8 @@ static int32_t encode_tile(const void *pixels, int64_t first, int64_t npixels, i
     int64_t nwords = (next - out) / 2;
     if (nwords >> 15 > INT16_MAX)
         return RF_PLIO_TOO_LONG;
-    const int32_t header[HEADER_WORDS] = {0, HEADER_WORDS, -100, (int32_t)(nwords & 32767), (int32_t)(nwords >> 15), 0, 0};
+    const int32_t low = (int32_t)(nwords & 32767), high = (int32_t)(nwords >> 15);
+    const int32_t header[HEADER_WORDS] = {0, HEADER_WORDS, -100, low, high, 0, 0};
     for (int k = 0; k < HEADER_WORDS; k++)
         put(out + 2 * k, header[k]);
     *length = next - out;

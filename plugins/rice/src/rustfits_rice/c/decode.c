@@ -1,3 +1,16 @@
+/* Decoding the tiles of a call: which of them are decoded side by side, and what is done between their blocks.
+ *
+ * Where a symbol begins is known only after the one before it, so a tile by itself is slow. Machines with AVX-512
+ * decode sixteen tiles side by side until fewer than FEWEST_LANES are left; these, begun as they are, become `waiting`.
+ * Then four streams are decoded side by side, whole blocks of up to RF_CHUNK pixels like those of the lanes.
+ * decode_rest decodes one by itself: the last few, the short block that a tile ends with, and tiles of longer blocks.
+ *
+ * Symbols are read without a test for the end. Up to a stream's `safe` the data goes on for REACH bytes, as far as any
+ * read goes between two tests; behind it settle moves the stream to `tail`, a copy of the last REACH bytes of the data
+ * with as many bytes of ones behind them. So a stream may be read past its end, but never past memory; pos > end tells.
+ *
+ * With marks (see rice.h) a tile may begin at one, and is decoded as if it ended at the next: `left` are the pixels up
+ * to there and `rest` those behind. pass_mark leaves the mark and goes on. */
 #include "stream.h"
 
 /* With fewer tiles four streams at a time are faster. */
@@ -88,7 +101,7 @@ static void decode_rest(const kernel_t *kernel, stream_t *stream, int32_t bytepi
 }
 
 /* Set the stream to the pixel that its tile begins with; 0 if the tile has a fault. */
-static int set_out(const batch_t *batch, int64_t tile, stream_t *stream)
+static int set_first(const batch_t *batch, int64_t tile, stream_t *stream)
 {
     const struct rf_rice_marks *marks = batch->marks;
     int64_t first = marks ? marks->first[tile] : 0;
@@ -157,7 +170,7 @@ static int begin_tile(batch_t *batch, stream_t *stream)
                              .last = 0,
                              .out = out,
                              .status = status};
-        if (set_out(batch, tile, stream))
+        if (set_first(batch, tile, stream))
             return 1;
     }
     return 0;
@@ -177,6 +190,8 @@ static int pass_mark(const batch_t *batch, stream_t *stream)
     return 1;
 }
 
+/* Bring a stream with less than a whole block left to the next one: decode what is left before the mark or the end,
+ * then go on behind the mark or with another tile; once more if that is shorter than a block. 0 if there is none. */
 RF_NOINLINE int begin_block(batch_t *batch, const kernel_t *kernel, stream_t *stream)
 {
     do {
@@ -197,10 +212,11 @@ RF_INLINE int find_block(batch_t *batch, const kernel_t *kernel, stream_t *strea
 static void decode_four(const kernel_t *kernel, stream_t streams[4], int32_t bytepix, int32_t block)
 {
     /* A block of zeros takes no bits. To keep the loop free of branches it is read, with fs = 0, from ones: symbols of
-     * one bit each, which say 0. So are raw blocks, whose numbers replace these afterwards. */
-    static const uint8_t ones[RF_CHUNK / 8 + 16] = {255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
-                                                    255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255};
-    uint32_t values[4 * RF_CHUNK]; /* number i of stream s is values[4 * i + s] */
+     * one bit each, which say 0. So are raw blocks, whose values replace these afterwards. */
+    static const uint8_t ones[] = {255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
+                                   255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255};
+    _Static_assert(sizeof ones == RF_CHUNK / 8 + 16, "a bit for each pixel of a chunk, and room to read past them");
+    uint32_t values[4 * RF_CHUNK]; /* value i of stream s is values[4 * i + s] */
     uint32_t fs[4] = {0, 0, 0, 0};
     uint32_t code[4];
     stream_t quiet[4];
@@ -266,7 +282,8 @@ static void fill_tail(tail_t *tail, const uint8_t *data, int64_t data_nbytes)
     tail->start = data_nbytes - nbytes;
     if (nbytes)
         memcpy(tail->bytes, data + tail->start, (size_t)nbytes);
-    memset(tail->bytes + nbytes, 0xFF, sizeof tail->bytes - (size_t)nbytes); /* ones: no symbol is long behind the end */
+    /* Ones: no symbol is long behind the end. */
+    memset(tail->bytes + nbytes, 0xFF, sizeof tail->bytes - (size_t)nbytes);
 }
 
 void rf_rice_resume(int32_t variant, int32_t bytepix, const uint8_t *data, int64_t data_nbytes, const int64_t *start,

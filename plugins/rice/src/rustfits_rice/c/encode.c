@@ -1,8 +1,18 @@
+/* Encoding the tiles of a call: the first pixel of each, then block by block, into the bytes that CFITSIO writes.
+ *
+ * The differences of a block are mapped to values. Their sum gives the split fs, and so the code; then the symbols are
+ * written. A put costs the same for few bits and for many, so two or four symbols are joined to one of up to 56 bits,
+ * and only longer ones are put by themselves. A block of more than RF_CHUNK pixels is mapped twice, chunk by chunk: for
+ * the sum, and to be written.
+ *
+ * Nothing is tested while a tile is written: it is begun only where there is room for all of rf_rice_bound, with some
+ * to spare for the 8 bytes that each put stores. With AVX2 whole blocks of 32 pixels are left to encode_avx2.c, but not
+ * the first of a tile, which no pixel comes before. */
 #include "bits.h"
 #include "rice.h"
 #include "sink.h"
 
-/* How the numbers of a chunk are written; one for each variant. */
+/* How the values of a chunk are written; one for each variant. */
 typedef void write_chunk_t(sink_t *sink, const uint32_t *values, int32_t n, uint32_t fs);
 
 RF_INLINE void put_symbol(sink_t *sink, uint32_t value, uint32_t fs)
@@ -97,15 +107,15 @@ int32_t rf_rice_best_variant(void)
     return RF_RICE_PORTABLE;
 }
 
-/* Fold a difference of bytepix bytes, given in its lower bits, to a number that is not negative. */
+/* Map a difference of bytepix bytes, given in its lower bits, to a value that is not negative. */
 RF_INLINE uint32_t map_difference(int32_t bytepix, uint32_t difference)
 {
     uint32_t unused = (uint32_t)(32 - 8 * bytepix);
-    int32_t number = (int32_t)(difference << unused) >> unused;
-    return (uint32_t)(number >> 31 ^ (int32_t)((uint32_t)number << 1)) & (0xFFFFFFFFu >> unused);
+    int32_t extended = (int32_t)(difference << unused) >> unused;
+    return (uint32_t)(extended >> 31 ^ (int32_t)((uint32_t)extended << 1)) & (0xFFFFFFFFu >> unused);
 }
 
-/* Map the differences of n > 0 pixels, the first of them to before; return the sum of the mapped. */
+/* Map the differences of n > 0 pixels, the first of them to before; return the sum of the values. */
 #define MAP_DIFFERENCES(pixel_t)                                                                                       \
     RF_INLINE uint64_t map_differences_##pixel_t(const pixel_t *pixels, uint32_t before, int32_t n, uint32_t *values)  \
     {                                                                                                                  \
@@ -140,7 +150,7 @@ static uint64_t map_chunk(int32_t bytepix, const uint8_t *pixels, int64_t i, int
     return map_differences_uint8_t(pixels + i, before, n, values);
 }
 
-/* The split of a block of n numbers: the bits of floor((sum - n / 2 - 1) / n), less one, found without dividing. */
+/* The split of a block of n values: the bits of floor((sum - n / 2 - 1) / n), less one, found without dividing. */
 static uint32_t split_of(uint64_t sum, int64_t n)
 {
     uint64_t half = (uint64_t)(n / 2) + 1;
@@ -154,8 +164,8 @@ static uint32_t split_of(uint64_t sum, int64_t n)
     return fs;
 }
 
-/* Numbers of nbits each, as many at a time as can be put. */
-RF_INLINE void write_numbers(sink_t *to, uint32_t nbits, const uint32_t *values, int32_t n)
+/* Values of nbits each, as many at a time as can be put. */
+RF_INLINE void write_values(sink_t *to, uint32_t nbits, const uint32_t *values, int32_t n)
 {
     sink_t sink = *to;
     int32_t k = (int32_t)(56 / nbits);
@@ -174,11 +184,11 @@ RF_INLINE void write_numbers(sink_t *to, uint32_t nbits, const uint32_t *values,
 void rf_rice_write_raw(sink_t *sink, int32_t bytepix, const uint32_t *values, int32_t n)
 {
     if (bytepix == 4)
-        write_numbers(sink, 32, values, n);
+        write_values(sink, 32, values, n);
     else if (bytepix == 2)
-        write_numbers(sink, 16, values, n);
+        write_values(sink, 16, values, n);
     else
-        write_numbers(sink, 8, values, n);
+        write_values(sink, 8, values, n);
 }
 
 RF_INLINE int32_t chunk_of(int64_t n)

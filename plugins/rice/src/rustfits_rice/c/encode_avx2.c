@@ -1,4 +1,4 @@
-/* Blocks of 32 pixels, encoded in four vectors of eight numbers that never leave the registers.
+/* Blocks of 32 pixels, encoded in four vectors of eight values that never leave the registers.
  *
  * A symbol is its lower bits under a 1; the zeros before it add to its length alone. So two symbols are joined by
  * shifting the first up by the length of the second, four of them the same way once more, in 64-bit parts of vectors,
@@ -10,7 +10,7 @@
 #define AVX2_INLINE RF_TARGET_AVX2 RF_INLINE
 
 typedef struct {
-    __m256i numbers[4];
+    __m256i values[4];
 } block_t;
 
 /* Symbols joined: bits in 64-bit parts, the length of each in the lower half of its part. */
@@ -23,22 +23,22 @@ AVX2_INLINE __m256i load(const void *bytes)
     return _mm256_loadu_si256((const __m256i *)bytes);
 }
 
-/* Fold differences to numbers that are not negative. */
-AVX2_INLINE __m256i fold_16(__m256i difference)
+/* Map differences to values that are not negative. */
+AVX2_INLINE __m256i map_16(__m256i difference)
 {
     return _mm256_xor_si256(_mm256_add_epi16(difference, difference), _mm256_srai_epi16(difference, 15));
 }
 
-AVX2_INLINE __m256i fold_32(__m256i difference)
+AVX2_INLINE __m256i map_32(__m256i difference)
 {
     return _mm256_xor_si256(_mm256_add_epi32(difference, difference), _mm256_srai_epi32(difference, 31));
 }
 
-/* Sixteen numbers of 16 bits, as eight and eight of 32 bits. */
-AVX2_INLINE void widen(__m256i numbers, __m256i wide[2])
+/* Sixteen values of 16 bits, as eight and eight of 32 bits. */
+AVX2_INLINE void widen(__m256i values, __m256i wide[2])
 {
-    wide[0] = _mm256_cvtepu16_epi32(_mm256_castsi256_si128(numbers));
-    wide[1] = _mm256_cvtepu16_epi32(_mm256_extracti128_si256(numbers, 1));
+    wide[0] = _mm256_cvtepu16_epi32(_mm256_castsi256_si128(values));
+    wide[1] = _mm256_cvtepu16_epi32(_mm256_extracti128_si256(values, 1));
 }
 
 /* The mapped differences of 32 pixels. */
@@ -47,21 +47,21 @@ AVX2_INLINE block_t map_block(int32_t bytepix, const uint8_t *pixels)
     block_t block;
     if (bytepix == 4) {
         for (int j = 0; j < 4; j++)
-            block.numbers[j] = fold_32(_mm256_sub_epi32(load(pixels + 32 * j), load(pixels + 32 * j - 4)));
+            block.values[j] = map_32(_mm256_sub_epi32(load(pixels + 32 * j), load(pixels + 32 * j - 4)));
     } else if (bytepix == 2) {
         for (int j = 0; j < 2; j++)
-            widen(fold_16(_mm256_sub_epi16(load(pixels + 32 * j), load(pixels + 32 * j - 2))), block.numbers + 2 * j);
+            widen(map_16(_mm256_sub_epi16(load(pixels + 32 * j), load(pixels + 32 * j - 2))), block.values + 2 * j);
     } else {
         __m256i difference = _mm256_sub_epi8(load(pixels), load(pixels - 1));
-        widen(fold_16(_mm256_cvtepi8_epi16(_mm256_castsi256_si128(difference))), block.numbers);
-        widen(fold_16(_mm256_cvtepi8_epi16(_mm256_extracti128_si256(difference, 1))), block.numbers + 2);
+        widen(map_16(_mm256_cvtepi8_epi16(_mm256_castsi256_si128(difference))), block.values);
+        widen(map_16(_mm256_cvtepi8_epi16(_mm256_extracti128_si256(difference, 1))), block.values + 2);
     }
     return block;
 }
 
 AVX2_INLINE uint64_t sum_of(int32_t bytepix, const block_t *block)
 {
-    const __m256i *v = block->numbers;
+    const __m256i *v = block->values;
     __m256i any = _mm256_or_si256(_mm256_or_si256(v[0], v[1]), _mm256_or_si256(v[2], v[3]));
     if (bytepix == 4 && RF_UNLIKELY(!_mm256_testz_si256(any, _mm256_set1_epi32((int)0xF8000000)))) {
         uint32_t values[32];
@@ -79,14 +79,14 @@ AVX2_INLINE uint64_t sum_of(int32_t bytepix, const block_t *block)
     return (uint32_t)_mm_cvtsi128_si32(sum);
 }
 
-/* The symbols of eight numbers, joined to four pairs. */
-AVX2_INLINE codes_t join_pairs(__m256i numbers, uint32_t fs)
+/* The symbols of eight values, joined to four pairs. */
+AVX2_INLINE codes_t join_pairs(__m256i values, uint32_t fs)
 {
     const __m256i zero = _mm256_setzero_si256();
     __m256i mark = _mm256_set1_epi32((int)(1u << fs));
-    __m256i lower = _mm256_and_si256(numbers, _mm256_sub_epi32(mark, _mm256_set1_epi32(1)));
+    __m256i lower = _mm256_and_si256(values, _mm256_sub_epi32(mark, _mm256_set1_epi32(1)));
     __m256i bits = _mm256_or_si256(lower, mark);
-    __m256i zeros = _mm256_srlv_epi32(numbers, _mm256_set1_epi32((int)fs));
+    __m256i zeros = _mm256_srlv_epi32(values, _mm256_set1_epi32((int)fs));
     __m256i nbits = _mm256_add_epi32(zeros, _mm256_set1_epi32((int)fs + 1));
     __m256i second = _mm256_srli_epi64(bits, 32);
     __m256i second_nbits = _mm256_srli_epi64(nbits, 32);
@@ -134,7 +134,7 @@ AVX2_INLINE int put_block(sink_t *sink, const block_t *block, uint32_t fs)
 {
     codes_t pairs[4], quads[2];
     for (int j = 0; j < 4; j++)
-        pairs[j] = join_pairs(block->numbers[j], fs);
+        pairs[j] = join_pairs(block->values[j], fs);
     if (fs < 12) {
         quads[0] = join_quads(pairs[0], pairs[1]);
         quads[1] = join_quads(pairs[2], pairs[3]);
@@ -169,7 +169,7 @@ AVX2_INLINE void write_blocks(sink_t *to, int32_t bytepix, const uint8_t *pixels
         if (RF_UNLIKELY(fs >= fsmax || !put_block(&sink, &block, fs))) {
             uint32_t values[32];
             for (int j = 0; j < 4; j++)
-                _mm256_storeu_si256((__m256i *)(void *)(values + 8 * j), block.numbers[j]);
+                _mm256_storeu_si256((__m256i *)(void *)(values + 8 * j), block.values[j]);
             *to = sink;
             if (fs < fsmax)
                 rf_rice_write_chunk_bmi2(to, values, 32, fs);

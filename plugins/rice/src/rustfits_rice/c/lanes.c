@@ -2,7 +2,7 @@
  *
  * The next bits of each tile are in a part of 64 bits, lanes 0 2 4 ... in one vector and 1 3 5 ... in another. A symbol
  * of all lanes is then a count of zeros and three shifts; the lower bits of odd lanes are shifted to the upper half of
- * their part, so that both vectors are joined to sixteen numbers by a blend. Blocks of zeros (symbols of no bits) and
+ * their part, so that both vectors are joined to sixteen values by a blend. Blocks of zeros (symbols of no bits) and
  * raw blocks (symbols without a unary part) need no code of their own: a mask and the number of lower bits say it all.
  * As in symbols.c several symbols are taken before the vectors are filled up again, and a group that was longer than
  * they are is done again with one load for each symbol; only what is longer than that is left to read_symbol. Where
@@ -113,13 +113,13 @@ LANES_INLINE __m512i take(__m512i *word, __mmask8 unary, __m512i lower, __m512i 
     return _mm512_srlv_epi64(rest, down);
 }
 
-/* The next pixel of each lane: the number put together, sign map and difference undone. */
+/* The next pixel of each lane: its value put together, unmapped and added to the pixel before it. */
 LANES_INLINE __m512i next_pixel(__m512i last, __m512i zeros, __m512i lower, __m512i fs, __m512i marks)
 {
     /* upper part | (lower & ~marks) */
-    __m512i number = _mm512_ternarylogic_epi32(_mm512_sllv_epi32(zeros, fs), lower, marks, 0xF4);
-    __mmask16 negative = _mm512_test_epi32_mask(number, _mm512_set1_epi32(1));
-    __m512i difference = _mm512_srli_epi32(number, 1);
+    __m512i value = _mm512_ternarylogic_epi32(_mm512_sllv_epi32(zeros, fs), lower, marks, 0xF4);
+    __mmask16 negative = _mm512_test_epi32_mask(value, _mm512_set1_epi32(1));
+    __m512i difference = _mm512_srli_epi32(value, 1);
     difference = _mm512_mask_xor_epi32(difference, negative, difference, _mm512_set1_epi32(-1));
     return _mm512_add_epi32(last, difference);
 }
@@ -144,11 +144,11 @@ LANES_NOINLINE void take_long(lanes_t *lanes, int lane, __m512i *zeros, __m512i 
     _mm512_storeu_si512(all_zeros, *zeros);
     _mm512_storeu_si512(all_lower, *lower);
     stream->pos = pos[i] - rf_first_bit(stream);
-    uint32_t number = rf_rice_read_symbol(stream, (uint32_t)fs[i]);
+    uint32_t value = rf_rice_read_symbol(stream, (uint32_t)fs[i]);
     pos[i] = rf_first_bit(stream) + stream->pos;
     limit[i] = rf_first_bit(stream) + rf_limit(stream);
-    all_zeros[lane] = number >> fs[i];
-    all_lower[lane] = number & (((uint32_t)1 << fs[i]) - 1);
+    all_zeros[lane] = value >> fs[i];
+    all_lower[lane] = value & (((uint32_t)1 << fs[i]) - 1);
     lanes->pos[h] = _mm512_loadu_si512(pos);
     lanes->limit[h] = _mm512_loadu_si512(limit);
     *zeros = _mm512_loadu_si512(all_zeros);
@@ -263,11 +263,11 @@ LANES_INLINE int32_t take_groups(int32_t k, lanes_t *lanes, __m512i passed[2], i
     return i;
 }
 
-/* Choose how many pixels to take at a time: as many as nearly always fit, by the largest number of lower bits. */
+/* Choose how many pixels to take at a time, by the lane with the most lower bits. */
 LANES_INLINE int32_t choose_group(lanes_t *lanes)
 {
     uint64_t lower = (uint64_t)_mm512_reduce_max_epu64(_mm512_max_epu64(lanes->lower[EVEN], lanes->lower[ODD]));
-    int32_t k = lower < 5 ? 8 : lower < 7 ? 6 : lower < 9 ? 5 : lower < 12 ? 4 : lower < 16 ? 3 : 2;
+    int32_t k = symbols_a_window((int32_t)lower - 1);
     lanes->ntoo_long = 0;
     if (lanes->small == 0)
         return k;

@@ -1,7 +1,7 @@
-/* From the numbers of sixteen lanes to the pixels of sixteen tiles.
+/* The pixels of sixteen lanes, brought to where those of sixteen tiles go.
  *
- * Sign map and differences are undone in vectors of one pixel of each tile. Pixels of one or two bytes are packed there,
- * so that a vector always has 4 bytes of each tile; sixteen such rows are transposed to 64 bytes of one tile each. */
+ * lanes.c has finished them, in vectors of one pixel of each tile. Pixels of one or two bytes are packed, so that a
+ * vector always has 4 bytes of each tile; sixteen such rows are transposed to 64 bytes of one tile each. */
 #include "stream.h"
 
 #if RF_X86

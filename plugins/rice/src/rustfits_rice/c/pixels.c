@@ -1,10 +1,5 @@
-/* From differences to pixels. */
+/* From values to pixels: unmap, add up, store. */
 #include "stream.h"
-
-RF_INLINE uint32_t unmap(uint32_t value)
-{
-    return value >> 1 ^ (0u - (value & 1));
-}
 
 RF_INLINE void store_pixels(int32_t bytepix, uint8_t *out, const uint32_t *pixels, int32_t n, int32_t stride)
 {
@@ -33,7 +28,7 @@ void rf_rice_put_one(stream_t *stream, int32_t bytepix, uint32_t *values, int32_
     stream->left -= n;
 }
 
-/* The same for four streams; number i of stream s is values[4 * i + s]. */
+/* The same for four streams; value i of stream s is values[4 * i + s]. */
 void rf_rice_put_four_portable(stream_t streams[4], int32_t bytepix, const uint32_t *values, int32_t n)
 {
     uint32_t pixels[4 * RF_CHUNK];

@@ -2,10 +2,10 @@
  *
  * A tile is a string of bits, most significant first: the first pixel at full width, then blocks of pixels (the last
  * may be short). A block is a code of 5, 4 or 3 bits (for pixels of 4, 2, 1 bytes) and the differences in it, each
- * mapped to a number that is not negative (d >= 0 to 2 d, d < 0 to -2 d - 1):
+ * mapped to a value that is not negative (d >= 0 to 2 d, d < 0 to -2 d - 1), whose bits are a symbol:
  *   code 0                all differences are 0 and take no bits
  *   code 1 ... fsmax      the upper part in unary (as many 0 bits, then a 1), then the fs = code - 1 lower bits
- *   code fsmax + 1        every number at full width
+ *   code fsmax + 1        every value at full width
  * Differences wrap around at the width of a pixel. */
 #ifndef RF_RICE_H
 #define RF_RICE_H
@@ -16,7 +16,7 @@ enum rf_rice_status {
     RF_RICE_OK = 0,
     RF_RICE_TRUNCATED = 1, /* the tile's bytes end before its pixels do */
     RF_RICE_BAD_CODE = 2,  /* a block's code above fsmax + 1 */
-    RF_RICE_BAD_RANGE = 3, /* the tile's bytes do not lie within the data */
+    RF_RICE_BAD_RANGE = 3, /* the tile's bytes do not lie within the data, or its mark at first is not known */
     RF_RICE_NO_ROOM = 4,   /* pixels or bytes do not fit the buffer given */
 };
 
@@ -46,8 +46,8 @@ void rf_rice_decode(int32_t variant, int32_t bytepix, const uint8_t *data, int64
                     const int64_t *length, const int64_t *npixels, int64_t ntiles, int32_t block, void *out,
                     int64_t out_npixels, int32_t *status);
 
-/* Tiles that are begun in the middle. A mark says how a tile goes on at a pixel: where its bits are, and the pixel before.
- * Whoever decodes that far leaves it there for the next time. Marks are of the same bytes, pixels and block. */
+/* Tiles that are begun in the middle. A mark says how a tile goes on at a pixel: where its bits are, and the pixel
+ * before. Whoever decodes that far leaves it there for the next time. Marks are of the same bytes, pixels and block. */
 struct rf_rice_marks {
     int64_t step;          /* pixels from one mark to the next, a multiple of block, > 0 */
     const int64_t *first;  /* [ntiles] the pixel a tile begins with: 0, or a multiple of step, whose mark is known */

@@ -21,10 +21,10 @@ RF_INLINE void put(sink_t *sink, uint64_t code, uint64_t nbits)
     sink->n &= 7;
 }
 
-/* The symbols of a chunk of n numbers, one after the other. */
+/* The symbols of a chunk of n values, one after the other. */
 void rf_rice_write_chunk_bmi2(sink_t *sink, const uint32_t *values, int32_t n, uint32_t fs);
 
-/* Numbers of a chunk at full width. */
+/* Values of a chunk at full width. */
 void rf_rice_write_raw(sink_t *sink, int32_t bytepix, const uint32_t *values, int32_t n);
 
 /* Encode whole blocks of 32 pixels, which others come before. */

@@ -40,6 +40,19 @@ RF_INLINE uint64_t window(const uint8_t *base, int64_t pos)
     return rf_load64(base + (pos >> 3)) << (pos & 7);
 }
 
+/* Symbols that are taken from one window: as many as nearly always fit its 57 bits. A symbol has fs + 1 bits below its
+ * zeros; raw blocks and blocks of zeros have no fs, and for them it is the bits of a whole symbol less one. */
+RF_INLINE int32_t symbols_a_window(int32_t fs)
+{
+    return fs < 4 ? 8 : fs < 6 ? 6 : fs < 8 ? 5 : fs < 11 ? 4 : fs < 15 ? 3 : 2;
+}
+
+/* The difference that was mapped to a value. */
+RF_INLINE uint32_t unmap(uint32_t value)
+{
+    return value >> 1 ^ (0u - (value & 1));
+}
+
 /* Go on in the copy of the data's end when the data itself could be overrun. */
 RF_INLINE void settle(stream_t *stream)
 {
@@ -70,8 +83,8 @@ RF_INLINE void stop(stream_t *stream, int32_t fault)
     stream->left = stream->rest = 0;
 }
 
-/* The work on blocks of up to RF_CHUNK pixels; one set for each variant. decode_one goes on until the stream ends or has
- * a block of another form; the others decode one block of four streams. */
+/* The work on blocks of up to RF_CHUNK pixels; one set for each variant. decode_one goes on until the stream ends or
+ * has a block of another form; the others decode one block of four streams. */
 typedef struct {
     void (*decode_one)(stream_t *stream, int32_t bytepix, int32_t block);
     void (*read_four)(stream_t *const streams[4], const uint32_t fs[4], int32_t n, uint32_t *values);
@@ -96,7 +109,7 @@ uint32_t rf_rice_read_symbol(stream_t *stream, uint32_t fs);
 /* Decode n pixels behind their code, with a look at every symbol. */
 void rf_rice_decode_singly(stream_t *stream, int32_t bytepix, uint32_t fs, int32_t n);
 
-/* Read n numbers at full width into every stride-th of values. */
+/* Read n values at full width into every stride-th place. */
 void rf_rice_read_raw(stream_t *stream, int32_t bytepix, int32_t n, uint32_t *values, int32_t stride);
 
 /* Turn values, which it spoils, into the stream's next n pixels. */

@@ -55,12 +55,6 @@ RF_INLINE int64_t used_bits(uint64_t word, int lzcnt)
     return lzcnt ? rf_tzcnt64(word) : word ? RF_CTZ64(word) : 64;
 }
 
-/* Symbols that are taken from one window: as many as nearly always fit its 57 bits. */
-RF_INLINE int32_t symbols_a_window(uint32_t fs)
-{
-    return fs < 4 ? 8 : fs < 6 ? 6 : fs < 8 ? 5 : fs < 11 ? 4 : fs < 15 ? 3 : 2;
-}
-
 /* One stream by itself; a copy of its state that can be kept in registers. */
 typedef struct {
     const uint8_t *base;
@@ -91,7 +85,7 @@ RF_INLINE void set_stream(stream_t *stream, const reader_t *reader)
 /* The next pixel. */
 RF_INLINE void put_pixel(reader_t *reader, int32_t bytepix, uint32_t value)
 {
-    reader->last += value >> 1 ^ (0u - (value & 1));
+    reader->last += unmap(value);
     if (bytepix == 4)
         *(uint32_t *)(void *)reader->out = reader->last;
     else if (bytepix == 2)
@@ -272,8 +266,8 @@ RF_INLINE void read_four(stream_t *const streams[4], const uint32_t fs[4], int32
         values[4 * i + s] = rf_rice_read_symbol(streams[s], fs[s]);
 }
 
-/* Numbers of nbits each, a window at a time. */
-RF_INLINE void read_numbers(stream_t *stream, int32_t nbits, int32_t n, uint32_t *values, int32_t stride)
+/* Values of nbits each, a window at a time. */
+RF_INLINE void read_values(stream_t *stream, int32_t nbits, int32_t n, uint32_t *values, int32_t stride)
 {
     int32_t k = 57 / nbits;
     int32_t i = 0;
@@ -294,11 +288,11 @@ RF_INLINE void read_numbers(stream_t *stream, int32_t nbits, int32_t n, uint32_t
 void rf_rice_read_raw(stream_t *stream, int32_t bytepix, int32_t n, uint32_t *values, int32_t stride)
 {
     if (bytepix == 4)
-        read_numbers(stream, 32, n, values, stride);
+        read_values(stream, 32, n, values, stride);
     else if (bytepix == 2)
-        read_numbers(stream, 16, n, values, stride);
+        read_values(stream, 16, n, values, stride);
     else
-        read_numbers(stream, 8, n, values, stride);
+        read_values(stream, 8, n, values, stride);
 }
 
 void rf_rice_decode_one_portable(stream_t *stream, int32_t bytepix, int32_t block)
@@ -317,7 +311,8 @@ RF_TARGET_BMI2 void rf_rice_decode_one_bmi2(stream_t *stream, int32_t bytepix, i
     decode_one_of(stream, bytepix, block, 1);
 }
 
-RF_TARGET_BMI2 void rf_rice_read_four_bmi2(stream_t *const streams[4], const uint32_t fs[4], int32_t n, uint32_t *values)
+RF_TARGET_BMI2 void rf_rice_read_four_bmi2(stream_t *const streams[4], const uint32_t fs[4], int32_t n,
+                                           uint32_t *values)
 {
     read_four(streams, fs, n, values, 1);
 }
