@@ -338,7 +338,7 @@ class TileCodec:
                 blobs.append(memoryview(self.encode_tile(batch.pixels[begin:stop].reshape(shape))).cast("B"))
             except (NotImplementedError, MemoryError):
                 raise
-            except Exception as error:  # as above
+            except Exception as error:  # as in `decode`
                 raise TileEncodeError(self.zcmptype, row, str(error) or type(error).__name__) from error
         length = np.fromiter(map(len, blobs), dtype=np.int64, count=len(blobs))
         return EncodedTiles(np.frombuffer(b"".join(blobs), dtype=np.uint8), length)

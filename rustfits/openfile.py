@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import NoReturn
 
 from rustfits.errors import (
     FitsError,
@@ -121,9 +120,7 @@ class OpenFile:
         """
         try:
             with self._lock.exclusive():
-                self._check_open()
-                if extent is not None and extent.undone:
-                    raise HDUUndone(self.filename)
+                self.check_usable(extent)
                 if not self.storage.writable:
                     raise ReadOnlyFile(self.filename)
                 mark = len(self._undo)
@@ -292,11 +289,13 @@ class OpenFile:
         if self._depth:
             raise TransactionOpen(f"cannot {verb} {self.filename} inside a transaction; leave its block first")
 
-    def _check_open(self) -> None:
-        """Raise if nothing can be done to the file any more."""
+    def check_usable(self, extent: Extent | None) -> None:
+        """Raise if nothing can be done any more to the file, or to that HDU of it."""
         if self.closed:
             raise HandleClosed(self.filename)
         self.check_untainted()
+        if extent is not None and extent.undone:
+            raise HDUUndone(self.filename)
 
 
 class Reading:
@@ -319,11 +318,12 @@ class Reading:
         if error is not None and isinstance(error, FitsError):
             _locate(error, self._where)
 
-    def _refuse(self) -> NoReturn:
-        error = HandleClosed if self._file.closed else HandleTainted if self._file.storage.tainted else HDUUndone
-        fault = error(self._file.filename)
-        _locate(fault, self._where)
-        raise fault
+    def _refuse(self) -> None:
+        try:
+            self._file.check_usable(self._extent)
+        except FitsError as error:
+            _locate(error, self._where)
+            raise
 
 
 def _locate(error: FitsError, where: object) -> None:

@@ -340,7 +340,7 @@ def test_rows_that_do_not_fit_are_refused(count, stride, tmp_path):
         _kernel.read_rows(file.fileno(), 0, count, stride, np.zeros(4 if count != (8,) else 0, np.uint8))
 
 
-@pytest.mark.parametrize("start", [-1, 10_000, 10_001])
+@pytest.mark.parametrize("start", [-1, 10_000, 10_001, 2**63 - 1, -(2**63)])
 def test_random_numbers_that_are_not_in_the_table_are_refused(start):
     starts = np.zeros(10_000, dtype=np.int64)
     starts[5000] = start

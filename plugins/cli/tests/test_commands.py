@@ -220,6 +220,10 @@ def test_a_cutout_replaces_only_what_it_is_told_to_and_never_what_it_reads(run, 
     assert (tmp_path / "part.fits").read_bytes() == b"precious"
     run("cutout", packed, "1:2,1:2", "part.fits", "--overwrite")
     assert rustfits.read(tmp_path / "part.fits").shape == (1, 1)
+    (tmp_path / "link.fits").symlink_to("part.fits")
+    run("cutout", packed, "1:3,1:2", "link.fits", "--overwrite")
+    assert rustfits.read(tmp_path / "part.fits").shape == (2, 1)
+    (tmp_path / "link.fits").unlink()
     (tmp_path / "link.fits").symlink_to(packed)
     for output in ("packed.fits", "link.fits"):
         assert "itself" in run("cutout", packed, "1:2,1:2", output, "--overwrite", code=1).stderr

@@ -108,12 +108,12 @@ cdef class Cutter(Image):
 
     cdef int resume_with(self, capsule, tile) except -1:
         """Make room for marks, if they are not too many."""
-        cdef int64_t most = 1, least, length = 1
+        cdef int64_t most = 1, least
         self.resumer_capsule = capsule
         cdef const resumer_t *resumer = <const resumer_t *>PyCapsule_GetPointer(capsule, "rustfits.resumer.1")
         for length in tile:
             most *= length
-        least = MIN_ROW_STEP if most == length else MIN_STEP  # of the last axis
+        least = MIN_ROW_STEP if most == tile[len(tile) - 1] else MIN_STEP
         if resumer.block < 1:
             raise ValueError(f"a decoder that resumes every {resumer.block} pixels")
         self.step = resumer.block

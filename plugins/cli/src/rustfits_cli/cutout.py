@@ -67,7 +67,8 @@ def write_cutout(hdu: rustfits.ImageHDU, section: tuple[slice, ...], output: Pat
     start = [part.indices(length)[0] for part, length in zip(section, hdu.shape, strict=False)]
     start += [0] * (hdu.ndim - len(start))
     pixels, blank = _nulls(hdu, pixels)
-    # Under another name at first: if this fails, what was there before is still there.
+    # Under another name at first: if this fails, what was there before is still there. A link stays one.
+    output = output.resolve()
     with tempfile.TemporaryDirectory(prefix=".rustfits-", dir=output.parent) as folder:
         made = Path(folder) / output.name
         with rustfits.FITS(made, "w+") as file:
