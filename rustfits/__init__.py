@@ -68,6 +68,7 @@ if TYPE_CHECKING:
     from rustfits.quantize import Quantize
     from rustfits.registry import CodecSource, codecs
     from rustfits.remote import Remote
+    from rustfits.storage.recovery import recover
     from rustfits.threads import get_num_threads, set_num_threads
     from rustfits.tilebatch import TileBatch
 
@@ -139,6 +140,7 @@ __all__ = [
     "is_protected_key",
     "read",
     "read_header",
+    "recover",
     "set_num_threads",
     "write",
 ]
@@ -168,6 +170,7 @@ _MODULES = {
     "is_protected_key": "header.keys",
     "read": "convenience",
     "read_header": "convenience",
+    "recover": "storage.recovery",
     "set_num_threads": "threads",
     "write": "convenience",
 }

@@ -7,7 +7,7 @@ between it and the heap (FITS 4.0, section 7.3.5, keyword THEAP); only when that
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -201,14 +201,10 @@ class Growth:
         if behind and extent.data_start + padded(heap_start + nbytes) > extent.stop:
             nbytes += self._spare.room_after(self._heap_nbytes - self._used, behind)
         cards = self._new_cards(storage, extent.data_start, heap_start, nbytes)
-        ranges = [*_ranges(extent.data_start, self._row_nbytes, rows), state.range_of(cards)]
-        if heap_start == layout.heap_start:
-            begin = extent.data_start + heap_start
-            ranges.append((begin + self._used, min(begin + self._heap_nbytes, extent.stop)))
-        storage.prepare(ranges)
-        self._write_heap(file, extent, heap_start, nbytes)
-        _write_rows(storage, extent.data_start, rows, raw)
-        state.commit_inside(cards)
+        with storage.gathered():
+            self._write_heap(file, extent, heap_start, nbytes)
+            _write_rows(storage, extent.data_start, rows, raw)
+            state.commit_inside(cards)
         self._spare.set(heap_start, nbytes, self._heap_nbytes, taken=self._heap_nbytes - self._used)
         if self._columns is not layout.columns or not self._changes.keys() <= _KEPT:
             return None
@@ -373,13 +369,6 @@ def _write_rows(storage: Storage, data_start: int, rows: Int64s, raw: Bytes) -> 
         span = np.frombuffer(storage.read(data_start + begin, nbytes), dtype=np.uint8).reshape(-1, width)
         span[rows[low:high] - first] = raw[low:high]
         storage.write(data_start + begin, span)
-
-
-def _ranges(data_start: int, width: int, rows: Int64s) -> Iterator[tuple[int, int]]:
-    """Return the bytes of the file that `_write_rows` writes."""
-    if rows.size:
-        start, length = _spans(width, rows)
-        yield from zip((data_start + start).tolist(), (data_start + start + length).tolist(), strict=True)
 
 
 def _write_pieces(storage: Storage, position: int, pieces: list[Bytes]) -> None:

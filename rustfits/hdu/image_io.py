@@ -247,8 +247,7 @@ class Raster:
             if not piece.dense:
                 self._fetch([piece], buffer)
             piece.pixels(buffer, self._big_endian)[...] = scaling.convert(blocks[piece.where])
-            for number, start in enumerate(piece.start.tolist()):
-                self._storage.write(start, buffer[number * piece.nbytes : (number + 1) * piece.nbytes])
+            self._storage.write_many(piece.start.tolist(), buffer.reshape(-1, piece.nbytes))
 
     def _stop(self, section: Section) -> int:
         """Return the first byte after the last pixel of a section."""

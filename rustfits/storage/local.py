@@ -14,7 +14,7 @@ from rustfits.errors import FileLocked, FileReplaced, FitsIOError, OpenFailed
 from rustfits.storage.base import HEAD_NBYTES, Storage, as_bytes
 from rustfits.storage.filelock import try_lock, unlock
 from rustfits.storage.journal import Journal
-from rustfits.storage.recovery import recover
+from rustfits.storage.recovery import at_open
 
 # Without O_NONBLOCK, opening a pipe waits until somebody writes to it.
 _ALWAYS = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -90,7 +90,7 @@ class LocalStorage(Storage):
     FileLocked
         If somebody is changing it, or if it is to be cut to nothing while another writer has it.
     JournalError, FitsIOError
-        As `recover`.
+        As `at_open`.
     """
 
     _durable = _locked = False
@@ -103,7 +103,7 @@ class LocalStorage(Storage):
             self._durable, self._process = durability == "power", os.getpid()
         self._open(path, _FLAGS[mode] & ~os.O_TRUNC)
         try:
-            recover(self._path, discard=mode == "w+")
+            at_open(self._path, mode)
             self._opened = _status_of(self.descriptor, path)
             if mode == "w+":
                 self._lock()
@@ -223,7 +223,7 @@ class LocalStorage(Storage):
             self._fail("find", error)
         if (named.st_dev, named.st_ino) != (status.st_dev, status.st_ino):
             raise FileReplaced(self.name, "was replaced by another file")
-        return Journal(self._path, status, self.read_bytes, durable=self._durable)
+        return Journal(self._path, status, self.read_bytes, self.descriptor, durable=self._durable)
 
     def _lock(self) -> None:
         """Keep other writers away from now on, provided that none was there since the file was opened."""
