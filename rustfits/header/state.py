@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rustfits.header.cards import Cards
-from rustfits.openfile import Extent, OpenFile
+from rustfits.storage.openfile import Extent, OpenFile
 
 
 class HeaderState:
