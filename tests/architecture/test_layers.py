@@ -1,6 +1,7 @@
 """Imports point down, functions stay short, and each part keeps to itself."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -97,6 +98,14 @@ def test_the_order_of_imports_names_no_module_that_is_gone():
 def test_a_room_says_what_it_holds_and_does_nothing(room):
     (docstring,) = ast.parse(PACKAGE.joinpath(*room.split("."), "__init__.py").read_text()).body
     assert isinstance(docstring, ast.Expr)
+
+
+def test_the_map_of_the_manual_names_every_room_and_module_in_their_order():
+    mapped = re.findall(r"^\| `([\w/]+(?:/|\.py))` \|", (ROOT / "docs" / "design.md").read_text(), re.MULTILINE)
+    rooms = [name.removesuffix("/").replace("/", ".") for name in mapped if name.endswith("/")]
+    assert rooms == list(dict.fromkeys(room for room, _ in ROOMS if room))
+    modules = [name.removesuffix(".py").replace("/", ".") for name in mapped if name.endswith(".py")]
+    assert modules == [name for name in LAYERS if name not in rooms]
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
