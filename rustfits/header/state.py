@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 import numpy as np
 
 from rustfits.header.cards import Cards
-from rustfits.openfile import Extent, OpenFile
+from rustfits.storage.openfile import Extent, OpenFile
 
 
 class HeaderState:

@@ -70,6 +70,8 @@ def _locked(path: str) -> Iterator[tuple[int, bool]]:
     try:
         descriptor = os.open(path, os.O_RDWR | _CLOEXEC)
     except OSError as error:
+        if isinstance(error, FileNotFoundError):
+            raise FileMissing.of(path, error) from error
         if error.errno not in _READ_ONLY:
             raise _failed(path, error) from error
         writable = False
@@ -200,13 +202,10 @@ def recover(path: str | os.PathLike[str], how: Literal["apply", "discard"]) -> s
         raise JournalError(name + SUFFIX, "there is no such journal, so nothing to recover")
     if how == "discard" and not os.path.exists(name):
         return leftover.set_aside(name)
-    try:
-        with _locked(name) as (descriptor, writable):
-            if descriptor < 0:
-                raise FileLocked(name, "wait until that change is done")
-            return leftover.set_aside(name) if how == "discard" else _apply(name, descriptor, writable)
-    except FileNotFoundError as error:
-        raise FileMissing.of(name, error) from error
+    with _locked(name) as (descriptor, writable):
+        if descriptor < 0:
+            raise FileLocked(name, "wait until that change is done")
+        return leftover.set_aside(name) if how == "discard" else _apply(name, descriptor, writable)
 
 
 def _apply(path: str, descriptor: int, writable: bool) -> str | None:
