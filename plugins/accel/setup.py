@@ -6,7 +6,7 @@ from pathlib import Path
 from setuptools import Extension, setup
 
 HERE = "src/rustfits_accel"
-NAMES = ("isa", "dequantize", "quantize_f32", "quantize_f64", "shuffle", "huffman", "planes", "read", "gather")
+NAMES = ("isa", "dequantize", "quantize_f32", "quantize_f64", "shuffle", "huffman", "planes", "gather")
 CUT_NAMES = ("cut", "isa", "dequantize", "read")
 RASTER_NAMES = ("read", "gather", "shuffle")
 HEADERS = sorted(str(path) for path in Path(HERE, "c").glob("*.h"))
@@ -37,10 +37,7 @@ setup(
             "rustfits_accel._cut",
             [f"{HERE}/_cut.pyx", *(f"{HERE}/c/{name}.c" for name in CUT_NAMES)],
             include_dirs=[f"{HERE}/c"],
-            depends=[
-                *(f"{HERE}/{name}" for name in ("_kernel.pxd", "_key.pxd", "_image.pxi", "_placer.pxi")),
-                *HEADERS,
-            ],
+            depends=[*(f"{HERE}/{name}" for name in ("_kernel.pxd", "_key.pxd")), *HEADERS],
             extra_link_args=LINK_FLAGS,
             extra_compile_args=FLAGS,
         ),

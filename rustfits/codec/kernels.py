@@ -26,7 +26,6 @@ from rustfits.quantize.quantum import dequantize_piece, effective_level, find_qu
 
 Float64s = NDArray[np.float64]
 Bytes = NDArray[np.uint8]
-Placer = Callable[..., bool]
 
 _GZIP = zlib.MAX_WBITS | 16
 _DEFAULT_LEVEL = 6
@@ -59,21 +58,6 @@ class Kernels(Moves):
         -------
         callable or None
             Takes the key of ``hdu[key]`` and returns the stored pixels, a new array; None leaves the key to the core.
-        """
-        return None
-
-    def placer(self, **image: Any) -> Placer | None:
-        """Return what decodes tiles of a compressed image to their places in a section; None if there is no such thing.
-
-        Parameters
-        ----------
-        **image
-            As of `rustfits.tiles.shortway.image_facts`.
-
-        Returns
-        -------
-        callable or None
-            Takes what `rustfits.tiles.shortway.place` passes, from several threads; False leaves the tiles to the core.
         """
         return None
 

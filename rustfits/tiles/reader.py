@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rustfits.codec.kernels import Placer
+from rustfits.codec.kernels import active
 from rustfits.parallel import memory, threads
 from rustfits.pixels.scaling import Scaling
 from rustfits.pixels.sections import Section
@@ -18,7 +18,6 @@ from rustfits.tiles.cache import CachedTiles, TileCache
 from rustfits.tiles.decode import TileDecoder, TileEntries
 from rustfits.tiles.fewtiles import FewTiles
 from rustfits.tiles.grid import Block, Int64s, Move
-from rustfits.tiles.shortway import find_placer, place
 
 # Of decoded pixels. Smaller ones stay in a nearer cache, but then the work between them takes longer than that saves.
 BATCH_NBYTES = 4 << 20
@@ -170,30 +169,11 @@ class TileReader:
         kept = memory.empty((int(rooms[-1]),), self._stored)
         fetch = _Fetch(self._decoder, shapes, npixels, cached, missing, entries, keep, rooms, kept)
 
-        plain = len(sections) == 1 and self._trivial and set(sections[0].step) == {1}
-        placer = self._placer if batches and plain and cached is None else None
-
-        def work(batch: _Batch) -> None:
-            if placer is None or not self._place(placer, fetch, batch, sections[0], outs[0]):
-                self._fill(fetch, batch, outs)
-
-        threads.run(work, batches, npixels=sum(batch.npixels for batch in batches))
+        threads.run(
+            lambda batch: self._fill(fetch, batch, outs), batches, npixels=sum(batch.npixels for batch in batches)
+        )
         self._cache.add(rows[keep], npixels[keep], kept, generation=generation)
         return outs
-
-    @cached_property
-    def _placer(self) -> Placer | None:
-        """What decodes tiles to their places, if there is such a thing."""
-        return find_placer(self._decoder.table)
-
-    def _place(self, placer: Placer, fetch: _Fetch, batch: _Batch, section: Section, out: NDArray[Any]) -> bool:
-        """Decode the tiles of a batch to their places; False if some are to be kept, or they lie back to back."""
-        room = fetch.room(batch)
-        if room.size not in (0, batch.npixels) or self._direct(batch, [out]) is not None:
-            return False
-        which = slice(batch.first, batch.stop)
-        entries, npixels = fetch.entries.part(which), fetch.npixels[which]
-        return place(placer, self._decoder, entries, npixels=npixels, section=section, out=out, kept=room)
 
     def _fill(self, fetch: _Fetch, batch: _Batch, outs: list[NDArray[Any]]) -> None:
         tiles = fetch.together(batch)
@@ -214,10 +194,11 @@ class TileReader:
             if not self._trivial:
                 self._scaling.apply(tiles, tiles.view(self._scaling.dtype))
             return
-        move: Move = np.copyto if self._trivial else self._scale
         for job in batch.jobs:
+            out = outs[job.target]
+            move: Move = partial(active().scatter, past=out.nbytes >= memory.PAST_NBYTES)
             npixels = job.block.ntiles * job.block.tile_npixels
-            job.block.place(tiles[job.begin : job.begin + npixels], outs[job.target], move)
+            job.block.place(tiles[job.begin : job.begin + npixels], out, move if self._trivial else self._scale)
 
     def _direct(self, batch: _Batch, outs: list[NDArray[Any]]) -> NDArray[Any] | None:
         """Return the part of the result that is just the tiles of the batch, seen as stored pixels."""

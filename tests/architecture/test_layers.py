@@ -23,7 +23,7 @@ ROOMS = [
     ("codec", "batch codec inflate moves kernels hookspecs builtin discovery registry"),
     ("pixels", "bitpix sections scaling"),
     ("heap", "bintable ranges spare"),
-    ("tiles", "grid cache zimage rows decode shortway fewtiles reader encode requantize onetile recode growth repack"),
+    ("tiles", "grid cache zimage rows decode shortway fewtiles reader encode requantize recode growth repack"),
     ("", "plugin"),
     ("testing", "samples conformance peers __init__"),
     ("hdu", "base checksum sums"),

@@ -130,8 +130,7 @@ class Raster:
         TruncatedFile
             Before much memory is asked for.
         """
-        few = self._read_few(section, scaling)
-        return self.read_many([section], scaling)[0] if few is None else few
+        return self.read_many([section], scaling)[0]
 
     def cut(self, key: object) -> NDArray[Any] | None:
         """Return the stored pixels of a box by the kernels' short way; None leaves ``hdu[key]`` to `read`."""
@@ -151,37 +150,6 @@ class Raster:
             max_nrows=FEW_ROWS,
             max_npixels=FEW_NPIXELS,
         )
-
-    def _read_few(self, section: Section, scaling: Scaling) -> NDArray[Any] | None:
-        """Return few pixels that lie together, or in few short rows far apart, without planning; None for any other."""
-        itemsize, count = self._big_endian.itemsize, section.count
-        if section.step.count(1) != len(count) or not 0 < section.npixels <= FEW_NPIXELS:
-            return None
-        together = count[0] * self._strides[0] == section.npixels  # of all axes but the first, everything
-        nbytes, first = count[-1] * itemsize, 0
-        for begin, stride in zip(section.start, self._strides, strict=True):
-            first += begin * stride
-        start = last = self.start + first * itemsize
-        nrows, distances = 1, []
-        for number, stride in zip(count[:-1], self._strides[:-1], strict=True):
-            distance = stride * itemsize
-            nrows *= number
-            if number > 1 and not together and (distance - nbytes <= MAX_GAP_NBYTES or nrows > FEW_ROWS):
-                return None
-            distances.append(distance)
-            last += (number - 1) * distance
-        if last > MAX_NBYTES:
-            return None  # the other way says what is wrong with it
-        pixels = np.empty(count, dtype=self._big_endian)
-        if together:
-            self._storage.read_into(start, pixels)
-        else:
-            active().read_rows(self._storage, start, count[:-1], tuple(distances), pixels)
-        if scaling.trivial:
-            return pixels.astype(scaling.dtype)
-        out = np.empty(count, dtype=scaling.dtype)
-        _place(pixels, scaling, out)
-        return out
 
     def read_many(self, sections: Sequence[Section], scaling: Scaling) -> list[NDArray[Any]]:
         """Return the pixels of many sections; small ones are read together. As `read`."""

@@ -89,6 +89,6 @@ cdef class RasterCutter:
         with nogil:
             done = rf_read(self.descriptor, offset, span, room)
             if done:
-                rf_gather(room, self.stride, target, step, count, last, row)
+                rf_gather(room, self.stride, target, step, count, last, row, False)
         PyMem_RawFree(room)
         return done

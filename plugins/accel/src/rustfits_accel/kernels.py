@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
-from math import prod
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,7 +13,6 @@ from rustfits.plugin import (
     EncodedTiles,
     InvalidParameter,
     Kernels,
-    Storage,
     effective_level,
     method_number,
     random_starts,
@@ -22,7 +20,7 @@ from rustfits.plugin import (
     row_lengths,
 )
 from rustfits_accel import _kernel
-from rustfits_accel._cut import MAX_NDIM, MAX_PLACED, Cutter, Placer
+from rustfits_accel._cut import MAX_NDIM, Cutter
 from rustfits_accel._raster import RasterCutter
 
 try:
@@ -77,12 +75,6 @@ class CompiledKernels(Kernels):
             return None
         return Cutter(**self._with_dither(image)) if "tile" in image else RasterCutter(**image)
 
-    def placer(self, **image: Any) -> Callable[..., bool] | None:
-        """Return what decodes tiles to their places; as in `Kernels`."""
-        width = image["dtype"].itemsize if image["dither"] is None else 4
-        small = prod(image["tile"]) * width <= MAX_PLACED
-        return Placer(**self._with_dither(image)) if small and len(image["shape"]) <= MAX_NDIM else None
-
     def _with_dither(self, image: dict[str, Any]) -> dict[str, Any]:
         """Return what is known of an image with the tables of the dither in place of its name."""
         dither = image.pop("dither")
@@ -92,17 +84,15 @@ class CompiledKernels(Kernels):
             dither = table, random_starts(), (int(zdither0) - 1) % table.size, method_number(method), self.isa
         return {**image, "dithering": dither}
 
-    def read_rows(
-        self, storage: Storage, start: int, count: tuple[int, ...], stride: tuple[int, ...], target: NDArray[Any]
-    ) -> None:
-        """Read rows of a raster that are far apart; as in `Kernels`, whose form says what is wrong."""
-        if not _kernel.read_rows(storage.descriptor, start, count, stride, target.reshape(-1).view(np.uint8)):
-            super().read_rows(storage, start, count, stride, target)
-
     def gather(self, target: NDArray[Any], source: NDArray[Any]) -> None:
         """Copy pixels to where they lie tile by tile; as in `Kernels`, whose form does what is not mere copying."""
         if source.dtype != target.dtype or not _kernel.gather(source, target):
             super().gather(target, source)
+
+    def scatter(self, target: NDArray[Any], source: NDArray[Any], *, past: bool) -> None:
+        """Copy pixels of tiles to their places, past the cache if there is a way; as in `Kernels`."""
+        if source.dtype != target.dtype or not _kernel.scatter(source, target, past):
+            super().scatter(target, source, past=past)
 
     def to_native(self, target: NDArray[Any], source: NDArray[Any], *, past: bool) -> None:
         """Convert big-endian pixels, past the cache if there is a way; as in `Kernels`."""
