@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 import pytest
-from cutting import OTHER_KEYS, refuse, starts_and_counts
+from cutting import INTEGERS, OTHER_KEYS, refuse, starts_and_counts
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -91,6 +91,13 @@ def test_a_box_of_slices_goes_the_short_way(dtype, tmp_path, monkeypatch):
         fits[1][1:3, 5:9]  # the first one does not
         monkeypatch.setattr(FewTiles, "read", refuse)
         assert fits[1][140:170, 20:60].shape == (30, 40)
+        for kind in INTEGERS:
+            assert fits[1][kind(70) : kind(100), kind(20) : kind(60)].shape == (30, 40)
+        for bound in (None, True, -3, np.int64(301), 10**30):
+            with pytest.raises(AssertionError, match="short way"):
+                fits[1][140:bound, 20:60]
+        with pytest.raises(TypeError):
+            fits[1][140:150.0, 20:60]
         with pytest.raises(AssertionError, match="short way"):
             fits[1][140:170:2, 20:60]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from cutting import OTHER_KEYS, refuse, starts_and_counts
+from cutting import INTEGERS, OTHER_KEYS, refuse, starts_and_counts
 from hypothesis import given, settings
 
 import rustfits
@@ -59,6 +59,9 @@ def test_a_box_of_slices_goes_the_short_way(shape, tmp_path, monkeypatch):
     with rustfits.FITS(path) as fits:
         monkeypatch.setattr(Raster, "read", refuse)
         assert np.array_equal(fits[0][key], image(shape, "f4")[key])
+        for kind in INTEGERS:
+            numbers = tuple(slice(kind(each.start), kind(each.stop)) for each in key)
+            assert np.array_equal(fits[0][numbers], image(shape, "f4")[key])
         with pytest.raises(AssertionError, match="short way"):
             fits[0][..., 3]
 
