@@ -12,8 +12,10 @@ from rustfits.codec.codec import (
     TileCodec,
     raise_first_fault,
 )
+from rustfits.codec.compiled import choose_variant
 from rustfits.codec.hookspecs import hookimpl
 from rustfits.codec.kernels import Kernels
+from rustfits.codec.readers import BoxReader, Dither, HeapBytes, PlainImage, TiledImage, TileIndex, TileKeeper
 from rustfits.errors import (
     InvalidParameter,
     ParameterOverflow,
@@ -29,19 +31,27 @@ from rustfits.storage.base import Storage
 __all__ = [
     "API_VERSION",
     "DITHER_METHODS",
+    "BoxReader",
+    "Dither",
     "EncodedTiles",
+    "HeapBytes",
     "Int64s",
     "InvalidParameter",
     "Kernels",
     "Parameter",
     "ParameterOverflow",
     "PixelBatch",
+    "PlainImage",
     "Storage",
     "TileBatch",
     "TileCodec",
     "TileDecodeError",
     "TileEncodeError",
+    "TileIndex",
+    "TileKeeper",
+    "TiledImage",
     "UnsupportedPixels",
+    "choose_variant",
     "effective_level",
     "hookimpl",
     "method_number",

@@ -19,6 +19,7 @@ from rustfits.codec.batch import equal_tiles
 from rustfits.codec.codec import EncodedTiles, Int64s, TileBatch
 from rustfits.codec.inflate import inflate_exactly
 from rustfits.codec.moves import Moves
+from rustfits.codec.readers import BoxReader, HeapBytes, PlainImage, TiledImage, TileIndex, TileKeeper
 from rustfits.errors import InvalidParameter, TileDecodeError
 from rustfits.quantize.dither import DITHER_2, NO_DITHER, ZERO_PIXEL, method_number, random_table, runs
 from rustfits.quantize.noise import row_lengths
@@ -45,19 +46,40 @@ class Kernels(Moves):
 
     name: ClassVar[str] = "numpy"
 
-    def cutter(self, **image: Any) -> Callable[[object], NDArray[Any] | None] | None:
-        """Return what cuts boxes out of an image in one step, if there is such a thing; None if not.
+    # -- boxes ------------------------------------------------------------------------------------------------------
+
+    def box_reader(self, image: TiledImage, tiles: TileIndex, heap: HeapBytes, keeper: TileKeeper) -> BoxReader | None:
+        """Return what reads boxes of a compressed image in one step, from the key to the pixels; None if nothing does.
+
+        It does what the core's form, `rustfits.tiles.boxes.Boxes`, does: it finds the tiles of the box, takes those
+        that are cached, asks whether to keep the others, reads and decodes them, makes floats of quantised ones, and
+        copies the pixels to their places. Results, errors and what is cached are the same.
 
         Parameters
         ----------
-        **image
-            What `rustfits.tiles.fewtiles.FewTiles` knows of a compressed image and of its tiles; or of a plain image,
-            which has no ``tile``, `rustfits.hdu.image.raster.Raster`.
+        image : TiledImage
+        tiles : TileIndex
+        heap : HeapBytes
+        keeper : TileKeeper
 
         Returns
         -------
-        callable or None
-            Takes the key of ``hdu[key]`` and returns the stored pixels, a new array; None leaves the key to the core.
+        BoxReader or None
+            Used until a tile of the image changes.
+        """
+        return None
+
+    def raster_reader(self, image: PlainImage) -> BoxReader | None:
+        """Return what reads small boxes of an uncompressed image in one step; None if nothing does.
+
+        Parameters
+        ----------
+        image : PlainImage
+
+        Returns
+        -------
+        BoxReader or None
+            Used as long as the image stays where it is.
         """
         return None
 

@@ -22,8 +22,8 @@ class Moves:
         """
         target[...] = source
 
-    def scatter(self, target: NDArray[Any], source: NDArray[Any], *, past: bool) -> None:
-        """Copy pixels of tiles, which fit the cache, to their places in an image, which may not.
+    def scatter(self, target: NDArray[Any], source: NDArray[Any]) -> None:
+        """Copy pixels of tiles to their places in an image that is larger than the cache, which may be passed by.
 
         Parameters
         ----------
@@ -31,13 +31,11 @@ class Moves:
             Filled.
         source : array of the same dtype and shape
             Shares no memory with ``target``.
-        past : bool
-            As for `to_native`.
         """
         target[...] = source
 
-    def to_native(self, target: NDArray[Any], source: NDArray[Any], *, past: bool) -> None:
-        """Convert big-endian pixels to those of this machine.
+    def to_native(self, target: NDArray[Any], source: NDArray[Any]) -> None:
+        """Convert big-endian pixels to those of this machine, past the cache: the image is larger.
 
         Parameters
         ----------
@@ -45,7 +43,5 @@ class Moves:
             Filled.
         source : array of the same shape, big-endian
             Shares no memory with ``target``.
-        past : bool
-            Whether ``target`` is a part of an array that is larger than the cache, which may then be passed by.
         """
         target[...] = source

@@ -209,14 +209,13 @@ class TileDecoder:
             here = np.flatnonzero((source < 0) & (count != 0))
             if here.size:
                 source[here], start[here] = number, offset[here]
-                algorithm = self.table.fault(0, "").algorithm
                 length[here] = check_descriptors(
                     self.storage,
                     heap,
                     column,
                     (count[here], offset[here]),
                     rows=rows[here],
-                    algorithm=algorithm,
+                    algorithm=self.table.algorithm,
                 )
         empty = np.flatnonzero(source < 0)
         if empty.size:

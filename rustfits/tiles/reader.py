@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,9 +13,9 @@ from rustfits.codec.kernels import active
 from rustfits.parallel import memory, threads
 from rustfits.pixels.scaling import Scaling
 from rustfits.pixels.sections import Section
+from rustfits.tiles.boxes import Boxes
 from rustfits.tiles.cache import CachedTiles, TileCache
 from rustfits.tiles.decode import TileDecoder, TileEntries
-from rustfits.tiles.fewtiles import FewTiles
 from rustfits.tiles.grid import Block, Int64s, Move
 
 # Of decoded pixels. Smaller ones stay in a nearer cache, but then the work between them takes longer than that saves.
@@ -73,7 +72,7 @@ class TileReader:
 
     def __init__(self, decoder: TileDecoder, cache: TileCache, scaling: Scaling) -> None:
         self._decoder = decoder
-        self._few = FewTiles(decoder, cache)
+        self._boxes = Boxes(decoder, cache)
         self._cache = cache
         self._scaling = scaling
         self._trivial = scaling.trivial
@@ -81,21 +80,21 @@ class TileReader:
         self._grid = decoder.table.grid
 
     def cut(self, key: object) -> NDArray[Any] | None:
-        """Return the pixels of a box by the kernels' short way, or None if they have none for it.
+        """Return the pixels of a box by compiled kernels, or None if they leave it to the core.
 
         Parameters
         ----------
         key : object
             Of ``hdu[key]``.
         """
-        pixels = self._few.cut(key)
+        pixels = self._boxes.cut(key)
         return pixels if pixels is None or self._trivial else self._scaling.scaled(pixels)
 
     def read(self, section: Section) -> NDArray[Any]:
         """Return one section as an array of shape ``section.count``; errors as `TileDecoder`."""
-        few = self._few.read(section)
-        if few is not None:
-            return few if self._trivial else self._scaling.scaled(few)
+        box = self._boxes.read(section)
+        if box is not None:
+            return box if self._trivial else self._scaling.scaled(box)
         blocks = self._grid.select(section)
         ntiles = sum(block.ntiles for block in blocks)
         npixels = sum(block.ntiles * block.tile_npixels for block in blocks)
@@ -196,7 +195,7 @@ class TileReader:
             return
         for job in batch.jobs:
             out = outs[job.target]
-            move: Move = partial(active().scatter, past=out.nbytes >= memory.PAST_NBYTES)
+            move: Move = np.copyto if out.nbytes < memory.PAST_NBYTES else active().scatter
             npixels = job.block.ntiles * job.block.tile_npixels
             job.block.place(tiles[job.begin : job.begin + npixels], out, move if self._trivial else self._scale)
 

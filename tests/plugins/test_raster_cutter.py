@@ -11,6 +11,7 @@ import rustfits
 from rustfits.codec.kernels import Kernels, set_active
 from rustfits.errors import HandleClosed, TruncatedFile
 from rustfits.hdu.image.raster import Raster
+from rustfits.plugin import PlainImage
 
 raster = pytest.importorskip("rustfits_accel._raster", reason="the short way is in rustfits-accel")
 
@@ -137,6 +138,6 @@ def test_an_image_in_memory_has_no_short_way_and_the_same_boxes():
 
 @pytest.mark.parametrize("wrong", [{"shape": ()}, {"shape": (1,) * 9}, {"start": -1}, {"shape": (1 << 40, 1 << 40)}])
 def test_an_image_that_no_file_can_hold_is_refused(wrong):
-    known = {"shape": (3, 4), "dtype": np.dtype("f4"), "descriptor": 0, "start": 0}
+    known = {"shape": (3, 4), "dtype": np.dtype("f4"), "descriptor": 0, "start": 0, "max_nrows": 9, "max_npixels": 99}
     with pytest.raises(ValueError, match=r"axes|no place"):
-        raster.RasterCutter(**{**known, **wrong}, max_nrows=9, max_npixels=99)
+        raster.RasterCutter(PlainImage(**{**known, **wrong}))

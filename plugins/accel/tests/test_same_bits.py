@@ -1,7 +1,6 @@
 """Every compiled kernel gives the bits of the core's form, in every instruction set this machine has."""
 
 import gzip
-import itertools
 
 import numpy as np
 import pytest
@@ -174,9 +173,9 @@ def test_gather_and_scatter(shape, last, order, steps, kinds):
     VARIANTS[0].gather(found, source)
     assert np.array_equal(found, expected)
     assert np.array_equal(expected, source)
-    for kernels, past in itertools.product([CORE, VARIANTS[0]], [False, True]):
+    for kernels in (CORE, VARIANTS[0]):
         image[...] = 0
-        kernels.scatter(source, found, past=past)
+        kernels.scatter(source, found)
         assert np.array_equal(source, expected)
         assert np.count_nonzero(image) == np.count_nonzero(expected)  # and nothing beside them
 
@@ -186,17 +185,16 @@ def test_gather_and_scatter(shape, last, order, steps, kinds):
     npixels=st.integers(0, 300),
     dtype=st.sampled_from(["u1", "i2", "u2", "i4", "f4", "f8", "i8"]),
     begin=st.integers(0, 40),
-    past=st.booleans(),
     gap=st.sampled_from([1, 2]),
 )
-def test_to_native(npixels, dtype, begin, past, gap):
+def test_to_native(npixels, dtype, begin, gap):
     source = np.random.default_rng(5).integers(0, 256, 8 * 700, dtype=np.uint8).view(f">{dtype}")[: npixels * gap : gap]
     room = np.zeros(begin + npixels + 40, dtype)
     expected = room.copy()
-    CORE.to_native(expected[begin : begin + npixels], source, past=past)
+    CORE.to_native(expected[begin : begin + npixels], source)
     for kernels in VARIANTS:
         found = room.copy()
-        kernels.to_native(found[begin : begin + npixels], source, past=past)
+        kernels.to_native(found[begin : begin + npixels], source)
         assert np.array_equal(found.view(np.uint8), expected.view(np.uint8))
 
 
@@ -223,10 +221,9 @@ def test_pixels_that_lie_together_are_gathered_by_the_kernel():
     assert np.array_equal(tiles, source)
     assert not _kernel.gather(source[..., :7], np.zeros((6, 8, 20, 7), dtype=image.dtype))  # too short
     assert not _kernel.gather(source[::-1], tiles)
-    for past in (False, True):
-        image[...] = 0
-        assert _kernel.scatter(tiles, source, past)
-        assert np.array_equal(tiles, source)
+    image[...] = 0
+    assert _kernel.scatter(tiles, source)
+    assert np.array_equal(tiles, source)
     with pytest.raises(ValueError, match="do not fit"):
         _kernel.gather(source, tiles[:5])
     with pytest.raises(ValueError, match="do not fit"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from math import prod
 from typing import Any, NamedTuple
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rustfits.codec.kernels import active
+from rustfits.codec.readers import BoxReader, PlainImage
 from rustfits.errors import TruncatedFile
 from rustfits.hdu.image.cards import MAX_NBYTES
 from rustfits.parallel.memory import PAST_NBYTES, empty
@@ -134,21 +135,17 @@ class Raster:
 
     def cut(self, key: object) -> NDArray[Any] | None:
         """Return the stored pixels of a box by the kernels' short way; None leaves ``hdu[key]`` to `read`."""
-        cutter = self._cutter
-        return None if cutter is None else cutter(key)
+        reader = self._box_reader
+        return None if reader is None else reader(key)
 
     @cached_property
-    def _cutter(self) -> Callable[[object], NDArray[Any] | None] | None:
+    def _box_reader(self) -> BoxReader | None:
         stop = self.start + prod(self.shape) * self._stored.itemsize
         if self._storage.descriptor < 0 or not self.shape or stop > MAX_NBYTES:
             return None
-        return active().cutter(
-            shape=self.shape,
-            dtype=self._stored,
-            descriptor=self._storage.descriptor,
-            start=self.start,
-            max_nrows=FEW_ROWS,
-            max_npixels=FEW_NPIXELS,
+        descriptor = self._storage.descriptor
+        return active().raster_reader(
+            PlainImage(self.shape, self._stored, descriptor, self.start, max_nrows=FEW_ROWS, max_npixels=FEW_NPIXELS)
         )
 
     def read_many(self, sections: Sequence[Section], scaling: Scaling) -> list[NDArray[Any]]:
@@ -313,8 +310,10 @@ def shaped(pixels: NDArray[Any], section: Section) -> Any:
 
 def _place(pixels: NDArray[Any], scaling: Scaling, out: NDArray[Any], *, past: bool = False) -> None:
     """Scale big-endian pixels into their place while they are in the cache."""
-    if scaling.trivial:
-        active().to_native(out, pixels, past=past)
+    if scaling.trivial and past:
+        active().to_native(out, pixels)
+    elif scaling.trivial:
+        out[...] = pixels
     elif scaling.convention:
         stored = out.view(scaling.stored)
         stored[...] = pixels

@@ -153,15 +153,15 @@ cdef int64_t SHORT = 64  # bytes that lie together: with fewer, calls take longe
 
 def gather(source, target):
     """Copy pixels from an image to tiles, arrays of one dtype and shape; False if another way does it as well."""
-    return _copy(source, target, False, False)
+    return _copy(source, target, False)
 
 
-def scatter(source, target, bint past):
-    """Copy pixels from tiles to an image, past the cache if ``past``; otherwise as `gather`."""
-    return _copy(source, target, True, past)
+def scatter(source, target):
+    """Copy pixels from tiles to an image, past the cache; otherwise as `gather`."""
+    return _copy(source, target, True)
 
 
-cdef bint _copy(source, target, bint by_target, bint past) except *:
+cdef bint _copy(source, target, bint past) except *:
     cdef Py_buffer given, taken
     cdef bint done = False
     PyObject_GetBuffer(source, &given, PyBUF_STRIDED_RO)
@@ -172,7 +172,7 @@ cdef bint _copy(source, target, bint by_target, bint past) except *:
                 raise ValueError(f"{source.shape} pixels of {given.itemsize} bytes do not fit {target.shape} of "
                                  f"{taken.itemsize}")
             if given.len:
-                done = _copy_pixels(&given, &taken, by_target, past)
+                done = _copy_pixels(&given, &taken, past)
         finally:
             PyBuffer_Release(&taken)
     finally:
@@ -180,13 +180,13 @@ cdef bint _copy(source, target, bint by_target, bint past) except *:
     return done
 
 
-cdef bint _copy_pixels(Py_buffer *source, Py_buffer *target, bint by_target, bint past) noexcept:
+cdef bint _copy_pixels(Py_buffer *source, Py_buffer *target, bint past) noexcept:
     """Put the axes in the order of the image's memory, join those that lie together, and copy."""
     cdef int64_t count[RF_GATHER_NDIM]
     cdef int64_t source_step[RF_GATHER_NDIM]
     cdef int64_t target_step[RF_GATHER_NDIM]
-    cdef int64_t *image_step = &target_step[0] if by_target else &source_step[0]
-    cdef Py_buffer *image = target if by_target else source
+    cdef int64_t *image_step = &target_step[0] if past else &source_step[0]
+    cdef Py_buffer *image = target if past else source
     cdef int64_t ndim = 0, nbytes = source.itemsize, axis, place
     if source.ndim > RF_GATHER_NDIM:
         return False
