@@ -32,7 +32,7 @@ from rustfits.storage.journal import (
     this_boot,
 )
 from rustfits.storage.pages import crc_of_pages
-from rustfits.storage.sectors import Hashes
+from rustfits.storage.sectors import HASH_NBYTES, Hashes
 
 # Version 2, of which none could be proven to be of its file: size and salt; then records, each with the offset of some
 # bytes as they were, how many they are, and a checksum.
@@ -165,7 +165,7 @@ def _parse(name: str, descriptor: int, status: os.stat_result) -> Leftover | Non
 def _parse_frames(found: Leftover, descriptor: int, salt: bytes) -> None:
     """Add what the frames say; note whether they are all there, but for a last one that was cut short."""
     at, stop = HEADER_NBYTES, found.status.st_size
-    announced: list[bytes] = []
+    announced: list[tuple[int, bytes]] = []
     while at + FRAME.size <= stop:
         nbytes, crc = FRAME.unpack(read_exactly(descriptor, at, FRAME.size))
         at += FRAME.size
@@ -184,7 +184,7 @@ def _parse_frames(found: Leftover, descriptor: int, salt: bytes) -> None:
             elif kind == SIZED:
                 found.sizes.append(offset)
             elif kind == ANNOUNCED:
-                announced.append(data)
+                announced.append((offset, data))
         at += nbytes
     _sort(found, announced)
     if any(offset + nbytes > found.size for offset, nbytes, _ in found.saved):
@@ -202,11 +202,13 @@ def _parts(descriptor: int, at: int, stop: int) -> Iterator[tuple[int, bytes, by
         at += len(data)
 
 
-def _sort(found: Leftover, announced: list[bytes]) -> None:
+def _sort(found: Leftover, announced: list[tuple[int, bytes]]) -> None:
     """Sort what was announced by sectors."""
-    pairs = [np.frombuffer(data, "<u8").reshape(2, -1) for data in announced]
-    if pairs:
-        sectors, hashes = np.concatenate(pairs, axis=1)
+    if announced:
+        hashes = np.frombuffer(b"".join(data for _, data in announced), "<u8")
+        sectors = np.concatenate(
+            [np.arange(first, first + len(data) // HASH_NBYTES, dtype="<u8") for first, data in announced]
+        )
         order = np.argsort(sectors, kind="stable")
         found.sectors, found.hashes = sectors[order], hashes[order]
 
