@@ -138,7 +138,10 @@ def main() -> int:
         compilers = [compiler for compiler in wanted if has_sanitizers(compiler, folder)]
         for compiler in wanted:
             if compiler not in compilers:
-                print(f"sanitize: SKIPPED {compiler}, which is not here with its sanitizers: {PEERS[compiler]}", flush=True)
+                print(
+                    f"sanitize: SKIPPED {compiler}, which is not here with its sanitizers: {PEERS[compiler]}",
+                    flush=True,
+                )
         todo = builds(plugins, compilers, chosen.seconds)
         if not todo:
             print("sanitize: nothing was run, for there is no compiler")
