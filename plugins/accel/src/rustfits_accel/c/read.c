@@ -32,14 +32,12 @@ int32_t rf_read_rows(int32_t descriptor, int64_t start, int64_t ndim, const int6
             return 0;
         target += nbytes;
         int64_t axis = ndim - 1;
-        for (; axis >= 0; axis--) {
-            offset += stride[axis];
-            if (++done[axis] < count[axis])
-                break;
-            offset -= done[axis] * stride[axis];
-            done[axis] = 0;
+        while (axis >= 0 && ++done[axis] == count[axis]) {
+            offset -= (count[axis] - 1) * stride[axis];
+            done[axis--] = 0;
         }
         if (axis < 0)
             return 1;
+        offset += stride[axis];
     }
 }
