@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rustfits.errors import (
         CodecError,
         CodecNotInstalled,
+        FileChanged,
         FileLocked,
         FileMissing,
         FileReplaced,
@@ -87,6 +88,7 @@ __all__ = [
     "CompressedTableHDU",
     "FITSHeader",
     "FITSHeaderEdit",
+    "FileChanged",
     "FileLocked",
     "FileMissing",
     "FileReplaced",

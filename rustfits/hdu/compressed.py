@@ -30,6 +30,7 @@ from rustfits.repack import repack
 from rustfits.scaling import Scaling
 from rustfits.sections import Section
 from rustfits.spare import Spare
+from rustfits.storage.reread import repeated
 from rustfits.tilecache import TileCache
 from rustfits.tilereader import TileReader
 from rustfits.zimage import TileTable
@@ -345,6 +346,7 @@ class CompressedImageHDU(CacheMembers, ImageHDU):
                 }
             )
 
+    @repeated
     def verify_datasum(self) -> bool | None:
         """Tell whether ZDATASUM is right, or, without it, the DATASUM of the table; None if both are absent.
 
@@ -362,6 +364,7 @@ class CompressedImageHDU(CacheMembers, ImageHDU):
                 return sums.verify_datasum(self._file, self._extent, self._state)
             return parse_datasum(cards.get("ZDATASUM")) == self._data_sum()
 
+    @repeated
     def verify_checksum(self) -> bool | None:
         """Tell whether ZHECKSUM and ZDATASUM are right, or, without them, the CHECKSUM of the table.
 

@@ -11,7 +11,8 @@ PACKAGE = ROOT / "rustfits"
 # A module imports only from those before it; an import inside a function, or for typing, counts.
 ORDER = """
     _version errors locks memory
-    storage storage.undo storage.filelock storage.pages storage.journal storage.recovery storage.base
+    storage storage.undo storage.filelock storage.pages storage.journal storage.recovery storage.watch
+    storage.reread storage.extent storage.base
     storage.local storage.memory storage.gzipped
     openfile
     header header.keys header.card header.cards header.state header.edit header.header
@@ -19,7 +20,7 @@ ORDER = """
     dither noise quantum inflate moves kernels hookspecs plugin builtin discovery registry
     quantize scaling checksum threads heap tilecache zimage decode shortway fewtiles tilereader tilerows encode
     requantize onetile recode spare growth repack
-    hdu hdu.base hdu.sums hdu.cache_members
+    hdu hdu.base hdu.sums hdu.sum_members hdu.cache_members
     hdu.image_cards hdu.image_facts hdu.image_values hdu.image_io hdu.cutouts hdu.image
     hdu.compressed_cards hdu.compressed_values hdu.compressed_sums hdu.compressed_edit hdu.extending hdu.compressed
     hdu.table_facts hdu.ascii_facts hdu.table_rows hdu.table_members hdu.table
