@@ -126,7 +126,8 @@ class ImageHDU(SumMembers, HDU):
         HeaderError
             If a keyword that is needed is malformed.
         FitsIOError
-            If the bytes cannot be read; `TruncatedFile` if they are not there.
+            If the bytes cannot be read; `TruncatedFile` if they are not there; `FileChanged` if somebody else has
+            changed the file so that they cannot be found, here and wherever else bytes are read.
         """
         with self._reading:
             self._check_axes()

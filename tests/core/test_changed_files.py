@@ -14,6 +14,8 @@ import pytest
 
 import rustfits
 from rustfits import FITS, FileChanged, FileLocked, FileReplaced, FitsIOError, kernels
+from rustfits.header.cards import Cards
+from rustfits.openfile import padded
 from rustfits.storage import recovery, watch
 from rustfits.storage.journal import SUFFIX
 from rustfits.storage.reread import Straddled, repeated
@@ -211,10 +213,21 @@ def test_the_decoded_tiles_of_before_are_dropped(path):
         assert 0 < hdu.tile_cache_used < used
 
 
-def test_rows_of_a_table_are_of_one_state(path, monkeypatch):
-    astropy_fits = pytest.importorskip("astropy.io.fits")
-    rows = np.zeros(1000, dtype=[("A", "i4"), ("B", "S4")])
-    astropy_fits.BinTableHDU(rows, name="ROWS").writeto(path)
+def table_of(nrows):
+    """Return the bytes of a file with a table of two columns, in which all is zero."""
+    primary = Cards.build([("SIMPLE", True), ("BITPIX", 8), ("NAXIS", 0)])
+    table = Cards.build(
+        [
+            *[("XTENSION", "BINTABLE"), ("BITPIX", 8), ("NAXIS", 2), ("NAXIS1", 8), ("NAXIS2", nrows)],
+            *[("PCOUNT", 0), ("GCOUNT", 1), ("TFIELDS", 2), ("TTYPE1", "A"), ("TFORM1", "1J")],
+            *[("TTYPE2", "B"), ("TFORM2", "4A"), ("EXTNAME", "ROWS")],
+        ]
+    )
+    return primary.encode() + table.encode() + bytes(padded(8 * nrows))
+
+
+def test_rows_of_a_table_are_of_one_state(path):
+    path.write_bytes(table_of(1000))
     rest(path)
     with FITS(path) as fits:
         hdu = fits["ROWS"]
@@ -395,7 +408,8 @@ def coarse(request, monkeypatch):
     now = time.time_ns() // tick * tick + tick // 4
 
     def state_in(status):
-        return status.st_size, status.st_mtime_ns // tick * tick
+        # Whole seconds are the sign of a clock that has no others.
+        return status.st_size, status.st_mtime_ns // tick * tick + (tick < watch.SECOND)
 
     monkeypatch.setattr(watch, "state_in", state_in)
     monkeypatch.setattr(watch, "unchanged", watch.is_unchanged)

@@ -77,14 +77,14 @@ class Reader:
 
     def read(self, fits, read, *, following=True):
         """Read once; return whether that was not refused."""
-        before = int(self.counters[DONE])
+        before, refused = int(self.counters[DONE]), REFUSED if fits is None else REFUSED[:2]
         try:
             if fits is None:
                 with FITS(self.path) as fresh:
                     number = one_state(read(fresh[self.name], self.ramp))
             else:
                 number = one_state(read(fits[self.name], self.ramp))
-        except REFUSED if fits is None else REFUSED[:2] as error:
+        except refused as error:
             self.refused[type(error).__name__] += 1
             return False
         assert number <= self.counters[BEGUN]
