@@ -14,8 +14,13 @@ from rustfits._version import __version__
 
 if TYPE_CHECKING:
     from rustfits import convenience
-    from rustfits.builtin import Gzip1, Gzip2, NoCompress
-    from rustfits.codec import TileCodec
+    from rustfits.codec.batch import TileBatch
+    from rustfits.codec.builtin import Gzip1, Gzip2, NoCompress
+    from rustfits.codec.codec import TileCodec
+    from rustfits.codec.hookspecs import hookimpl
+    from rustfits.codec.registry import CodecSource, codecs
+    from rustfits.container.fitsfile import FITS
+    from rustfits.container.remote import Remote
     from rustfits.convenience import read, read_header, write
     from rustfits.errors import (
         CodecError,
@@ -57,20 +62,16 @@ if TYPE_CHECKING:
         TruncatedFile,
         UnsupportedPixels,
     )
-    from rustfits.fitsfile import FITS
     from rustfits.hdu.base import HDU
-    from rustfits.hdu.compressed import CompressedImageHDU
-    from rustfits.hdu.image import ImageHDU
-    from rustfits.hdu.table import AsciiTableHDU, CompressedTableHDU, TableHDU
+    from rustfits.hdu.compressed.compressed import CompressedImageHDU
+    from rustfits.hdu.image.image import ImageHDU
+    from rustfits.hdu.table.table import AsciiTableHDU, CompressedTableHDU, TableHDU
     from rustfits.header.edit import FITSHeaderEdit
     from rustfits.header.header import FITSHeader
     from rustfits.header.keys import is_protected_key
-    from rustfits.hookspecs import hookimpl
-    from rustfits.quantize import Quantize
-    from rustfits.registry import CodecSource, codecs
-    from rustfits.remote import Remote
-    from rustfits.threads import get_num_threads, set_num_threads
-    from rustfits.tilebatch import TileBatch
+    from rustfits.parallel.threads import get_num_threads, set_num_threads
+    from rustfits.quantize.parameters import Quantize
+    from rustfits.storage.recovery import recover
 
 # Classes of packages that may be absent, which is why they are not in `__all__` either.
 Hcompress1: Any
@@ -141,36 +142,38 @@ __all__ = [
     "is_protected_key",
     "read",
     "read_header",
+    "recover",
     "set_num_threads",
     "write",
 ]
 
 # Where the public names live; those that are not here are classes of `rustfits.errors`.
 _MODULES = {
-    "AsciiTableHDU": "hdu.table",
-    "CodecSource": "registry",
-    "CompressedImageHDU": "hdu.compressed",
-    "CompressedTableHDU": "hdu.table",
-    "FITS": "fitsfile",
+    "AsciiTableHDU": "hdu.table.table",
+    "CodecSource": "codec.registry",
+    "CompressedImageHDU": "hdu.compressed.compressed",
+    "CompressedTableHDU": "hdu.table.table",
+    "FITS": "container.fitsfile",
     "FITSHeader": "header.header",
     "FITSHeaderEdit": "header.edit",
-    "Gzip1": "builtin",
-    "Gzip2": "builtin",
+    "Gzip1": "codec.builtin",
+    "Gzip2": "codec.builtin",
     "HDU": "hdu.base",
-    "ImageHDU": "hdu.image",
-    "NoCompress": "builtin",
-    "Quantize": "quantize",
-    "Remote": "remote",
-    "TableHDU": "hdu.table",
-    "TileBatch": "tilebatch",
-    "TileCodec": "codec",
-    "codecs": "registry",
-    "get_num_threads": "threads",
-    "hookimpl": "hookspecs",
+    "ImageHDU": "hdu.image.image",
+    "NoCompress": "codec.builtin",
+    "Quantize": "quantize.parameters",
+    "Remote": "container.remote",
+    "TableHDU": "hdu.table.table",
+    "TileBatch": "codec.batch",
+    "TileCodec": "codec.codec",
+    "codecs": "codec.registry",
+    "get_num_threads": "parallel.threads",
+    "hookimpl": "codec.hookspecs",
     "is_protected_key": "header.keys",
     "read": "convenience",
     "read_header": "convenience",
-    "set_num_threads": "threads",
+    "recover": "storage.recovery",
+    "set_num_threads": "parallel.threads",
     "write": "convenience",
 }
 
@@ -195,8 +198,8 @@ def __dir__() -> list[str]:
 
 
 def _plugin_class(name: str) -> Any:
+    from rustfits.codec.registry import CLASS_NAMES, codec_class
     from rustfits.errors import CodecError
-    from rustfits.registry import CLASS_NAMES, codec_class
 
     try:
         return codec_class(CLASS_NAMES[name])

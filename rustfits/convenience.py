@@ -8,12 +8,12 @@ from typing import Any, Literal, overload
 
 from numpy.typing import NDArray
 
-from rustfits.creation import check_writable
+from rustfits.container.creation import check_writable
+from rustfits.container.fitsfile import FITS
 from rustfits.errors import HDUNotFound, TableError
-from rustfits.fitsfile import FITS
 from rustfits.hdu.base import HDU
-from rustfits.hdu.image import ImageHDU
-from rustfits.hdu.table import TableHDU
+from rustfits.hdu.image.image import ImageHDU
+from rustfits.hdu.table.table import TableHDU
 from rustfits.header.header import FITSHeader
 
 Filename = str | os.PathLike[str]

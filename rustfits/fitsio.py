@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Any, Literal
 
-from rustfits import fitsfile
+from rustfits.container import fitsfile
+from rustfits.container.locator import local_path
 from rustfits.convenience import read, read_header, write
 from rustfits.errors import LocationError
 from rustfits.hdu.base import HDU
-from rustfits.locator import local_path
 
 __all__ = ["FITS", "read", "read_header", "write"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rustfits.codec import (
+from rustfits.codec.codec import (
     API_VERSION,
     EncodedTiles,
     Int64s,
@@ -12,7 +12,8 @@ from rustfits.codec import (
     TileCodec,
     raise_first_fault,
 )
-from rustfits.dither import DITHER_METHODS, method_number, random_starts, random_table
+from rustfits.codec.hookspecs import hookimpl
+from rustfits.codec.kernels import Kernels
 from rustfits.errors import (
     InvalidParameter,
     ParameterOverflow,
@@ -20,10 +21,9 @@ from rustfits.errors import (
     TileEncodeError,
     UnsupportedPixels,
 )
-from rustfits.hookspecs import hookimpl
-from rustfits.kernels import Kernels
-from rustfits.noise import row_lengths
-from rustfits.quantum import effective_level
+from rustfits.quantize.dither import DITHER_METHODS, method_number, random_starts, random_table
+from rustfits.quantize.noise import row_lengths
+from rustfits.quantize.quantum import effective_level
 from rustfits.storage.base import Storage
 
 __all__ = [

@@ -8,7 +8,7 @@ from typing import ClassVar, NoReturn, Self
 from rustfits.header.cards import Cards
 from rustfits.header.header import FITSHeader
 from rustfits.header.state import HeaderState
-from rustfits.openfile import Extent, OpenFile, Reading
+from rustfits.storage.openfile import Extent, OpenFile, Reading
 
 
 class _Place:

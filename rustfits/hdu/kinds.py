@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from rustfits import registry
+from rustfits.codec import registry
 from rustfits.hdu.base import HDU
-from rustfits.hdu.compressed import CompressedImageHDU
-from rustfits.hdu.image import ImageHDU
-from rustfits.hdu.table import AsciiTableHDU, CompressedTableHDU, TableHDU
+from rustfits.hdu.compressed.compressed import CompressedImageHDU
+from rustfits.hdu.image.image import ImageHDU
+from rustfits.hdu.table.table import AsciiTableHDU, CompressedTableHDU, TableHDU
 from rustfits.header.cards import Cards
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rustfits.hdu import sums
 from rustfits.header.state import HeaderState
-from rustfits.openfile import Extent, OpenFile, Reading
+from rustfits.storage.openfile import Extent, OpenFile, Reading
 from rustfits.storage.reread import repeated
 
 

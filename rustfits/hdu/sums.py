@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from rustfits.checksum import ALL_ONES, ZEROS, encode, fold, parse_datasum, storage_sum
+from rustfits.hdu.checksum import ALL_ONES, ZEROS, encode, fold, parse_datasum, storage_sum
 from rustfits.header.state import HeaderState
-from rustfits.openfile import Extent, OpenFile, padded
+from rustfits.storage.openfile import Extent, OpenFile, padded
 
 DATASUM_COMMENT = "data unit checksum"
 CHECKSUM_COMMENT = "HDU checksum"

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 
 import numpy as np
 
 from rustfits.errors import HeaderError, TruncatedFile
 from rustfits.header.cards import Cards
-from rustfits.openfile import Extent, OpenFile
+from rustfits.storage.openfile import Extent, OpenFile
 
 
 class HeaderState:
@@ -35,7 +34,6 @@ class HeaderState:
         self._file = file
         self._extent = extent
         self._cards = cards
-        self._planned: _Change | None = None  # by `range_of`, until it is committed
         self._written: tuple[Cards, bytes] | None = None  # the last cards that were, and their bytes
 
     @property
@@ -95,17 +93,6 @@ class HeaderState:
             self._file.on_failure(lambda: self._show(old))
         self._show(cards)
 
-    def range_of(self, cards: Cards) -> tuple[int, int]:
-        """Return the bytes of the file, ``(start, stop)``, that `commit` of new cards would write; inside `changing`.
-
-        Those of a header that has to grow are not known before.
-        """
-        if self._file is None or self._extent is None:
-            return 0, 0
-        change = self._planned = self._changed(self._extent, cards)
-        start = self._extent.header_start
-        return start + change.start, start + min(change.stop, change.room)
-
     def change(self, changes: Mapping[str, object]) -> None:
         """Set several keywords in one commit, protected ones too: for the library's own edits.
 
@@ -124,16 +111,6 @@ class HeaderState:
 
     def _write(self, file: OpenFile, extent: Extent, cards: Cards) -> None:
         """Write the bytes that differ from those of the present cards."""
-        change, self._planned = self._planned, None
-        if change is None or change.cards is not cards or change.before is not self._cards:
-            change = self._changed(extent, cards)
-        if len(change.new) > change.room:
-            file.resize_header(extent, len(change.new))
-        file.storage.write(extent.header_start + change.start, memoryview(change.new)[change.start : change.stop])
-        self._written = cards, change.new
-
-    def _changed(self, extent: Extent, cards: Cards) -> _Change:
-        """Compare new cards with the present ones."""
         room = extent.data_start - extent.header_start
         cards.fit_in(room)
         new, written = cards.encode(), self._written
@@ -142,28 +119,7 @@ class HeaderState:
         differs = np.flatnonzero(np.frombuffer(new, np.uint8, room) != np.frombuffer(old, np.uint8, room))
         start = int(differs[0]) if differs.size else room
         stop = len(new) if len(new) > room or not differs.size else int(differs[-1]) + 1
-        return _Change(self._cards, cards, room, new, start, stop)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Change:
-    """What the bytes of a header would be with other cards.
-
-    Attributes
-    ----------
-    before, cards : Cards
-        The present ones and the new ones; neither changes any more.
-    room : int
-        Bytes of the header as it is.
-    new : bytes
-        The header as it would be.
-    start, stop : int
-        The part of it that is not there already.
-    """
-
-    before: Cards
-    cards: Cards
-    room: int
-    new: bytes
-    start: int
-    stop: int
+        if len(new) > room:
+            file.resize_header(extent, len(new))
+        file.storage.write(extent.header_start + start, memoryview(new)[start:stop])
+        self._written = cards, new

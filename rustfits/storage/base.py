@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rustfits.errors import TransactionUndone, TruncatedFile
-from rustfits.storage.undo import MemoryUndo, Undo
+from rustfits.storage.undo import MemoryUndo, Undo, Write
 from rustfits.storage.watch import Watch
 
 MOVE_NBYTES = 4 << 20  # bytes moved at a time: bounds memory, and is large enough for the disk
 CHUNK_NBYTES = 1 << 19  # bytes read at a time: what is done to them next finds them in the cache
 HEAD_NBYTES = 8 * 2880  # hold most headers whole
+ANNOUNCED_NBYTES = 16 << 20  # bytes written at one go: bounds the hashes, and the time since they were announced
 UNCHECKED_NBYTES = 1 << 16  # reads up to this size do without asking for the size of the storage first
 
 
@@ -57,6 +58,7 @@ class Storage(ABC):
 
     _depth: int = 0  # of transactions under way
     _nchanges: int = 0
+    _gathered: list[Write] | None = None  # inside `gathered`, what is not written yet
     _undo: Undo | None = None  # of the outermost transaction, from its first change on
 
     # -- to be defined by each kind of storage --------------------------------------------------------------------
@@ -197,25 +199,49 @@ class Storage(ABC):
     def write(self, offset: int, data: bytes | bytearray | memoryview | NDArray[Any]) -> None:
         """Write contiguous ``data`` at byte ``offset``; only inside `transaction`."""
         view = as_bytes(data) if isinstance(data, np.ndarray) else memoryview(data).cast("B")
-        if view.nbytes:
-            self._changing((offset, offset + view.nbytes))
-            self._write(offset, view)
+        writes = [
+            (offset + start, view[start : start + ANNOUNCED_NBYTES])
+            for start in range(0, view.nbytes, ANNOUNCED_NBYTES)
+        ]
+        if self._gathered is not None:
+            self._ready()
+            self._gathered += writes
+        else:
+            for write in writes:
+                self._change([write])
 
-    def prepare(self, ranges: Iterable[tuple[int, int]]) -> None:
-        """Get ready for several writes at once, which then need not wait for each other's saved bytes.
+    def write_many(self, offsets: Iterable[int], pieces: Iterable[NDArray[Any]]) -> None:
+        """Write contiguous pieces, none over another, which are of a few MB together; only inside `transaction`."""
+        self._change([(offset, as_bytes(piece)) for offset, piece in zip(offsets, pieces, strict=True) if piece.nbytes])
 
-        Parameters
-        ----------
-        ranges : iterable of (int, int)
-            First byte, and the one after the last, of what will be written; only inside `transaction`.
+    @contextmanager
+    def gathered(self) -> Iterator[None]:
+        """Make the writes inside at its end, in order; what they overwrite is saved, and they are announced, at one go.
+
+        Their data must stay as they are until then, none may write over another, and nothing reads what they write.
+        What cuts or moves the storage makes those before it.
         """
-        self._changing(*ranges)
+        self._gathered = []
+        try:
+            yield
+            self._write_gathered()
+        finally:
+            self._gathered = None
+
+    def _write_gathered(self) -> None:
+        if self._gathered:
+            writes, self._gathered = self._gathered, []
+            self._change(writes)
 
     def truncate(self, nbytes: int) -> None:
         """Cut to, or grow with zeros to, ``nbytes``, whole or not at all; only inside `transaction`."""
+        self._write_gathered()
         size = self.size()
         if nbytes != size:
-            self._changing((nbytes, size))
+            undo = self._ready()
+            undo.save([(nbytes, size)], size=nbytes)
+            self._nchanges += 1
+            undo.touch()
             self._truncate(nbytes)
 
     def move(self, source: int, target: int, nbytes: int) -> None:
@@ -223,6 +249,7 @@ class Storage(ABC):
 
         No byte is overwritten before it was copied: upward moves run from the end, downward ones from the start.
         """
+        self._write_gathered()
         if source == target:
             return
         offsets = range(0, nbytes, MOVE_NBYTES)
@@ -231,7 +258,7 @@ class Storage(ABC):
             chunk = self.read(source + offset, min(MOVE_NBYTES, nbytes - offset))
             if overlap:  # these bytes will be overwritten too, so they are saved while they are at hand
                 self._ready().save_known(source + offset, chunk)
-            self.write(target + offset, chunk)
+            self._change([(target + offset, memoryview(chunk))])
 
     def _committed(self) -> None:  # noqa: B027 - only those who keep a copy elsewhere need to know
         """Take note that a transaction has changed something."""
@@ -243,10 +270,14 @@ class Storage(ABC):
     def _harden(self) -> None:  # noqa: B027 - only a disk can lose what it was given
         """Make the changes so far reach the medium, if that was asked for, before the saved bytes are forgotten."""
 
-    def _changing(self, *ranges: tuple[int, int]) -> None:
-        """Get ready to change the bytes of ranges, ``(start, stop)`` each, none if that is less, or the size."""
-        self._ready().save(ranges)
+    def _change(self, writes: list[Write]) -> None:
+        """Write, after what is overwritten was saved, and what is written announced."""
+        undo = self._ready()
+        undo.save([(offset, offset + data.nbytes) for offset, data in writes], writes)
         self._nchanges += 1
+        for offset, data in writes:
+            undo.touch()
+            self._write(offset, data)
 
     def _ready(self) -> Undo:
         """Return what keeps the bytes that the transaction under way overwrites."""
@@ -275,9 +306,11 @@ class Storage(ABC):
         self.undone = True
         try:
             if self.size() > undo.size:
+                undo.touch()
                 self._truncate(undo.size)  # first, for a full disk may need the room
             undo.restore(self._write)
             if self.size() != undo.size:
+                undo.touch()
                 self._truncate(undo.size)
             self._harden()
             undo.finish()

@@ -1,47 +1,65 @@
 """The rollback journal of a local file, which makes every change of it all or nothing.
 
-While ``<file>`` is being changed, ``<file>.rfjournal`` stands beside it: a header with the size that the file had, and
-a record for every range of bytes that was overwritten, as it was before. Records are complete before the bytes they
-save are touched. Removing the journal is the moment at which the change counts. A journal that is found at open
-belongs to a writer that was killed: its records are written back, the file gets its old size, the journal goes.
+While ``<file>`` is being changed, ``<file>.rfjournal`` stands beside it. It holds what the file was, the bytes that are
+overwritten, as they were, and for every write a hash of each sector as it will be; all of that before the write begins.
+Removing the journal is the moment at which the change counts. What is done with one that a killed writer left is told
+in `rustfits.storage.recovery`, how it is proven to be of its file in `rustfits.storage.evidence`.
 
-Undoing may be cut short and done again any number of times, for it reads the journal only. A record that was cut
-short saves bytes that were never touched, so it is passed over.
+The format: a header; then frames, one for each time that something was added, each with a checksum; in a frame records.
 """
 
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import stat
 import struct
+import time
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from typing import TypeAlias
 
 from rustfits.errors import FileReplaced, FitsIOError, JournalError
 from rustfits.storage.pages import crc_of_pages
-from rustfits.storage.undo import SAVE_NBYTES, Piece, ReadBytes, Undo, WriteBytes
+from rustfits.storage.sectors import HASH_NBYTES, SECTOR_NBYTES, sector_hashes, sectors_of
+from rustfits.storage.undo import Piece, ReadBytes, Undo, Write, WriteBytes
 
 SUFFIX = ".rfjournal"
 MAGIC = b"rfjrnl\r\n"
-VERSION = 2
+VERSION = 3
 
-# magic, version, reserved, size of the file, salt, digest of the file; then the CRC-32 of all that.
-_HEADER = struct.Struct("<8sIIQ16s16s")
-_RECORD = struct.Struct("<QQI")  # offset, bytes, checksum of salt, offset, bytes and data
-_CRC = struct.Struct("<I")
-_HEADER_NBYTES = _HEADER.size + _CRC.size
+# magic, version, flags, size and time of change of the file, salt, boot of the machine, samples of the file; then the
+# CRC-32 of all that.
+HEADER = struct.Struct("<8sIIQq16s16sI")
+FRAME = struct.Struct("<QI")  # bytes that follow, their checksum with the salt
+RECORD = struct.Struct("<IQQ")  # kind, where, bytes that follow
+CRC = struct.Struct("<I")
+HEADER_NBYTES = HEADER.size + CRC.size
+DURABLE = 1  # flag: what the journal holds reached the disk before the file changed
 
-# A file is known again by samples of it: both ends, where headers and the last pixels are, and some of what is between.
-_END_NBYTES = 2880
-_NSAMPLES = 6
-_SAMPLE_NBYTES = 512
+Bytes: TypeAlias = "bytes | bytearray | memoryview"
+Record: TypeAlias = "tuple[int, int, Bytes]"
+SAVED, ANNOUNCED, SIZED = 1, 2, 3
+"""Kinds of records: bytes as they were, from an offset on; hashes of sectors as they will be, 8 bytes each, from the
+sector of a number on; the size that the file will have."""
+
+# The file is written right after what announces it: the times of change of the two tell whether somebody else wrote it
+# since. Five ms are longer than any step between, unless the process is made to wait: then the journal's is renewed.
+_STALE_NS = 5_000_000
+
+_JOINED_NBYTES = 1 << 16  # writes up to this are copied into their sectors, frames up to this summed up at one go
+
+# Files up to this size are known again by all their bytes, others by samples of them, both ends among these: to read
+# and sum them up takes a tenth of what a change takes.
+WHOLE_NBYTES = 1 << 16
+_NSAMPLES, _SAMPLE_NBYTES = 8, 1 << 10
+
+_NPARTS = 16  # of a frame that are written without being joined before
 
 _CLOEXEC = getattr(os, "O_CLOEXEC", 0)
-_PLAIN = _CLOEXEC | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)  # neither a link nor a pipe
+PLAIN = _CLOEXEC | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)  # neither a link nor a pipe
+_REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 class Journal(Undo):
@@ -55,6 +73,8 @@ class Journal(Undo):
         Of that file: the journal gets its permissions, so that whoever may write the file may undo the change.
     read
         As in `Undo`.
+    target : int
+        Descriptor of the file.
     durable : bool
         Whether the journal must reach the disk before the bytes it saves are touched.
 
@@ -66,43 +86,128 @@ class Journal(Undo):
         If the journal cannot be created.
     """
 
-    def __init__(self, path: str, status: os.stat_result, read: ReadBytes, *, durable: bool) -> None:
+    def __init__(self, path: str, status: os.stat_result, read: ReadBytes, target: int, *, durable: bool) -> None:
         super().__init__(status.st_size, read)
         self.path = path + SUFFIX
-        self._durable = durable
+        self._target, self._durable = target, durable
         self._salt = os.urandom(16)
         self._kept: list[tuple[int, int, int]] = []  # offset in the file, bytes, offset of the data in the journal
-        self._end = 0
+        self._end = self._written_ns = 0
+        self._waiting: list[Record] = []  # what the next frame takes along
         self._unsynced = self._busy = False
         self._process = os.getpid()
-        header = _HEADER.pack(MAGIC, VERSION, 0, self.size, self._salt, digest(self.size, read))
-        self._header = header + _CRC.pack(zlib.crc32(header))  # until it is written, with the first record
-        with _reported("create", self.path):
-            try:
-                self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _PLAIN, 0o600)
-            except FileExistsError as error:
-                found = "a writer was killed since the file was opened; close and reopen the file"
-                raise JournalError(self.path, found) from error
+        samples = samples_crc(self.size, read)
+        facts = (int(durable) * DURABLE, self.size, status.st_mtime_ns, self._salt, this_boot(), samples)
+        header = HEADER.pack(MAGIC, VERSION, *facts)
+        self._header = header + CRC.pack(zlib.crc32(header))  # until it is written, with the first frame
+        self._descriptor = self._create()
         _adopt_permissions(self._descriptor, status)
 
-    def save(self, ranges: Sequence[tuple[int, int]]) -> None:
-        """Save what is not saved yet; what it saved is on the disk afterwards, if that is wanted.
+    def _create(self) -> int:
+        try:
+            return os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | PLAIN, 0o600)
+        except FileExistsError as error:
+            found = "a writer was killed since the file was opened; close and reopen the file"
+            raise JournalError(self.path, found) from error
+        except OSError as error:
+            advice = ""
+            if error.errno in _REFUSED:
+                folder = os.path.dirname(self.path) or "."
+                advice = f"; a change needs a journal beside its file: get leave to write {folder}, or copy the file"
+            raise FitsIOError(error.errno or 0, f"cannot create {self.path}: {error.strerror}{advice}") from error
 
-        The first call writes the header too, which holds the size: it must be there before the file grows.
+    # -- before a change ------------------------------------------------------------------------------------------
+
+    def save(self, ranges: Sequence[tuple[int, int]], writes: Sequence[Write] = (), size: int | None = None) -> None:
+        """Save the sectors that are not saved yet, and announce what they will be; on the disk, if that is wanted.
+
+        Sectors are saved whole, so that each is written back at one go.
 
         Raises
         ------
         OSError
             If that fails; the journal is as before then.
         """
-        if self._header or self._unsynced or not self.covers(ranges):
-            with self._writing():
-                super().save(ranges)
+        wanted = [] if self.covers(ranges) else [sectors_of(start, stop) for start, stop in ranges if start < stop]
+        announced = [*self._announced(writes)] if writes else [*self._announced_size(size)] if size is not None else []
+        if not (wanted or announced or self._unsynced):
+            return
+        with self._writing():
+            self._waiting = announced
+            try:
+                super().save(wanted)
+                if self._waiting:
+                    self._append()
+            finally:
+                self._waiting = []
 
     def save_known(self, start: int, data: bytes | bytearray) -> None:
         """As `save`, of a range whose bytes the caller has read."""
+        first, stop = sectors_of(start + SECTOR_NBYTES - 1, start + len(data) - SECTOR_NBYTES + 1)
         with self._writing():
-            super().save_known(start, data)
+            if first < stop:
+                super().save_known(first, data[first - start : stop - start])
+            self.save([(start, start + len(data))])  # what else there is of the first and the last sector
+
+    def _announced(self, writes: Sequence[Write]) -> Iterator[Record]:
+        """Yield what the sectors will be that writes touch."""
+        edges: dict[int, bytes | bytearray] = {}  # sectors that a write before fills in part
+        runs = [run for offset, data in writes for run in self._as_written(offset, data, edges)]
+        short = [content for _, content in runs if len(content) <= _JOINED_NBYTES]
+        hashes, stop = memoryview(sector_hashes(b"".join(short)).tobytes()), 0
+        for start, content in runs:
+            if len(content) <= _JOINED_NBYTES:
+                begin, stop = stop, stop + len(content) // SECTOR_NBYTES * HASH_NBYTES
+                yield ANNOUNCED, start, hashes[begin:stop]
+            else:
+                yield ANNOUNCED, start, sector_hashes(content).tobytes()
+
+    def _announced_size(self, nbytes: int) -> Iterator[Record]:
+        """Yield the size that the file will have, and what its last sector will be."""
+        start, _ = sectors_of(nbytes, nbytes)
+        yield SIZED, nbytes, b""
+        if start < nbytes:  # the rest of it becomes, or stays, zeros
+            content = self._sector(start)[: nbytes - start].ljust(SECTOR_NBYTES, b"\0")
+            yield ANNOUNCED, start // SECTOR_NBYTES, sector_hashes(content).tobytes()
+
+    def touch(self) -> None:
+        """Renew the journal's time of change, right before the file is written, if the last was not just now."""
+        now = time.monotonic_ns()
+        if now - self._written_ns > _STALE_NS:
+            with suppress(OSError):  # what cannot be told by it is told to the user
+                os.utime(self._descriptor)
+            self._written_ns = now
+
+    def _as_written(
+        self, offset: int, data: memoryview, edges: dict[int, bytes | bytearray]
+    ) -> Iterator[tuple[int, bytearray | memoryview]]:
+        """Yield the number of the first of some sectors that a write touches, and all of these as they will be."""
+        stop = offset + data.nbytes
+        first, last = sectors_of(offset, stop)
+        if last - first > _JOINED_NBYTES:  # not to copy what is long
+            after, before = sectors_of(offset + SECTOR_NBYTES - 1, stop - SECTOR_NBYTES + 1)
+            for begin, end in ((offset, after), (before, stop)):
+                if begin < end:
+                    yield from self._as_written(begin, data[begin - offset : end - offset], edges)
+            yield after // SECTOR_NBYTES, data[after - offset : before - offset]
+            return
+        content = bytearray(last - first)
+        if first < offset:
+            content[:SECTOR_NBYTES] = edges.get(first) or self._sector(first)
+        if stop < last and not (first < offset and last - first == SECTOR_NBYTES):
+            content[-SECTOR_NBYTES:] = edges.get(last - SECTOR_NBYTES) or self._sector(last - SECTOR_NBYTES)
+        content[offset - first : stop - first] = data
+        edges[first], edges[last - SECTOR_NBYTES] = content[:SECTOR_NBYTES], content[-SECTOR_NBYTES:]
+        yield first // SECTOR_NBYTES, content
+
+    def _sector(self, start: int) -> bytes:
+        """Return a sector of the file as it is now, with zeros beyond its end."""
+        try:
+            return os.pread(self._target, SECTOR_NBYTES, start).ljust(SECTOR_NBYTES, b"\0")
+        except OSError as error:
+            raise FitsIOError(error.errno or 0, f"cannot read the file of {self.path}: {error.strerror}") from error
+
+    # -- the bytes of the journal ---------------------------------------------------------------------------------
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -112,47 +217,74 @@ class Journal(Undo):
             return
         self._busy = True
         try:
-            with _reported("write", self.path):
-                if self._unsynced:  # what a failed fsync did not bring to the disk, the next one would not either
-                    raise OSError(errno.EIO, os.strerror(errno.EIO))
-                end = self._end
-                yield
-                if self._header:
-                    self._append()
-                if self._durable and self._end != end:
-                    self._unsynced = True
-                    os.fsync(self._descriptor)
-                    if not end:
-                        sync_folder(self.path)
-                    self._unsynced = False
+            if self._unsynced:  # what a failed fsync did not bring to the disk, the next one would not either
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            end = self._end
+            yield
+            self._written_ns = time.monotonic_ns()
+            if self._durable and self._end != end:
+                self._sync(first=not end)
+        except FitsIOError:
+            raise
+        except OSError as error:
+            raise _told("write", self.path, error) from error
         finally:
             self._busy = False
 
+    def _sync(self, *, first: bool) -> None:
+        self._unsynced = True
+        os.fsync(self._descriptor)
+        if first:
+            sync_folder(self.path)
+        self._unsynced = False
+        self._written_ns = 0  # the disk may have taken long
+
     def _keep(self, pieces: list[Piece]) -> None:
-        parts: list[bytes | bytearray] = []
-        kept, end = [], self._end + len(self._header)
+        at = self._end + len(self._header) + FRAME.size
+        self._append(*((SAVED, offset, data) for offset, data in pieces))
         for offset, data in pieces:
-            parts += _RECORD.pack(offset, len(data), _record_crc(self._salt, offset, data)), data
-            end += _RECORD.size + len(data)
-            kept.append((offset, len(data), end - len(data)))
-        # One piece may be large; many are small together, and the system takes only so many at once.
-        self._append(*parts if len(pieces) == 1 else (b"".join(parts),))
-        self._kept += kept
+            self._kept.append((offset, len(data), at + RECORD.size))
+            at += RECORD.size + len(data)
+
+    def _append(self, *records: Record) -> None:
+        """Add a frame, with what waits; after a failure the journal is as it was, and the next frame replaces it."""
+        parts: list[Bytes] = []
+        for kind, where, data in (*records, *self._waiting):
+            parts += RECORD.pack(kind, where, len(data)), data
+        nbytes = sum(map(len, parts))
+        parts.insert(0, self._header + FRAME.pack(nbytes, frame_crc(self._salt, nbytes, parts)))
+        # A few may be large; many are small together, and the system takes only so many at once.
+        views = [memoryview(part) for part in (parts if len(parts) < _NPARTS else (b"".join(parts),))]
+        end = self._end
+        while views:
+            done = os.pwritev(self._descriptor, views, end)
+            end += done
+            while views and done >= views[0].nbytes:
+                done -= views.pop(0).nbytes
+            if views:
+                views[0] = views[0][done:]
+        self._header, self._end, self._waiting = b"", end, []
+
+    # -- afterwards -----------------------------------------------------------------------------------------------
 
     def restore(self, write: WriteBytes) -> None:
         """Write every saved range back."""
         self._check_process()
         for offset, nbytes, start in reversed(self._kept):
-            write(offset, memoryview(_read_exactly(self._descriptor, start, nbytes)))
+            data = memoryview(read_exactly(self._descriptor, start, nbytes))
+            self.touch()
+            write(offset, data)
 
     def finish(self) -> None:
         """Remove the journal: from here on the file is what it is."""
         self._check_process()
-        with _reported("remove", self.path):
+        try:
             with suppress(FileNotFoundError):  # a second try, after a failure below
                 os.unlink(self.path)
             if self._durable:
                 sync_folder(self.path)
+        except OSError as error:
+            raise _told("remove", self.path, error) from error
         self.abandon()
 
     def abandon(self) -> None:
@@ -165,140 +297,39 @@ class Journal(Undo):
         if self._process != os.getpid():
             raise FileReplaced(self.path, "is used by a process that was forked")
 
-    def _append(self, *parts: bytes | bytearray) -> None:
-        views, end = [memoryview(part) for part in (self._header, *parts)], self._end
-        while views:
-            done = os.pwritev(self._descriptor, views, end)
-            end += done
-            while views and done >= views[0].nbytes:
-                done -= views.pop(0).nbytes
-            if views:
-                views[0] = views[0][done:]
-        self._header, self._end = b"", end  # a failure leaves both, and the next record overwrites this one
+
+def frame_crc(salt: bytes, nbytes: int, parts: Sequence[Bytes]) -> int:
+    """Return the checksum of a frame; its parts are, in turn, the head of a record and its data."""
+    crc = zlib.crc32(salt + FRAME.pack(nbytes, 0))
+    if nbytes <= _JOINED_NBYTES:
+        return zlib.crc32(b"".join(parts), crc)
+    for part in parts:
+        crc = crc_of_pages(part, crc)
+    return crc
 
 
-@dataclass(frozen=True)
-class HotJournal:
-    """A journal that a killed writer left.
-
-    Attributes
-    ----------
-    path : str
-        Of the journal.
-    size : int
-        Bytes that the file had.
-    digest : bytes
-        Of the file as it was.
-    records : list of (int, int, int)
-        Offset in the file, bytes, and offset of the data in the journal, in the order of saving.
-    """
-
-    path: str
-    size: int
-    digest: bytes
-    records: list[tuple[int, int, int]]
+def samples_crc(size: int, read: ReadBytes) -> int:
+    """Return a checksum of a small file, or of samples of a larger one."""
+    if size <= WHOLE_NBYTES:
+        return zlib.crc32(read(0, size)) if size else 0
+    last, steps = size - _SAMPLE_NBYTES, _NSAMPLES - 1
+    return zlib.crc32(b"".join([read(last * number // steps, _SAMPLE_NBYTES) for number in range(_NSAMPLES)]))
 
 
-def find(path: str) -> HotJournal | None:
-    """Return the journal beside the file ``path``, or None if there is none under which anything was changed.
-
-    Returns
-    -------
-    HotJournal or None
-        None also for a journal whose header was never finished.
-
-    Raises
-    ------
-    JournalError
-        If the file of that name is no journal, is damaged, of a later version, or of somebody who may not write.
-    OSError
-        If it cannot be read.
-    """
-    try:
-        descriptor = os.open(path + SUFFIX, os.O_RDONLY | _PLAIN)
-    except FileNotFoundError:
-        return None
-    try:
-        _check_owner(path, os.fstat(descriptor))
-        head = _read_exactly(descriptor, 0, _HEADER_NBYTES, partly=True)
-        if not head.strip(b"\0"):
-            return None  # created, and the power failed before its header reached the disk
-        if not MAGIC.startswith(head[: len(MAGIC)]):
-            raise JournalError(path + SUFFIX, "it is no journal of rustfits; move it away, then open the file again")
-        if len(head) < _HEADER_NBYTES:
-            return None
-        _, version, _, size, salt, found = _HEADER.unpack_from(head)
-        if version != VERSION:
-            raise JournalError(
-                path + SUFFIX,
-                f"it has version {version}, this rustfits knows {VERSION}; open the file with a later rustfits, which "
-                "undoes the change that was cut short",
-            )
-        if _CRC.unpack_from(head, _HEADER.size)[0] != zlib.crc32(head[: _HEADER.size]):
-            raise JournalError(path + SUFFIX, "its header is damaged, so the change that was cut short stays half-made")
-        return HotJournal(path + SUFFIX, size, found, list(_records(descriptor, size, salt)))
-    finally:
-        os.close(descriptor)
+def this_boot() -> bytes:
+    """Return 16 bytes that tell this run of the machine from others; zeros where the system does not say."""
+    if not _BOOT:
+        text = ""
+        with suppress(OSError), open("/proc/sys/kernel/random/boot_id") as file:
+            text = file.read()
+        try:
+            _BOOT.append(bytes.fromhex(text.strip().replace("-", ""))[:16].ljust(16, b"\0"))
+        except ValueError:
+            _BOOT.append(bytes(16))
+    return _BOOT[0]
 
 
-def undo(journal: HotJournal, path: str, target: int) -> None:
-    """Put a file back as its journal says and make the disk keep it; then remove the journal.
-
-    Parameters
-    ----------
-    journal : HotJournal
-    path : str
-    target : int
-        Descriptor of the file, for reading and writing.
-
-    Raises
-    ------
-    JournalError
-        If the journal is of another file: with its records written back, the file would not be what it was.
-    OSError
-        If the file cannot be written; nothing is lost, the journal stays.
-    """
-    source = os.open(journal.path, os.O_RDONLY | _PLAIN)
-    try:
-        if digest(journal.size, lambda start, nbytes: _as_before(journal, source, target, start, nbytes)) != (
-            journal.digest
-        ):
-            raise JournalError(
-                journal.path,
-                f"it is the journal of another file than {path} is now, which is left as it is; remove the journal if "
-                "that file is whole, or put back the file it belongs to",
-            )
-        if os.fstat(target).st_size > journal.size:
-            os.ftruncate(target, journal.size)  # first, for a full disk may need the room
-        for record_offset, nbytes, start in reversed(journal.records):
-            offset, data = record_offset, memoryview(_read_exactly(source, start, nbytes))
-            while data:
-                done = os.pwrite(target, data, offset)
-                offset, data = offset + done, data[done:]
-        os.ftruncate(target, journal.size)
-        os.fsync(target)  # the writer may have wanted it, and this is rare
-    finally:
-        os.close(source)
-    discard(path)
-    sync_folder(path)
-
-
-def is_ours(path: str) -> bool:
-    """Return whether what stands beside ``path`` under the name of a journal is one, of whatever version."""
-    try:
-        descriptor = os.open(path + SUFFIX, os.O_RDONLY | _PLAIN)
-    except OSError:
-        return False
-    try:
-        return stat.S_ISREG(os.fstat(descriptor).st_mode) and os.pread(descriptor, len(MAGIC), 0) == MAGIC
-    finally:
-        os.close(descriptor)
-
-
-def discard(path: str) -> None:
-    """Remove the journal beside ``path``, if there is one."""
-    with suppress(FileNotFoundError):
-        os.unlink(path + SUFFIX)
+_BOOT: list[bytes] = []
 
 
 def sync_folder(path: str) -> None:
@@ -310,80 +341,8 @@ def sync_folder(path: str) -> None:
         os.close(descriptor)
 
 
-def digest(size: int, read: ReadBytes) -> bytes:
-    """Return what tells a file of ``size`` bytes from others: a digest of samples of it.
-
-    Headers alone would not do: a night's exposures begin alike and end in the same padding.
-    """
-    end = min(size, _END_NBYTES)
-    parts = [read(0, end), read(size - end, end)]
-    between = size - 2 * _END_NBYTES
-    if between > 0:
-        sample = min(between, _SAMPLE_NBYTES)
-        step = (between - sample) / (_NSAMPLES - 1)
-        parts += [read(_END_NBYTES + int(number * step), sample) for number in range(_NSAMPLES)]
-    return hashlib.blake2b(b"".join(parts), digest_size=16).digest()
-
-
-def _records(descriptor: int, size: int, salt: bytes) -> Iterator[tuple[int, int, int]]:
-    journal_nbytes, at = os.fstat(descriptor).st_size, _HEADER_NBYTES
-    while at + _RECORD.size <= journal_nbytes:
-        offset, nbytes, crc = _RECORD.unpack(_read_exactly(descriptor, at, _RECORD.size))
-        at += _RECORD.size
-        if nbytes > min(SAVE_NBYTES, journal_nbytes - at) or offset + nbytes > size:
-            return
-        if crc != _record_crc(salt, offset, _read_exactly(descriptor, at, nbytes)):
-            return  # the last record was cut short
-        yield offset, nbytes, at
-        at += nbytes
-
-
-def _as_before(journal: HotJournal, source: int, target: int, offset: int, nbytes: int) -> bytes:
-    """Return bytes of the file as they would be with the journal's records written back."""
-    found = bytearray(_read_exactly(target, offset, nbytes, partly=True).ljust(nbytes, b"\0"))
-    for start, length, at in reversed(journal.records):
-        begin, end = max(start, offset), min(start + length, offset + nbytes)
-        if begin < end:
-            found[begin - offset : end - offset] = _read_exactly(source, at + begin - start, end - begin)
-    return bytes(found)
-
-
-@contextmanager
-def _reported(verb: str, path: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if isinstance(error, FitsIOError):
-            raise
-        raise FitsIOError(error.errno or 0, f"cannot {verb} {path}: {error.strerror or error}") from error
-
-
-def _check_owner(path: str, journal: os.stat_result) -> None:
-    """Refuse what cannot come from a writer of the file: in a folder open to all, anybody may make a journal."""
-    if not stat.S_ISREG(journal.st_mode):
-        raise JournalError(path + SUFFIX, "it is no regular file, so no journal; move it away")
-    file = os.stat(path)
-    if file.st_mode & (stat.S_IWGRP | stat.S_IWOTH) or not hasattr(os, "geteuid"):
-        return
-    if journal.st_uid not in (file.st_uid, os.geteuid(), 0):
-        raise JournalError(
-            path + SUFFIX, f"its owner, user {journal.st_uid}, may not write {path}; remove it if you do not know it"
-        )
-
-
-def _adopt_permissions(descriptor: int, status: os.stat_result) -> None:
-    with suppress(OSError):  # only root may give files away; some file systems know no permissions
-        if status.st_gid != os.getegid() or status.st_uid != os.geteuid():
-            os.fchown(descriptor, status.st_uid if os.geteuid() == 0 else -1, status.st_gid)
-    with suppress(OSError):
-        os.fchmod(descriptor, stat.S_IMODE(status.st_mode) & 0o666)
-
-
-def _record_crc(salt: bytes, offset: int, data: bytes | bytearray) -> int:
-    return crc_of_pages(data, zlib.crc32(salt + _RECORD.pack(offset, len(data), 0)))
-
-
-def _read_exactly(descriptor: int, offset: int, nbytes: int, *, partly: bool = False) -> bytes:
+def read_exactly(descriptor: int, offset: int, nbytes: int, *, partly: bool = False) -> bytes:
+    """Return bytes of a file; fewer at its end if ``partly``, else that is an OSError."""
     pieces = []
     while nbytes:
         piece = os.pread(descriptor, nbytes, offset)
@@ -394,3 +353,15 @@ def _read_exactly(descriptor: int, offset: int, nbytes: int, *, partly: bool = F
         pieces.append(piece)
         offset, nbytes = offset + len(piece), nbytes - len(piece)
     return b"".join(pieces)
+
+
+def _told(verb: str, path: str, error: OSError) -> FitsIOError:
+    return FitsIOError(error.errno or 0, f"cannot {verb} {path}: {error.strerror or error}")
+
+
+def _adopt_permissions(descriptor: int, status: os.stat_result) -> None:
+    with suppress(OSError):  # only root may give files away; some file systems know no permissions
+        if status.st_gid != os.getegid() or status.st_uid != os.geteuid():
+            os.fchown(descriptor, status.st_uid if os.geteuid() == 0 else -1, status.st_gid)
+    with suppress(OSError):
+        os.fchmod(descriptor, stat.S_IMODE(status.st_mode) & 0o666)

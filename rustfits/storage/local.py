@@ -14,7 +14,7 @@ from rustfits.errors import FileLocked, FileReplaced, FitsIOError, OpenFailed
 from rustfits.storage.base import HEAD_NBYTES, Storage, as_bytes
 from rustfits.storage.filelock import try_lock, unlock
 from rustfits.storage.journal import Journal
-from rustfits.storage.recovery import recover
+from rustfits.storage.recovery import at_open
 from rustfits.storage.watch import Watch
 
 # Without O_NONBLOCK, opening a pipe waits until somebody writes to it.
@@ -93,7 +93,7 @@ class LocalStorage(Storage):
     FileChanged
         If another program changes it again and again.
     JournalError, FitsIOError
-        As `recover`.
+        As `at_open`.
     """
 
     watch: Watch
@@ -108,7 +108,7 @@ class LocalStorage(Storage):
             self._durable, self._process = durability == "power", os.getpid()
         self._open(path, _FLAGS[mode] & ~os.O_TRUNC)
         try:
-            recover(self._path, discard=mode == "w+")
+            at_open(self._path, mode)
             status = _status_of(self.descriptor, path)
             self.watch = Watch(self.descriptor, status, self._path)
             if mode == "w+":
@@ -232,7 +232,7 @@ class LocalStorage(Storage):
             self._fail("find", error)
         if (named.st_dev, named.st_ino) != (status.st_dev, status.st_ino):
             raise FileReplaced(self.name, "was replaced by another file")
-        return Journal(self._path, status, self.read_bytes, durable=self._durable)
+        return Journal(self._path, status, self.read_bytes, self.descriptor, durable=self._durable)
 
     def _lock(self) -> None:
         """Keep other writers away from now on, provided that none was there since the file was opened."""

@@ -10,6 +10,8 @@ ReadBytes = Callable[[int, int], bytes | bytearray]
 WriteBytes = Callable[[int, memoryview], None]
 Piece = tuple[int, bytes | bytearray]
 """An offset, and the bytes that stood from there on."""
+Write = tuple[int, memoryview]
+"""An offset, and the bytes that will be written from there on."""
 
 SAVE_NBYTES = 4 << 20  # bytes saved at a time: bounds memory
 
@@ -50,8 +52,17 @@ class Undo(ABC):
     def abandon(self) -> None:
         """Let go without finishing: undoing failed, or is not ours to do."""
 
-    def save(self, ranges: Sequence[tuple[int, int]]) -> None:
-        """Save the bytes of ranges, ``(start, stop)`` each, that are not saved yet; called before they change."""
+    def save(self, ranges: Sequence[tuple[int, int]], writes: Sequence[Write] = (), size: int | None = None) -> None:
+        """Save the bytes of ranges, ``(start, stop)`` each, that are not saved yet; called before they change.
+
+        Parameters
+        ----------
+        ranges : sequence of (int, int)
+        writes : sequence of Write, optional
+            What is done right afterwards, one after the other; none writes over another.
+        size : int, optional
+            What the storage is cut to, or grows to, right afterwards.
+        """
         pieces: list[Piece] = []
         added: list[tuple[int, int]] = []
         nbytes = 0
@@ -78,6 +89,9 @@ class Undo(ABC):
             self._add(start, stop)
         else:
             self.save([(start, stop)])
+
+    def touch(self) -> None:  # noqa: B027
+        """Take note that the storage is written right now, as was announced, or to undo that."""
 
     def covers(self, ranges: Iterable[tuple[int, int]]) -> bool:
         """Return whether all bytes of ranges are saved, or were not there."""

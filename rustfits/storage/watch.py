@@ -15,7 +15,7 @@ from contextlib import suppress
 from functools import cache
 
 from rustfits.errors import FileChanged, FitsIOError
-from rustfits.storage.recovery import recover
+from rustfits.storage.recovery import at_open
 
 State = tuple[int, int]
 """Bytes of a file, and the time of its last modification in nanoseconds."""
@@ -124,7 +124,7 @@ class Watch:
         FileChanged
             If it is changed again and again.
         FileLocked, JournalError, FitsIOError
-            As `recover`.
+            As `at_open`.
         """
         tries = Tries(self.path)
         while True:
@@ -179,13 +179,13 @@ class Watch:
         return 0 if not changed and tick == TICK and _shows_every_change(self.descriptor) else tick - age
 
     def _await_journal(self) -> None:
-        """Wait for one of our own writers; errors as `recover`."""
+        """Wait for one of our own writers; errors as `at_open`."""
         try:
             named = os.stat(self.path)
         except OSError:
             return  # the file was moved or removed: nobody finds it to change it
         if os.path.samestat(named, os.fstat(self.descriptor)):
-            recover(self.path)
+            at_open(self.path, "r")
 
 
 class Tries:

@@ -36,7 +36,7 @@ with rustfits.FITS("mem://", "w+") as file:
     content = file.to_bytes()
 with rustfits.FITS.from_bytes(content) as file:
     assert file[0].read().shape == (4, 5)
-from rustfits import discovery
+from rustfits.codec import discovery
 assert discovery._manager.cache_info().currsize == 0
 """
     loaded = loaded_by(code)

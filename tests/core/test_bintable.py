@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rustfits.bintable import TableLayout
 from rustfits.errors import HeaderError
 from rustfits.header.cards import Cards
+from rustfits.heap.bintable import TableLayout
 
 
 def cards_of(*forms, **changes):

@@ -6,8 +6,8 @@ import zlib
 import numpy as np
 import pytest
 
-from rustfits.builtin import Gzip1, Gzip2, NoCompress
-from rustfits.codec import PixelBatch, TileBatch
+from rustfits.codec.builtin import Gzip1, Gzip2, NoCompress
+from rustfits.codec.codec import PixelBatch, TileBatch
 from rustfits.errors import InvalidParameter, TileDecodeError
 from rustfits.testing import CodecConformance
 

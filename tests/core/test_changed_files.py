@@ -13,11 +13,13 @@ import numpy as np
 import pytest
 
 import rustfits
-from rustfits import FITS, FileChanged, FileLocked, FileReplaced, FitsIOError, kernels
+from rustfits import FITS, FileChanged, FileLocked, FileReplaced, FitsIOError
+from rustfits.codec import kernels
+from rustfits.container import scan as scanning
 from rustfits.header.cards import Cards
-from rustfits.openfile import padded
 from rustfits.storage import recovery, watch
 from rustfits.storage.journal import SUFFIX
+from rustfits.storage.openfile import padded
 from rustfits.storage.reread import Straddled, repeated
 
 SHAPE = (40, 50)
@@ -383,7 +385,7 @@ def test_a_reader_undoes_what_a_killed_writer_left(path):
 def test_headers_that_straddle_a_change_are_read_again(path, monkeypatch):
     make(path, 1)
     moved = make_elsewhere(path, 2, before=LONG)
-    once, scan = [1], rustfits.scan.scan
+    once, scan = [1], scanning.scan
 
     def scan_slowly(storage, *, lenient):
         for found in scan(storage, lenient=lenient):
@@ -392,7 +394,7 @@ def test_headers_that_straddle_a_change_are_read_again(path, monkeypatch):
                 once.pop()
                 overwrite(path, moved)
 
-    monkeypatch.setattr(rustfits.scan, "scan", scan_slowly)
+    monkeypatch.setattr(scanning, "scan", scan_slowly)
     with FITS(path) as fits:
         assert fits[0].header["KEY3"] == 1
         assert the(fits["PLAIN"].read()) == the(fits["PACKED"].read()) == 2

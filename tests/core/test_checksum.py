@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rustfits import checksum
+from rustfits.hdu import checksum
 from rustfits.storage.memory import MemoryStorage
 
 words = st.integers(0, 2**32 - 1)

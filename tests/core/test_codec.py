@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rustfits.codec import EncodedTiles, PixelBatch, TileBatch, TileCodec, raise_first_fault
+from rustfits.codec.codec import EncodedTiles, PixelBatch, TileBatch, TileCodec, raise_first_fault
 from rustfits.errors import (
     InvalidParameter,
     ParameterOverflow,

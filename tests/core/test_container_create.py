@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from rustfits.builtin import Gzip1
+from rustfits.codec.builtin import Gzip1
+from rustfits.container.fitsfile import FITS
 from rustfits.errors import FitsError, HeaderError, ImageError, NotSupported, TileEncodeError
-from rustfits.fitsfile import FITS
-from rustfits.hdu.compressed import CompressedImageHDU
-from rustfits.quantize import Quantize
+from rustfits.hdu.compressed.compressed import CompressedImageHDU
+from rustfits.quantize.parameters import Quantize
 from rustfits.storage.local import LocalStorage
 
 DTYPES = ["u1", "i1", "i2", "u2", "i4", "u4", "i8", "u8", "f4", "f8"]

@@ -5,8 +5,8 @@ import threading
 import numpy as np
 import pytest
 
+from rustfits.container.fitsfile import FITS
 from rustfits.errors import HandleTainted, HDUIndexError, HDUKeyInvalid, HDUNotFound
-from rustfits.fitsfile import FITS
 
 PIXELS = np.arange(6, dtype=np.int32).reshape(2, 3)
 

@@ -10,9 +10,9 @@ import sys
 import numpy as np
 import pytest
 
-from rustfits import locator
+from rustfits.container import locator
+from rustfits.container.fitsfile import FITS
 from rustfits.errors import FileMissing, FitsIOError, HandleTainted, LocationError, NotAFitsBuffer, NotAFitsFile
-from rustfits.fitsfile import FITS
 from rustfits.storage import gzipped
 
 PIXELS = np.arange(12, dtype=np.int16).reshape(3, 4)
@@ -284,7 +284,9 @@ def test_damaged_gzip_files_are_oserrors(tmp_path, raw):
 
 
 def test_a_gzip_file_alive_at_the_end_of_the_process_is_saved(packed):
-    program = "import sys; from rustfits.fitsfile import FITS; f = FITS(sys.argv[1], 'r+'); f[0].header['NOTE'] = 1"
+    program = (
+        "import sys; from rustfits.container.fitsfile import FITS; f = FITS(sys.argv[1], 'r+'); f[0].header['NOTE'] = 1"
+    )
     subprocess.run([sys.executable, "-c", program, str(packed)], check=True)
     assert FITS(packed)[0].header["NOTE"] == 1
 

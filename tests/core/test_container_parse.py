@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rustfits.container.fitsfile import FITS
+from rustfits.container.scan import data_size, quick_size
 from rustfits.errors import FitsError, HeaderError, NotAFitsBuffer, NotAFitsFile, TruncatedFile
-from rustfits.fitsfile import FITS
 from rustfits.hdu.base import HDU
-from rustfits.hdu.compressed import CompressedImageHDU
-from rustfits.hdu.image import ImageHDU
-from rustfits.hdu.table import AsciiTableHDU, CompressedTableHDU, TableHDU
+from rustfits.hdu.compressed.compressed import CompressedImageHDU
+from rustfits.hdu.image.image import ImageHDU
+from rustfits.hdu.table.table import AsciiTableHDU, CompressedTableHDU, TableHDU
 from rustfits.header.cards import Cards
-from rustfits.scan import data_size, quick_size
 from rustfits.storage.memory import MemoryStorage
 
 BLOCK = 2880

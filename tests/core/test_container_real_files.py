@@ -5,7 +5,7 @@ import pathlib
 
 import pytest
 
-from rustfits.fitsfile import FITS
+from rustfits.container.fitsfile import FITS
 
 FILES = sorted((pathlib.Path(__file__).parents[1] / "data").glob("*.fits*"))
 

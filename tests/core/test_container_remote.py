@@ -6,9 +6,9 @@ import pickle
 import numpy as np
 import pytest
 
+from rustfits.container.fitsfile import FITS
+from rustfits.container.remote import Remote
 from rustfits.errors import LocationError
-from rustfits.fitsfile import FITS
-from rustfits.remote import Remote
 
 URL = "https://example.invalid/x.fits"
 

@@ -3,8 +3,8 @@ import pytest
 
 import rustfits
 from rustfits import convenience
+from rustfits.container.fitsfile import FITS
 from rustfits.errors import HDUNotFound, TableError
-from rustfits.fitsfile import FITS
 
 PIXELS = np.arange(12, dtype=np.int16).reshape(3, 4)
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rustfits import dither
 from rustfits.errors import InvalidParameter
+from rustfits.quantize import dither
 
 
 def one_by_one(row, zdither0, npixels):

@@ -8,8 +8,8 @@ from rustfits.errors import HeaderError
 from rustfits.header.cards import Cards
 from rustfits.header.header import FITSHeader
 from rustfits.header.state import HeaderState
-from rustfits.openfile import OpenFile
 from rustfits.storage.memory import MemoryStorage
+from rustfits.storage.openfile import OpenFile
 
 PRINTABLE = st.characters(min_codepoint=0x20, max_codepoint=0x7E)
 TEXT = st.text(st.one_of(PRINTABLE, st.sampled_from("'& /")), max_size=400).map(lambda text: text.rstrip(" "))

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rustfits.bintable import TableLayout
 from rustfits.errors import TileDecodeError, TruncatedFile
 from rustfits.header.cards import Cards
-from rustfits.heap import check_descriptors, merge_ranges, read_ranges, read_rows
+from rustfits.heap.bintable import TableLayout
+from rustfits.heap.ranges import check_descriptors, merge_ranges, read_ranges, read_rows
 from rustfits.storage.memory import MemoryStorage
 
 CONTENT = np.random.default_rng(7).integers(0, 256, 20000, dtype=np.uint8)

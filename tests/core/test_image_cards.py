@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rustfits.errors import ImageError, PixelOverflow
-from rustfits.hdu.image_cards import empty_primary_cards, image_cards
+from rustfits.hdu.image.cards import empty_primary_cards, image_cards
 
 
 def listed(cards):

@@ -9,8 +9,8 @@ from plain_images import DTYPES, image_of, pixels_of
 
 from rustfits import FITS
 from rustfits.errors import HandleClosed, HeaderError, ImageError, NotSupported, PixelIndexError, TruncatedFile
-from rustfits.hdu import image_io
-from rustfits.hdu.image import ImageHDU
+from rustfits.hdu.image import raster
+from rustfits.hdu.image.image import ImageHDU
 from rustfits.storage.memory import MemoryStorage
 
 
@@ -36,7 +36,7 @@ def test_a_section_equals_that_of_the_array(case, dtype, max_gap, chunk):
     pixels = pixels_of(dtype, shape)
     hdu = image_of(pixels)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(image_io, "MAX_GAP_NBYTES", max_gap)
+        patch.setattr(raster, "MAX_GAP_NBYTES", max_gap)
         patch.setattr(MemoryStorage, "chunk_nbytes", chunk)
         section = hdu[key]
         whole = hdu.read()

@@ -9,7 +9,7 @@ from plain_images import DTYPES, pixels_of
 
 from rustfits import FITS
 from rustfits.errors import ImageError, PixelOverflow, ReadOnlyFile, TruncatedFile
-from rustfits.hdu import image_io
+from rustfits.hdu.image import raster
 
 STORED = {"i1": "u1", "u2": "i2", "u4": "i4", "u8": "i8"}
 
@@ -67,8 +67,8 @@ def test_assignment_changes_what_numpy_would_change(case, dtype, max_gap, chunk)
     new = pixels_of(dtype, expected[key].shape, seed=1)
     value = pixels_of(dtype, (1,), seed=2)[0] if scalar else new.astype(new.dtype.newbyteorder(">"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(image_io, "MAX_GAP_NBYTES", max_gap)
-        patch.setattr(image_io, "WRITE_NBYTES", chunk)
+        patch.setattr(raster, "MAX_GAP_NBYTES", max_gap)
+        patch.setattr(raster, "WRITE_NBYTES", chunk)
         hdu[key] = value
     expected[key] = value
     assert np.array_equal(hdu.read(), expected)
@@ -90,7 +90,7 @@ def test_a_block_is_written_at_its_corner(shape, dtype, data):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_whole_images_are_written_in_bounded_pieces(dtype, monkeypatch):
-    monkeypatch.setattr(image_io, "WRITE_NBYTES", 1000)
+    monkeypatch.setattr(raster, "WRITE_NBYTES", 1000)
     hdu = image(dtype, (30, 40))
     pixels = pixels_of(dtype, (30, 40))
     sizes = []

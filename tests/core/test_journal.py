@@ -103,12 +103,14 @@ def test_a_journal_is_on_the_disk_before_the_file_changes_if_power_may_fail(path
         storage.write(10, b"def")
         storage.truncate(len(CONTENT) + 5)
     name, left, folder = path.name, path.name + SUFFIX, path.parent.name
+    noted = [("pwritev", left), ("fsync", left)]  # the bytes as they were, and as they will be
     assert calls == [
-        ("pwritev", left),
-        ("fsync", left),
+        *noted,
         ("fsync", folder),
         ("pwrite", name),
+        *noted,
         ("pwrite", name),
+        *noted,
         ("ftruncate", name),
         ("fsync", name),
         ("unlink", left),
@@ -176,10 +178,10 @@ def test_a_forked_process_neither_changes_nor_ends_a_change(path):
 
 
 def test_a_journal_of_one_file_is_made_once(path):
-    read = CONTENT.__getitem__
-    first = Journal(str(path), path.stat(), lambda at, n: read(slice(at, at + n)), durable=False)
+    storage = LocalStorage(str(path), "r")
+    first = Journal(str(path), path.stat(), storage.read_bytes, storage.descriptor, durable=False)
     with pytest.raises(JournalError):
-        Journal(str(path), path.stat(), lambda at, n: read(slice(at, at + n)), durable=False)
+        Journal(str(path), path.stat(), storage.read_bytes, storage.descriptor, durable=False)
     first.finish()
     first.abandon()
     assert alone(path)

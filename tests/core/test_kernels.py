@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rustfits import kernels
-from rustfits.codec import TileBatch
-from rustfits.dither import DITHER_METHODS, sequence
+from rustfits.codec import kernels
+from rustfits.codec.codec import TileBatch
+from rustfits.codec.kernels import Kernels
 from rustfits.errors import InvalidParameter, TileDecodeError
-from rustfits.kernels import Kernels
+from rustfits.quantize.dither import DITHER_METHODS, sequence
 
 
 def batch_of(streams):

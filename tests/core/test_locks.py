@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from rustfits.locks import ReadWriteLock
+from rustfits.storage.locks import ReadWriteLock
 
 SOON = 5  # seconds that no test waits for when all is well
 

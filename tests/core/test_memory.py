@@ -6,8 +6,8 @@ import threading
 import numpy as np
 import pytest
 
-from rustfits import memory
 from rustfits.errors import InvalidParameter
+from rustfits.parallel import memory
 
 LARGE = memory.LEAST_NBYTES
 

@@ -3,7 +3,7 @@ import pytest
 
 import rustfits
 from rustfits import FITS, TileDecodeError
-from rustfits.onetile import entry_of
+from rustfits.tiles.onetile import entry_of
 
 
 def floats():

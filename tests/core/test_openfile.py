@@ -9,8 +9,8 @@ from rustfits.errors import (
     TransactionUndone,
     TruncatedFile,
 )
-from rustfits.openfile import BLOCK, OpenFile, padded
 from rustfits.storage.memory import MemoryStorage
+from rustfits.storage.openfile import BLOCK, OpenFile, padded
 
 HEADER = b"H" * BLOCK
 

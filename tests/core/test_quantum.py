@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rustfits.dither import DITHER_METHODS
+from rustfits.codec.kernels import Kernels
 from rustfits.errors import InvalidParameter
-from rustfits.kernels import Kernels
-from rustfits.noise import noise, row_lengths
-from rustfits.quantum import effective_level
+from rustfits.quantize.dither import DITHER_METHODS
+from rustfits.quantize.noise import noise, row_lengths
+from rustfits.quantize.quantum import effective_level
 
 NULL, ZERO = -2147483647, -2147483646
 

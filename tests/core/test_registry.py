@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import rustfits
-from rustfits import registry
-from rustfits.builtin import PLUGINS, Gzip1, Gzip2, NoCompress
+from rustfits.codec import registry
+from rustfits.codec.builtin import PLUGINS, Gzip1, Gzip2, NoCompress
 from rustfits.errors import CodecNotInstalled, FitsError, InvalidParameter
 
 NAMES = [
@@ -67,7 +67,7 @@ def test_a_missing_codec_can_be_caught_in_every_way_that_is_promised():
 def test_the_list_of_codecs_begins_with_those_of_the_core():
     listed = rustfits.codecs()
     assert list(listed)[: len(PLUGINS)] == ["GZIP_1", "GZIP_2", "NOCOMPRESS"]
-    assert listed["GZIP_2"] == ("rustfits", rustfits.__version__, "rustfits.builtin:Gzip2")
+    assert listed["GZIP_2"] == ("rustfits", rustfits.__version__, "rustfits.codec.builtin:Gzip2")
     assert listed["GZIP_2"].distribution == "rustfits"
 
 

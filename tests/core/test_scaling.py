@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as hnp
 
 from rustfits.errors import HeaderError, ImageError, PixelOverflow
 from rustfits.header.cards import Cards
-from rustfits.scaling import Scaling, bitpix_dtype, blank_value, dtype_bitpix, fill_masked, stored_form
+from rustfits.pixels.scaling import Scaling, bitpix_dtype, blank_value, dtype_bitpix, fill_masked, stored_form
 
 WHAT = "HDU BITPIX"
 CONVENTIONS = {"i1": ("u1", -128), "u2": ("i2", 32768), "u4": ("i4", 2147483648), "u8": ("i8", 9223372036854775808)}

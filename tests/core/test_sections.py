@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from rustfits.errors import ImageError, PixelIndexError
-from rustfits.sections import box_section, full_section, parse_section
+from rustfits.pixels.sections import box_section, full_section, parse_section
 
 
 def axis_keys(npixels):

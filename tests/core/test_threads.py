@@ -11,8 +11,8 @@ import time
 import pytest
 
 import rustfits
-from rustfits import threads
 from rustfits.errors import InvalidParameter
+from rustfits.parallel import threads
 
 MANY = threads.SMALL_NPIXELS
 
@@ -126,7 +126,7 @@ print(rustfits.get_num_threads())
 def test_a_forked_process_has_threads_of_its_own():
     code = """
 import os, threading
-from rustfits import threads
+from rustfits.parallel import threads
 threads.set_num_threads(3)
 def use():
     together = threading.Barrier(3, timeout=20)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rustfits.errors import ParameterOverflow
-from rustfits.tilecache import TileCache
+from rustfits.tiles.cache import TileCache
 
 
 def add(cache, rows, npixels=10, value=None):

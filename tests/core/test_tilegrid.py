@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rustfits.errors import HeaderError
-from rustfits.sections import full_section, parse_section
-from rustfits.tilegrid import TileGrid
+from rustfits.pixels.sections import full_section, parse_section
+from rustfits.tiles.grid import TileGrid
 
 
 @st.composite

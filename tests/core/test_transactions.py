@@ -148,7 +148,7 @@ def test_a_change_that_failed_half_way_undoes_the_transaction_though_it_was_caug
         with pytest.raises(TransactionUndone, match=r"everything it did to .*file\.fits is undone"), fits.transaction():
             fits["A"].header["OBJECT"] = "M13"
             with monkeypatch.context() as patched, pytest.raises(ZeroDivisionError):
-                patched.setattr(rustfits.hdu.image.Raster, "write", lambda *_: 1 / 0)
+                patched.setattr(rustfits.hdu.image.image.Raster, "write", lambda *_: 1 / 0)
                 fits["A"].extend(ZEROS)
             assert "OBJECT" not in fits["A"].header
             assert fits["A"].shape == ZEROS.shape

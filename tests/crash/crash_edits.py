@@ -6,7 +6,9 @@ from pathlib import Path
 import numpy as np
 
 import rustfits
-from rustfits import FITS, growth, spare
+from rustfits import FITS
+from rustfits.heap import spare
+from rustfits.tiles import growth
 
 
 def pixels(shape, dtype, seed=0):

@@ -22,11 +22,22 @@ from rustfits.storage import base, undo
 CALLS = ("pwrite", "pwritev", "write", "ftruncate", "truncate", "unlink", "rename", "replace", "fsync", "fchmod")
 
 
+def torn(call, offset, nbytes):
+    """How much of a write is done: half, to the end of a sector of the file. A journal may be torn anywhere."""
+    half = max(nbytes // 2, 1)
+    if call == "pwritev":
+        return half
+    to_sector = (offset + half) // 512 * 512 - offset
+    return to_sector if to_sector > 0 else min(-offset % 512 or 512, nbytes)
+
+
 class Killer:
     """Counts system calls that change the disk, and dies at one of them."""
 
-    def __init__(self, number, how, short):
+    def __init__(self, number, how, short, anywhere):
         self.names, self.number, self.how, self.short = [], number, how, short
+        # Only odd file systems tear writes in the middle of a sector.
+        self.torn = (lambda _, __, nbytes: max(nbytes // 2, 1)) if anywhere else torn
 
     def install(self):
         for name in CALLS:
@@ -46,7 +57,7 @@ class Killer:
                 descriptor, data, *where = arguments
                 many = name == "pwritev"
                 whole = b"".join(data) if many else memoryview(data)
-                half = whole[: max(len(whole) // 2, 1)]
+                half = whole[: self.torn(name, *where, len(whole))]
                 self.meet(name, lambda: really(descriptor, [half] if many else half, *where))
                 if self.short:
                     return really(descriptor, [half] if many else half, *where)
@@ -79,7 +90,9 @@ def serve(request):
     child = os.fork()
     if not child:
         send = os.write
-        killer = Killer(request.get("number", -1), request.get("how", "before"), request.get("short", False))
+        killer = Killer(
+            request.get("number", -1), request.get("how", "before"), request.get("short"), request.get("anywhere")
+        )
         base.MOVE_NBYTES = undo.SAVE_NBYTES = request.get("chunk", 1 << 22)
         try:
             killer.install()

@@ -21,6 +21,7 @@ from crash_points import COUNTED, Worker
 ALL = os.environ.get("RUSTFITS_CRASH_POINTS") == "all"
 FEW = ["grow_the_first_header", "several_in_a_transaction"]
 JOURNAL = ".rfjournal"
+OLD = 1_700_000_000  # when the file was last changed, before the change
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +51,7 @@ class Scene:
         for path in self.folder.glob("file.fits*"):
             path.unlink()
         shutil.copy(self.start, self.path)
+        os.utime(self.path, (OLD, OLD))
 
     def kill(self, number, how="before"):
         """Start anew, and kill the edit at a system call."""
@@ -73,7 +75,7 @@ def assert_verified(path):
     assert "verification OK" in done.stdout, done.stdout
 
 
-WAYS = [{}, {"durability": "power"}, {"chunk": 2880}, {"chunk": 2880, "short": True}]
+WAYS = [{}, {"durability": "power"}, {"chunk": 3072}, {"chunk": 3072, "short": True}]
 CASES = [(name, ways) for name in EDITS for ways in (WAYS if ALL else [{}])]
 if not ALL:
     CASES += [(name, WAYS[1]) for name in FEW]
@@ -98,12 +100,13 @@ def test_a_killed_recovery_is_done_again(tmp_path, worker, name):
     hot = 0
     for number in range(len(scene.calls)) if ALL else (len(scene.calls) // 2, len(scene.calls) - 1):
         scene.kill(number)
-        left = [(path, path.read_bytes()) for path in tmp_path.glob("file.fits*")]
+        left = [(path, path.read_bytes(), path.stat().st_mtime_ns) for path in tmp_path.glob("file.fits*")]
         hot += len(left) == 2
         step = 0
         while True:
-            for path, content in left:
+            for path, content, mtime_ns in left:
                 path.write_bytes(content)
+                os.utime(path, ns=(0, mtime_ns))
             if not worker.open(scene.path, number=step, how="halfway" if step % 2 else "before")["killed"]:
                 break
             COUNTED["recoveries"] += 1

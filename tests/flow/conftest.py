@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 import rustfits
-from rustfits import FITS, Gzip1, fewtiles, threads, tilereader
+from rustfits import FITS, Gzip1
+from rustfits.parallel import threads
+from rustfits.tiles import fewtiles, reader
 
 sys.path.insert(0, str(Path(__file__).parent))
 from editing import NEXT, PIXELS
@@ -34,7 +36,7 @@ def shared_out(monkeypatch):
 
     monkeypatch.setattr(threads, "SMALL_NPIXELS", 1)
     monkeypatch.setattr(fewtiles, "SMALL_NPIXELS", 1)  # so few tiles are a batch like others
-    monkeypatch.setattr(tilereader, "BATCH_NBYTES", 1 << 14)  # of which images have several
+    monkeypatch.setattr(reader, "BATCH_NBYTES", 1 << 14)  # of which images have several
     monkeypatch.setattr(threads._POOL, "submit", counted)
     yield found
     rustfits.set_num_threads(before)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 import rustfits
 from rustfits import FITS, Quantize
-from rustfits.bintable import ELEMENT_NBYTES
+from rustfits.heap.bintable import ELEMENT_NBYTES
 
 INTEGERS = ["u1", "i1", "i2", "u2", "i4", "u4", "i8", "u8"]
 FLOATS = ["f4", "f8"]

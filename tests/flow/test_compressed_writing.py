@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import rustfits
-from rustfits import FITS, Gzip1, Gzip2, NoCompress, Quantize, registry
+from rustfits import FITS, Gzip1, Gzip2, NoCompress, Quantize
+from rustfits.codec import registry
 
 PIXELS = np.arange(60, dtype=np.int32).reshape(6, 10)
 

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 import rustfits
-from rustfits import FITS, threads
+from rustfits import FITS
+from rustfits.parallel import threads
 
 SHAPE, TILES = (48, 60), (16, 20)
 NREADERS, NCHANGES, NTHREADS = 6, 21, (1, 2, 7)

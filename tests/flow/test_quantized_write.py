@@ -266,7 +266,7 @@ for name in sys.argv[1:]:
 
 def test_the_kernels_change_no_bit_of_scales_and_pixels():
     """The bytes of gzip streams may differ between zlib and other encoders; what they hold may not."""
-    if rustfits.registry.kernels().name == "numpy" and not os.environ.get("RUSTFITS_KERNELS"):
+    if rustfits.codec.registry.kernels().name == "numpy" and not os.environ.get("RUSTFITS_KERNELS"):
         pytest.skip("plugin not installed: accel")
     names = [CODECS[name] for name in CODECS if name in rustfits.codecs()]
     outputs = []

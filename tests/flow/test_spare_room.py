@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 import rustfits
-from rustfits import FITS, spare
+from rustfits import FITS
+from rustfits.heap import spare
 
 TILES, NOISE = (10, 20), np.random.default_rng(5)
 

@@ -129,10 +129,10 @@ class Bulky(rustfits.TileCodec):
 
 class TestWriting:
     def encoded(self, heap_format):
-        from rustfits.encode import encode_image
-        from rustfits.hdu.compressed_cards import compressed_cards
-        from rustfits.scaling import Scaling
-        from rustfits.zimage import TileTable
+        from rustfits.hdu.compressed.cards import compressed_cards
+        from rustfits.pixels.scaling import Scaling
+        from rustfits.tiles.encode import encode_image
+        from rustfits.tiles.zimage import TileTable
 
         codec = Bulky(tile_shape=(4, 32), heap_format=heap_format)
         table = TileTable(compressed_cards(codec, "i4", PIXELS.shape), codec)
@@ -151,7 +151,7 @@ class TestWriting:
             self.encoded("P")
 
     def test_nothing_is_appended_then(self, monkeypatch):
-        import rustfits.encode as encode
+        import rustfits.tiles.encode as encode
 
         monkeypatch.setitem(encode.LIMITS, "P", 1000)  # in place of two gigabytes
         with rustfits.FITS("mem://", "w+") as file:

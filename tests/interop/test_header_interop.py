@@ -16,8 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from rustfits.header.cards import Cards
 from rustfits.header.header import FITSHeader
 from rustfits.header.state import HeaderState
-from rustfits.openfile import OpenFile
 from rustfits.storage.memory import MemoryStorage
+from rustfits.storage.openfile import OpenFile
 
 HERE = Path(__file__).resolve()
 FOLDERS = [

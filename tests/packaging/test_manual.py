@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 import rustfits
-from rustfits import errors, hookspecs
+from rustfits import errors
+from rustfits.codec import hookspecs
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()

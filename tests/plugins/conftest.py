@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rustfits.kernels import Kernels, active
+from rustfits.codec.kernels import Kernels, active
 
 sys.path.insert(0, str(Path(__file__).parent))
 collect_ignore = ["example_bz2"]  # a distribution of its own; test_third_party.py builds it and runs its tests
@@ -49,7 +49,7 @@ class Site:
         """Return type and message of what ``statement`` raises, as ``Name: message``."""
         code = textwrap.dedent("""
             import rustfits
-            from rustfits import registry
+            from rustfits.codec import registry
             try:
                 {statement}
             except Exception as error:

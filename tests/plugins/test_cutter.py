@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import rustfits
+from rustfits.codec.kernels import Kernels, active, set_active
 from rustfits.errors import FitsError
-from rustfits.fewtiles import FewTiles
-from rustfits.kernels import Kernels, active, set_active
+from rustfits.tiles.fewtiles import FewTiles
 
 pytest.importorskip("rustfits_accel", reason="the short way is in rustfits-accel")
 pytest.importorskip("rustfits_rice", reason="its decoder for compiled callers is in rustfits-rice")

@@ -31,7 +31,7 @@ def test_a_codec_is_found_by_its_name_and_works(site):
     site.install("toy", "2.5", TOY_1=GOOD)
     printed = site.run("""
         import numpy as np, rustfits
-        from rustfits import registry
+        from rustfits.codec import registry
         print(rustfits.codecs()["TOY_1"])
         codec = registry.as_codec(" toy_1 ")
         print(codec, registry.codec_class("TOY_1") is type(codec))
@@ -54,8 +54,8 @@ def test_listing_imports_nothing(site):
 def test_a_codec_loads_no_other_plugin(site):
     site.install("bad", BAD_1=EXPLOSIVE)
     site.install("toy", TOY_1=GOOD)
-    assert site.run("from rustfits import registry; print(registry.codec_class('TOY_1').zcmptype)") == "TOY_1"
-    assert site.run("from rustfits import registry; print(registry.codec_class('GZIP_2').zcmptype)") == "GZIP_2"
+    assert site.run("from rustfits.codec import registry; print(registry.codec_class('TOY_1').zcmptype)") == "TOY_1"
+    assert site.run("from rustfits.codec import registry; print(registry.codec_class('GZIP_2').zcmptype)") == "GZIP_2"
 
 
 def test_a_class_of_a_third_party_is_not_a_name_of_the_package(site):
@@ -67,7 +67,7 @@ def test_a_missing_codec_names_the_package_to_install(site):
     assert site.error("registry.codec_class('NEW_1')").startswith(
         "CodecNotInstalled: no codec for ZCMPTYPE 'NEW_1' (installed: GZIP_1, GZIP_2, NOCOMPRESS"
     )
-    code = "from rustfits import registry; registry.discovery.entry_points = lambda group, anew=False: ()"
+    code = "from rustfits.codec import registry; registry.discovery.entry_points = lambda group, anew=False: ()"
     for name, package in [("RICE_ONE", "rice"), ("hcompress", "hcompress"), ("PLIO_1", "plio")]:
         printed = site.run(f"""
             {code}
@@ -84,7 +84,7 @@ def test_a_codec_installed_meanwhile_is_found(site):
     site.install("other", OTHER_1=GOOD)
     code = f"""
         import sys, pathlib
-        from rustfits import registry
+        from rustfits.codec import registry
         try:
             registry.codec_class("TOY_1")
         except LookupError:
@@ -105,7 +105,7 @@ def test_a_plugin_that_cannot_be_imported_is_named_with_the_cause(site):
         "'no_such_module'); reinstall or upgrade that distribution"
     )
     site.run("""
-        from rustfits import registry
+        from rustfits.codec import registry
         for _ in range(2):
             try:
                 registry.codec_class("TOY_1")
@@ -121,7 +121,7 @@ def test_two_distributions_that_offer_one_name_are_both_named_when_it_is_asked_f
     assert error.startswith("PluginError: more than one distribution offers TOY_1")
     assert "one 1.1" in error
     assert "two 2.2" in error
-    assert site.run("from rustfits import registry; print(registry.codec_class('OTHER_1').__name__)") == "Toy1"
+    assert site.run("from rustfits.codec import registry; print(registry.codec_class('OTHER_1').__name__)") == "Toy1"
     listed = site.run("import rustfits; print(*rustfits.codecs()['TOY_1'], sep=';')").split(";")
     assert [sorted(field.split(", ")) for field in listed[:2]] == [["one", "two"], ["1.1", "2.2"]]
 
@@ -145,7 +145,7 @@ def test_an_outdated_codec_is_told_to_upgrade(site):
 def test_a_codec_that_says_no_version_was_written_for_the_first(site):
     site.install("toy", TOY_1=GOOD)
     printed = site.run("""
-        from rustfits import discovery, registry
+        from rustfits.codec import discovery, registry
         discovery.API_VERSION = 2
         try:
             registry.codec_class("TOY_1")
@@ -166,7 +166,7 @@ def test_a_misspelt_hook_harms_no_other_plugin(site):
     site.install("bad", BAD_1=changed("rustfits_register_codec", "rustfits_register_codecs"))
     site.install("toy", TOY_1=GOOD)
     printed = site.run("""
-        from rustfits import registry
+        from rustfits.codec import registry
         for name in ("BAD_1", "TOY_1", "GZIP_1"):
             try:
                 print(registry.codec_class(name).zcmptype)
@@ -214,7 +214,7 @@ def test_one_object_for_two_names_is_refused(site):
     info = next(site.folder.glob("toy-*.dist-info"))
     info.joinpath("entry_points.txt").write_text("[rustfits.codecs]\nTOY_1 = toy_toy_1\nTOY_2 = toy_toy_1\n")
     printed = site.run("""
-        from rustfits import registry
+        from rustfits.codec import registry
         registry.codec_class("TOY_1")
         try:
             registry.codec_class("TOY_2")
@@ -229,7 +229,7 @@ def test_a_codec_is_loaded_once_by_many_threads(site):
     site.install("toy", TOY_1=source)
     printed = site.run("""
         from concurrent.futures import ThreadPoolExecutor
-        from rustfits import registry
+        from rustfits.codec import registry
         with ThreadPoolExecutor(8) as pool:
             found = set(pool.map(registry.codec_class, ["TOY_1"] * 50))
         import toy_toy_1

@@ -33,7 +33,7 @@ HDU_TYPE = """
 """
 LOOK_AT_KERNELS = """
     import warnings
-    from rustfits import registry
+    from rustfits.codec import registry
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         print(registry.kernels().name)
@@ -92,7 +92,7 @@ def test_a_url_goes_to_the_plugin_of_its_scheme(site):
     site.install("other", group="rustfits.storage", gopher="raise RuntimeError('imported')")
     site.install("swift", group="rustfits.storage", swift=STORAGE)
     printed = site.run("""
-        from rustfits import registry
+        from rustfits.codec import registry
         print(registry.open_storage("swift://host/a.fits", "r", None).name)
         print(registry.open_storage("swift://host/declined", "r", None))
         print(registry.open_storage("unheard://host/a.fits", "r", None))
@@ -112,7 +112,7 @@ def test_a_storage_of_another_kind_is_refused(site):
 def test_an_unknown_extension_goes_to_the_plugin_of_its_name(site):
     site.install("foreign", group="rustfits.hdu_types", FOREIGN=HDU_TYPE)
     printed = site.run("""
-        from rustfits import registry
+        from rustfits.codec import registry
         from rustfits.header.cards import Cards
         def kind(*entries):
             found = registry.hdu_type(Cards.build(entries))

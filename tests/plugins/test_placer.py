@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import rustfits
-from rustfits import tilereader
-from rustfits.decode import TileDecoder
+from rustfits.codec.kernels import Kernels, active, set_active
 from rustfits.errors import FitsError
-from rustfits.kernels import Kernels, active, set_active
-from rustfits.shortway import image_facts
-from rustfits.tilereader import TileReader
+from rustfits.tiles import reader
+from rustfits.tiles.decode import TileDecoder
+from rustfits.tiles.reader import TileReader
+from rustfits.tiles.shortway import image_facts
 
 pytest.importorskip("rustfits_accel", reason="the short way is in rustfits-accel")
 pytest.importorskip("rustfits_rice", reason="its decoder for compiled callers is in rustfits-rice")
@@ -97,7 +97,7 @@ def test_tiles_kept_by_the_short_way_are_read_again(dtype, tmp_path, monkeypatch
     with rustfits.FITS(path) as fits:
         whole = fits[1].read()
         assert fits[1].tile_cache_used == whole.nbytes
-        for way in (TileDecoder, "decode"), (tilereader, "place"):
+        for way in (TileDecoder, "decode"), (reader, "place"):
             monkeypatch.setattr(*way, refuse)
         for found, expected in ((fits[1].read(), whole), (fits[1][40:50, 30:300], whole[40:50, 30:300])):
             assert np.array_equal(found.view(f"u{found.itemsize}"), expected.view(f"u{found.itemsize}"))

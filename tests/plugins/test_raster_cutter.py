@@ -8,9 +8,9 @@ from cutting import OTHER_KEYS, refuse, starts_and_counts
 from hypothesis import given, settings
 
 import rustfits
+from rustfits.codec.kernels import Kernels, set_active
 from rustfits.errors import HandleClosed, TruncatedFile
-from rustfits.hdu.image_io import Raster
-from rustfits.kernels import Kernels, set_active
+from rustfits.hdu.image.raster import Raster
 
 raster = pytest.importorskip("rustfits_accel._raster", reason="the short way is in rustfits-accel")
 

@@ -18,7 +18,7 @@ def test_the_entry_point_offers_the_compiled_kernels():
 
 
 def test_the_core_uses_them_unless_told_otherwise(monkeypatch):
-    from rustfits import kernels, registry
+    from rustfits.codec import kernels, registry
 
     monkeypatch.setattr(kernels, "_active", None)
     monkeypatch.delenv("RUSTFITS_KERNELS", raising=False)

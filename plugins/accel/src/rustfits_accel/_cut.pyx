@@ -22,7 +22,7 @@ include "_image.pxi"
 include "_placer.pxi"
 
 
-# What a codec offers in another capsule; `rustfits.codec.TileCodec.c_resumer` says what it means.
+# What a codec offers in another capsule; `rustfits.codec.codec.TileCodec.c_resumer` says what it means.
 cdef struct resumer_t:
     void (*decode)(const resumer_t *, const uint8_t *, int64_t, const int64_t *, const int64_t *, const int64_t *,
                    int64_t, int64_t, const int64_t *, uint64_t *const *, void *, int64_t, int32_t *) noexcept nogil
@@ -62,7 +62,7 @@ cdef struct cut_t:  # one cutout under way
 
 
 cdef class Cutter(Image):
-    """Cuts boxes out of one image; as `rustfits.kernels.Kernels.cutter`, whose arguments these are."""
+    """Cuts boxes out of one image; as `rustfits.codec.kernels.Kernels.cutter`, whose arguments these are."""
 
     cdef int64_t max_ntiles, image_nbytes, generation
     cdef bint prefixes

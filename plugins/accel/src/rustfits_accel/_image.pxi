@@ -24,7 +24,7 @@ cdef extern from "cut.h" nogil:
                       uint8_t *)
 
 
-# What a codec offers in a capsule; `rustfits.codec.TileCodec.c_decoder` says what it means.
+# What a codec offers in a capsule; `rustfits.codec.codec.TileCodec.c_decoder` says what it means.
 cdef struct decoder_t:
     void (*decode)(const decoder_t *, const uint8_t *, int64_t, const int64_t *, const int64_t *, const int64_t *,
                    int64_t, void *, int64_t, int32_t *) noexcept nogil
@@ -47,7 +47,7 @@ cdef class Image:
     cdef object capsule, dtype
 
     cdef int know(self, shape, tile, stride, dtype, dithering, decoder) except -1:
-        """Take and check what `rustfits.shortway.image_facts` says."""
+        """Take and check what `rustfits.tiles.shortway.image_facts` says."""
         if not 0 < len(shape) == len(tile) == len(stride) <= RF_CUT_NDIM:
             raise ValueError(f"{len(shape)} axes in tiles of {len(tile)}")
         self.grid.ndim = len(shape)

@@ -24,7 +24,7 @@ cdef struct section_t:  # where they go
 
 
 cdef class Placer(Image):
-    """Decodes tiles to their places in a section; as `rustfits.kernels.Kernels.placer`.
+    """Decodes tiles to their places in a section; as `rustfits.codec.kernels.Kernels.placer`.
 
     Tiles are decoded by the group, for the sake of decoders that take several side by side, and each is copied while it
     is in the cache.

@@ -19,7 +19,7 @@ cdef int64_t MAX_SPAN = 1 << 17  # and from the first to the last pixel of a box
 
 
 cdef class RasterCutter:
-    """Cuts boxes out of one image in a file; as `rustfits.kernels.Kernels.cutter`, whose arguments these are."""
+    """Cuts boxes out of one image in a file; as `rustfits.codec.kernels.Kernels.cutter`, whose arguments these are."""
 
     cdef int64_t ndim, start, itemsize, max_nrows, max_npixels
     cdef int64_t size[RF_READ_NDIM]

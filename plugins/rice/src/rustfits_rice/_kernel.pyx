@@ -93,7 +93,7 @@ def encode(const uint8_t[::1] pixels, const int64_t[::1] npixels, int32_t block,
     return out[:used], length
 
 
-# What `rustfits.codec.TileCodec.c_decoder` describes: a function, then what it needs to know.
+# What `rustfits.codec.codec.TileCodec.c_decoder` describes: a function, then what it needs to know.
 cdef struct decoder_t:
     void (*decode)(const decoder_t *, const uint8_t *, int64_t, const int64_t *, const int64_t *, const int64_t *,
                    int64_t, void *, int64_t, int32_t *) noexcept nogil
@@ -132,7 +132,7 @@ def c_decoder(int32_t bytepix, int32_t block, int32_t variant):
     return capsule_of(decoder, DECODER)
 
 
-# What `rustfits.codec.TileCodec.c_resumer` describes, likewise a function and what it needs to know.
+# What `rustfits.codec.codec.TileCodec.c_resumer` describes, likewise a function and what it needs to know.
 cdef struct resumer_t:
     void (*decode)(const resumer_t *, const uint8_t *, int64_t, const int64_t *, const int64_t *, const int64_t *,
                    int64_t, int64_t, const int64_t *, uint64_t *const *, void *, int64_t, int32_t *) noexcept nogil

@@ -1,4 +1,4 @@
-/* The noise of a tile (see rustfits/noise.py, whose bits this gives). Included once for each kind of pixel and
+/* The noise of a tile (see rustfits/quantize/noise.py, whose bits this gives). Included once for each kind of pixel and
  * instruction set, with these macros:
  *   PIXEL, KEY      the pixel, and the signed integer of its width
  *   KEY_INFINITY    infinity as a KEY

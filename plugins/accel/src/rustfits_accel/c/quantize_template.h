@@ -1,5 +1,5 @@
-/* Quantising one kind of pixel (see rustfits/quantum.py, whose bits this gives). Included after noise_template.h,
- * with the same macros and
+/* Quantising one kind of pixel (see rustfits/quantize/quantum.py, whose bits this gives). Included after
+ * noise_template.h, with the same macros and
  *   PIXEL_MAX       the largest number of the kind */
 
 struct NAME(limits) {

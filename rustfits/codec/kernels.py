@@ -1,0 +1,373 @@
+"""The work that is not a codec's: gzip streams, byte shuffles, dequantising.
+
+`Kernels` holds the NumPy and standard-library forms. A package may offer faster ones through the hook
+`rustfits_kernels`; they must give the same bits. Whoever needs kernels asks `active`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import zlib
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rustfits.codec.batch import equal_tiles
+from rustfits.codec.codec import EncodedTiles, Int64s, TileBatch
+from rustfits.codec.inflate import inflate_exactly
+from rustfits.codec.moves import Moves
+from rustfits.errors import InvalidParameter, TileDecodeError
+from rustfits.quantize.dither import DITHER_2, NO_DITHER, ZERO_PIXEL, method_number, random_table, runs
+from rustfits.quantize.noise import row_lengths
+from rustfits.quantize.quantum import dequantize_piece, effective_level, find_quantum, quantize_tile
+from rustfits.storage import watch
+
+Float64s = NDArray[np.float64]
+Bytes = NDArray[np.uint8]
+Placer = Callable[..., bool]
+
+_GZIP = zlib.MAX_WBITS | 16
+_DEFAULT_LEVEL = 6
+
+
+class Kernels(Moves):
+    """The core's forms of the kernels, one call a batch.
+
+    A subclass may replace any of them, with the same results bit for bit (`deflate`: with bytes that inflate to the
+    same). All are called from several threads at once. Arrays are contiguous and of native byte order.
+
+    Attributes
+    ----------
+    name : str
+        What to call this set of kernels where it is shown.
+    """
+
+    name: ClassVar[str] = "numpy"
+
+    def cutter(self, **image: Any) -> Callable[[object], NDArray[Any] | None] | None:
+        """Return what cuts boxes out of an image in one step, if there is such a thing; None if not.
+
+        Parameters
+        ----------
+        **image
+            What `rustfits.tiles.fewtiles.FewTiles` knows of a compressed image and of its tiles; or of a plain image,
+            which has no ``tile``, `rustfits.hdu.image.raster.Raster`.
+
+        Returns
+        -------
+        callable or None
+            Takes the key of ``hdu[key]`` and returns the stored pixels, a new array; None leaves the key to the core.
+        """
+        return None
+
+    def placer(self, **image: Any) -> Placer | None:
+        """Return what decodes tiles of a compressed image to their places in a section; None if there is no such thing.
+
+        Parameters
+        ----------
+        **image
+            As of `rustfits.tiles.shortway.image_facts`.
+
+        Returns
+        -------
+        callable or None
+            Takes what `rustfits.tiles.shortway.place` passes, from several threads; False leaves the tiles to the core.
+        """
+        return None
+
+    # -- files ----------------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def unchanged(descriptor: int, size: int, mtime_ns: int) -> bool:
+        """Tell whether an open file has a size, in bytes, and a time of modification; False too if it cannot be told.
+
+        Every read of a file asks, so a compiled form is called without anything in between.
+        """
+        return watch.is_unchanged(descriptor, size, mtime_ns)
+
+    # -- gzip -----------------------------------------------------------------------------------------------------
+
+    def inflate(
+        self, algorithm: str, batch: TileBatch, nbytes: Int64s, out: Bytes, *, itemsize: int = 1, shuffled: bool = False
+    ) -> None:
+        """Inflate every tile of a batch.
+
+        Parameters
+        ----------
+        algorithm : str
+            Name of the codec, for errors.
+        batch : TileBatch
+            Each tile is a gzip stream (RFC 1952) of one or more members, or a zlib stream (RFC 1950). Bytes after
+            the member that completes the tile are ignored, as CFITSIO ignores them.
+        nbytes : (ntiles,) int64 array
+            Bytes that each tile must give. No more memory than this is asked for, whatever the stream promises.
+        out : (nbytes.sum(),) uint8 array
+            Filled with the tiles, back to back. A damaged tile leaves its own bytes unspecified.
+        itemsize : int
+            Bytes of a pixel, which are big-endian in the streams and native in ``out``.
+        shuffled : bool
+            Whether they are grouped in the streams, as by `shuffle`.
+
+        Raises
+        ------
+        TileDecodeError
+            For the first damaged tile, after all others are done; the reason begins with "decompression".
+        """
+        fault: TileDecodeError | None = None
+        data = batch.data.data
+        stop = 0
+        for start, length, expected, row in zip(
+            batch.start.tolist(), batch.length.tolist(), nbytes.tolist(), batch.row.tolist(), strict=True
+        ):
+            begin, stop = stop, stop + expected
+            try:
+                self.inflate_tile(data[start : start + length], out[begin:stop], itemsize, shuffled)
+            except (ValueError, zlib.error) as error:
+                if fault is None:
+                    fault = TileDecodeError(algorithm, row, f"decompression failed: {error}")
+                    fault.__cause__ = error
+        if fault is not None:
+            raise fault
+
+    def inflate_tile(self, stream: memoryview, out: Bytes, itemsize: int, shuffled: bool) -> None:
+        """Inflate one stream into ``out``; what `inflate` calls for each tile.
+
+        Parameters
+        ----------
+        stream : memoryview of bytes
+            A gzip or zlib stream, as `inflate` describes it.
+        out : (nbytes,) uint8 array
+            Must be filled exactly.
+        itemsize, shuffled
+            As for `inflate`.
+
+        Raises
+        ------
+        ValueError, zlib.error
+            If the stream is damaged, ends early, or gives more or fewer bytes.
+        """
+        given = np.empty_like(out) if shuffled and itemsize > 1 else out
+        inflate_exactly(stream, given)
+        if given is not out:
+            out.reshape(-1, itemsize)[...] = given.reshape(itemsize, -1).T
+        if sys.byteorder == "little" and itemsize > 1:
+            out.view(f"u{itemsize}").byteswap(inplace=True)
+
+    def deflate(self, data: Bytes, nbytes: Int64s, level: int | None) -> EncodedTiles:
+        """Deflate every tile of a batch into one gzip member.
+
+        Parameters
+        ----------
+        data : (nbytes.sum(),) uint8 array
+            Bytes of all tiles, back to back.
+        nbytes : (ntiles,) int64 array
+            Bytes of each tile.
+        level : int or None
+            0 to 9. None leaves it to the kernels: 6 in these, a faster encoder in others.
+        """
+        level = _DEFAULT_LEVEL if level is None else level
+        view = data.data
+        members: list[bytes | bytearray] = []
+        stop = 0
+        for expected in nbytes.tolist():
+            begin, stop = stop, stop + expected
+            members.append(self.deflate_tile(view[begin:stop], level))
+        return _join_tiles(members)
+
+    def deflate_planes(self, data: Bytes, nbytes: Int64s, itemsize: int, level: int | None) -> EncodedTiles:
+        """Deflate tiles whose bytes were grouped by `shuffle`; as `deflate`, for pixels of ``itemsize`` bytes.
+
+        With a level of None, kernels may make use of what is known of such bytes.
+        """
+        return self.deflate(data, nbytes, level)
+
+    def deflate_tile(self, data: memoryview, level: int) -> bytes | bytearray:
+        """Return one gzip member that names neither file nor time, so that equal tiles give equal bytes."""
+        return zlib.compress(data, level, wbits=_GZIP)
+
+    # -- the byte order of GZIP_2 -----------------------------------------------------------------------------------
+
+    def shuffle(self, pixels: NDArray[Any], npixels: Int64s, out: Bytes) -> None:
+        """Group the big-endian bytes of each tile by significance, as GZIP_2 stores them.
+
+        Parameters
+        ----------
+        pixels : (npixels.sum(),) array
+            Pixels of all tiles, back to back.
+        npixels : (ntiles,) int64 array
+            Pixels of each tile.
+        out : (pixels.nbytes,) uint8 array
+            Filled; must not share memory with ``pixels``. (FITS 4.0, section 10.4.2)
+        """
+        itemsize = pixels.itemsize
+        data = pixels.astype(pixels.dtype.newbyteorder(">"), copy=False).view(np.uint8)
+        for begin, stop, ntiles, each in equal_tiles(npixels):
+            block = slice(begin * itemsize, stop * itemsize)
+            grouped = data[block].reshape(ntiles, each, itemsize).transpose(0, 2, 1)
+            out[block].reshape(ntiles, itemsize, each)[...] = grouped
+
+    # -- quantised floats -------------------------------------------------------------------------------------------
+
+    def dequantize(
+        self,
+        stored: NDArray[np.int32],
+        npixels: Int64s,
+        scale: Float64s,
+        zero: Float64s,
+        row: Int64s,
+        *,
+        method: str,
+        zdither0: int,
+        null: Int64s | None,
+        out: NDArray[Any],
+    ) -> None:
+        """Turn the stored integers of a batch into floats, with the bits that CFITSIO gives.
+
+        Parameters
+        ----------
+        stored : (npixels.sum(),) int32 array
+            Integers of all tiles, back to back.
+        npixels : (ntiles,) int64 array
+            Pixels of each tile.
+        scale, zero : (ntiles,) float64 array
+            ZSCALE and ZZERO of each tile.
+        row : (ntiles,) int64 array
+            Table row of each tile, from 0, which selects its random numbers.
+        method : {'NO_DITHER', 'SUBTRACTIVE_DITHER_1', 'SUBTRACTIVE_DITHER_2'}
+            Value of ZQUANTIZ.
+        zdither0 : int
+            Value of ZDITHER0; not used without dither.
+        null : (ntiles,) int64 array or None
+            The integer that means NaN in each tile; None if there is none.
+        out : (npixels.sum(),) float32 or float64 array
+            Filled.
+
+        Raises
+        ------
+        InvalidParameter
+            If the method is none of the three. (FITS 4.0, section 10.2)
+        """
+        method_number(method)
+        table = None if method == NO_DITHER else random_table()
+        stop = 0
+        with np.errstate(all="ignore"):  # a scale read from a file may be anything
+            for tile, length in enumerate(npixels.tolist()):
+                begin, stop = stop, stop + length
+                for start, end, entry in runs(row[tile], zdither0, length):  # pieces that stay in the cache
+                    numbers = None if table is None else table[entry : entry + end - start]
+                    piece = slice(begin + start, begin + end)
+                    dequantize_piece(stored[piece], numbers, scale[tile], zero[tile], out[piece])
+                if method == DITHER_2:
+                    out[begin:stop][stored[begin:stop] == ZERO_PIXEL] = 0.0
+                if null is not None:
+                    out[begin:stop][stored[begin:stop] == null[tile]] = np.nan
+
+    def quantize(
+        self,
+        pixels: NDArray[Any],
+        shape: Int64s,
+        row: Int64s,
+        *,
+        level: float,
+        method: str,
+        zdither0: int,
+        out: NDArray[np.int32],
+    ) -> tuple[Float64s, Float64s, NDArray[np.bool_]]:
+        """Turn the floats of a batch into integers, with the bits that CFITSIO gives.
+
+        Parameters
+        ----------
+        pixels : (npixels.sum(),) float32 or float64 array
+            Pixels of all tiles, back to back; NaN and infinities become nulls.
+        shape : (ntiles, ndim) int64 array
+            Pixels along each axis of a tile, numpy order.
+        row : (ntiles,) int64 array
+            Table row of each tile, from 0, which selects its random numbers.
+        level : float
+            Positive: quanta per standard deviation of a tile's noise. Negative: minus the quantum. 0 stands for 4.
+        method : {'NO_DITHER', 'SUBTRACTIVE_DITHER_1', 'SUBTRACTIVE_DITHER_2'}
+            Value of ZQUANTIZ.
+        zdither0 : int
+            Value of ZDITHER0; not used without dither.
+        out : (npixels.sum(),) int32 array
+            Filled, but for tiles that cannot be quantised, where it is unspecified. Nulls are -2147483647.
+
+        Returns
+        -------
+        scale, zero : (ntiles,) float64 array
+            ZSCALE and ZZERO of each tile; 0.0 where it cannot be quantised.
+        quantized : (ntiles,) bool array
+            False for a tile to be stored without loss: one pixel, no noise, or a range beyond 32 bits.
+
+        Raises
+        ------
+        InvalidParameter
+            If the method is none of the three. (FITS 4.0, section 10.2)
+        """
+        method_number(method)
+        level = effective_level(level)
+        scale, zero = np.zeros(len(shape)), np.zeros(len(shape))
+        quantized = np.zeros(len(shape), dtype=np.bool_)
+        stop = 0
+        with np.errstate(all="ignore"):  # pixels may be anything
+            for tile, row_length in enumerate(row_lengths(shape).tolist()):
+                begin, stop = stop, stop + int(shape[tile].prod())
+                part = pixels[begin:stop]
+                good = np.isfinite(part)
+                quantum = find_quantum(part, None if good.all() else good, row_length, level, method)
+                if quantum is not None:
+                    scale[tile], zero[tile], quantized[tile] = quantum.scale, quantum.zero, True
+                    place = int(row[tile]), zdither0
+                    quantize_tile(part, good, quantum, out[begin:stop], method=method, place=place)
+        return scale, zero, quantized
+
+
+def _join_tiles(members: list[bytes | bytearray]) -> EncodedTiles:
+    """Return the compressed tiles of a batch as one array with their lengths."""
+    length = np.fromiter(map(len, members), dtype=np.int64, count=len(members))
+    return EncodedTiles(np.frombuffer(b"".join(members), dtype=np.uint8), length)
+
+
+# -- which kernels are in use ---------------------------------------------------------------------------------------
+
+_active: Kernels | None = None
+_find: Callable[[], Kernels | None] | None = None
+
+
+def active() -> Kernels:
+    """Return the kernels in use: those set, or those a plugin offers, or the core's.
+
+    The environment variable ``RUSTFITS_KERNELS`` with the value ``numpy`` keeps to the core's; it is looked at when
+    kernels are first needed.
+
+    Raises
+    ------
+    InvalidParameter
+        If that variable has another value than ``numpy`` or ``auto``.
+    """
+    global _active  # noqa: PLW0603 - one choice for the process, which is what the environment variable says
+    if _active is None:
+        choice = os.environ.get("RUSTFITS_KERNELS", "").strip().lower() or "auto"
+        if choice not in ("auto", "numpy"):
+            raise InvalidParameter("RUSTFITS_KERNELS", choice, "must be 'numpy' or 'auto'")
+        found = _find() if _find is not None and choice == "auto" else None
+        _active = found or Kernels()
+        watch.use(_active.unchanged)
+    return _active
+
+
+def set_active(kernels: Kernels | None) -> None:
+    """Use ``kernels`` from now on; None looks for them anew when they are next needed."""
+    global _active  # noqa: PLW0603
+    _active = kernels
+    if kernels is not None:
+        watch.use(kernels.unchanged)
+
+
+def set_provider(find: Callable[[], Kernels | None]) -> None:
+    """Say who looks for a plugin's kernels; called by the module that knows the plugins, which stands above."""
+    global _find  # noqa: PLW0603
+    _find = find

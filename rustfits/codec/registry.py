@@ -1,0 +1,275 @@
+"""Which plugins there are: found by name, loaded one by one, when they are first needed.
+
+Every plugin is an entry point. Its group says which hook it implements, its name what it is for:
+
+| group                | name             | hook                      |
+|----------------------|------------------|---------------------------|
+| `rustfits.codecs`    | value of ZCMPTYPE | `rustfits_register_codec` |
+| `rustfits.kernels`   | any              | `rustfits_kernels`        |
+| `rustfits.storage`   | scheme of a URL  | `rustfits_open_storage`   |
+| `rustfits.hdu_types` | value of XTENSION | `rustfits_hdu_type`       |
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from rustfits._version import __version__
+from rustfits.codec import discovery
+from rustfits.codec.builtin import PLUGINS
+from rustfits.codec.codec import TileCodec
+from rustfits.codec.discovery import Plugin
+from rustfits.codec.kernels import Kernels, active, set_provider
+from rustfits.errors import CodecNotInstalled, InvalidParameter, PluginError
+from rustfits.storage.base import Storage
+
+if TYPE_CHECKING:
+    from importlib_metadata import EntryPoint
+
+    from rustfits.header.cards import Cards
+
+CODECS = "rustfits.codecs"
+KERNELS = "rustfits.kernels"
+STORAGE = "rustfits.storage"
+HDU_TYPES = "rustfits.hdu_types"
+
+# Other spellings of ZCMPTYPE, in old files and in `compress=`; this is the one place that knows them.
+ALIASES = {
+    "GZIP": "GZIP_1",
+    "RICE": "RICE_1",
+    "RICE_ONE": "RICE_1",
+    "HCOMPRESS": "HCOMPRESS_1",
+    "PLIO": "PLIO_1",
+}
+
+# Where to get the codecs of the standard that are not part of the core.
+PACKAGES = {"RICE_1": "rustfits-rice", "HCOMPRESS_1": "rustfits-hcompress", "PLIO_1": "rustfits-plio"}
+
+# Under which name the package `rustfits` shows their classes.
+CLASS_NAMES = {"Rice1": "RICE_1", "Hcompress1": "HCOMPRESS_1", "Plio1": "PLIO_1"}
+
+_codecs: dict[str, type[TileCodec]] = {}
+
+
+class CodecSource(NamedTuple):
+    """Who offers a codec; two distributions that offer the same one are both named, separated by ', '.
+
+    Attributes
+    ----------
+    distribution, version : str
+        Name and version of the installed distribution.
+    value : str
+        Object that the entry point names, as ``module`` or ``module:attribute``.
+    """
+
+    distribution: str
+    version: str
+    value: str
+
+
+# -- codecs ---------------------------------------------------------------------------------------------------------
+
+
+def codecs() -> Mapping[str, CodecSource]:
+    """List the compression algorithms that are installed; no plugin is imported.
+
+    Returns
+    -------
+    Mapping[str, CodecSource]
+        ``(distribution, version, value)`` by ZCMPTYPE, the core's own first.
+
+    Examples
+    --------
+    >>> codecs()["GZIP_1"].distribution
+    'rustfits'
+    """
+    sources: dict[str, list[CodecSource]] = {
+        name: [CodecSource("rustfits", __version__, f"{plugin.codec.__module__}:{plugin.codec.__name__}")]
+        for name, plugin in PLUGINS.items()
+    }
+    for entry in sorted(discovery.entry_points(CODECS, anew=True), key=lambda entry: discovery.key(entry.name)):
+        sources.setdefault(discovery.key(entry.name), []).append(_source(entry))
+    return {name: CodecSource(*map(", ".join, zip(*found, strict=True))) for name, found in sources.items()}
+
+
+def codec_class(zcmptype: str) -> type[TileCodec]:
+    """Return the class of a compression algorithm, loading its plugin if that was not done yet.
+
+    Parameters
+    ----------
+    zcmptype : str
+        Value of ZCMPTYPE, or one of its other spellings; case and surrounding blanks do not count.
+
+    Raises
+    ------
+    CodecNotInstalled
+        If no plugin offers the algorithm; it names the package to install, where that is known.
+    PluginError
+        If the plugin cannot be loaded, is outdated, or two distributions offer the algorithm.
+    """
+    name = algorithm_name(zcmptype)
+    codec = _codecs.get(name)
+    if codec is None:
+        with discovery.lock:
+            codec = _codecs.get(name) or _load_codec(name)
+            _codecs[name] = codec
+    return codec
+
+
+def algorithm_name(zcmptype: str) -> str:
+    """Return the standard's spelling of an algorithm's name."""
+    name = zcmptype.strip().upper()
+    return ALIASES.get(name, name)
+
+
+def as_codec(compress: object) -> TileCodec | None:
+    """Return the codec that an argument ``compress=`` stands for.
+
+    Parameters
+    ----------
+    compress : TileCodec, str or None
+        A codec is returned as it is; a name gives one with default parameters; None is no compression.
+
+    Raises
+    ------
+    TypeError
+        If it is of another kind.
+    InvalidParameter
+        If no algorithm has that name.
+    CodecNotInstalled, PluginError
+        As `codec_class`.
+    """
+    if compress is None or isinstance(compress, TileCodec):
+        return compress
+    if not isinstance(compress, str):
+        raise TypeError(f"compress= must be None, a codec such as Gzip2() or the name of one, not {compress!r}")
+    try:
+        return codec_class(compress)()
+    except CodecNotInstalled as error:
+        if error.package is not None:
+            raise
+        allowed = f"is an unknown compression algorithm name (installed: {', '.join(error.installed)})"
+        raise InvalidParameter("compress", compress, allowed) from None
+
+
+def _load_codec(name: str) -> type[TileCodec]:
+    entries = discovery.named(CODECS, name)
+    own = PLUGINS.get(name)
+    if own is None and not entries:
+        entries = discovery.named(CODECS, name, anew=True)  # it may have been installed since
+        if not entries:
+            raise CodecNotInstalled(name, tuple(codecs()), PACKAGES.get(name))
+    if own is None:
+        plugin = discovery.load(CODECS, name, entries)
+    elif entries:
+        raise discovery.rivals(CODECS, name, [f"rustfits {__version__}", *map(discovery.origin_of, entries)])
+    else:
+        plugin = Plugin(own, f"rustfits {__version__}")
+        discovery.register(CODECS, name, plugin)
+    codec, origin = discovery.offer("rustfits_register_codec", plugin), plugin.origin
+    if not (isinstance(codec, type) and issubclass(codec, TileCodec)):
+        raise PluginError(f"{origin} offers {codec!r} for ZCMPTYPE {name!r}; it must be a subclass of TileCodec")
+    if getattr(codec, "zcmptype", None) != name:
+        said = getattr(codec, "zcmptype", None)
+        raise PluginError(f"{origin} offers ZCMPTYPE {name!r}, but its class {codec.__name__} says zcmptype = {said!r}")
+    return codec
+
+
+# -- the other hooks ------------------------------------------------------------------------------------------------
+
+
+def kernels() -> Kernels:
+    """Return the kernels in use; see `rustfits.codec.kernels.active`."""
+    return active()
+
+
+def open_storage(url: str, mode: str, options: Any) -> Storage | None:
+    """Have the plugin for a URL's scheme open it.
+
+    Parameters
+    ----------
+    url : str
+        With its scheme.
+    mode : {'r', 'r+', 'w+'}
+    options : Remote or None
+        What the caller passed as ``remote=``.
+
+    Returns
+    -------
+    Storage or None
+        None if there is no such plugin, or if it declines.
+
+    Raises
+    ------
+    PluginError
+        If the plugin cannot be loaded, is outdated, or two distributions offer the scheme.
+    Exception
+        Whatever the plugin raises of the file.
+    """
+    plugin = _plugin_for(STORAGE, url.partition("://")[0])
+    if plugin is None:
+        return None
+    storage = discovery.call("rustfits_open_storage", plugin, url=url, mode=mode, options=options)
+    if storage is None or isinstance(storage, Storage):
+        return storage
+    raise PluginError(f"{plugin.origin} opened {url} as {storage!r}; it must be a Storage or None")
+
+
+def hdu_type(cards: Cards) -> type[Any] | None:
+    """Have the plugin for an XTENSION choose the class of an HDU that the core does not know.
+
+    Parameters
+    ----------
+    cards : Cards
+        The HDU's header.
+
+    Returns
+    -------
+    type or None
+        None if there is no such plugin, or if it declines.
+
+    Raises
+    ------
+    PluginError
+        If the plugin cannot be loaded, is outdated, or two distributions offer the XTENSION.
+    """
+    plugin = _plugin_for(HDU_TYPES, str(cards.get("XTENSION")))
+    if plugin is None:
+        return None
+    found = discovery.call("rustfits_hdu_type", plugin, cards=cards)
+    if found is None or isinstance(found, type):
+        return found
+    raise PluginError(f"{plugin.origin} chose {found!r} for an HDU; it must be a class or None")
+
+
+def _plugin_for(group: str, name: str) -> Plugin | None:
+    entries = discovery.named(group, name)
+    return discovery.load(group, discovery.key(name), entries) if entries else None
+
+
+def _plugin_kernels() -> Kernels | None:
+    """Return the kernels of the plugin, if there is one; no file needs it, so that a plugin that fails harms none."""
+    entries = discovery.entry_points(KERNELS)
+    if not entries:
+        return None
+    try:
+        plugin = discovery.load(KERNELS, "kernels", entries)
+        found = discovery.offer("rustfits_kernels", plugin)
+        if not isinstance(found, Kernels):
+            raise PluginError(f"{plugin.origin} offers {found!r} as kernels; it must be a Kernels object")
+    except PluginError as error:
+        advice = "NumPy serves instead, more slowly; mend that, or set RUSTFITS_KERNELS=numpy"
+        warnings.warn(f"{error}. {advice}", RuntimeWarning, stacklevel=2)
+        return None
+    return found
+
+
+def _source(entry: EntryPoint) -> CodecSource:
+    if entry.dist is None:
+        return CodecSource("an unknown distribution", "", entry.value)
+    return CodecSource(entry.dist.name, entry.dist.version, entry.value)
+
+
+set_provider(_plugin_kernels)

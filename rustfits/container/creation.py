@@ -1,0 +1,260 @@
+"""The half of the container that adds HDUs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from rustfits.codec.codec import TileCodec
+from rustfits.container.hdulist import HDUList
+from rustfits.container.newimage import NewImage
+from rustfits.container.newtable import check_table_data, check_table_dtype, not_there_yet
+from rustfits.errors import ImageError
+from rustfits.hdu.base import HDU
+from rustfits.hdu.compressed.compressed import CompressedImageHDU
+from rustfits.hdu.compressed.edit import encode_new
+from rustfits.hdu.image.cards import empty_primary_cards
+from rustfits.hdu.image.image import ImageHDU
+from rustfits.header.cards import Cards
+from rustfits.header.header import FITSHeader
+from rustfits.header.state import HeaderState
+from rustfits.quantize.parameters import Quantize
+from rustfits.storage.openfile import OpenFile
+
+Header = FITSHeader | Mapping[str, Any]
+Compress = str | TileCodec | None
+
+
+class Creation:
+    """What `FITS` can do to add HDUs at the end of a file; never used alone."""
+
+    _file: OpenFile
+    _hdus: HDUList
+
+    def create_image_hdu(
+        self,
+        dtype: DTypeLike,
+        dims: Sequence[int],
+        *,
+        extname: str | None = None,
+        extver: int | None = None,
+        compress: Compress = None,
+        quantize: Quantize | None = None,
+        blank: int | None = None,
+    ) -> None:
+        """Append an image of zeros; a compressed one has no pixels until it is written.
+
+        Parameters
+        ----------
+        dtype : dtype-like
+            u1, i1, i2, u2, i4, u4, i8, u8, f4 or f8, in any byte order.
+        dims : sequence of int
+            Pixels along each axis, numpy order; the first may be 0, for `ImageHDU.extend`. An empty one makes a
+            header without data.
+        extname : str, optional
+        extver : int, optional
+        compress : str or TileCodec, optional
+            Name of an algorithm, such as 'RICE', or a codec with its parameters. A file without HDUs gets an empty
+            primary HDU first (FITS 4.0, section 10.1).
+        quantize : Quantize, optional
+            How to make integers of floats; only with ``compress``.
+        blank : int, optional
+            The pixel value that means "no value"; only for integers.
+
+        Raises
+        ------
+        TypeError
+            If an argument has the wrong type.
+        ImageError, HeaderError, CodecError, OverflowError
+            If there can be no such image; nothing was appended.
+        FitsIOError
+            If the file is closed, open for reading only, or cannot be written.
+        """
+        new = NewImage.plan(
+            dtype, dims, compress=compress, quantize=quantize, extname=extname, extver=extver, blank=blank
+        )
+        with self._file.changing(self._file.filename):
+            self._create(new, new.cards(primary=not len(self._hdus)))
+
+    def write_image(
+        self,
+        data: ArrayLike,
+        *,
+        extname: str | None = None,
+        extver: int | None = None,
+        compress: Compress = None,
+        quantize: Quantize | None = None,
+        blank: int | None = None,
+        header: Header | None = None,
+    ) -> ImageHDU:
+        """Append an image with pixels.
+
+        Parameters
+        ----------
+        data : array-like, at least 1-D
+            C-contiguous unless it is to be compressed. Masked pixels become NaN in floats, ``blank`` in integers.
+        extname, extver, compress, quantize, blank
+            As in `create_image_hdu`.
+        header : FITSHeader or mapping, optional
+            Cards to copy, structural and commentary ones left out; or ``{keyword: value | (value, comment)}``.
+
+        Returns
+        -------
+        ImageHDU
+
+        Raises
+        ------
+        TypeError, ImageError, HeaderError, CodecError, OverflowError, FitsIOError
+            As `create_image_hdu`, and if the header cannot be written; nothing was appended then.
+        """
+        pixels = np.asanyarray(data)
+        new = NewImage.of_pixels(
+            pixels, compress=compress, quantize=quantize, extname=extname, extver=extver, blank=blank
+        )
+        with self._file.changing(self._file.filename):
+            cards = new.cards(primary=not len(self._hdus))
+            # A codec may find pixels that it cannot hold: that must be known before anything is appended.
+            encoded = None if new.codec is None else encode_new(cards, new.codec, new.quantize, pixels)
+            # The header goes last, as its BSCALE is not meant for these pixels; its room is there from the start.
+            hdu = self._create(new, cards, room=len(updated(cards, header).encode()))
+            if encoded is not None and isinstance(hdu, CompressedImageHDU):
+                hdu._store(encoded)
+            else:
+                hdu.write(pixels)
+            hdu._state.commit(updated(hdu._state.cards, header))  # writing set PCOUNT, so not the cards from before
+        return hdu
+
+    def write(self, data: Any, *, extname: str | None = None, header: Header | None = None) -> HDU:
+        """Append an HDU of the kind that suits ``data``: an image for an array; a table for one with fields, or a dict.
+
+        Raises
+        ------
+        ImageError
+            If ``data`` is something else.
+        """
+        if suited_hdu(data) == "image":
+            return self.write_image(data, extname=extname, header=header)
+        return self.write_table(data, extname=extname, header=header)
+
+    # -- new tables -----------------------------------------------------------------------------------------------
+
+    def create_table_hdu(
+        self,
+        dtype: DTypeLike,
+        nrows: int = 0,
+        *,
+        extname: str | None = None,
+        extver: int | None = None,
+        units: Mapping[str, str] | None = None,
+        var_dtypes: Mapping[str, str] | None = None,
+        bit_columns: bool | Sequence[str] | None = None,
+        heap_format: str = "P",
+        compress: Any = None,
+        ztilelen: int | None = None,
+    ) -> None:
+        """Append a binary table of zeros: not there yet.
+
+        Raises
+        ------
+        TableError
+            If ``dtype`` has no named fields, or ``nrows`` is negative.
+        NotSupported
+            Otherwise.
+        """
+        check_table_dtype(dtype, nrows)
+        with self._file.changing(self._file.filename):
+            raise not_there_yet("binary tables")
+
+    def create_ascii_table_hdu(
+        self,
+        dtype: DTypeLike,
+        nrows: int = 0,
+        *,
+        extname: str | None = None,
+        extver: int | None = None,
+        units: Mapping[str, str] | None = None,
+        formats: Mapping[str, str] | None = None,
+    ) -> None:
+        """Append a table of text: not there yet; errors as `create_table_hdu`."""
+        check_table_dtype(dtype, nrows)
+        with self._file.changing(self._file.filename):
+            raise not_there_yet("ASCII tables")
+
+    def write_table(
+        self,
+        data: Any,
+        *,
+        names: Sequence[str] | None = None,
+        extname: str | None = None,
+        extver: int | None = None,
+        units: Mapping[str, str] | None = None,
+        var_dtypes: Mapping[str, str] | None = None,
+        bit_columns: bool | Sequence[str] | None = None,
+        heap_format: str = "P",
+        compress: Any = None,
+        ztilelen: int | None = None,
+        header: Header | None = None,
+    ) -> HDU:
+        """Append a binary table with rows: not there yet.
+
+        Raises
+        ------
+        TableError
+            If ``data`` is no table.
+        NotSupported
+            Otherwise.
+        """
+        check_table_data(data, names)
+        with self._file.changing(self._file.filename):
+            raise not_there_yet("binary tables")
+
+    def _create(self, new: NewImage, cards: Cards, room: int = 0) -> ImageHDU:
+        """Append the HDU of ``new`` without pixels, its header filled up to ``room`` bytes. Inside `changing`."""
+        if new.codec is not None and not len(self._hdus):
+            self._hdus.append(empty_primary_cards())
+        hdu = self._hdus.append(cards, room)
+        assert isinstance(hdu, ImageHDU)
+        if isinstance(hdu, CompressedImageHDU) and new.codec is not None:
+            hdu._remember_codec(new.codec, new.quantize)
+        return hdu
+
+
+def updated(cards: Cards, header: Header | None) -> Cards:
+    """Return ``cards`` as `FITSHeader.update` would leave them; errors as there."""
+    if header is None:
+        return cards
+    state = HeaderState(None, None, cards)
+    FITSHeader._of(state).update(header)
+    return state.cards
+
+
+def suited_hdu(data: object) -> Literal["image", "table"]:
+    """Return the kind of HDU that `FITS.write` makes of ``data``.
+
+    Raises
+    ------
+    ImageError
+        If it makes none.
+    """
+    if isinstance(data, np.ndarray):
+        return "image" if data.dtype.names is None else "table"
+    if isinstance(data, dict):
+        return "table"
+    raise ImageError(
+        f"write takes an array or a dict of arrays, not {type(data).__name__}: call write_image for an image given as "
+        "a list, write_table for a table"
+    )
+
+
+def check_writable(data: object, extname: str | None, header: Header | None) -> None:
+    """Refuse what `FITS.write` would refuse, before a file is opened for it; errors as there."""
+    if suited_hdu(data) == "table":
+        check_table_data(data, None)
+        raise not_there_yet("binary tables")
+    new = NewImage.of_pixels(
+        np.asanyarray(data), compress=None, quantize=None, extname=extname, extver=None, blank=None
+    )
+    updated(new.cards(primary=False), header)

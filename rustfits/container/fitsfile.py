@@ -1,0 +1,275 @@
+"""The container: an open FITS file and its HDUs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any, Literal, NoReturn, final
+
+from rustfits.container.creation import Creation
+from rustfits.container.hdulist import HDUList, name_in
+from rustfits.container.locator import open_location, opened_bytes
+from rustfits.container.remote import Remote
+from rustfits.errors import LocationError, NotAFitsBuffer, NotAFitsFile
+from rustfits.hdu.base import HDU
+from rustfits.storage.base import Storage
+from rustfits.storage.openfile import OpenFile
+
+
+@final
+class FITS(Creation):
+    """An open FITS file: a sequence of HDUs, which can be read, and added to.
+
+    Parameters
+    ----------
+    filename : str or os.PathLike
+        A path; ``mem://`` for a file in memory; a ``file://`` URL; a URL that a plugin opens. A file whose name ends
+        in ``.gz``, or that begins as gzip does, is decompressed into memory and written back when it is closed.
+    mode : {'r', 'r+', 'w+'}
+        Read; read and write; create, or cut to nothing, and write.
+    lenient : bool
+        Whether bytes in headers that are not printable ASCII are read as ``_`` instead of being refused.
+    remote : Remote or 'ranged', optional
+        How to reach the file behind an http, https, ftp or ftps URL.
+    durability : {'process', 'power'}
+        What a change of a local file survives as a whole: that the process is killed, or that the power fails too,
+        for which every change waits for the disk.
+
+    Raises
+    ------
+    TypeError
+        If an argument has the wrong type.
+    LocationError
+        If the URL, or ``remote``, is not understood, or there is no such durability.
+    FileLocked
+        If somebody is changing the file, or, for 'w+', has it locked.
+    JournalError
+        If there is a journal beside the file that is not its own.
+    FitsIOError
+        If the mode is not one of the three, or the file cannot be opened (`OpenFailed`, `FileMissing`), is empty or
+        too short (`NotAFitsFile`), or has a header without END (`TruncatedFile`).
+    HeaderError
+        If a header breaks the standard so that its HDU cannot be sized.
+    """
+
+    def __init__(
+        self,
+        filename: str | os.PathLike[str],
+        mode: str = "r",
+        *,
+        lenient: bool = False,
+        remote: Remote | Literal["ranged"] | None = None,
+        durability: Literal["process", "power"] = "process",
+    ) -> None:
+        path = os.fspath(filename)
+        if not isinstance(path, str):
+            raise TypeError(f"filename must be a str or an os.PathLike that returns one, not {path!r}")
+        self._open(*open_location(path, mode, remote, durability), mode, lenient)
+
+    def __init_subclass__(cls, **_: Any) -> NoReturn:
+        raise TypeError("FITS cannot be subclassed; write a class that holds one")
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("an open FITS file can be neither copied nor pickled; open the file anew by its name")
+
+    @staticmethod
+    def from_bytes(data: bytes | bytearray | memoryview, mode: str = "r", *, lenient: bool = False) -> FITS:
+        """Open a private copy of the bytes of a whole file.
+
+        Parameters
+        ----------
+        data : bytes-like
+            A FITS file, or a gzip stream that holds one.
+        mode : {'r', 'r+'}
+        lenient : bool
+            As for `FITS`.
+
+        Returns
+        -------
+        FITS
+            Its `filename` is ``mem://``.
+
+        Raises
+        ------
+        TypeError
+            If ``data`` is not bytes-like.
+        LocationError
+            If ``mode`` is another one.
+        NotAFitsBuffer
+            If the data are no FITS file, or a damaged gzip stream.
+        HeaderError, TruncatedFile
+            As for `FITS`.
+        """
+        if mode not in ("r", "r+"):
+            raise LocationError(f"from_bytes takes mode 'r' or 'r+', not {mode!r}")
+        fits = object.__new__(FITS)
+        try:
+            fits._open(opened_bytes(data, writable=mode == "r+"), "mem://", mode, lenient)
+        except NotAFitsFile as error:
+            raise NotAFitsBuffer(*error.args) from error
+        return fits
+
+    def _open(self, storage: Storage, filename: str, mode: str, lenient: bool) -> None:
+        self._file = OpenFile(storage, filename, mode)
+        self._hdus = HDUList(self._file)
+        if mode == "w+":
+            return
+        try:
+            self._hdus.load(lenient=lenient)
+        except BaseException:
+            self._file.close()
+            raise
+
+    # -- the file as a whole --------------------------------------------------------------------------------------
+
+    @property
+    def filename(self) -> str:
+        """The path as given, or that of a ``file://`` URL; ``mem://`` for a file in memory."""
+        return self._file.filename
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._file.closed
+
+    def close(self) -> None:
+        """Flush and release the file; does nothing the second time.
+
+        HDUs and headers already at hand keep what they know of their headers.
+
+        Raises
+        ------
+        ImageError
+            If an HDU still buffers what is appended to it; the handle stays open.
+        TransactionOpen
+            Inside a `transaction`; the handle stays open.
+        FitsIOError
+            If a gzip file cannot be replaced; the old file stays, and the handle is closed.
+        """
+        self._file.close()
+
+    def refresh(self) -> None:
+        """Read the headers again, after somebody else has changed the file, or put another one in its place.
+
+        The file is the one that has the name now. An HDU object stays what it is if its header is the same in the same
+        place; its pixels are read anew. Any other one raises `FileChanged` from now on: take it from here again. A
+        handle that may write can do so again. What lives in memory, a gzip file too, is not read again.
+
+        Raises
+        ------
+        FileChanged
+            If another program changes the file again and again.
+        FileLocked
+            If another handle is changing it.
+        TransactionOpen
+            Inside a `transaction`.
+        ImageError
+            If an HDU still buffers what is appended to it.
+        HandleClosed, HandleTainted
+            If the file is closed, or in an unknown state.
+        FitsError
+            As for `FITS`, if the file cannot be opened or its headers cannot be read. The handle is as before then.
+        """
+        self._hdus.refresh()
+
+    def sync(self) -> None:
+        """Flush, and make the disk keep it; does nothing on a closed handle.
+
+        Raises
+        ------
+        FitsIOError
+            If that fails.
+        TransactionOpen
+            Inside a `transaction`.
+        """
+        self._file.sync()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Return a context in which all changes of the file are one: made as a whole, or not at all.
+
+        An exception that leaves the block undoes them, and so does whoever opens the file next if the process is
+        killed in it. Other threads that use the handle wait until its end. Transactions nest; an inner one is part of
+        the outer one.
+
+        Raises
+        ------
+        TransactionUndone
+            At the end of the block, if a change failed half-way in it and the exception was caught there.
+        ReadOnlyFile, HandleClosed, HandleTainted
+            If the file cannot be changed.
+
+        Examples
+        --------
+        >>> with FITS("mem://", "w+") as fits:
+        ...     with fits.transaction():
+        ...         fits.create_image_hdu("i2", (100, 100))
+        ...         fits[0].header["OBJECT"] = "M13"
+        """
+        with self._file.changing(self.filename):
+            yield
+
+    def to_bytes(self) -> bytes:
+        """Return the whole file, decompressed if it is a gzip file.
+
+        Raises
+        ------
+        HandleClosed, HandleTainted
+            If the file is closed, or in an unknown state.
+        """
+        return self._file.content()
+
+    def __enter__(self) -> FITS:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> Literal[False]:
+        self.close()
+        return False
+
+    def __repr__(self) -> str:
+        lines = [f"  file: {self.filename}", f"  mode: {self._file.mode}"]
+        if self.closed:
+            return "\n".join([*lines, "  status: closed"])
+        lines.append("  extnum  hdutype     extname")
+        lines += [
+            f"  {hdu.index:<6}  {hdu.label:<10}  {name_in(hdu._state.cards_anyhow) or ''}".rstrip() for hdu in self.hdus
+        ]
+        return "\n".join(lines)
+
+    # -- a sequence of HDUs ---------------------------------------------------------------------------------------
+
+    @property
+    def hdus(self) -> list[HDU]:
+        """A new list of the HDUs."""
+        return self._hdus.snapshot()
+
+    def __len__(self) -> int:
+        return len(self._hdus)
+
+    def __iter__(self) -> Iterator[HDU]:
+        return iter(self.hdus)
+
+    def __contains__(self, key: object) -> bool:
+        return self._hdus.find(key) is not None
+
+    def __getitem__(self, key: int | str | bytes | tuple[str | bytes, int]) -> HDU:
+        """Return an HDU; always the same object for the same HDU.
+
+        Parameters
+        ----------
+        key : int, str, bytes, or tuple
+            Position, from the end if negative; EXTNAME, without regard to case and surrounding blanks, of which the
+            first counts; or ``(extname, extver)``.
+
+        Raises
+        ------
+        HDUKeyInvalid
+            If the key is of another kind.
+        HDUNotFound, HDUIndexError
+            If there is no such HDU.
+        """
+        return self._hdus.get(key)

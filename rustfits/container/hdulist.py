@@ -1,0 +1,214 @@
+"""The HDUs of an open file, in order, and how a key finds one."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import numpy as np
+
+from rustfits.container.scan import data_size, scan_whole
+from rustfits.errors import HDUIndexError, HDUKeyInvalid, HDUNotFound
+from rustfits.hdu.base import HDU
+from rustfits.hdu.kinds import hdu_class
+from rustfits.header.card import CARD
+from rustfits.header.cards import Cards
+from rustfits.header.state import HeaderState
+from rustfits.storage.openfile import Extent, OpenFile
+
+_SHOWN_NAMES = 20  # in the message about a name that is not there
+
+
+class HDUList:
+    """One object for each HDU of a file, made once.
+
+    Parameters
+    ----------
+    file : OpenFile
+        Without extents as yet.
+    """
+
+    def __init__(self, file: OpenFile) -> None:
+        self._file = file
+        self._hdus: list[HDU | Cards | bytes] = []  # the header as long as nobody has asked for the HDU
+        self._lock = threading.Lock()
+        self._lenient = False
+
+    def load(self, *, lenient: bool) -> None:
+        """Find what is in the file; errors as `scan_whole`."""
+        self._lenient = lenient
+        for extent, raw in scan_whole(self._file.storage, lenient=lenient):
+            self._file.extents.append(extent)
+            self._hdus.append(raw)
+
+    def refresh(self) -> None:
+        """Read the headers again, of the file that has the name now; HDUs that are as they were stay.
+
+        Raises
+        ------
+        FitsError
+            If the file cannot be opened or its headers cannot be read; nothing is changed then.
+        """
+        with self._file.standing_still("refresh"):
+            storage = self._file.storage
+            anew = storage.anew()
+            if anew is None:
+                return
+            try:
+                found = scan_whole(anew, lenient=self._lenient)
+                storage.take_over(anew)
+            finally:
+                anew.close()
+            self._replace(found)
+
+    def _replace(self, found: list[tuple[Extent, bytes]]) -> None:
+        """List the HDUs that were found, and keep what is known of those that are as they were."""
+        file = self._file
+        with self._lock:
+            before = list(zip(file.extents, self._hdus, strict=True))
+            after: list[tuple[Extent, HDU | Cards | bytes]] = []
+            for index, (extent, raw) in enumerate(found):
+                known = before[index] if index < len(before) else None
+                stays = known is not None and known[0].lies_as(extent) and _same_header(known[1], raw)
+                after.append(known if known is not None and stays else (extent, raw))
+            kept = {id(extent) for extent, _ in after}
+            file.extents[:] = [extent for extent, _ in after]
+            file.forget_read()
+            for extent, _ in after:
+                extent.doubtful = False
+            file.whole.doubtful = False
+            for extent, _ in before:
+                if id(extent) not in kept:
+                    extent.gone = extent.doubtful = True
+            self._hdus = [hdu for _, hdu in after]
+
+    def append(self, cards: Cards, room: int = 0) -> HDU:
+        """Add an HDU with this header and data of zeros at the end of the file. Inside `OpenFile.changing`.
+
+        ``room``, a multiple of 2880, is how many bytes the header takes at least.
+        """
+        self._file.append(cards.encode().ljust(room), data_size(cards, primary=not self._hdus))
+        self._hdus.append(cards)
+        hdu = self._at(len(self._hdus) - 1)
+        self._file.on_failure(lambda: self._hdus.remove(hdu))
+        return hdu
+
+    def snapshot(self) -> list[HDU]:
+        """Return the HDUs in a new list."""
+        return [self._at(index) for index in range(len(self._hdus))]
+
+    def __len__(self) -> int:
+        return len(self._hdus)
+
+    def find(self, key: object) -> HDU | None:
+        """Return the HDU that ``key`` selects, or None if there is none.
+
+        Parameters
+        ----------
+        key : int, str, bytes, or tuple (name, extver)
+
+        Raises
+        ------
+        HDUKeyInvalid
+            If the key is of another kind.
+        """
+        if isinstance(key, bool):
+            raise HDUKeyInvalid(f"a bool, {key!r}, is no HDU number; use int({key!r}) if that is meant")
+        if isinstance(key, int | np.integer):
+            count = len(self._hdus)
+            return self._at(int(key) % count) if -count <= key < count else None
+        if isinstance(key, str | bytes):
+            return self._find_named(key, None)
+        if isinstance(key, tuple) and len(key) == 2:
+            name, version = key
+            numbered = isinstance(version, int | np.integer) and not isinstance(version, bool)
+            if numbered and isinstance(name, str | bytes):
+                return self._find_named(name, int(version))
+        raise HDUKeyInvalid(f"FITS index must be an int, a name, or a tuple (name, extver), not {key!r}")
+
+    def get(self, key: object) -> HDU:
+        """Return the HDU that ``key`` selects.
+
+        Raises
+        ------
+        HDUKeyInvalid
+            As `find`.
+        HDUIndexError, HDUNotFound
+            If there is none.
+        """
+        hdu = self.find(key)
+        if hdu is not None:
+            return hdu
+        if isinstance(key, int | np.integer):
+            count = len(self._hdus)
+            raise HDUIndexError(f"HDU index {key} is out of range: {self._file.filename} has {count} HDUs")
+        names = [repr(name) for cards in self._cards() if (name := name_in(cards)) is not None]
+        shown = ", ".join(names[:_SHOWN_NAMES]) + (", ..." if len(names) > _SHOWN_NAMES else "")
+        raise HDUNotFound(f"no HDU named {key!r} in {self._file.filename}; the names there are: {shown or 'none'}")
+
+    def _find_named(self, key: str | bytes, version: int | None) -> HDU | None:
+        if isinstance(key, bytes):
+            try:
+                key = key.decode("ascii")
+            except UnicodeDecodeError as error:
+                raise HDUKeyInvalid(f"the name of an HDU is ASCII text, not {key!r}") from error
+        wanted = key.strip().upper()
+        for index, cards in enumerate(self._cards()):
+            name = name_in(cards)
+            if name is not None and name.strip().upper() == wanted and version in (None, _version(cards)):
+                return self._at(index)
+        return None
+
+    def _cards(self) -> Iterator[Cards]:
+        """Return the cards of each HDU, even if the file is in an unknown state: its place in the list is certain."""
+        for index, each in enumerate(self._hdus.copy()):
+            found = self._parsed(index) if isinstance(each, bytes) else each
+            yield found._state.cards_anyhow if isinstance(found, HDU) else found
+
+    def _parsed(self, index: int) -> HDU | Cards:
+        """Return what stands in the list for an HDU, with cards for the bytes of a header."""
+        with self._lock:
+            found = self._hdus[index]
+            if isinstance(found, bytes):
+                found = self._hdus[index] = _cards_of(found)
+            return found
+
+    def _at(self, index: int) -> HDU:
+        """Return the HDU of this index, made when it is first asked for."""
+        found = self._hdus[index]
+        if isinstance(found, HDU):
+            return found
+        with self._lock:
+            found = self._hdus[index]
+            if isinstance(found, HDU):  # another thread was faster
+                return found
+            cards = _cards_of(found) if isinstance(found, bytes) else found
+            extent = self._file.extents[index]
+            state = HeaderState(self._file, extent, cards)
+            state.place = f"HDU {index} of {self._file.filename}"
+            hdu = self._hdus[index] = hdu_class(cards, primary=not index)._attach(self._file, extent, state, index)
+            return hdu
+
+
+def _same_header(known: HDU | Cards | bytes, raw: bytes) -> bool:
+    """Return whether a header that `scan` has found is the one of an entry of the list."""
+    if isinstance(known, bytes):
+        return known == raw
+    cards = known._state.cards_anyhow if isinstance(known, HDU) else known
+    return cards.encode() == _cards_of(raw).encode()
+
+
+def _cards_of(raw: bytes) -> Cards:
+    """Return the cards of a header that `scan` has found."""
+    return Cards(raw[:-CARD].decode("ascii"))
+
+
+def name_in(cards: Cards) -> str | None:
+    """Return the EXTNAME in a header; None if there is none, or no text."""
+    name = cards.get_only("EXTNAME")
+    return name if isinstance(name, str) else None
+
+
+def _version(cards: Cards) -> int:
+    version = cards.get("EXTVER")
+    return version if isinstance(version, int) and not isinstance(version, bool) else 1

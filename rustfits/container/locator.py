@@ -1,0 +1,178 @@
+"""From the name of a file, or its URL, to the storage that holds its bytes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from rustfits.codec import registry
+from rustfits.container.remote import Remote, as_remote, check_url, url_scheme
+from rustfits.errors import FitsIOError, LocationError, NotAFitsBuffer, NotSupported, TruncatedFile
+from rustfits.storage.base import Storage
+from rustfits.storage.gzipped import CHUNK_NBYTES, MAGIC, GzipStorage, inflate
+from rustfits.storage.local import DURABILITIES, LocalStorage
+from rustfits.storage.memory import MemoryStorage
+
+MODES = ("r", "r+", "w+")
+MEMORY_NAMES = ("mem://", "memkeep://")
+
+_OTHER_URL = re.compile(r"[a-z][a-z0-9+.-]*://")
+
+
+def open_location(filename: str, mode: str, remote: object, durability: str = "process") -> tuple[Storage, str]:
+    """Open what ``filename`` names.
+
+    Parameters
+    ----------
+    filename : str
+        Path, ``mem://``, ``file://`` URL, or a URL of a scheme that a plugin opens.
+    mode : {'r', 'r+', 'w+'}
+    remote : None, 'ranged' or Remote
+        Only with URLs of `rustfits.container.remote.SCHEMES`.
+    durability : {'process', 'power'}
+        As for `FITS`.
+
+    Returns
+    -------
+    storage : Storage
+    filename : str
+        The path of a ``file://`` URL, ``mem://`` for memory, otherwise as given.
+
+    Raises
+    ------
+    LocationError
+        If the URL cannot be understood, or does not go with ``remote``, or there is no such durability.
+    FitsIOError
+        If the mode does not suit it, or it cannot be opened.
+    NotSupported
+        If no plugin opens URLs of its scheme.
+    """
+    if mode not in MODES:
+        raise FitsIOError(f"Unsupported mode {mode!r}; supported are {', '.join(map(repr, MODES))}")
+    if durability not in DURABILITIES:
+        raise LocationError(f"durability must be {' or '.join(map(repr, DURABILITIES))}, not {durability!r}")
+    options = as_remote(remote)
+    if "://" in filename:
+        return _open_named(filename, mode, options, durability)
+    if options is not None:
+        raise LocationError(f"remote= is only valid for http, https, ftp and ftps URLs, not for {filename!r}")
+    return open_local(filename, mode, durability), filename
+
+
+def _open_named(filename: str, mode: str, options: Remote | None, durability: str) -> tuple[Storage, str]:
+    """As `open_location`, of what looks like a URL, but may be a path all the same."""
+    if url_scheme(filename) is not None:
+        check_url(filename, mode, options)
+        return _open_url(filename, mode, options), filename
+    if filename.startswith("file://"):
+        if options is not None:
+            raise LocationError(f"remote= does not go with {filename!r}, which is a local file")
+        path = path_of_file_url(filename)
+        return open_local(path, mode, durability), path
+    if options is not None:
+        raise LocationError(f"remote= is only valid for http, https, ftp and ftps URLs, not for {filename!r}")
+    if filename in MEMORY_NAMES:
+        return MemoryStorage(name=filename), filename
+    if _OTHER_URL.match(filename):
+        storage = registry.open_storage(filename, mode, None)
+        if storage is not None:
+            return storage, filename
+    return open_local(filename, mode, durability), filename
+
+
+def local_path(filename: str) -> str | None:
+    """Return the path that ``filename`` means, or None if it is a URL or in memory; errors as `path_of_file_url`."""
+    if filename.startswith("file://"):
+        return path_of_file_url(filename)
+    return None if filename in MEMORY_NAMES or url_scheme(filename) is not None else filename
+
+
+def open_local(path: str, mode: str, durability: str = "process") -> Storage:
+    """Open a local file, plain or gzip; gzip is known by the name's ``.gz`` or by the first bytes."""
+    if path.lower().endswith(".gz"):
+        return GzipStorage(path, mode, durability)
+    storage = LocalStorage(path, mode, durability)
+    if not storage.head.startswith(MAGIC):
+        return storage
+    storage.close()
+    return GzipStorage(path, mode, durability)
+
+
+def opened_bytes(data: bytes | bytearray | memoryview, *, writable: bool) -> MemoryStorage:
+    """Return a copy of ``data`` in memory, decompressed if it is a gzip stream.
+
+    Raises
+    ------
+    TypeError
+        If ``data`` is not bytes-like.
+    NotAFitsBuffer
+        If the stream is damaged.
+    """
+    with memoryview(data) as view:
+        content = bytearray(view)
+    if content.startswith(MAGIC):
+        chunks = (bytes(content[at : at + CHUNK_NBYTES]) for at in range(0, len(content), CHUNK_NBYTES))
+        try:
+            content = inflate(chunks, MEMORY_NAMES[0])
+        except FitsIOError as error:
+            raise NotAFitsBuffer(f"the bytes are not a valid FITS file: {error}") from error
+    return MemoryStorage(content, writable=writable)
+
+
+def starts_with_magic(storage: Storage) -> bool:
+    """Return whether the bytes of ``storage`` are a gzip stream."""
+    try:
+        return storage.read(0, len(MAGIC)) == MAGIC
+    except TruncatedFile:
+        return False
+
+
+def inflated(storage: Storage) -> MemoryStorage:
+    """Return the decompressed content of ``storage``, for reading, and close it; errors as `inflate`."""
+
+    def chunks() -> Iterator[bytes]:
+        size = storage.size()
+        for offset in range(0, size, CHUNK_NBYTES):
+            yield bytes(storage.read(offset, min(CHUNK_NBYTES, size - offset)))
+
+    try:
+        return MemoryStorage(inflate(chunks(), storage.name), name=storage.name, writable=False)
+    finally:
+        storage.close()
+
+
+def path_of_file_url(url: str) -> str:
+    """Return the path that a ``file://`` URL names (RFC 8089); ``+``, ``?`` and ``#`` stand for themselves.
+
+    Raises
+    ------
+    LocationError
+        If the URL names another host or no path, or an escape is damaged.
+    """
+    host, slash, path = url.removeprefix("file://").partition("/")
+    if host.lower() not in ("", "localhost"):
+        raise LocationError(f"{url!r} names the host {host!r}: only the local host can be read through file://")
+    if not slash:
+        raise LocationError(f"{url!r} has no path: write file:///folder/file.fits")
+    if re.search("%(?![0-9A-Fa-f]{2})", path):
+        raise LocationError(f"{url!r} has a malformed percent-escape: '%' must be followed by two hex digits")
+    encoded = path.encode("utf-8", "surrogateescape")
+    decoded = re.sub(b"%(..)", lambda escape: bytes.fromhex(escape[1].decode()), encoded)
+    if encoded == decoded:
+        return "/" + path
+    try:
+        return "/" + decoded.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise LocationError(f"{url!r} has a percent-escape that is not UTF-8: {error.reason}") from error
+
+
+def _open_url(url: str, mode: str, options: Remote | None) -> Storage:
+    storage = registry.open_storage(url, mode, options)
+    if storage is None:
+        scheme = url_scheme(url)
+        raise NotSupported(
+            f"nothing installed opens {scheme}:// URLs ({url}): download the file first and open the local copy, "
+            f"or install a plugin that offers {scheme!r} in the entry-point group 'rustfits.storage'"
+        )
+    ranged = options is not None and options.ranged
+    return inflated(storage) if not ranged and starts_with_magic(storage) else storage

@@ -1,0 +1,237 @@
+"""Where each HDU of a file lies: headers are found and sized, data units are stepped over."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from functools import cache, lru_cache
+from math import prod
+
+from rustfits.errors import FitsError, HeaderError, NotAFitsFile, TruncatedFile
+from rustfits.header.card import CARD, find_end, legible
+from rustfits.header.cards import Cards
+from rustfits.storage.base import HEAD_NBYTES, Storage
+from rustfits.storage.openfile import BLOCK, Extent, padded
+from rustfits.storage.watch import Tries
+
+Matcher = Callable[..., re.Match[bytes] | None]
+
+BITPIX_VALUES = (8, 16, 32, 64, -32, -64)  # FITS 4.0, table 8
+MAX_NAXIS = 999  # FITS 4.0, section 4.4.1
+
+_NEXT_NBYTES = 32 * BLOCK
+_NAXIS_DIGIT = 2 * CARD + 29  # where the last digit of NAXIS stands in a header that begins as most do
+_MAX_NBYTES = 1 << 63  # beyond what offsets in a file can say
+
+
+def scan(storage: Storage, *, lenient: bool = False) -> Iterator[tuple[Extent, bytes]]:
+    """Find the HDUs one after the other (FITS 4.0, section 3).
+
+    A last data unit may be cut short, and less than a block after the last HDU is ignored.
+
+    Parameters
+    ----------
+    storage : Storage
+    lenient : bool
+        Whether bytes that are not printable are read as ``_``.
+
+    Yields
+    ------
+    extent : Extent
+    raw : bytes
+        The cards, END included; all of them printable.
+
+    Raises
+    ------
+    NotAFitsFile
+        If there is not even one block.
+    HeaderError
+        If a header begins wrongly, holds bytes that are not text, or does not say how large the data are.
+    TruncatedFile
+        If a header has no END.
+    """
+    size = _checked_size(storage)
+    window = _Window(storage, size)
+    start = index = 0
+    while size - start >= BLOCK:
+        try:
+            raw = bytes(legible(window.header(start, primary=not index), lenient=lenient))
+            nbytes = quick_size(raw, primary=not index)
+            if nbytes is None:
+                nbytes = data_size(Cards.parse(raw), primary=not index)
+        except FitsError as error:
+            error.locate(f"HDU {index} of {storage.name}")
+            raise
+        extent = Extent(start, start + padded(len(raw)), nbytes)
+        yield extent, raw
+        start = extent.stop
+        index += 1
+
+
+def scan_whole(storage: Storage, *, lenient: bool = False) -> list[tuple[Extent, bytes]]:
+    """Find the HDUs as `scan` does, all of them in one state of the file; read again if it is changed meanwhile.
+
+    Raises
+    ------
+    FileChanged
+        If it is changed again and again.
+    FitsError
+        As `scan`.
+    """
+    watch, tries = storage.watch, None
+    while True:
+        found: list[tuple[Extent, bytes]] | FitsError
+        try:
+            found = list(scan(storage, lenient=lenient))
+        except FitsError as error:
+            found = error
+        if watch is None or watch.unchanged():
+            break
+        tries = tries or Tries(storage.name)
+        tries.again()
+        watch.opened(changed=True)
+        storage.head = b""
+    if isinstance(found, FitsError):
+        raise found
+    return found
+
+
+def _checked_size(storage: Storage) -> int:
+    """Return the bytes of a storage; raise `NotAFitsFile` if they are not even one block."""
+    size = len(storage.head)
+    if not 0 < size < HEAD_NBYTES:  # it is not all there is
+        size = storage.size()
+    if size < BLOCK:
+        found = f"it has {size} bytes, less than one block of {BLOCK} bytes" if size else "it is empty (0 bytes)"
+        raise NotAFitsFile(f"{storage.name} is not a valid FITS file: {found}")
+    return size
+
+
+def data_size(cards: Cards, *, primary: bool) -> int:
+    """Return the bytes of the data unit, without its padding (FITS 4.0, sections 4.4.1 and 6.1).
+
+    Raises
+    ------
+    HeaderError
+        If BITPIX, NAXIS or a NAXISn is missing or not allowed, or no file can be that large.
+    """
+    bitpix = cards.integer("BITPIX")
+    if bitpix not in BITPIX_VALUES:
+        raise HeaderError(f"BITPIX is {bitpix}; it must be one of {', '.join(map(str, BITPIX_VALUES))}")
+    naxis = cards.integer("NAXIS")
+    if not 0 <= naxis <= MAX_NAXIS:
+        raise HeaderError(f"NAXIS is {naxis}; it must be from 0 to {MAX_NAXIS}")
+    if not naxis:
+        return 0
+    axes = [_counted(cards, f"NAXIS{number}") for number in range(1, naxis + 1)]
+    # Random groups are marked by an empty first axis that does not count (section 6.1).
+    if primary and not axes[0] and naxis > 1 and cards.get("GROUPS") is True:
+        del axes[0]
+    npixels = _counted(cards, "PCOUNT", 0)
+    product = 1
+    for axis in axes:
+        product *= axis
+    nbytes = abs(bitpix) // 8 * _counted(cards, "GCOUNT", 1) * (npixels + product)
+    if nbytes >= _MAX_NBYTES:
+        raise HeaderError(f"NAXISn, PCOUNT and GCOUNT ask for {nbytes} bytes of data: no file is that large")
+    return nbytes
+
+
+def quick_size(raw: bytes, *, primary: bool) -> int | None:
+    """Return what `data_size` would of a header that begins as most do; None of any other.
+
+    To find the keywords of a whole header takes far longer.
+    """
+    if len(raw) < 3 * CARD or (primary and (b"PCOUNT" in raw or b"GCOUNT" in raw)):
+        return None
+    naxis = raw[_NAXIS_DIGIT] - ord("0")
+    stop = (naxis + (3 if primary else 5)) * CARD  # what follows differs from HDU to HDU
+    return _standard_size(raw[CARD:stop], naxis, primary) if 0 <= naxis <= 9 else None
+
+
+@lru_cache
+def _standard_size(raw: bytes, naxis: int, primary: bool) -> int | None:
+    """Return the bytes of data if ``raw`` begins with the integers that a header must begin with.
+
+    None if it does not, or they are not in fixed format (FITS 4.0, sections 4.2.3 and 4.4.1).
+    """
+    found = _matcher(naxis, primary)(raw)
+    if found is None:
+        return None
+    try:
+        bitpix, *axes = map(int, found.groups())
+    except ValueError:  # blanks among the digits
+        return None
+    if bitpix not in BITPIX_VALUES or min(axes, default=0) < 0:
+        return None
+    if primary and naxis and not axes[0]:
+        return None  # it may be random groups
+    pcount, gcount = (0, 1) if primary else (axes.pop(-2), axes.pop())
+    nbytes = abs(bitpix) // 8 * gcount * (pcount + prod(axes)) if naxis else 0
+    return nbytes if nbytes < _MAX_NBYTES else None
+
+
+@cache
+def _matcher(naxis: int, primary: bool) -> Matcher:
+    """Return what matches the cards of BITPIX, NAXIS, which is given, and so on; its groups are the other integers."""
+    axes = [b"NAXIS%d" % axis for axis in range(1, naxis + 1)]
+    number, end = rb"([ \d-]{19}\d)", rb"(?: {50}| /.{48})"
+    cards = [b"BITPIX  = " + number, b"NAXIS   = {20}%d" % naxis]
+    cards += [b"%-8b= " % key + number for key in (*axes, *([] if primary else [b"PCOUNT", b"GCOUNT"]))]
+    return re.compile(b"".join(card + end for card in cards), re.DOTALL).match
+
+
+def _counted(cards: Cards, key: str, default: int | None = None) -> int:
+    value = cards.integer(key, default)
+    if value < 0:
+        raise HeaderError(f"{key} is {value}; it must not be negative")
+    return value
+
+
+class _Window:
+    """Reads headers; short ones that lie close together, several at a time."""
+
+    def __init__(self, storage: Storage, size: int) -> None:
+        self._storage, self._size = storage, size
+        self._start = self._nheaders = 0
+        self._bytes, storage.head = storage.head, b""
+
+    def header(self, start: int, *, primary: bool) -> bytes:
+        """Return the cards from ``start`` on, END included."""
+        first = start - self._start
+        if first >= len(self._bytes):
+            dense = 0 < len(self._bytes) <= 2 * BLOCK * self._nheaders  # and so may be what follows
+            first = self._fill(start, _NEXT_NBYTES if dense else HEAD_NBYTES)
+        self._nheaders += 1
+        if not self._bytes.startswith(b"SIMPLE  " if primary else b"XTENSION", first):
+            found, expected = self._bytes[first : first + 8], "SIMPLE" if primary else "XTENSION"
+            raise HeaderError(
+                f"a header must start with {expected}, found {found!r} at byte {start}; "
+                + ("this is not a FITS file" if primary else "the file is damaged, or has something else at its end")
+            )
+        end = find_end(self._bytes, first, first + HEAD_NBYTES)
+        if end < 0 and first:
+            first = self._fill(start, _NEXT_NBYTES)
+            end = find_end(self._bytes)
+        if end >= 0:
+            return self._bytes[first : end + CARD]
+        # Looked for before it is kept, so that a large file without END costs no memory.
+        end = _seek_end(self._storage, start, start + len(self._bytes), self._size)
+        return self._storage.read_bytes(start, end + CARD - start)
+
+    def _fill(self, start: int, nbytes: int) -> int:
+        """Read the window anew, from ``start`` on; return where in it ``start`` is."""
+        self._bytes = self._storage.read_bytes(start, min(nbytes, self._size - start))
+        self._start, self._nheaders = start, 0
+        return 0
+
+
+def _seek_end(storage: Storage, start: int, position: int, size: int) -> int:
+    """Return the offset of the END card of the header at ``start``, looking from ``position`` on."""
+    while position < size:
+        window = storage.read(position, min(_NEXT_NBYTES, size - position))
+        found = find_end(window)
+        if found >= 0:
+            return position + found
+        position += len(window)
+    raise TruncatedFile(f"truncated FITS file: the header at byte {start} of {storage.name} has no END card")

@@ -1,0 +1,187 @@
+"""Headers of new images, and the checks of what they are made from."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from rustfits.errors import ImageError, PixelOverflow
+from rustfits.header.cards import Cards
+from rustfits.pixels.scaling import Scaling, stored_form
+
+MAX_NAXIS = 999  # FITS 4.0, section 4.4.1.1
+MAX_NBYTES = (1 << 63) - 1  # offsets in files are 64-bit numbers
+
+Entry = tuple[str, object, str]
+
+
+def image_cards(
+    dtype: object,
+    dims: object,
+    *,
+    primary: bool,
+    extname: str | None = None,
+    extver: int | None = None,
+    blank: int | None = None,
+) -> Cards:
+    """Return the header of a new uncompressed image (FITS 4.0, sections 4.4.1 and 7.1).
+
+    Parameters
+    ----------
+    dtype : dtype-like
+        What the user sees, unsigned conventions included; byte order does not matter.
+    dims : sequence of int
+        Shape, numpy order; the first axis may be empty, and ``()`` means no data.
+    primary : bool
+        Whether it is the first HDU of its file.
+    extname : str, optional
+    extver : int, optional
+    blank : int, optional
+        Physical value that means "no value".
+
+    Returns
+    -------
+    Cards
+
+    Raises
+    ------
+    ImageError
+        If FITS has no such pixels, no such shape, or ``blank`` does not fit the pixels.
+    PixelOverflow
+        If ``blank`` has more than 64 bits.
+    HeaderError
+        If ``extname`` is not printable ASCII.
+    TypeError
+        If an argument has the wrong type.
+    """
+    pixel, shape = check_dtype(dtype), check_dims(dims)
+    bitpix, _ = stored_form(pixel)
+    if prod(shape) * pixel.itemsize > MAX_NBYTES:
+        raise ImageError(f"an image of {shape} {pixel} pixels is too large: files end at byte {MAX_NBYTES}")
+    names, scaling, null = name_entries(extname, extver), scaling_entries(pixel), blank_entries("BLANK", pixel, blank)
+    first: Entry = ("SIMPLE", True, "conforms to the FITS standard")
+    if not primary:
+        first = ("XTENSION", "IMAGE", "image extension")
+    axes: list[Entry] = [
+        (f"NAXIS{axis}", npixels, f"pixels along axis {axis}") for axis, npixels in enumerate(reversed(shape), start=1)
+    ]
+    entries = [
+        first,
+        ("BITPIX", bitpix, "bits per pixel, negative for floats"),
+        ("NAXIS", len(shape), "number of axes"),
+        *axes,
+    ]
+    if primary:
+        return Cards.build([*entries, ("EXTEND", True, "there may be extensions"), *scaling, *null, *names])
+    counts: list[Entry] = [("PCOUNT", 0, "no parameters"), ("GCOUNT", 1, "one group")]
+    return Cards.build([*entries, *counts, *names, *scaling, *null])
+
+
+def empty_primary_cards() -> Cards:
+    """Return the header of a primary HDU without data, which compressed images and tables need before them."""
+    return image_cards(np.uint8, (), primary=True)
+
+
+def check_dtype(dtype: object) -> np.dtype[Any]:
+    """Return the native dtype of the pixels that ``dtype``, anything numpy takes for one, describes.
+
+    Raises
+    ------
+    ImageError
+        If FITS has no such pixels.
+    TypeError
+        If numpy knows no such dtype.
+    """
+    pixel: np.dtype[Any] = np.dtype(dtype)  # type: ignore[call-overload]
+    stored_form(pixel)
+    return pixel.newbyteorder("=")
+
+
+def check_dims(dims: object) -> tuple[int, ...]:
+    """Return the shape of a new image as ints: the first axis may be empty, the others may not.
+
+    Raises
+    ------
+    ImageError
+        If an axis is too short, or there are more than 999.
+    TypeError
+        If ``dims`` is not a sequence of ints.
+    """
+    if isinstance(dims, str | bytes) or not isinstance(dims, Sequence | np.ndarray):
+        raise TypeError(f"dims must be a sequence of ints, not {type(dims).__name__}: {dims!r}")
+    shape = tuple(operator.index(npixels) for npixels in dims)
+    if len(shape) > MAX_NAXIS:
+        raise ImageError(f"an image can have at most {MAX_NAXIS} axes, not {len(shape)}")
+    for axis, npixels in enumerate(shape):
+        if npixels < (axis > 0):
+            raise ImageError(f"dimension {axis} must be {'> 0' if axis else '>= 0'}; got {npixels}")
+    return shape
+
+
+def name_entries(extname: str | None, extver: int | None) -> list[Entry]:
+    """Return the cards of a name and a version, where there is one.
+
+    Raises
+    ------
+    TypeError
+        If one of them has the wrong type.
+    """
+    entries: list[Entry] = []
+    if extname is not None:
+        if not isinstance(extname, str):
+            raise TypeError(f"extname must be a str or None, not {type(extname).__name__}")
+        entries.append(("EXTNAME", str(extname), "name of this HDU"))
+    if extver is not None:
+        entries.append(("EXTVER", _as_int("extver", extver), "version among HDUs of this name"))
+    return entries
+
+
+def scaling_entries(dtype: np.dtype[Any]) -> list[Entry]:
+    """Return the cards of an integer convention; none for pixels that FITS has."""
+    _, bzero = stored_form(dtype)
+    if not bzero:
+        return []
+    return [("BSCALE", 1, "pixel = stored * BSCALE + BZERO"), ("BZERO", bzero, "offset of the stored integers")]
+
+
+def blank_entries(keyword: str, dtype: np.dtype[Any], blank: int | None) -> list[Entry]:
+    """Return the card that names the null value of integers, in stored space.
+
+    Parameters
+    ----------
+    keyword : {'BLANK', 'ZBLANK'}
+    dtype : dtype
+        What the user sees.
+    blank : int or None
+        Physical value; None for no card.
+
+    Raises
+    ------
+    ImageError
+        If the pixels are floats, or cannot hold the value.
+    PixelOverflow
+        If the value has more than 64 bits.
+    TypeError
+        If the value is not an int.
+    """
+    if blank is None:
+        return []
+    value = _as_int("blank", blank)
+    if dtype.kind == "f":
+        raise ImageError(f"blank is for integers: float pixels ({dtype}) use NaN instead")
+    if not -(1 << 63) <= value < 1 << 64:
+        raise PixelOverflow(f"blank {value} has more than 64 bits")
+    limits = np.iinfo(dtype)
+    if not limits.min <= value <= limits.max:
+        raise ImageError(f"blank {value} is out of range: {dtype} pixels hold {limits.min} to {limits.max}")
+    return [(keyword, int(Scaling.of_dtype(dtype).invert_scalar(value)), "stored integer that means no value")]
+
+
+def _as_int(name: str, value: object) -> int:
+    if isinstance(value, int | np.integer) and not isinstance(value, bool):
+        return int(value)
+    raise TypeError(f"{name} must be an int or None, not {type(value).__name__}: {value!r}")

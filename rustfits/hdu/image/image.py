@@ -1,0 +1,375 @@
+"""Images: pixels read and written as numpy arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, ClassVar, NoReturn, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from rustfits.errors import ImageError, NotSupported
+from rustfits.hdu.base import HDU
+from rustfits.hdu.image.cutouts import boxes, fill_for, gather, no_fill
+from rustfits.hdu.image.facts import ImageFacts
+from rustfits.hdu.image.raster import Raster, shaped
+from rustfits.hdu.image.values import checked_pixels, checked_start, plan_growth, stored_scalar
+from rustfits.hdu.sum_members import SumMembers
+from rustfits.pixels.scaling import Scaling
+from rustfits.pixels.sections import Section, box_section, full_section, parse_section
+from rustfits.storage.reread import Straddled, repeated
+
+
+class ImageHDU(SumMembers, HDU):
+    """An image: the primary HDU, or an IMAGE extension (FITS 4.0, sections 3.3.2 and 7.1).
+
+    Shapes have numpy order: the last axis is NAXIS1. ``hdu[key]`` reads and writes sections with ints, slices of
+    positive steps and ``...``; only the bytes needed are read.
+    """
+
+    label: ClassVar[str] = "IMAGE_HDU"
+
+    # What a compressed image, whose keywords describe a table, says otherwise.
+    _kind: ClassVar[str] = "IMAGE_HDU"
+    _prefix: ClassVar[str] = ""
+    _blank_keywords: ClassVar[tuple[str, ...]] = ("BLANK",)
+    _bitpix_name: ClassVar[str] = "HDU BITPIX"
+
+    # -- what the header says -------------------------------------------------------------------------------------
+
+    @property
+    def _facts(self) -> ImageFacts:
+        """What the cards say now."""
+        cards = self._state.cards
+        facts: ImageFacts | None = self.__dict__.get("_known_facts")
+        if facts is None or facts.cards is not cards:
+            facts = self.__dict__["_known_facts"] = ImageFacts(cards, self._prefix, self._blank_keywords)
+        return facts
+
+    @property
+    def bitpix(self) -> int:
+        """BITPIX of the image: 8, 16, 32, 64, -32 or -64."""
+        return self._facts.bitpix
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Dtype of the stored numbers, before scaling; native byte order."""
+        return self._facts.stored
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Pixels along each axis, numpy order; ``()`` if there are no axes."""
+        return self._facts.shape
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self._facts.shape)
+
+    @property
+    def size(self) -> int:
+        """Number of pixels."""
+        return self._facts.size
+
+    @property
+    def unit(self) -> str | None:
+        """Unit of the physical values, the keyword BUNIT; None if absent or no text."""
+        unit = self._state.cards.get("BUNIT")
+        return unit if isinstance(unit, str) else None
+
+    @property
+    def has_data(self) -> bool:
+        """Whether the image has a pixel."""
+        return self._facts.size > 0
+
+    def __len__(self) -> int:
+        return self.shape[0] if self.shape else 0
+
+    def __bool__(self) -> bool:
+        return True  # an empty image is an HDU all the same
+
+    def __repr__(self) -> str:
+        facts = ImageFacts(self._state.cards_anyhow, self._prefix, self._blank_keywords)
+        unit = facts.cards.get("BUNIT")
+        lines = [
+            "  image info:",
+            f"    data type: {facts.stored.str[1:]}",
+            f"    dims: {list(facts.shape)}",
+            *([f"    unit: {unit}"] if isinstance(unit, str) else []),
+        ]
+        return super().__repr__() + "\n".join(lines) + "\n"
+
+    # -- reading --------------------------------------------------------------------------------------------------
+
+    @repeated
+    def read(self, *, scale: bool = True, mask_blank: bool = False) -> NDArray[Any]:
+        """Read the whole image.
+
+        Parameters
+        ----------
+        scale : bool
+            Whether to return physical values, ``stored * BSCALE + BZERO``: exact integers for the unsigned and
+            signed-byte conventions, f8 for other scalings. False returns the stored numbers.
+        mask_blank : bool
+            Whether to return a masked array, in which the pixels that are stored as BLANK are masked.
+
+        Returns
+        -------
+        array of shape `shape`
+            New, writable, C-contiguous, native byte order.
+
+        Raises
+        ------
+        ImageError
+            If the image has no axes; with ``mask_blank`` if it holds floats.
+        HeaderError
+            If a keyword that is needed is malformed.
+        FitsIOError
+            If the bytes cannot be read; `TruncatedFile` if they are not there; `FileChanged` if somebody else has
+            changed the file so that they cannot be found, here and wherever else bytes are read.
+        """
+        with self._reading:
+            self._check_axes()
+            section = full_section(self.shape)
+            if mask_blank:
+                return self._read_masked(section, scale)
+            return self._read_section(section, scale)
+
+    def __getitem__(self, key: Any) -> Any:
+        try:
+            with self._reading:
+                pixels = self._cut(key)
+                if pixels is not None:
+                    return pixels
+                section = self._section(key)
+                return shaped(self._read_section(section, True), section)
+        except Straddled:  # here, as a cutout takes little longer than `repeated` would
+            return self._read_keys([key], True)[0]
+
+    def __iter__(self) -> Iterator[Any]:
+        for index in range(len(self)):
+            yield self[index]
+
+    def read_many(self, keys: Iterable[Any], *, scale: bool = True) -> list[Any]:
+        """Read many sections at once.
+
+        Parameters
+        ----------
+        keys : iterable
+            What could stand in ``hdu[key]``.
+        scale : bool
+            As for `read`.
+
+        Returns
+        -------
+        list
+            ``[hdu[key] for key in keys]``.
+
+        Raises
+        ------
+        ImageError, PixelIndexError
+            If a key does not fit the image; before anything is read.
+        FitsIOError
+            If the bytes cannot be read.
+        """
+        return self._read_keys(list(keys), scale)
+
+    @repeated
+    def _read_keys(self, keys: list[Any], scale: bool) -> list[Any]:
+        with self._reading:
+            sections = [self._section(key) for key in keys]
+            parts = self._read_sections(sections, scale)
+            return [shaped(part, section) for part, section in zip(parts, sections, strict=True)]
+
+    @repeated
+    def cutouts(
+        self, centers: ArrayLike, shape: int | Sequence[int], *, fill_value: float | None = None
+    ) -> NDArray[Any]:
+        """Read boxes around pixel positions, in one array.
+
+        Parameters
+        ----------
+        centers : (n, ndim) array-like of int or float
+            Pixel positions, numpy order. A box begins at ``ceil(center - length / 2)`` along each axis.
+        shape : int or sequence of int
+            Pixels along each axis of a box; one int for all.
+        fill_value : number, optional
+            Physical value of what lies outside the image. None: NaN in floats, not allowed in integers.
+
+        Returns
+        -------
+        array of shape ``(n, *shape)``
+            Physical values.
+
+        Raises
+        ------
+        ImageError
+            If the shapes do not fit, or integers need a ``fill_value``, or cannot hold it.
+        TypeError
+            If an argument has the wrong type.
+        FitsIOError
+            If the bytes cannot be read.
+        """
+        with self._reading:
+            self._check_axes()
+            dtype = self._facts.scaling.dtype
+            first, box = boxes(centers, shape, self.ndim)
+            fill = fill_for(fill_value, dtype)
+            if fill is None:
+                fill = no_fill(first, box, self.shape, dtype)
+            return gather(lambda sections: self._read_sections(sections, True), first, box, self.shape, fill)
+
+    def _cut(self, key: object) -> NDArray[Any] | None:
+        """Return the pixels of a box by the kernels' short way, or None if they have none for it; inside `reading`."""
+        facts = self._facts
+        pixels = self._raster(facts).cut(key)
+        return None if pixels is None else facts.scaling.scaled(pixels)
+
+    def _read_section(self, section: Section, scale: bool) -> NDArray[Any]:
+        """Return the pixels of a section in its ``count`` shape; inside `reading`."""
+        facts = self._facts
+        return self._raster(facts).read(section, facts.scaling if scale else Scaling(facts.stored))
+
+    def _read_sections(self, sections: Sequence[Section], scale: bool) -> list[NDArray[Any]]:
+        facts = self._facts
+        return self._raster(facts).read_many(sections, facts.scaling if scale else Scaling(facts.stored))
+
+    def _read_masked(self, section: Section, scale: bool) -> NDArray[Any]:
+        """Return a masked array; inside `reading`."""
+        facts = self._facts
+        if facts.stored.kind == "f":
+            raise ImageError(f"mask_blank is for integers: an image of float {self._prefix}BITPIX has NaN instead")
+        stored = self._read_section(section, False)
+        mask = np.ma.nomask if facts.blank is None else stored == facts.blank
+        return np.ma.MaskedArray(facts.scaling.scaled(stored) if scale else stored, mask)
+
+    # -- writing --------------------------------------------------------------------------------------------------
+
+    def write(self, data: NDArray[Any], start: Sequence[int] | None = None) -> None:
+        """Write pixels in place; all that lies outside of them stays.
+
+        Parameters
+        ----------
+        data : C-contiguous array
+            Physical values or stored numbers, of any byte order; the pixels that are masked become BLANK, or NaN.
+        start : sequence of int, optional
+            Where the first pixel goes; the origin if None.
+
+        Raises
+        ------
+        ImageError
+            If shape, dtype or a value does not fit; before anything is written.
+        TypeError
+            If an argument has the wrong type.
+        FitsIOError
+            If the bytes cannot be written.
+        """
+        with self._changing():
+            values, corner = self._checked(data), self._corner(start, (0,) * self.ndim)
+            for axis, (first, count, size) in enumerate(zip(corner, data.shape, self.shape, strict=True)):
+                if first + count > size:
+                    raise ImageError(
+                        f"data of shape {data.shape} at {corner} exceeds HDU dim {axis}, which has {size} pixels"
+                    )
+            self._write_section(box_section(corner, data.shape), values)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        with self._changing():
+            section = self._section(key)
+            values = self._checked_value(value, section)
+            if values is not None:
+                self._write_section(section, values)
+
+    def __delitem__(self, key: Any) -> NoReturn:
+        raise NotSupported("can't delete item: the pixels of an image can be changed, but not taken away")
+
+    def extend(self, data: NDArray[Any], start: Sequence[int] | None = None) -> None:
+        """Make the first axis longer, if needed, and write pixels; later HDUs of the file move.
+
+        Parameters
+        ----------
+        data : C-contiguous array
+            As for `write`.
+        start : sequence of int, optional
+            Where the first pixel goes; after the last row if None. Rows and pixels left out become stored zeros.
+
+        Raises
+        ------
+        ImageError
+            If shape, dtype or a value does not fit; before anything is written.
+        TypeError
+            If an argument has the wrong type.
+        FitsIOError
+            If the bytes cannot be written.
+        """
+        with self._changing():
+            values = self._checked(data)
+            corner = self._corner(start, (len(self), *[0] * (self.ndim - 1)))
+            growth = plan_growth(self.shape, corner, data.shape, self.dtype.itemsize)
+            section = box_section(corner, data.shape)
+            if growth is None:
+                self._write_section(section, values)
+                return
+            if self._extent.data_nbytes != self.size * self.dtype.itemsize:
+                raise NotSupported("an image with parameters or groups (PCOUNT, GCOUNT) cannot be extended")
+            self._file.resize_data(self._extent, growth.nbytes, zero=not growth.filled)
+            grown = Raster(self._file.storage, self._extent.data_start, growth.shape, self.dtype)
+            grown.write(section, values, self._facts.scaling)
+            self._state.change({f"NAXIS{self.ndim}": growth.shape[0]})
+
+    def extending(self) -> AbstractContextManager[Self]:
+        """Return a context that changes nothing: on an uncompressed image every `extend` writes at once."""
+        return nullcontext(self)
+
+    def _write_section(self, section: Section, values: NDArray[Any]) -> None:
+        raster = self._raster(self._facts)
+        raster.check(section)
+        raster.write(section, values, self._facts.scaling)
+
+    # -- checks ---------------------------------------------------------------------------------------------------
+
+    def _raster(self, facts: ImageFacts) -> Raster:
+        raster: Raster | None = self.__dict__.get("_known_raster")
+        if raster is None or raster.shape is not facts.shape or raster.start != self._extent.data_start:
+            raster = Raster(self._file.storage, self._extent.data_start, facts.shape, facts.stored)
+            self.__dict__["_known_raster"] = raster
+        return raster
+
+    def _check_axes(self) -> None:
+        if not self.shape:
+            raise ImageError("the image has no pixels: NAXIS=0")
+
+    def _section(self, key: object) -> Section:
+        shape = self._facts.shape
+        if not shape:
+            self._check_axes()
+        return parse_section(key, shape)
+
+    def _corner(self, start: Sequence[int] | None, default: tuple[int, ...]) -> tuple[int, ...]:
+        return default if start is None else checked_start(start, self.ndim)
+
+    def _checked(self, data: object) -> NDArray[Any]:
+        """Return the pixels that `write` or `extend` was given, checked."""
+        self._check_axes()
+        facts = self._facts
+        if isinstance(data, np.ndarray) and not data.flags.c_contiguous:
+            raise ImageError("data must be C-contiguous: pass numpy.ascontiguousarray(data)")
+        return checked_pixels(data, self.ndim, facts.scaling, facts.blank, what=self._bitpix_name)
+
+    def _checked_value(self, value: object, section: Section) -> NDArray[Any] | None:
+        """Return what ``hdu[key] = value`` writes: an array of the section's ``count`` shape, or one stored number.
+
+        None if there is nothing to write.
+        """
+        facts = self._facts
+        if not isinstance(value, np.ndarray) or not value.ndim:
+            return None if section.empty else np.array(stored_scalar(value, facts.scaling, facts.blank))
+        if value.shape != section.shape:
+            raise ImageError(
+                f"a value of shape {value.shape} does not fit the selection, which has shape {section.shape}"
+            )
+        # The checks are those of whole images; the axes dropped by integers come back for them.
+        return checked_pixels(
+            value.reshape(section.count), section.ndim, facts.scaling, facts.blank, what=self._bitpix_name
+        )

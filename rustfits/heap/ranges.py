@@ -1,0 +1,243 @@
+"""Table rows and heap ranges of an open file, checked and read into buffers (FITS 4.0, sections 7.3.3 and 7.3.6)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rustfits.errors import TileDecodeError, TruncatedFile
+from rustfits.heap.bintable import ELEMENT_NBYTES, Column, TableLayout
+from rustfits.storage.base import Storage
+
+Int64s = NDArray[np.int64]
+Allocate = Callable[[int], NDArray[np.uint8]]
+
+MAX_GAP = 1 << 12  # bytes: reading that much for nothing is cheaper than another request
+FEW = 64  # ranges up to this number are sorted out without arrays
+LIMITS = {"P": np.iinfo(np.int32).max, "Q": np.iinfo(np.int64).max}
+"""Largest element count, and largest offset, of each kind of descriptor."""
+
+
+def merge_ranges(start: Int64s, length: Int64s, *, max_gap: int) -> tuple[Int64s, Int64s]:
+    """Join neighbouring ranges, so that one read serves many tiles.
+
+    Parameters
+    ----------
+    start, length : (n,) int64 array, n > 0
+        Byte ranges, ordered by ``start``.
+    max_gap : int
+        Largest hole, in bytes, to read and throw away rather than split at.
+
+    Returns
+    -------
+    start, length : (m,) int64 array, m <= n
+        Byte ranges to read.
+
+    Raises
+    ------
+    ValueError
+        If ``start`` does not ascend.
+
+    Examples
+    --------
+    >>> merge_ranges(np.array([0, 10, 500]), np.array([10, 20, 5]), max_gap=64)
+    (array([  0, 500]), array([30,  5]))
+    """
+    if (np.diff(start) < 0).any():
+        raise ValueError("start must ascend; sort the ranges first")
+    # Rows may share bytes (FITS 4.0, section 7.3.6), so the range that starts last need not end last.
+    stop = np.maximum.accumulate(start + length)
+    first = np.flatnonzero(np.r_[True, start[1:] - stop[:-1] > max_gap])
+    last = np.r_[first[1:] - 1, start.size - 1]
+    return start[first], stop[last] - start[first]
+
+
+def _fresh(nbytes: int) -> NDArray[np.uint8]:
+    return np.empty(nbytes, dtype=np.uint8)
+
+
+def read_ranges(
+    storage: Storage, base: int, start: Int64s, length: Int64s, allocate: Allocate = _fresh
+) -> tuple[NDArray[np.uint8], Int64s]:
+    """Read ranges in any order, each byte once.
+
+    Parameters
+    ----------
+    storage : Storage
+    base : int
+        Byte of the storage from which ``start`` counts.
+    start, length : (n,) int64 array
+        Byte ranges, which may overlap, and lie within the storage.
+    allocate : callable
+        Returns a uint8 array of so many bytes, of any content.
+
+    Returns
+    -------
+    data : uint8 array
+        At most the bytes from the first range to the end of the last; read-only by convention.
+    position : (n,) int64 array
+        Where each range begins in ``data``.
+    """
+    if not start.size:
+        return np.empty(0, dtype=np.uint8), start
+    if start.size == 1:
+        data = allocate(length.item())
+        storage.read_into(base + start.item(), data)
+        return data, np.zeros(1, dtype=np.int64)
+    if (start[1:] == start[:-1] + length[:-1]).all():  # one after the other, as most writers do
+        data = allocate(int(start[-1] + length[-1] - start[0]))
+        storage.read_into(base + int(start[0]), data)
+        return data, start - start[0]
+    if start.size <= FEW:
+        return _read_few(storage, base, start.tolist(), length.tolist(), allocate)
+    order = np.argsort(start, kind="stable")
+    merged, nbytes = merge_ranges(start[order], length[order], max_gap=MAX_GAP)
+    place = np.cumsum(nbytes) - nbytes
+    data = allocate(int(nbytes.sum()))
+    storage.read_ranges(base + merged, nbytes, data)
+    holder = np.searchsorted(merged, start, side="right") - 1
+    return data, place[holder] + start - merged[holder]
+
+
+def _read_few(
+    storage: Storage, base: int, start: list[int], length: list[int], allocate: Allocate
+) -> tuple[NDArray[np.uint8], Int64s]:
+    """As `read_ranges`, for numbers so few that arrays of them take longer."""
+    position = [0] * len(start)
+    reads: list[list[int]] = []  # start, stop, and place in the data, of each read
+    nbytes = 0
+    for index in sorted(range(len(start)), key=start.__getitem__):
+        begin, end = start[index], start[index] + length[index]
+        if not reads or begin - reads[-1][1] > MAX_GAP:
+            reads.append([begin, begin, nbytes])
+        last = reads[-1]
+        if end > last[1]:
+            nbytes += end - last[1]
+            last[1] = end
+        position[index] = last[2] + begin - last[0]
+    data = allocate(nbytes)
+    if len(reads) == 1:
+        storage.read_into(base + reads[0][0], data)
+    else:
+        ranges = np.array(reads, dtype=np.int64)
+        storage.read_ranges(base + ranges[:, 0], ranges[:, 1] - ranges[:, 0], data)
+    return data, np.array(position, dtype=np.int64)
+
+
+def read_rows(
+    storage: Storage, data_start: int, layout: TableLayout, columns: Sequence[Column], rows: Int64s
+) -> NDArray[Any]:
+    """Read some rows of a table.
+
+    Parameters
+    ----------
+    storage : Storage
+    data_start : int
+        Byte at which the data unit starts.
+    layout : TableLayout
+    columns : sequence of Column
+        Those to be looked at.
+    rows : (n,) int64 array
+        Wanted rows, from 0, in any order.
+
+    Returns
+    -------
+    (n,) structured array
+        One field per column, as stored: big-endian.
+
+    Raises
+    ------
+    TruncatedFile
+        If the file ends within the table; nothing is read then.
+    """
+    dtype = layout.row_dtype(columns)
+    if not rows.size or not layout.row_nbytes:
+        return np.zeros(rows.size, dtype=dtype)
+    _check_end(storage, data_start + layout.table_nbytes, f"the table of {layout.nrows} rows")
+    width = layout.row_nbytes
+    low, high = int(rows.min()), int(rows.max()) + 1
+    if high - low == rows.size and (np.diff(rows) == 1).all():
+        data = np.empty(rows.size, dtype=dtype)
+        storage.read_into(data_start + low * width, data)
+        return data
+    unique, inverse = np.unique(rows, return_inverse=True)
+    raw, position = read_ranges(storage, data_start, unique * width, np.full(unique.size, width))
+    table = np.empty(unique.size, dtype=dtype)
+    table.view(np.uint8).reshape(-1, width)[...] = raw[position[:, None] + np.arange(width)]
+    return table[inverse]
+
+
+def descriptors(table: NDArray[Any], column: Column) -> tuple[Int64s, Int64s]:
+    """Return element counts and byte offsets of one column of `read_rows`, ``(n,)`` int64 each, unchecked."""
+    cells = table[column.name]
+    return cells[:, 0].astype(np.int64), cells[:, 1].astype(np.int64)
+
+
+def check_descriptors(
+    storage: Storage,
+    heap: tuple[int, int],
+    column: Column,
+    cells: tuple[Int64s, Int64s],
+    *,
+    rows: Int64s,
+    algorithm: str,
+) -> Int64s:
+    """Refuse descriptors that point outside the heap or the file.
+
+    Parameters
+    ----------
+    storage : Storage
+    heap : (int, int)
+        First byte of the heap in the storage, and its length in bytes.
+    column : Column
+    cells : (count, start)
+        From `descriptors`, ``(n,)`` int64 arrays.
+    rows : (n,) int64 array
+        Table row of each, for errors.
+    algorithm : str
+        Name of the codec, for errors.
+
+    Returns
+    -------
+    (n,) int64 array
+        Length of each tile in bytes.
+
+    Raises
+    ------
+    TileDecodeError
+        For the first descriptor that reaches outside the heap that the header describes.
+    TruncatedFile
+        If the file ends within the bytes that one points at.
+    """
+    (heap_start, heap_nbytes), (count, start) = heap, cells
+    width = ELEMENT_NBYTES[column.element]
+    bad = np.flatnonzero(outside(heap_nbytes, column, count, start) & (count != 0))
+    if bad.size:
+        first = int(bad[0])
+        raise TileDecodeError(
+            algorithm,
+            int(rows[first]),
+            f"the descriptor in column {column.name} names {int(count[first])} elements at byte {int(start[first])} of "
+            f"a heap of {heap_nbytes} bytes",
+        )
+    length = np.where(count == 0, 0, count * width)
+    if length.size:
+        _check_end(storage, heap_start + int((start + length).max(where=count != 0, initial=0)), "the tiles wanted")
+    return length
+
+
+def outside(heap_nbytes: int, column: Column, count: Int64s, start: Int64s) -> NDArray[np.bool_]:
+    """Tell which descriptors, given as element counts and byte offsets, reach outside a heap of so many bytes."""
+    # Compared without sums or products, which hostile numbers would make overflow.
+    wrong: NDArray[np.bool_] = (count < 0) | (start < 0) | (start > heap_nbytes)
+    wrong |= count > (heap_nbytes - np.where(wrong, 0, start)) // ELEMENT_NBYTES[column.element]
+    return wrong
+
+
+def _check_end(storage: Storage, stop: int, what: str) -> None:
+    nbytes = storage.size()
+    if stop > nbytes:
+        raise TruncatedFile(f"{storage.name} has {nbytes} bytes, but {what} end at byte {stop}: the file is truncated")

@@ -1,0 +1,44 @@
+"""Room at the end of a compressed image's heap, so that what is behind it in the file need not move for each edit."""
+
+from __future__ import annotations
+
+from rustfits.heap.bintable import TableLayout
+
+SMALL_TAIL_NBYTES = 1 << 20  # up to as much behind an image is moved each time
+
+
+class Spare:
+    """Room at the end of the heap of an image that is changed often, with other HDUs behind it.
+
+    To move those for each changed pixel takes long. From the second move on some room is left, half as much as all
+    changes took so far, so that they move as often as that has grown by half. Only the handle that left it knows of
+    the room: later it is unused, until the heap is repacked.
+    """
+
+    def __init__(self) -> None:
+        self._moved = False
+        self._taken = 0  # bytes, by all changes
+        self.forget()
+
+    def forget(self) -> None:
+        """Take all of the heap as used."""
+        self._heap = -1, -1
+        self._used = -1
+
+    def used(self, layout: TableLayout) -> int:
+        """Return the bytes of the heap that are not spare."""
+        if self._heap == (layout.heap_start, layout.heap_nbytes):
+            return self._used
+        return layout.heap_nbytes
+
+    def room_after(self, nbytes: int, behind: int) -> int:
+        """Return how much more room to make where ``nbytes`` are needed, and ``behind`` bytes have to move."""
+        if behind < SMALL_TAIL_NBYTES:
+            return 0
+        again, self._moved = self._moved, True
+        return min((self._taken + nbytes) // 2, behind) if again else 0
+
+    def set(self, heap_start: int, heap_nbytes: int, used: int, *, taken: int) -> None:
+        """Note where the heap is after a change, how long, how much of it is used, and what the change took."""
+        self._taken += taken
+        self._heap, self._used = (heap_start, heap_nbytes), used

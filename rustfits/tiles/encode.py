@@ -1,0 +1,397 @@
+"""From the pixels of an image to table rows and heap bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rustfits.codec import kernels
+from rustfits.codec.batch import EncodedTiles, PixelBatch
+from rustfits.errors import ImageError, PluginError
+from rustfits.header.cards import Cards
+from rustfits.heap.bintable import ELEMENT_NBYTES
+from rustfits.heap.ranges import LIMITS
+from rustfits.parallel import threads
+from rustfits.parallel.memory import Shelf
+from rustfits.pixels.scaling import Scaling
+from rustfits.quantize.dither import NO_DITHER, NRANDOM, NULL_PIXEL
+from rustfits.quantize.parameters import Quantize
+from rustfits.tiles.grid import Block
+from rustfits.tiles.rows import TileRows, with_wide_columns
+from rustfits.tiles.zimage import GZIPPED, SOURCES, TileTable, with_fallback
+
+Float64s = NDArray[np.float64]
+Int64s = NDArray[np.int64]
+
+_NONE = np.empty(0, dtype=np.int64)
+
+BATCH_NBYTES = 4 << 20  # of pixels that one thread encodes at a time
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EncodedImage:
+    """A compressed image, ready to be written: the data unit, and what changes in the header.
+
+    Attributes
+    ----------
+    rows : (nbytes,) uint8 array
+        The table.
+    heap : list of uint8 array
+        Its heap, in pieces.
+    nbytes : int
+        Of the data unit.
+    cards : Cards
+        The header.
+    """
+
+    rows: NDArray[np.uint8]
+    heap: list[NDArray[np.uint8]]
+    nbytes: int
+    cards: Cards
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EncodedBatch:
+    """Tiles of one batch, compressed.
+
+    Attributes
+    ----------
+    rows : (ntiles,) int64 array
+        Table rows, from 0.
+    tiles : EncodedTiles
+        By the image's codec; length 0 for a tile that is in ``fallback``.
+    fallback : EncodedTiles or None
+        Floats that could not be quantised; length 0 for all other tiles. None where there is no such thing.
+    scale, zero : (ntiles,) float64 array or None
+        ZSCALE and ZZERO of each tile, if they were quantised.
+    """
+
+    rows: Int64s
+    tiles: EncodedTiles
+    fallback: EncodedTiles | None = None
+    scale: Float64s | None = None
+    zero: Float64s | None = None
+
+
+def encode_image(
+    table: TileTable, pixels: NDArray[Any], scaling: Scaling, quantize: Quantize | None = None
+) -> EncodedImage:
+    """Compress a whole image; nothing is written.
+
+    Parameters
+    ----------
+    table : TileTable
+        Of the image that gets the pixels.
+    pixels : array of the image's shape
+        What `Scaling.convert` takes, with no value that it would refuse; any real numbers for floats that are not
+        scaled. Any layout and byte order.
+    scaling : Scaling
+    quantize : Quantize, optional
+        Level and seed for an image of quantised floats; what the header says of method and seed goes before. Without
+        it the level is the default one.
+
+    Returns
+    -------
+    EncodedImage
+
+    Raises
+    ------
+    TileEncodeError
+        If the codec cannot hold the pixels of a tile.
+    ImageError
+        If the heap would be larger than its descriptors can say.
+    HeaderError
+        If the table cannot hold a compressed image.
+    """
+    batches, changes = encode_blocks(table, table.grid.in_order(), pixels, scaling, quantize, null=NULL_PIXEL)
+    return _laid_out(table, batches, changes)
+
+
+def encode_blocks(
+    table: TileTable,
+    blocks: Iterator[Block],
+    pixels: NDArray[Any],
+    scaling: Scaling,
+    quantize: Quantize | None = None,
+    *,
+    null: int,
+    first: bool = True,
+) -> tuple[list[EncodedBatch], dict[str, Any]]:
+    """Compress some tiles of an image; parameters, and errors, as of `encode_image` but for these.
+
+    Parameters
+    ----------
+    blocks : iterator of Block
+        The tiles, whole, in the order of their rows.
+    pixels : array
+        What the blocks are cut from.
+    null : int
+        The integer to write for quantised pixels that are no numbers.
+    first : bool
+        Whether these are the first pixels of the image, from which a seed 'checksum' is taken.
+
+    Returns
+    -------
+    batches : list of EncodedBatch
+    changes : dict
+        Keywords that go with them.
+    """
+    share = -(-pixels.size * table.stored.itemsize // threads.workers(pixels.size))
+    batches = list(_batches(blocks, table.stored.itemsize, min(share, BATCH_NBYTES)))
+    encoder = _Encoder(table, pixels, scaling)
+    changes: dict[str, Any] = {}
+    if table.quantization is not None:
+        seed = table.quantization.zdither0
+        if first and quantize is not None and quantize.seed == "checksum" and batches:
+            seed = changes["ZDITHER0"] = checksum_seed(encoder.first_tile(batches[0][0]))
+        level = quantize.level if quantize else Quantize().level
+        encoder = _Quantizer(table, pixels, scaling, level=level, zdither0=seed, null=null)
+    done: list[EncodedBatch | None] = [None] * len(batches)
+    shelf = Shelf(pixels.size * table.stored.itemsize)
+
+    def work(number: int) -> None:
+        done[number] = _kept(encoder.encode(batches[number]), shelf)
+
+    threads.run(work, range(len(batches)), npixels=pixels.size)
+    return [batch for batch in done if batch is not None], changes
+
+
+class TileCompressor:
+    """Gives the pixels of an image to its codec; threads may share it.
+
+    Parameters
+    ----------
+    table : TileTable
+    """
+
+    def __init__(self, table: TileTable) -> None:
+        self._codec, self._offset = table.codec, table.offset
+        self._dtype = self._codec.decoded_dtype(table.coded)
+
+    def compress(self, stored: NDArray[Any], shapes: Int64s, rows: Int64s) -> EncodedTiles:
+        """Compress tiles.
+
+        Parameters
+        ----------
+        stored : (npixels of all tiles,) array
+            Stored pixels, or the integers that floats were quantised to; the tiles back to back.
+        shapes : (ntiles, ndim) int64 array
+        rows : (ntiles,) int64 array
+
+        Raises
+        ------
+        TileEncodeError
+            If the codec cannot hold the pixels of a tile.
+        PluginError
+            If it breaks its contract.
+        """
+        if not rows.size:  # no codec has to know what to do with that
+            return EncodedTiles(np.empty(0, dtype=np.uint8), np.empty(0, dtype=np.int64))
+        if self._offset:
+            coded: NDArray[Any] = stored.astype(self._dtype)
+            coded -= self._dtype.type(self._offset)
+        else:
+            coded = stored.astype(self._dtype, copy=False)
+        tiles = self._codec.encode(PixelBatch(coded, shapes, rows))
+        if not isinstance(tiles, EncodedTiles):
+            raise PluginError(f"the codec of {self._codec.zcmptype} returned no EncodedTiles, but {tiles!r:.60}")
+        width = ELEMENT_NBYTES[self._codec.descriptor_type]
+        whole = tiles.length.size == rows.size and int(tiles.length.sum()) == tiles.data.size
+        if not whole or (tiles.length % width).any() or not tiles.length.all():
+            raise PluginError(
+                f"the codec of {self._codec.zcmptype} returned {tiles.data.size} bytes with {tiles.length.size} "
+                f"lengths for {rows.size} tiles: it breaks the contract of TileCodec.encode"
+            )
+        if np.may_share_memory(tiles.data, coded):  # a codec that changes no byte may return those it was given
+            return EncodedTiles(tiles.data.copy(), tiles.length)
+        return tiles
+
+
+class _Encoder:
+    """Encodes batches of tiles of one image; threads may share it."""
+
+    def __init__(self, table: TileTable, pixels: NDArray[Any], scaling: Scaling) -> None:
+        self._table, self._pixels, self._scaling = table, pixels, scaling
+        self._compressor = TileCompressor(table)
+        # Floats may come as any numbers, and are converted while they are collected.
+        self._as_is = scaling.trivial and table.stored.kind == "f"
+        self._gathered = table.stored if self._as_is else pixels.dtype.newbyteorder("=")
+
+    def encode(self, blocks: list[Block]) -> EncodedBatch:
+        """Return the compressed tiles of some blocks, in their order."""
+        rows = np.concatenate([block.rows for block in blocks])
+        shapes = self._table.grid.tile_shapes(rows)
+        return EncodedBatch(rows, self._compressor.compress(self._stored(self._collect(blocks)), shapes, rows))
+
+    def first_tile(self, block: Block) -> NDArray[Any]:
+        """Return the stored pixels of the first tile of a block."""
+        return self._stored(self._collect([next(block.split(1))]))
+
+    def _collect(self, blocks: list[Block]) -> NDArray[Any]:
+        """Return the tiles of blocks back to back, as they were given."""
+        flags = self._pixels.flags
+        if len(blocks) == 1 and self._pixels.dtype == self._gathered and flags.c_contiguous and flags.aligned:
+            direct = blocks[0].direct(self._pixels)
+            if direct is not None:
+                return direct
+        tiles = threads.scratch("gathered", sum(block.ntiles * block.tile_npixels for block in blocks), self._gathered)
+        stop, move = 0, kernels.active().gather
+        with np.errstate(all="ignore"):  # a number too large for single precision is infinite in it
+            for block in blocks:
+                begin, stop = stop, stop + block.ntiles * block.tile_npixels
+                block.gather(self._pixels, tiles[begin:stop], move)
+        return tiles
+
+    def _stored(self, tiles: NDArray[Any]) -> NDArray[Any]:
+        return tiles if self._as_is else self._scaling.convert(tiles)
+
+
+class _Quantizer(_Encoder):
+    """Makes floats integers before it encodes them, and stores without loss what cannot be quantised."""
+
+    def __init__(
+        self, table: TileTable, pixels: NDArray[Any], scaling: Scaling, *, level: float, zdither0: int, null: int
+    ) -> None:
+        super().__init__(table, pixels, scaling)
+        method = NO_DITHER if table.quantization is None else table.quantization.method
+        self._options: dict[str, Any] = {"level": level, "method": method, "zdither0": zdither0}
+        self._null = null
+
+    def encode(self, blocks: list[Block]) -> EncodedBatch:
+        """Return the compressed tiles of some blocks, in their order, and how they were quantised."""
+        rows = np.concatenate([block.rows for block in blocks])
+        shapes = self._table.grid.tile_shapes(rows)
+        npixels = shapes.prod(axis=1, dtype=np.int64)
+        pixels = self._stored(self._collect(blocks))
+        integers = threads.scratch("integers", pixels.size, np.int32)
+        scale, zero, fits = kernels.active().quantize(pixels, shapes, rows, **self._options, out=integers)
+        if self._null != NULL_PIXEL:
+            fits &= ~self._put_nulls(integers, npixels)
+        if fits.all():
+            return EncodedBatch(rows, self._compressor.compress(integers, shapes, rows), None, scale, zero)
+        inside = np.repeat(fits, npixels)
+        tiles = _spread(self._compressor.compress(integers[inside], shapes[fits], rows[fits]), fits)
+        pack = gzipped if SOURCES[self._table.fallback_source] == GZIPPED else as_they_are
+        fallback = pack(pixels[~inside], npixels[~fits])
+        return EncodedBatch(rows, tiles, _spread(fallback, ~fits), scale, zero)
+
+    def _put_nulls(self, integers: NDArray[np.int32], npixels: Int64s) -> NDArray[np.bool_]:
+        """Write the image's own null; tell the tiles of which a number has become that integer."""
+        taken = np.logical_or.reduceat(integers == self._null, np.cumsum(npixels) - npixels)
+        integers[integers == NULL_PIXEL] = self._null
+        return taken
+
+
+def gzipped(pixels: NDArray[Any], npixels: Int64s) -> EncodedTiles:
+    """Compress stored pixels, without loss, for the column GZIP_COMPRESSED_DATA.
+
+    Parameters
+    ----------
+    pixels : (npixels.sum(),) array
+        Tiles back to back, native byte order.
+    npixels : (ntiles,) int64 array
+        Pixels of each tile.
+    """
+    plain = as_they_are(pixels, npixels)
+    return kernels.active().deflate(plain.data, plain.length, None)
+
+
+def as_they_are(pixels: NDArray[Any], npixels: Int64s) -> EncodedTiles:
+    """Return stored pixels for the column UNCOMPRESSED_DATA; parameters as of `gzipped`."""
+    return EncodedTiles(pixels.astype(pixels.dtype.newbyteorder(">")).view(np.uint8), npixels * pixels.itemsize)
+
+
+def checksum_seed(tile: NDArray[Any]) -> int:
+    """Return the ZDITHER0 that fpack takes from the pixels of the first tile: 1 to 10000.
+
+    Parameters
+    ----------
+    tile : contiguous float array
+        In native byte order, of which CFITSIO too sums the bytes.
+    """
+    # CFITSIO puts this number where pixels are none before it looks at a tile.
+    null = tile.dtype.type(-9.11912e-36 if tile.itemsize == 4 else -9.1191291391491e-36)
+    tile = np.where(np.isfinite(tile), tile, null)
+    return int(tile.view(np.uint8).sum(dtype=np.uint64)) % NRANDOM + 1
+
+
+def _spread(tiles: EncodedTiles, where: NDArray[np.bool_]) -> EncodedTiles:
+    """Give tiles their places among those of a batch, of which the others are empty."""
+    length = np.zeros(where.size, dtype=np.int64)
+    length[where] = tiles.length
+    return EncodedTiles(tiles.data, length)
+
+
+def _kept(batch: EncodedBatch, shelf: Shelf) -> EncodedBatch:
+    """Return a batch whose bytes stay by themselves, without the room that the codec had for more."""
+    tiles, fallback = [
+        None if each is None else EncodedTiles(shelf.keep(each.data), each.length)
+        for each in (batch.tiles, batch.fallback)
+    ]
+    assert tiles is not None
+    return EncodedBatch(batch.rows, tiles, fallback, batch.scale, batch.zero)
+
+
+def _batches(blocks: Iterator[Block], itemsize: int, most: int) -> Iterator[list[Block]]:
+    """Join small blocks and cut large ones, so that each batch has about as many pixels: ``most`` bytes."""
+    batch: list[Block] = []
+    nbytes = 0
+    for block in blocks:
+        tile_nbytes = block.tile_npixels * itemsize
+        for part in block.split(max(most // tile_nbytes, 1)):
+            if batch and nbytes + part.ntiles * tile_nbytes > most:
+                yield batch
+                batch, nbytes = [], 0
+            batch.append(part)
+            nbytes += part.ntiles * tile_nbytes
+    if batch:
+        yield batch
+
+
+def _joined(parts: list[Float64s | None]) -> Float64s:
+    return np.concatenate([part for part in parts if part is not None] or [np.empty(0)])
+
+
+def _laid_out(table: TileTable, batches: list[EncodedBatch], changes: dict[str, Any]) -> EncodedImage:
+    """Put the tiles into the heap in the order of their rows, right behind the table."""
+    table = with_wide_columns(table)
+    if any(batch.fallback is not None for batch in batches):
+        table = with_fallback(table)
+    layout = table.layout
+    heap: list[NDArray[np.uint8]] = []
+    position = 0
+    own, fallback = SOURCES[table.own_source], SOURCES[table.fallback_source]
+    places: dict[str, list[tuple[Int64s, Int64s]]] = {own: [], fallback: []}  # start and length of each tile
+    for batch in batches:
+        for name, tiles in ((own, batch.tiles), (fallback, batch.fallback)):
+            if tiles is not None:
+                heap.append(tiles.data)
+                places[name].append((position + np.cumsum(tiles.length) - tiles.length, tiles.length))
+                position += tiles.data.size
+            elif name == fallback:
+                places[name].append((np.zeros_like(batch.tiles.length),) * 2)
+    rows = TileRows(layout)
+    for name, parts in places.items():
+        start, length = (np.concatenate(each) for each in zip(*parts, strict=True)) if parts else (_NONE, _NONE)
+        rows.set_descriptors(name, start, length)
+    if table.quantization is not None:
+        scale, zero = table.quantization.scale, table.quantization.zero
+        rows.set_numbers("ZSCALE", scale, _joined([batch.scale for batch in batches]))
+        rows.set_numbers("ZZERO", zero, _joined([batch.zero for batch in batches]))
+        rows.set_null(table.quantization.null)
+    for other in layout.columns:
+        if other.descriptor and position > LIMITS[other.code]:
+            raise ImageError(
+                f"the compressed image takes {position} bytes, but descriptors of type {other.code} reach only "
+                f"{LIMITS[other.code]}; create the image with heap_format='Q'"
+            )
+    cards = table.cards.copy()
+    for keyword, value in {"PCOUNT": position, **rows.cards, **changes}.items():
+        cards.set(keyword, value)
+    if "THEAP" in cards:
+        cards.remove("THEAP")
+    return EncodedImage(rows.array.view(np.uint8), heap, layout.table_nbytes + position, cards)

@@ -1,0 +1,197 @@
+"""Tiles of a compressed image with some of their pixels changed: decoded, patched and encoded anew."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rustfits.codec.batch import EncodedTiles
+from rustfits.errors import ImageError
+from rustfits.heap.bintable import ELEMENT_DTYPES
+from rustfits.parallel import threads
+from rustfits.pixels.scaling import Scaling
+from rustfits.pixels.sections import Section
+from rustfits.tiles.decode import TileDecoder, TileEntries
+from rustfits.tiles.encode import BATCH_NBYTES, TileCompressor, gzipped
+from rustfits.tiles.grid import Block
+from rustfits.tiles.onetile import entry_of
+from rustfits.tiles.requantize import requantize
+from rustfits.tiles.zimage import TileTable
+
+Int64s = NDArray[np.int64]
+Decode = Callable[[TileEntries, NDArray[Any]], None]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StoredTiles:
+    """Tiles that are ready for the heap.
+
+    Attributes
+    ----------
+    source : int
+        Which of `rustfits.tiles.zimage.SOURCES` they go to.
+    rows : (n,) int64 array
+        Table rows, from 0.
+    tiles : EncodedTiles
+    """
+
+    source: int
+    rows: Int64s
+    tiles: EncodedTiles
+
+
+class TileRecoder:
+    """Puts new pixels into tiles of one image.
+
+    A tile stays in the column it is in, and a quantised one keeps its scale, so that the pixels that are not changed
+    keep every bit, unless the codec is lossy.
+
+    Parameters
+    ----------
+    decoder : TileDecoder
+        Of the image as it is.
+    table : TileTable
+        The image as it will be: the same, or longer along its first axis.
+    scaling : Scaling
+        Of the new pixels.
+    """
+
+    def __init__(self, decoder: TileDecoder, table: TileTable, scaling: Scaling) -> None:
+        self._decoder, self._table, self._scaling = decoder, table, scaling
+        self._compressor = TileCompressor(table)
+
+    def recode(self, section: Section, values: NDArray[Any]) -> list[StoredTiles]:
+        """Return the tiles that a section touches, with new pixels there; nothing is written.
+
+        Parameters
+        ----------
+        section : Section
+            Of the image as it will be; not empty.
+        values : array of shape ``section.count``, or 0-d
+            What `Scaling.convert` takes, with no value that it would refuse; any real numbers for floats that are not
+            scaled. A single value fills the section.
+
+        Raises
+        ------
+        ImageError
+            If a value lies outside the scale of a quantised tile.
+        TileEncodeError
+            If the codec cannot hold the pixels of a tile.
+        TileDecodeError, FitsIOError
+            If a tile has no data, or they are damaged.
+        """
+        blocks = self._table.grid.select(section)
+        npixels = sum(block.ntiles * block.tile_npixels for block in blocks)
+        most = min(BATCH_NBYTES // self._table.stored.itemsize, -(-npixels // threads.workers(npixels)))
+        parts = [part for block in blocks for part in block.split(max(most // block.tile_npixels, 1))]
+        entries = None
+        if len(parts) == 1 and parts[0].ntiles == 1:
+            entries = entry_of(self._decoder, int(parts[0].rows[0]))
+        if entries is None:
+            entries = self._decoder.entries(np.concatenate([part.rows for part in parts]))
+        return self.recode_entries(parts, entries, values)
+
+    def recode_entries(self, parts: list[Block], entries: TileEntries, values: NDArray[Any]) -> list[StoredTiles]:
+        """Do the work of `recode` for blocks of tiles that the table says ``entries`` of, all in their order."""
+        jobs = list(_alike(parts, entries))
+        done: list[StoredTiles | None] = [None] * len(jobs)
+
+        def work(number: int) -> None:
+            done[number] = self._recode(*jobs[number], values)
+
+        threads.run(work, range(len(jobs)), npixels=sum(block.ntiles * block.tile_npixels for block, _ in jobs))
+        return [tiles for tiles in done if tiles is not None]
+
+    def _recode(self, block: Block, entries: TileEntries, values: NDArray[Any]) -> StoredTiles:
+        """Change tiles of one shape that are all in one column."""
+        source = int(entries.source[0])
+        if source == 0 and self._table.quantization is not None:
+            pixels = self._tiles(block, entries, self._decoder.decode_integers, np.dtype(np.int32))
+            position = np.arange(block.tile_npixels).reshape(block.tile_shape)[_inside(block)].reshape(-1)
+            new = self._stored(_selected(block, values)).reshape(block.ntiles, position.size)
+            flat = pixels.reshape(block.ntiles, block.tile_npixels)
+            flat[:, position] = requantize(new, position, block.tile_npixels, entries, self._table.quantization)
+        else:
+            pixels = self._tiles(block, entries, self._decoder.decode, self._table.stored)
+            grid = [axis.number.size for axis in block.axes]
+            inside: Any = (..., *_inside(block))
+            pixels.reshape(*grid, *block.tile_shape)[inside] = self._stored(_selected(block, values))
+        return StoredTiles(source, entries.rows, self._encoded(source, pixels.reshape(-1), block, entries.rows))
+
+    def _tiles(self, block: Block, entries: TileEntries, decode: Decode, dtype: np.dtype[Any]) -> NDArray[Any]:
+        """Return the tiles as they are, with room for pixels to come, ``(ntiles, *tile_shape)``."""
+        tiles = np.empty((block.ntiles, *block.tile_shape), dtype=dtype)
+        if all(axis.full for axis in block.axes):  # nothing of them will be left
+            return tiles
+        before = tuple(self._decoder.table.grid.tile_shapes(entries.rows[:1])[0].tolist())
+        if before == block.tile_shape:
+            decode(entries, tiles.reshape(-1))
+            return tiles
+        old = np.empty((block.ntiles, *before), dtype=dtype)
+        decode(entries, old.reshape(-1))
+        tiles[:, : before[0]] = old
+        return tiles
+
+    def _stored(self, values: NDArray[Any]) -> NDArray[Any]:
+        if self._scaling.trivial and self._scaling.stored.kind == "f":
+            with np.errstate(all="ignore"):  # a number too large for single precision is infinite in it
+                return values.astype(self._scaling.stored, copy=False)
+        return self._scaling.convert(values)
+
+    def _encoded(self, source: int, pixels: NDArray[Any], block: Block, rows: Int64s) -> EncodedTiles:
+        if source == 0:
+            shapes = np.broadcast_to(np.array(block.tile_shape, dtype=np.int64), (rows.size, len(block.axes)))
+            return self._compressor.compress(pixels, np.ascontiguousarray(shapes), rows)
+        npixels = np.full(rows.size, block.tile_npixels)
+        if source == 1:
+            return gzipped(pixels, npixels)
+        column = self._table.sources[source]
+        assert column is not None
+        dtype = pixels.dtype.newbyteorder(">")
+        if column.element != "B":  # which stands for bytes of pixels of any type
+            dtype = np.dtype(ELEMENT_DTYPES[column.element])
+        with np.errstate(all="ignore"):
+            raw = pixels.astype(dtype)
+            if not np.array_equal(raw.astype(pixels.dtype), pixels, equal_nan=pixels.dtype.kind == "f"):
+                raise ImageError(
+                    f"column {column.name} holds {dtype.newbyteorder('=')} numbers, into which the new pixels of table "
+                    f"rows {int(rows.min()) + 1} to {int(rows.max()) + 1} do not fit; write the whole image anew"
+                )
+        return EncodedTiles(raw.view(np.uint8), npixels * dtype.itemsize)
+
+
+def _alike(parts: list[Block], entries: TileEntries) -> Iterator[tuple[Block, TileEntries]]:
+    """Cut blocks further where their tiles are in several columns."""
+    stop = 0
+    for part in parts:
+        begin, stop = stop, stop + part.ntiles
+        if len(parts) == 1 == part.ntiles:
+            yield part, entries
+        elif (entries.source[begin:stop] == entries.source[begin]).all():
+            yield part, entries.part(slice(begin, stop))
+        else:
+            for number, single in enumerate(part.split(1), start=begin):
+                yield single, entries.part(slice(number, number + 1))
+
+
+def _inside(block: Block) -> tuple[slice, ...]:
+    """Return what of each tile is selected."""
+    return tuple([axis.inside() for axis in block.axes])
+
+
+def _selected(block: Block, values: NDArray[Any]) -> NDArray[Any]:
+    """Return the values that go into a block's tiles: axes are tiles along each axis, then pixels along each axis."""
+    counts = [axis.count for axis in block.axes]
+    if not values.ndim:
+        return np.broadcast_to(values, (*[axis.number.size for axis in block.axes], *counts))
+    if all(axis.regular for axis in block.axes):
+        region = values[tuple([axis.region() for axis in block.axes])]
+    else:  # some steps hit every second or third tile alike: those come from here and there
+        region = values[np.ix_(*(axis.positions() for axis in block.axes))]
+    split = region.reshape([size for axis in block.axes for size in (axis.number.size, axis.count)])
+    ndim = len(counts)
+    return split.transpose([*range(0, 2 * ndim, 2), *range(1, 2 * ndim, 2)])

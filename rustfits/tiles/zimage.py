@@ -1,0 +1,294 @@
+"""What the Z keywords and the columns of a compressed image say (FITS 4.0, section 10.1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from rustfits.codec import registry
+from rustfits.codec.codec import Parameter, TileCodec
+from rustfits.errors import HeaderError, TileDecodeError
+from rustfits.header.cards import Cards
+from rustfits.heap.bintable import ELEMENT_DTYPES, ELEMENT_NBYTES, Column, TableLayout
+from rustfits.pixels.bitpix import bitpix_dtype, short_name
+from rustfits.quantize.dither import DITHER_METHODS, NO_DITHER, NULL_PIXEL
+from rustfits.tiles.grid import MAX_NDIM, TileGrid
+
+COMPRESSED, GZIPPED, RAW = "COMPRESSED_DATA", "GZIP_COMPRESSED_DATA", "UNCOMPRESSED_DATA"
+SOURCES = (COMPRESSED, GZIPPED, RAW)
+"""Columns that may hold a tile, in the order in which they are looked at (FITS 4.0, section 10.1.3)."""
+
+MAX_NBYTES = (1 << 63) - 1
+
+
+def element_of(stored: np.dtype[Any]) -> str:
+    """Return the letter of TFORMn for stored pixels (FITS 4.0, table 18)."""
+    return next(letter for letter, dtype in ELEMENT_DTYPES.items() if np.dtype(dtype).newbyteorder("=") == stored)
+
+
+@dataclass(frozen=True, slots=True)
+class Quantization:
+    """How the integers of quantised tiles become floats (FITS 4.0, section 10.2).
+
+    Attributes
+    ----------
+    method : str
+        Value of ZQUANTIZ; NO_DITHER where it is absent.
+    zdither0 : int
+        Value of ZDITHER0; 1 where it is absent.
+    scale, zero, null : Column or number
+        ZSCALE, ZZERO and ZBLANK: a column with one value per tile, or the value of them all.
+    """
+
+    method: str
+    zdither0: int
+    scale: Column | float
+    zero: Column | float
+    null: Column | int
+
+
+class TileTable:
+    """A compressed image as its header describes it; nothing of the data unit is looked at.
+
+    Parameters
+    ----------
+    cards : Cards
+        Not to be changed afterwards.
+    codec : TileCodec, optional
+        What compresses the image, if more is known of it than the header says; with its tile shape.
+
+    Raises
+    ------
+    HeaderError
+        By each attribute, if a keyword that it needs is missing or wrong.
+    """
+
+    def __init__(self, cards: Cards, codec: TileCodec | None = None) -> None:
+        self.cards = cards
+        self._codec = codec
+
+    def grown(self, cards: Cards, nrows: int, heap_start: int, heap_nbytes: int) -> TileTable:
+        """Return the table after an edit that changed tiles, rows and heap alone; what is known of it stays known.
+
+        Parameters
+        ----------
+        cards : Cards
+            As they are now: other than before in NAXIS2, PCOUNT, THEAP, the lengths in brackets of TFORMn, and the
+            length of the image's first axis, at most.
+        nrows, heap_start, heap_nbytes : int
+            As in `TableLayout`.
+        """
+        other = TileTable(cards, self._codec)
+        known = self.__dict__
+        for name in ("stored", "sources", "own_source", "fallback_source", "coded", "offset", "quantization", "codec"):
+            if name in known:
+                other.__dict__[name] = known[name]
+        if cards.get(f"ZNAXIS{len(self.grid.shape)}") == self.grid.shape[0]:
+            other.__dict__["grid"] = self.grid
+        other.__dict__["layout"] = self.layout.grown(nrows, heap_start, heap_nbytes)
+        return other
+
+    @cached_property
+    def stored(self) -> np.dtype[Any]:
+        """Dtype of the image's pixels before BSCALE and BZERO, native byte order."""
+        return bitpix_dtype(self.cards.integer("ZBITPIX"))
+
+    @cached_property
+    def grid(self) -> TileGrid:
+        """The image's shape and how it is cut into tiles."""
+        naxis = self.cards.integer("ZNAXIS")
+        if not 1 <= naxis <= MAX_NDIM:
+            raise HeaderError(f"ZNAXIS is {naxis}; compressed images of 1 to {MAX_NDIM} axes can be read")
+        shape = [self.cards.integer(f"ZNAXIS{axis}") for axis in range(naxis, 0, -1)]
+        if min(shape) < 0 or prod(shape) * self.stored.itemsize > MAX_NBYTES:
+            raise HeaderError(f"ZNAXISn describe an image of {tuple(shape)} pixels, which no file can hold")
+        # Without ZTILEn a tile is one image row (FITS 4.0, section 10.1.1).
+        default = [1] * (naxis - 1) + [max(shape[-1], 1)]
+        tile = [
+            self.cards.integer(f"ZTILE{axis}", least) for axis, least in zip(range(naxis, 0, -1), default, strict=True)
+        ]
+        return TileGrid(tuple(shape), tuple(tile))
+
+    @cached_property
+    def layout(self) -> TableLayout:
+        """The columns of the table, which has a row for every tile at least."""
+        layout = TableLayout.from_cards(self.cards)
+        if layout.nrows < self.grid.ntiles:
+            raise HeaderError(
+                f"NAXIS2 is {layout.nrows}, but an image of {self.grid.shape} pixels has {self.grid.ntiles} tiles of "
+                f"{self.grid.tile}"
+            )
+        return layout
+
+    @cached_property
+    def sources(self) -> tuple[Column | None, ...]:
+        """The columns of `SOURCES`, None for those that the table does not have."""
+        columns = tuple([self.layout.column(name) for name in SOURCES])
+        if not any(columns):
+            raise HeaderError(f"the table has none of the columns {', '.join(SOURCES)}")
+        for column in columns:
+            if column is not None and not column.descriptor:
+                raise HeaderError(f"column {column.name} must have descriptors (TFORM 1PB or 1QB), not {column.code}")
+        return columns
+
+    @cached_property
+    def own_source(self) -> int:
+        """Which of `SOURCES` gets the tiles that the codec makes."""
+        raw = self._holds_raw and self.codec.uncompressed and self.quantization is None
+        return SOURCES.index(RAW if raw else COMPRESSED)
+
+    @cached_property
+    def fallback_source(self) -> int:
+        """Which of `SOURCES` gets floats that cannot be quantised."""
+        raw = self._holds_raw and self.layout.column(GZIPPED) is None and self.quantization is not None
+        return SOURCES.index(RAW if raw else GZIPPED)
+
+    @property
+    def _holds_raw(self) -> bool:
+        raw = self.layout.column(RAW)
+        return raw is not None and raw.element in ("B", element_of(self.stored))
+
+    # -- the codec ------------------------------------------------------------------------------------------------
+
+    @property
+    def zcmptype(self) -> str | None:
+        """Value of ZCMPTYPE as it stands in the header; None if there is no text."""
+        value = self.cards.get("ZCMPTYPE")
+        return value if isinstance(value, str) else None
+
+    @cached_property
+    def codec(self) -> TileCodec:
+        """The codec that the image was compressed with: the one given, or one built from the header.
+
+        Raises
+        ------
+        CodecNotInstalled, PluginError
+            If there is none of that name.
+        InvalidParameter
+            If the codec cannot have such parameters.
+        """
+        if self._codec is not None:
+            return self._codec
+        kind = registry.codec_class(self.cards.text("ZCMPTYPE"))
+        column = self.layout.column(COMPRESSED) or self.layout.column(RAW)
+        heap_format = column.code if column is not None and column.descriptor else "P"
+        return kind.from_parameters(self._parameters(), tile_shape=self.grid.tile, heap_format=heap_format)
+
+    def _parameters(self) -> dict[str, Parameter]:
+        parameters: dict[str, Parameter] = {}
+        for number in range(1, 1000):
+            name, value = self.cards.get(f"ZNAME{number}"), self.cards.get(f"ZVAL{number}")
+            if not isinstance(name, str):
+                break
+            if isinstance(value, bool | int | float | str):
+                parameters.setdefault(name.strip().upper(), value)
+        return parameters
+
+    @cached_property
+    def coded(self) -> np.dtype[Any]:
+        """Dtype of the pixels that the codec sees: that of the integers, if floats were quantised."""
+        if self.quantization is not None:
+            return np.dtype(np.int32)
+        name = short_name(self.stored)
+        if name not in self.codec.pixel_dtypes:
+            raise HeaderError(
+                f"{self.codec.zcmptype} cannot hold {name} pixels (ZBITPIX {self.cards.get('ZBITPIX')}), and there are "
+                "no columns ZSCALE and ZZERO to make them of integers"
+            )
+        return self.stored
+
+    @cached_property
+    def offset(self) -> int:
+        """What has to be added to decoded numbers to make stored ones of them.
+
+        An algorithm without negative numbers cannot hold what the unsigned conventions store, and CFITSIO gives it
+        the physical numbers instead, though it writes BZERO as ever.
+        """
+        if self.stored.kind != "i" or self.codec.negative or self.cards.get("BSCALE", 1) != 1:
+            return 0
+        half = 1 << (8 * self.stored.itemsize - 1)
+        return -half if self.cards.get("BZERO") == half else 0
+
+    # -- quantised floats -----------------------------------------------------------------------------------------
+
+    @cached_property
+    def quantization(self) -> Quantization | None:
+        """How floats were quantised; None for integers, and for floats compressed without loss."""
+        if self.stored.kind != "f":
+            return None
+        scale, zero = self.layout.column("ZSCALE"), self.layout.column("ZZERO")
+        value = self.cards.get("ZQUANTIZ")
+        method = value.strip().upper() if isinstance(value, str) else None
+        if scale is None and zero is None:
+            return self._constant_quantization(method)
+        if method == "NONE":
+            return None
+        return self._quantization(method, scale or self._number("ZSCALE", 1.0), zero or self._number("ZZERO", 0.0))
+
+    def _constant_quantization(self, method: str | None) -> Quantization | None:
+        """Return the quantisation of an image that has one scale for all tiles, in keywords."""
+        # A keyword ZSCALE alone may be anything: only a ZQUANTIZ, or a codec without floats, makes it this one.
+        if method == "NONE" or "ZSCALE" not in self.cards or "ZZERO" not in self.cards:
+            return None
+        if method is None and short_name(self.stored) in self.codec.pixel_dtypes:
+            return None
+        return self._quantization(method, self._number("ZSCALE", 1.0), self._number("ZZERO", 0.0))
+
+    def _quantization(self, method: str | None, scale: Column | float, zero: Column | float) -> Quantization:
+        method = method or NO_DITHER
+        if method not in DITHER_METHODS:
+            raise HeaderError(f"ZQUANTIZ is {method!r}; it must be one of {', '.join(DITHER_METHODS)} or NONE")
+        seed = self.cards.integer("ZDITHER0", 1) if self.cards.get("ZDITHER0") is not None else 1
+        null: Column | int | None = self.layout.column("ZBLANK")
+        if null is None:
+            blank = self.cards.get("ZBLANK")
+            null = blank if isinstance(blank, int) and not isinstance(blank, bool) else NULL_PIXEL
+        for column in (scale, zero, null):
+            if isinstance(column, Column) and (column.descriptor or column.repeat != 1):
+                raise HeaderError(
+                    f"column {column.name} must have one number per tile, not {column.repeat}{column.code}"
+                )
+        return Quantization(method, seed, scale, zero, null)
+
+    def _number(self, keyword: str, default: float) -> float:
+        return self.cards.real(keyword, default)
+
+    # -- nulls of integers ----------------------------------------------------------------------------------------
+
+    @cached_property
+    def blank_column(self) -> Column | None:
+        """The column ZBLANK of an integer image, if it has one."""
+        column = self.layout.column("ZBLANK")
+        return column if self.stored.kind != "f" and column is not None and not column.descriptor else None
+
+    def fault(self, row: int, reason: str) -> TileDecodeError:
+        """Return the error for the tile in a table row, from 0."""
+        return TileDecodeError((self.zcmptype or "ZCMPTYPE missing").strip(), row, reason)
+
+
+def with_fallback(table: TileTable) -> TileTable:
+    """Return the table with a column for floats that cannot be quantised; the same if it has one.
+
+    CFITSIO leaves the column out if no tile needed it. The new one is the last of all, so that those that are there
+    keep their places in the rows.
+    """
+    if table.sources[table.fallback_source] is not None:
+        return table
+    layout, cards = table.layout, table.cards.copy()
+    number, beside = len(layout.columns) + 1, layout.column(COMPRESSED)
+    code = "P" if beside is None else beside.code
+    last = f"TFORM{number - 1}", f"TTYPE{number - 1}"
+    cards.set("TFIELDS", number)
+    cards.set(f"TTYPE{number}", GZIPPED, "name of the column", after=last[1] if last[1] in cards else last[0])
+    cards.set(f"TFORM{number}", f"1{code}B(0)", "format of the column", after=f"TTYPE{number}")
+    row_nbytes = layout.row_nbytes + ELEMENT_NBYTES[code]
+    cards.set("NAXIS1", row_nbytes)
+    # For the time being the heap follows the table, as far as these cards say.
+    cards.set("PCOUNT", layout.heap_nbytes)
+    if "THEAP" in cards:
+        cards.remove("THEAP")
+    return TileTable(cards, table.codec)
