@@ -65,6 +65,7 @@ cdef extern from "read.h" nogil:
         RF_READ_NDIM
     int32_t rf_read(int32_t, int64_t, int64_t, uint8_t *)
     int32_t rf_read_rows(int32_t, int64_t, int64_t, const int64_t *, const int64_t *, int64_t, uint8_t *)
+    int32_t rf_unchanged(int32_t, int64_t, int64_t)
 
 
 cdef extern from "gather.h" nogil:

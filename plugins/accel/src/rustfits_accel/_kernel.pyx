@@ -189,6 +189,14 @@ def read_rows(int32_t descriptor, int64_t start, tuple count, tuple stride, uint
     return done
 
 
+def unchanged(int32_t descriptor, int64_t size, int64_t mtime_ns):
+    """Tell whether an open file has that size and time of modification."""
+    cdef bint same
+    with nogil:
+        same = rf_unchanged(descriptor, size, mtime_ns)
+    return same
+
+
 cdef int64_t SHORT = 64  # bytes that lie together: with fewer, calls take longer than copying
 
 
