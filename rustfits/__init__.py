@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from rustfits.errors import (
         CodecError,
         CodecNotInstalled,
+        FileChanged,
         FileLocked,
         FileMissing,
         FileReplaced,
@@ -89,6 +90,7 @@ __all__ = [
     "CompressedTableHDU",
     "FITSHeader",
     "FITSHeaderEdit",
+    "FileChanged",
     "FileLocked",
     "FileMissing",
     "FileReplaced",

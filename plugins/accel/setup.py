@@ -6,7 +6,7 @@ from pathlib import Path
 from setuptools import Extension, setup
 
 HERE = "src/rustfits_accel"
-NAMES = ("isa", "dequantize", "quantize_f32", "quantize_f64", "shuffle", "huffman", "planes", "gather")
+NAMES = ("isa", "dequantize", "quantize_f32", "quantize_f64", "shuffle", "huffman", "planes", "read", "gather")
 CUT_NAMES = ("cut", "isa", "dequantize", "read")
 RASTER_NAMES = ("read", "gather", "shuffle")
 HEADERS = sorted(str(path) for path in Path(HERE, "c").glob("*.h"))

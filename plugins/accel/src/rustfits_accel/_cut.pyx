@@ -313,6 +313,7 @@ cdef class Cutter:
         cdef uint8_t *numbers
         cdef int64_t i
         cdef int32_t faults = 0
+        cdef bint done
         if nbytes > MAX_NBYTES:
             return False
         room = <uint8_t *>PyMem_RawMalloc(numbers_nbytes + nbytes + 1)
@@ -326,29 +327,37 @@ cdef class Cutter:
                 self.decode_tiles(cut, data, nbytes, numbers, numbers_nbytes or total * self.itemsize)
                 for i in range(cut.nmissing):
                     faults |= cut.status[i]
-                if not faults:
-                    self.find_pixels(cut, numbers, pixels)
-            return not faults
+                done = not faults and self.find_pixels(cut, numbers, pixels, total)
+            return done
         finally:
             PyMem_RawFree(room)
 
-    cdef void find_pixels(self, cut_t *cut, const uint8_t *numbers, uint8_t *pixels) noexcept nogil:
-        """Say where the pixels wanted of each tile begin; of quantised ones, only those become floats."""
+    cdef bint find_pixels(self, cut_t *cut, const uint8_t *numbers, uint8_t *pixels, int64_t total) noexcept nogil:
+        """Say where the pixels wanted of each tile begin; of quantised ones, only those become floats. False if they are
+        not all among those of the tiles."""
         cdef int64_t i, offset = 0, begin
         cdef uint8_t *target
+        cdef bint done = True
         cdef rf_part *part
         for i in range(cut.nmissing):
             part = &cut.parts[cut.missing[i]]
             begin = offset + part.skipped - cut.first[i]
+            if begin < 0 or begin + part.npixels > offset + cut.npixels[i]:
+                return False
             target = pixels + begin * self.itemsize
             if self.quantized and self.itemsize == 4:
-                rf_dequantize_f32(<const int32_t *>numbers + begin, &part.npixels, &part.skipped, &cut.scale[i],
-                                  &cut.zero[i], &cut.row[i], &cut.null[i], 1, &self.dither, <float *>target)
+                done = rf_dequantize_f32(<const int32_t *>numbers + begin, total - begin, &part.npixels, &part.skipped,
+                                         &cut.scale[i], &cut.zero[i], &cut.row[i], &cut.null[i], 1, &self.dither,
+                                         <float *>target, total - begin)
             elif self.quantized:
-                rf_dequantize_f64(<const int32_t *>numbers + begin, &part.npixels, &part.skipped, &cut.scale[i],
-                                  &cut.zero[i], &cut.row[i], &cut.null[i], 1, &self.dither, <double *>target)
+                done = rf_dequantize_f64(<const int32_t *>numbers + begin, total - begin, &part.npixels, &part.skipped,
+                                         &cut.scale[i], &cut.zero[i], &cut.row[i], &cut.null[i], 1, &self.dither,
+                                         <double *>target, total - begin)
+            if not done:
+                return False
             cut.pixels[cut.missing[i]] = target
             offset += cut.npixels[i]
+        return True
 
     cdef void decode_tiles(self, cut_t *cut, const uint8_t *data, int64_t nbytes, void *numbers,
                            int64_t numbers_nbytes) noexcept nogil:

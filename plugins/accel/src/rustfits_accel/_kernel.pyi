@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 def best_isa() -> int: ...
+def unchanged(descriptor: int, size: int, mtime_ns: int) -> bool: ...
 def dequantize(
     stored: NDArray[np.int32],
     npixels: NDArray[np.int64],

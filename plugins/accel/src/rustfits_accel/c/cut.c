@@ -107,16 +107,14 @@ void rf_cut_place(const struct rf_part *part, int64_t ndim, int64_t itemsize, co
         int64_t first = number * part->shape[along] + part->begin[along] - part->skipped;
         memcpy(to, pixels + first * itemsize, (size_t)nbytes);
         int64_t axis = along - 1;
-        for (; axis >= 0; axis--) {
-            number += line[axis];
-            to += to_step[axis];
-            if (++done[axis] < part->count[axis])
-                break;
-            number -= done[axis] * line[axis];
-            to -= done[axis] * to_step[axis];
-            done[axis] = 0;
+        while (axis >= 0 && ++done[axis] == part->count[axis]) {
+            number -= (part->count[axis] - 1) * line[axis];
+            to -= (part->count[axis] - 1) * to_step[axis];
+            done[axis--] = 0;
         }
         if (axis < 0)
             return;
+        number += line[axis];
+        to += to_step[axis];
     }
 }
