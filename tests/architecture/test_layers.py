@@ -24,7 +24,7 @@ ROOMS = [
     ("codec", "batch codec inflate moves readers kernels compiled hookspecs builtin discovery registry"),
     ("pixels", "bitpix sections scaling"),
     ("heap", "bintable ranges spare"),
-    ("tiles", "grid cache zimage rows decode boxes reader encode requantize recode growth repack"),
+    ("tiles", "grid plan cache zimage rows decode fetch boxes reader encode requantize recode growth repack"),
     ("", "plugin"),
     ("testing", "samples conformance peers __init__"),
     ("hdu", "base checksum sums sum_members"),
