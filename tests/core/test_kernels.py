@@ -113,13 +113,13 @@ class TestInflate:
     def test_thousands_of_empty_members_are_soon_read(self):
         assert inflate([gzip.compress(b"") * 20000 + gzip.compress(b"abcd")], [4]) == [b"abcd"]
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @given(stream=st.binary(max_size=200), nbytes=st.integers(0, 300))
     def test_any_bytes_at_all_end_in_a_tile_or_in_an_error(self, stream, nbytes):
         with contextlib.suppress(TileDecodeError):
             assert len(inflate([stream], [nbytes])[0]) == nbytes
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @given(position=st.integers(0, len(gzip.compress(TEXT)) - 1), bit=st.integers(0, 7))
     def test_a_flipped_bit_never_gives_other_bytes(self, position, bit):
         stream = bytearray(gzip.compress(TEXT, mtime=0))
@@ -150,7 +150,7 @@ class TestDeflate:
 
 
 class TestShuffle:
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @given(
         npixels=st.lists(st.integers(0, 40), max_size=8),
         itemsize=st.sampled_from([1, 2, 4, 8]),

@@ -37,7 +37,7 @@ def test_boxes_are_those_of_the_whole_image(shape, dtype, tmp_path):
     path, whole = tmp_path / "image.fits", image(shape, dtype)
     write(path, shape, dtype)
 
-    @settings(max_examples=15, deadline=None)
+    @settings(max_examples=15)
     @given(key=boxes(shape))
     def check(key):
         with rustfits.FITS(path) as fits:

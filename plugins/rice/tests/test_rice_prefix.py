@@ -33,7 +33,7 @@ def boxes(shape):
 
 @pytest.mark.parametrize("dtype", ["u1", "i2", "u2", "i4", "f4"])
 @pytest.mark.parametrize("shape", SHAPES)
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 @given(data=st.data(), capacity=st.sampled_from([0, 20_000, 60_000, 1 << 25]))
 def test_any_cutouts_are_those_of_the_whole_image(shape, dtype, data, capacity):
     keys = data.draw(st.lists(boxes(shape), min_size=1, max_size=8))
