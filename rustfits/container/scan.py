@@ -10,6 +10,7 @@ from math import prod
 from rustfits.errors import FitsError, HeaderError, NotAFitsFile, TruncatedFile
 from rustfits.header.card import CARD, find_end, legible
 from rustfits.header.cards import Cards
+from rustfits.header.state import hdu_name
 from rustfits.storage.base import HEAD_NBYTES, Storage
 from rustfits.storage.openfile import BLOCK, Extent, padded
 
@@ -59,7 +60,7 @@ def scan(storage: Storage, *, lenient: bool = False) -> Iterator[tuple[Extent, b
             if nbytes is None:
                 nbytes = data_size(Cards.parse(raw), primary=not index)
         except FitsError as error:
-            error.locate(f"HDU {index} of {storage.name}")
+            error.locate(hdu_name(index, storage.name))
             raise
         extent = Extent(start, start + padded(len(raw)), nbytes)
         yield extent, raw

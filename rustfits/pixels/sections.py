@@ -6,8 +6,10 @@ import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rustfits.errors import ImageError, PixelIndexError
 
@@ -176,3 +178,10 @@ def _parse_axis(entry: object, axis: int, size: int) -> tuple[int, int, int]:
         f"unsupported index type {type(entry).__name__} for axis {axis}: an image takes ints, slices with a "
         "positive step and '...'; use hdu.read()[...] for other numpy indexing"
     )
+
+
+def shaped(pixels: NDArray[Any], section: Section) -> Any:
+    """Drop the axes indexed by integers; a pixel of its own becomes a numpy scalar."""
+    if not section.dropped:
+        return pixels
+    return pixels.reshape(-1)[0] if section.scalar else pixels.reshape(section.shape)

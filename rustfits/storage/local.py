@@ -5,16 +5,18 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from typing import Any, NoReturn
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rustfits.errors import FileLocked, FileReplaced, FitsIOError, OpenFailed
 from rustfits.storage.base import HEAD_NBYTES, Storage, as_bytes
-from rustfits.storage.filelock import try_lock, unlock
-from rustfits.storage.journal import Journal
-from rustfits.storage.recovery import at_open
+from rustfits.storage.undo import JOURNAL_SUFFIX
+
+if TYPE_CHECKING:
+    from rustfits.storage.journal import Journal
 
 # Without O_NONBLOCK, opening a pipe waits until somebody writes to it.
 _ALWAYS = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -94,6 +96,7 @@ class LocalStorage(Storage):
     """
 
     _durable = _locked = False
+    _unlock: Callable[[int], None]  # at hand when the interpreter ends, when nothing can be imported any more
     _process = -1  # that opened the file for writing
 
     def __init__(self, path: str, mode: str, durability: str = "process") -> None:
@@ -103,7 +106,7 @@ class LocalStorage(Storage):
             self._durable, self._process = durability == "power", os.getpid()
         self._open(path, _FLAGS[mode] & ~os.O_TRUNC)
         try:
-            at_open(self._path, mode)
+            self._recover(mode)
             self._opened = _status_of(self.descriptor, path)
             if mode == "w+":
                 self._lock()
@@ -130,6 +133,16 @@ class LocalStorage(Storage):
             raise _refused(self.name, error) from error
         # Who only reads needs the path now, and never again.
         self._path = path if not self.writable or path.startswith("/") else os.path.join(os.getcwd(), path)
+
+    def _recover(self, mode: str) -> None:
+        """Undo what a killed writer left half-made; errors as `at_open`."""
+        try:
+            os.lstat(self._path + JOURNAL_SUFFIX)  # nothing more than this if there is no journal
+        except OSError:
+            return
+        from rustfits.storage.recovery import at_open
+
+        at_open(self._path, mode)
 
     def _look(self) -> None:
         """Read the head of the file, if the system gives all of it at once."""
@@ -211,6 +224,8 @@ class LocalStorage(Storage):
             self._fail("resize", error)
 
     def _begin(self) -> Journal:
+        from rustfits.storage.journal import Journal
+
         if self._process != os.getpid():
             raise FileReplaced(self.name, "is used by a process that was forked")
         self._lock()
@@ -229,6 +244,8 @@ class LocalStorage(Storage):
         """Keep other writers away from now on, provided that none was there since the file was opened."""
         if self._locked:
             return
+        from rustfits.storage.filelock import try_lock, unlock
+
         try:
             locked = try_lock(self.descriptor)
         except OSError as error:
@@ -239,7 +256,7 @@ class LocalStorage(Storage):
         if (status.st_size, status.st_mtime_ns) != (self._opened.st_size, self._opened.st_mtime_ns):
             unlock(self.descriptor)
             raise FileReplaced(self.name, "was changed by somebody else")
-        self._locked = True
+        self._locked, self._unlock = True, unlock
 
     def _harden(self) -> None:
         if self._durable:
@@ -258,7 +275,7 @@ class LocalStorage(Storage):
         descriptor, self.descriptor = self.descriptor, -1
         if descriptor >= 0:
             if self._locked and self._process == os.getpid():
-                unlock(descriptor)  # a forked process may keep its copy of the descriptor open for long
+                self._unlock(descriptor)  # a forked process may keep its copy of the descriptor open for long
             os.close(descriptor)
 
     def _fail(self, verb: str, error: OSError | OverflowError) -> NoReturn:

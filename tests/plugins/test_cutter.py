@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import rustfits
-from rustfits.codec.kernels import Kernels, active, set_active
+from rustfits.codec.choice import active, set_active
+from rustfits.codec.kernels import Kernels
 from rustfits.errors import FitsError
 from rustfits.tiles.fewtiles import FewTiles
 

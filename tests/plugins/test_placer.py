@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import rustfits
-from rustfits.codec.kernels import Kernels, active, set_active
+from rustfits.codec.choice import active, set_active
+from rustfits.codec.kernels import Kernels
 from rustfits.errors import FitsError
 from rustfits.tiles import reader
 from rustfits.tiles.decode import TileDecoder

@@ -8,7 +8,8 @@ from cutting import OTHER_KEYS, refuse, starts_and_counts
 from hypothesis import given, settings
 
 import rustfits
-from rustfits.codec.kernels import Kernels, set_active
+from rustfits.codec.choice import set_active
+from rustfits.codec.kernels import Kernels
 from rustfits.errors import HandleClosed, TruncatedFile
 from rustfits.hdu.image.raster import Raster
 

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import rustfits
-from rustfits.codec.kernels import Kernels, set_active
+from rustfits.codec.choice import set_active
+from rustfits.codec.kernels import Kernels
 
 SHAPES = {(200, 300): (80, 90), (3, 150, 200): (1, 100, 120), (40, 9000): (1, 9000), (20000,): (7000,)}
 
