@@ -186,7 +186,7 @@ class FileReplaced(FitsIOError):
 
 
 class JournalError(FitsIOError):
-    """The journal beside a file, which would undo a change that was cut short, cannot be used."""
+    """A file may be half-made, and its journal, which would undo that, is not proven to be of it, or is damaged."""
 
     def __init__(self, journal: str, found: str) -> None:
         super().__init__(journal, found)
