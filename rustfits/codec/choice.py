@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 GROUP = "rustfits.kernels"  # of the entry points
 
-FEW_READS = 256  # that did without
+FEW_READS = 32  # that did without
 
 _active: Kernels | None = None
 _nreads = 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import prod
 from typing import Any
 
@@ -14,7 +13,6 @@ from numpy.typing import NDArray
 from rustfits.errors import ImageError, PixelIndexError
 
 
-@dataclass(slots=True)  # not frozen, which would cost a cutout more than its index does; yet nobody changes one
 class Section:
     """Every ``step``-th pixel of a box, numpy axis order; not to be changed.
 
@@ -30,10 +28,36 @@ class Section:
         Axes indexed by an integer, which the result lacks; ascending.
     """
 
-    start: tuple[int, ...]
-    count: tuple[int, ...]
-    step: tuple[int, ...]
-    dropped: tuple[int, ...] = ()
+    # No dataclass: every cutout makes one, and a frozen one would cost it more than its index does; and to make a
+    # dataclass takes longer than to load the rest of the module.
+    __slots__ = ("count", "dropped", "start", "step")
+
+    def __init__(
+        self,
+        start: tuple[int, ...],
+        count: tuple[int, ...],
+        step: tuple[int, ...],
+        dropped: tuple[int, ...] = (),
+    ) -> None:
+        self.start, self.count, self.step, self.dropped = start, count, step, dropped
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Section):
+            return NotImplemented
+        return (self.start, self.count, self.step, self.dropped) == (
+            other.start,
+            other.count,
+            other.step,
+            other.dropped,
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def _fields(self) -> tuple[tuple[int, ...], ...]:
+        return self.start, self.count, self.step, self.dropped
+
+    def __repr__(self) -> str:
+        return f"Section(start={self.start}, count={self.count}, step={self.step}, dropped={self.dropped})"
 
     @property
     def stop(self) -> tuple[int, ...]:
@@ -69,16 +93,6 @@ class Section:
     def scalar(self) -> bool:
         """Whether one pixel was named by integers alone: the result is a scalar, not an array."""
         return bool(self.count) and len(self.dropped) == len(self.count)
-
-    def whole(self, shape: tuple[int, ...]) -> bool:
-        """Tell whether every pixel of an image of shape ``shape`` is selected."""
-        return self.count == tuple(shape)
-
-    def slices(self) -> tuple[slice, ...]:
-        """Return one slice per axis that selects the same from an array of the image's shape, dropping no axis."""
-        return tuple(
-            slice(start, stop, step) for start, stop, step in zip(self.start, self.stop, self.step, strict=True)
-        )
 
 
 def full_section(shape: tuple[int, ...]) -> Section:

@@ -145,10 +145,6 @@ def _ways(path: str) -> str:
     )
 
 
-def _owner(found: Leftover) -> str:
-    return f"its owner, user {found.status.st_uid}, may not write the file"
-
-
 def _may_write(uid: int, file: os.stat_result) -> bool:
     """Return whether a user may write a file, by its permissions; who asks may, or recovery fails anyway."""
     if not hasattr(os, "geteuid") or uid in (0, file.st_uid, os.geteuid()) or file.st_mode & stat.S_IWOTH:
