@@ -15,6 +15,7 @@ FitsError
         TransactionUndone                  a change failed inside a transaction, which is undone as a whole
         HDUUndone                          the HDU was made in a change that was undone
         FileLocked                         another process, or another handle, is changing the file
+        FileChanged                        somebody else has changed what is read of the file
         FileReplaced                       the file is not, or no longer as, it was when it was opened
         JournalError                       the journal beside a file cannot be used
     TransactionOpen (ValueError)           a call that has to wait for the end of a transaction
@@ -171,6 +172,18 @@ class FileLocked(FitsIOError):
 
     def _sentence(self) -> str:
         return f"{self.path} is locked: another process or handle is changing it; {self.strerror}"
+
+
+class FileChanged(FitsIOError):
+    """Somebody else has changed the file since it was opened, so that what was asked for cannot be read."""
+
+    def __init__(self, filename: str, found: str) -> None:
+        super().__init__(filename, found)
+        self.errno = None
+        self.path, self.found = filename, found
+
+    def _sentence(self) -> str:
+        return f"{self.path} was changed by somebody else since it was opened: {self.found}"
 
 
 class FileReplaced(FitsIOError):

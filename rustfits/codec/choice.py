@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from rustfits.errors import InvalidParameter, PluginError
+from rustfits.storage import watch
 
 if TYPE_CHECKING:
     from rustfits.codec.kernels import Kernels
@@ -38,6 +39,7 @@ def active() -> Kernels:
             raise InvalidParameter("RUSTFITS_KERNELS", choice, "must be 'numpy' or 'auto'")
         found = _of_plugin() if choice == "auto" else None
         _active = found or Kernels()
+        watch.use(_active.unchanged)
     return _active
 
 
@@ -58,6 +60,8 @@ def set_active(kernels: Kernels | None) -> None:
     """Use ``kernels`` from now on; None looks for them anew when they are next needed."""
     global _active  # noqa: PLW0603
     _active = kernels
+    if kernels is not None:
+        watch.use(kernels.unchanged)
 
 
 def _of_plugin() -> Kernels | None:

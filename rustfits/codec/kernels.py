@@ -22,6 +22,7 @@ from rustfits.errors import TileDecodeError
 from rustfits.quantize.dither import DITHER_2, NO_DITHER, ZERO_PIXEL, method_number, random_table, runs
 from rustfits.quantize.noise import row_lengths
 from rustfits.quantize.quantum import dequantize_piece, effective_level, find_quantum, quantize_tile
+from rustfits.storage import watch
 
 Float64s = NDArray[np.float64]
 Bytes = NDArray[np.uint8]
@@ -75,6 +76,16 @@ class Kernels(Moves):
             Takes what `rustfits.tiles.shortway.place` passes, from several threads; False leaves the tiles to the core.
         """
         return None
+
+    # -- files ----------------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def unchanged(descriptor: int, size: int, mtime_ns: int) -> bool:
+        """Tell whether an open file has a size, in bytes, and a time of modification; False too if it cannot be told.
+
+        Every read of a file asks, so a compiled form is called without anything in between.
+        """
+        return watch.is_unchanged(descriptor, size, mtime_ns)
 
     # -- gzip -----------------------------------------------------------------------------------------------------
 

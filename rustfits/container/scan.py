@@ -11,13 +11,14 @@ from rustfits.errors import FitsError, HeaderError, NotAFitsFile, TruncatedFile
 from rustfits.header.card import CARD, find_end, legible
 from rustfits.header.cards import Cards
 from rustfits.header.state import hdu_name
+from rustfits.pixels.sections import MAX_NAXIS
 from rustfits.storage.base import HEAD_NBYTES, Storage
 from rustfits.storage.openfile import BLOCK, Extent, padded
+from rustfits.storage.watch import Tries
 
 Matcher = Callable[..., re.Match[bytes] | None]
 
 BITPIX_VALUES = (8, 16, 32, 64, -32, -64)  # FITS 4.0, table 8
-MAX_NAXIS = 999  # FITS 4.0, section 4.4.1
 
 _NEXT_NBYTES = 32 * BLOCK
 _NAXIS_DIGIT = 2 * CARD + 29  # where the last digit of NAXIS stands in a header that begins as most do
@@ -66,6 +67,34 @@ def scan(storage: Storage, *, lenient: bool = False) -> Iterator[tuple[Extent, b
         yield extent, raw
         start = extent.stop
         index += 1
+
+
+def scan_whole(storage: Storage, *, lenient: bool = False) -> list[tuple[Extent, bytes]]:
+    """Find the HDUs as `scan` does, all of them in one state of the file; read again if it is changed meanwhile.
+
+    Raises
+    ------
+    FileChanged
+        If it is changed again and again.
+    FitsError
+        As `scan`.
+    """
+    watch, tries = storage.watch, None
+    while True:
+        found: list[tuple[Extent, bytes]] | FitsError
+        try:
+            found = list(scan(storage, lenient=lenient))
+        except FitsError as error:
+            found = error
+        if watch is None or watch.unchanged():
+            break
+        tries = tries or Tries(storage.name)
+        tries.again()
+        watch.opened(changed=True)
+        storage.head = b""
+    if isinstance(found, FitsError):
+        raise found
+    return found
 
 
 def _checked_size(storage: Storage) -> int:

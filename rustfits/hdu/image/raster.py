@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from rustfits.codec.choice import active, in_time
 from rustfits.codec.moves import Moves
 from rustfits.errors import TruncatedFile
-from rustfits.hdu.image.cards import MAX_NBYTES
 from rustfits.parallel.memory import PAST_NBYTES, empty
 from rustfits.parallel.threads import run, scratch
 from rustfits.pixels.scaling import Scaling
 from rustfits.pixels.sections import Section
 from rustfits.storage.base import UNCHECKED_NBYTES, Storage
+from rustfits.storage.extent import MAX_NBYTES
 
 if TYPE_CHECKING:
     from rustfits.codec.kernels import Kernels
