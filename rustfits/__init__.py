@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from rustfits.codec.batch import TileBatch
     from rustfits.codec.builtin import Gzip1, Gzip2, NoCompress
     from rustfits.codec.codec import TileCodec
-    from rustfits.codec.compiled import get_include
     from rustfits.codec.hookspecs import hookimpl
+    from rustfits.codec.include import get_include
     from rustfits.codec.registry import CodecSource, codecs
     from rustfits.container.fitsfile import FITS
     from rustfits.container.remote import Remote
@@ -169,7 +169,7 @@ _MODULES = {
     "TileBatch": "codec.batch",
     "TileCodec": "codec.codec",
     "codecs": "codec.registry",
-    "get_include": "codec.compiled",
+    "get_include": "codec.include",
     "get_num_threads": "parallel.threads",
     "hookimpl": "codec.hookspecs",
     "is_protected_key": "header.keys",

@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from rustfits.codec.codec import TileCodec
 from rustfits.container.hdulist import HDUList
-from rustfits.container.newimage import NewImage
-from rustfits.container.newtable import check_table_data, check_table_dtype, not_there_yet
 from rustfits.errors import ImageError
 from rustfits.hdu.base import HDU
-from rustfits.hdu.compressed.compressed import CompressedImageHDU
-from rustfits.hdu.compressed.edit import encode_new
-from rustfits.hdu.image.cards import empty_primary_cards
 from rustfits.hdu.image.image import ImageHDU
 from rustfits.header.cards import Cards
-from rustfits.header.header import FITSHeader
 from rustfits.header.state import HeaderState
-from rustfits.quantize.parameters import Quantize
 from rustfits.storage.openfile import OpenFile
 
-Header = FITSHeader | Mapping[str, Any]
-Compress = str | TileCodec | None
+if TYPE_CHECKING:
+    from rustfits.codec.codec import TileCodec
+    from rustfits.container.newimage import NewImage
+    from rustfits.hdu.compressed.compressed import CompressedImageHDU
+    from rustfits.header.header import FITSHeader
+    from rustfits.quantize.parameters import Quantize
+    from rustfits.tiles.encode import EncodedImage
+
+    Header = FITSHeader | Mapping[str, Any]
+    Compress = str | TileCodec | None
 
 
 class Creation:
@@ -73,6 +73,8 @@ class Creation:
         FitsIOError
             If the file is closed, open for reading only, or cannot be written.
         """
+        from rustfits.container.newimage import NewImage
+
         new = NewImage.plan(
             dtype, dims, compress=compress, quantize=quantize, extname=extname, extver=extver, blank=blank
         )
@@ -110,6 +112,8 @@ class Creation:
         TypeError, ImageError, HeaderError, CodecError, OverflowError, FitsIOError
             As `create_image_hdu`, and if the header cannot be written; nothing was appended then.
         """
+        from rustfits.container.newimage import NewImage
+
         pixels = np.asanyarray(data)
         new = NewImage.of_pixels(
             pixels, compress=compress, quantize=quantize, extname=extname, extver=extver, blank=blank
@@ -117,13 +121,13 @@ class Creation:
         with self._file.changing(self._file.filename):
             cards = new.cards(primary=not len(self._hdus))
             # A codec may find pixels that it cannot hold: that must be known before anything is appended.
-            encoded = None if new.codec is None else encode_new(cards, new.codec, new.quantize, pixels)
+            encoded = _encoded(new, cards, pixels)
             # The header goes last, as its BSCALE is not meant for these pixels; its room is there from the start.
             hdu = self._create(new, cards, room=len(updated(cards, header).encode()))
-            if encoded is not None and isinstance(hdu, CompressedImageHDU):
-                hdu._store(encoded)
-            else:
+            if encoded is None:
                 hdu.write(pixels)
+            else:
+                _compressed(hdu)._store(encoded)
             hdu._state.commit(updated(hdu._state.cards, header))  # writing set PCOUNT, so not the cards from before
         return hdu
 
@@ -164,6 +168,8 @@ class Creation:
         NotSupported
             Otherwise.
         """
+        from rustfits.container.newtable import check_table_dtype, not_there_yet
+
         check_table_dtype(dtype, nrows)
         with self._file.changing(self._file.filename):
             raise not_there_yet("binary tables")
@@ -179,6 +185,8 @@ class Creation:
         formats: Mapping[str, str] | None = None,
     ) -> None:
         """Append a table of text: not there yet; errors as `create_table_hdu`."""
+        from rustfits.container.newtable import check_table_dtype, not_there_yet
+
         check_table_dtype(dtype, nrows)
         with self._file.changing(self._file.filename):
             raise not_there_yet("ASCII tables")
@@ -207,6 +215,8 @@ class Creation:
         NotSupported
             Otherwise.
         """
+        from rustfits.container.newtable import check_table_data, not_there_yet
+
         check_table_data(data, names)
         with self._file.changing(self._file.filename):
             raise not_there_yet("binary tables")
@@ -214,18 +224,39 @@ class Creation:
     def _create(self, new: NewImage, cards: Cards, room: int = 0) -> ImageHDU:
         """Append the HDU of ``new`` without pixels, its header filled up to ``room`` bytes. Inside `changing`."""
         if new.codec is not None and not len(self._hdus):
+            from rustfits.hdu.image.cards import empty_primary_cards
+
             self._hdus.append(empty_primary_cards())
         hdu = self._hdus.append(cards, room)
         assert isinstance(hdu, ImageHDU)
-        if isinstance(hdu, CompressedImageHDU) and new.codec is not None:
-            hdu._remember_codec(new.codec, new.quantize)
+        if new.codec is not None:
+            _compressed(hdu)._remember_codec(new.codec, new.quantize)
         return hdu
+
+
+def _encoded(new: NewImage, cards: Cards, pixels: NDArray[Any]) -> EncodedImage | None:
+    """Return the tiles of a new image; None if it is not to be compressed."""
+    if new.codec is None:
+        return None
+    from rustfits.hdu.compressed.edit import encode_new
+
+    return encode_new(cards, new.codec, new.quantize, pixels)
+
+
+def _compressed(hdu: ImageHDU) -> CompressedImageHDU:
+    """Return the HDU of which it is known that it is compressed."""
+    from rustfits.hdu.compressed.compressed import CompressedImageHDU
+
+    assert isinstance(hdu, CompressedImageHDU)
+    return hdu
 
 
 def updated(cards: Cards, header: Header | None) -> Cards:
     """Return ``cards`` as `FITSHeader.update` would leave them; errors as there."""
     if header is None:
         return cards
+    from rustfits.header.header import FITSHeader
+
     state = HeaderState(None, None, cards)
     FITSHeader._of(state).update(header)
     return state.cards
@@ -252,8 +283,12 @@ def suited_hdu(data: object) -> Literal["image", "table"]:
 def check_writable(data: object, extname: str | None, header: Header | None) -> None:
     """Refuse what `FITS.write` would refuse, before a file is opened for it; errors as there."""
     if suited_hdu(data) == "table":
+        from rustfits.container.newtable import check_table_data, not_there_yet
+
         check_table_data(data, None)
         raise not_there_yet("binary tables")
+    from rustfits.container.newimage import NewImage
+
     new = NewImage.of_pixels(
         np.asanyarray(data), compress=None, quantize=None, extname=extname, extver=None, blank=None
     )

@@ -9,19 +9,21 @@ from __future__ import annotations
 
 from functools import cached_property
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rustfits.codec.kernels import active
-from rustfits.codec.readers import BoxReader, Dither, HeapBytes, TiledImage, TileIndex
+from rustfits.codec.choice import active
 from rustfits.errors import FitsError
 from rustfits.parallel.threads import SMALL_NPIXELS
 from rustfits.pixels.sections import Section
 from rustfits.tiles.cache import Keeper, TileCache
 from rustfits.tiles.decode import TileDecoder, TileSurvey
 from rustfits.tiles.grid import Part
+
+if TYPE_CHECKING:
+    from rustfits.codec.readers import BoxReader, TiledImage
 
 MAX_NTILES = 64
 MAX_TABLE_NBYTES = 1 << 19  # of tables that are read at once, and kept
@@ -170,6 +172,8 @@ class Boxes:
 
     def _new_reader(self) -> BoxReader | None:
         """Return what reads boxes of this image in one step, if there is such a thing."""
+        from rustfits.codec.readers import HeapBytes, TileIndex
+
         keeper, survey = self._survey()
         entries, decoder = survey.entries, self._decoder
         good = np.array(survey.good) & (entries.source == 0)
@@ -185,6 +189,8 @@ class Boxes:
 
     def _image(self) -> TiledImage | None:
         """Return what kernels must know of the image; None if its codec has no decoder for them."""
+        from rustfits.codec.readers import Dither, TiledImage
+
         table, grid = self._decoder.table, self._grid
         codec, quantization = table.codec, table.quantization
         dtype = np.dtype(np.int32) if quantization is not None else table.stored

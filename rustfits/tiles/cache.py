@@ -11,13 +11,15 @@ import operator
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rustfits.codec.readers import Place
 from rustfits.errors import ParameterOverflow
+
+if TYPE_CHECKING:
+    from rustfits.codec.readers import Place
 
 Int64s = NDArray[np.int64]
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rustfits.codec.kernels import active
+from rustfits.codec.choice import active
 from rustfits.parallel import memory, threads
 from rustfits.pixels.scaling import Scaling
 from rustfits.pixels.sections import Section

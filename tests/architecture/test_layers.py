@@ -21,7 +21,10 @@ ROOMS = [
     ),
     ("header", "keys card cards state edit header"),
     ("quantize", "dither noise quantum parameters"),
-    ("codec", "batch codec inflate moves readers kernels compiled hookspecs builtin discovery registry"),
+    (
+        "codec",
+        "batch codec inflate moves readers kernels include hookspecs installed discovery choice builtin registry",
+    ),
     ("pixels", "bitpix sections scaling"),
     ("heap", "bintable ranges spare"),
     ("tiles", "grid plan cache zimage rows decode fetch boxes reader encode requantize recode growth repack"),

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import rustfits
-from rustfits.codec.kernels import Kernels, active, set_active
+from rustfits.codec.choice import active, set_active
+from rustfits.codec.kernels import Kernels
 from rustfits.errors import FitsError
 from rustfits.tiles.boxes import Boxes
 
@@ -66,7 +67,7 @@ def test_boxes_are_those_of_the_whole_image(shape, dtype, tmp_path):
     finally:
         set_active(None)
 
-    @settings(max_examples=8, deadline=None)
+    @settings(max_examples=8)
     @given(keys=st.lists(boxes(shape), min_size=1, max_size=8), capacity=st.sampled_from([0, 20_000, 60_000, 1 << 25]))
     def check(keys, capacity):
         with rustfits.FITS(path) as fits:
@@ -146,7 +147,7 @@ def test_the_core_and_compiled_kernels_keep_the_same_tiles(shape, dtype, tmp_pat
     path = tmp_path / "image.fits"
     write(path, shape, dtype)
 
-    @settings(max_examples=8, deadline=None)
+    @settings(max_examples=8)
     @given(keys=st.lists(boxes(shape), min_size=1, max_size=12), capacity=st.sampled_from([0, 20_000, 60_000, 1 << 25]))
     def check(keys, capacity):
         seen = []

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import cached_property
 from math import prod
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rustfits.codec.kernels import active
-from rustfits.codec.readers import BoxReader, PlainImage
+from rustfits.codec.choice import active, in_time
 from rustfits.errors import TruncatedFile
-from rustfits.hdu.image.cards import MAX_NBYTES
 from rustfits.parallel.memory import PAST_NBYTES, empty
 from rustfits.parallel.threads import run, scratch
 from rustfits.pixels.scaling import Scaling
 from rustfits.pixels.sections import Section
 from rustfits.storage.base import UNCHECKED_NBYTES, Storage
+from rustfits.storage.extent import MAX_NBYTES
+
+if TYPE_CHECKING:
+    from rustfits.codec.kernels import Kernels
+    from rustfits.codec.readers import BoxReader
 
 FEW_ROWS, FEW_NPIXELS = 256, 1 << 16  # of a section whose rows are read one by one, if they are far apart
 MAX_GAP_NBYTES = 1 << 13  # a hole up to this size is read and thrown away: one more read would take longer
@@ -104,6 +106,9 @@ class Raster:
         self._strides = pixel_strides(shape)
         self._big_endian = stored.newbyteorder(">")
 
+        self._looked = False  # for a reader of boxes
+        self._box_reader: BoxReader | None = None
+
     def check(self, section: Section) -> None:
         """Raise `TruncatedFile` if the file ends before the section does."""
         needed = self._stop(section)
@@ -135,16 +140,23 @@ class Raster:
 
     def cut(self, key: object) -> NDArray[Any] | None:
         """Return the stored pixels of a box by the kernels' short way; None leaves ``hdu[key]`` to `read`."""
+        if not self._looked:
+            self._look_for_reader()
         reader = self._box_reader
         return None if reader is None else reader(key)
 
-    @cached_property
-    def _box_reader(self) -> BoxReader | None:
-        stop = self.start + prod(self.shape) * self._stored.itemsize
-        if self._storage.descriptor < 0 or not self.shape or stop > MAX_NBYTES:
+    def _look_for_reader(self) -> None:
+        kernels = in_time()
+        if kernels is not None:
+            self._looked, self._box_reader = True, self._reader_of(kernels)
+
+    def _reader_of(self, kernels: Kernels) -> BoxReader | None:
+        from rustfits.codec.readers import PlainImage
+
+        stop, descriptor = self.start + prod(self.shape) * self._stored.itemsize, self._storage.descriptor
+        if descriptor < 0 or not self.shape or stop > MAX_NBYTES:
             return None
-        descriptor = self._storage.descriptor
-        return active().raster_reader(
+        return kernels.raster_reader(
             PlainImage(self.shape, self._stored, descriptor, self.start, max_nrows=FEW_ROWS, max_npixels=FEW_NPIXELS)
         )
 
@@ -301,19 +313,12 @@ def pixel_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(strides[::-1])
 
 
-def shaped(pixels: NDArray[Any], section: Section) -> Any:
-    """Drop the axes indexed by integers; a pixel of its own becomes a numpy scalar."""
-    if not section.dropped:
-        return pixels
-    return pixels.reshape(-1)[0] if section.scalar else pixels.reshape(section.shape)
-
-
 def _place(pixels: NDArray[Any], scaling: Scaling, out: NDArray[Any], *, past: bool = False) -> None:
     """Scale big-endian pixels into their place while they are in the cache."""
     if scaling.trivial and past:
         active().to_native(out, pixels)
     elif scaling.trivial:
-        out[...] = pixels
+        out[...] = pixels  # what kernels do too
     elif scaling.convention:
         stored = out.view(scaling.stored)
         stored[...] = pixels

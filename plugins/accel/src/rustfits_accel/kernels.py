@@ -4,20 +4,14 @@ from __future__ import annotations
 
 import os
 import zlib
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rustfits.plugin import (
-    BoxReader,
     EncodedTiles,
-    HeapBytes,
     Kernels,
-    PlainImage,
-    TiledImage,
-    TileIndex,
-    TileKeeper,
     effective_level,
     method_number,
     random_starts,
@@ -28,6 +22,9 @@ from rustfits_accel import _kernel
 from rustfits_accel._cut import MAX_NDIM, Cutter
 from rustfits_accel._raster import MAX_NDIM as MAX_RASTER_NDIM
 from rustfits_accel._raster import RasterCutter
+
+if TYPE_CHECKING:
+    from rustfits.plugin import BoxReader, HeapBytes, PlainImage, TiledImage, TileIndex, TileKeeper
 
 try:
     import deflate as libdeflate
