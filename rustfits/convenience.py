@@ -8,7 +8,7 @@ from typing import Any, Literal, overload
 
 from numpy.typing import NDArray
 
-from rustfits.container.creation import check_writable
+from rustfits.container.creation import planned
 from rustfits.container.fitsfile import FITS
 from rustfits.errors import HDUNotFound, TableError
 from rustfits.hdu.base import HDU
@@ -116,9 +116,9 @@ def write(
     FitsError
         Whatever `FITS` and `FITS.write` raise.
     """
-    check_writable(data, extname, header)
+    new = planned(data, extname, header, primary=mode == "w+")
     with FITS(filename, mode) as fits:
-        fits.write(data, extname=extname, header=header)
+        fits._write_new(new, data)
 
 
 def _first_with_data(fits: FITS) -> HDU:

@@ -6,25 +6,26 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from rustfits.codec.codec import TileCodec
 from rustfits.container.hdulist import HDUList
-from rustfits.container.newimage import NewImage
+from rustfits.container.newimage import Header, NewImage
 from rustfits.container.newtable import check_table_data, check_table_dtype, not_there_yet
 from rustfits.errors import ImageError
 from rustfits.hdu.base import HDU
 from rustfits.hdu.compressed.compressed import CompressedImageHDU
 from rustfits.hdu.compressed.edit import encode_new
 from rustfits.hdu.image.cards import empty_primary_cards
+from rustfits.hdu.image.facts import ImageFacts
 from rustfits.hdu.image.image import ImageHDU
+from rustfits.hdu.image.raster import Raster
+from rustfits.hdu.image.values import checked_pixels
 from rustfits.header.cards import Cards
-from rustfits.header.header import FITSHeader
-from rustfits.header.state import HeaderState
+from rustfits.pixels.sections import full_section
 from rustfits.quantize.parameters import Quantize
 from rustfits.storage.openfile import OpenFile
 
-Header = FITSHeader | Mapping[str, Any]
 Compress = str | TileCodec | None
 
 
@@ -74,10 +75,18 @@ class Creation:
             If the file is closed, open for reading only, or cannot be written.
         """
         new = NewImage.plan(
-            dtype, dims, compress=compress, quantize=quantize, extname=extname, extver=extver, blank=blank
+            dtype,
+            dims,
+            primary=not len(self._hdus),
+            compress=compress,
+            quantize=quantize,
+            extname=extname,
+            extver=extver,
+            blank=blank,
         )
         with self._file.changing(self._file.filename):
-            self._create(new, new.cards(primary=not len(self._hdus)))
+            new = new.placed(primary=not len(self._hdus))
+            self._append(new, new.cards)
 
     def write_image(
         self,
@@ -112,20 +121,34 @@ class Creation:
         """
         pixels = np.asanyarray(data)
         new = NewImage.of_pixels(
-            pixels, compress=compress, quantize=quantize, extname=extname, extver=extver, blank=blank
+            pixels,
+            primary=not len(self._hdus),
+            compress=compress,
+            quantize=quantize,
+            header=header,
+            extname=extname,
+            extver=extver,
+            blank=blank,
         )
-        with self._file.changing(self._file.filename):
-            cards = new.cards(primary=not len(self._hdus))
-            # A codec may find pixels that it cannot hold: that must be known before anything is appended.
-            encoded = None if new.codec is None else encode_new(cards, new.codec, new.quantize, pixels)
-            # The header goes last, as its BSCALE is not meant for these pixels; its room is there from the start.
-            hdu = self._create(new, cards, room=len(updated(cards, header).encode()))
-            if encoded is not None and isinstance(hdu, CompressedImageHDU):
-                hdu._store(encoded)
-            else:
-                hdu.write(pixels)
-            hdu._state.commit(updated(hdu._state.cards, header))  # writing set PCOUNT, so not the cards from before
-        return hdu
+        return self._write_new(new, pixels)
+
+    def _write_new(self, new: NewImage, pixels: NDArray[Any]) -> ImageHDU:
+        """Append an image with pixels; all that can be wrong with them is known before anything is appended."""
+        file = self._file
+        with file.changing(file.filename):
+            new = new.placed(primary=not len(self._hdus))
+            if new.codec is not None:
+                tiles = encode_new(new.plain, new.codec, new.quantize, pixels)
+                with file.storage.gathered():
+                    hdu = self._append(new, tiles.complete(new.cards))
+                    tiles.writer.fill(file.storage, hdu._extent)
+                return hdu
+            facts = ImageFacts(new.plain)
+            values = checked_pixels(pixels, pixels.ndim, facts.scaling, facts.blank, what=ImageHDU._bitpix_name)
+            hdu = self._append(new, new.cards)
+            raster = Raster(file.storage, hdu._extent.data_start, facts.shape, facts.stored)
+            raster.write(full_section(facts.shape), values, facts.scaling)
+            return hdu
 
     def write(self, data: Any, *, extname: str | None = None, header: Header | None = None) -> HDU:
         """Append an HDU of the kind that suits ``data``: an image for an array; a table for one with fields, or a dict.
@@ -211,24 +234,15 @@ class Creation:
         with self._file.changing(self._file.filename):
             raise not_there_yet("binary tables")
 
-    def _create(self, new: NewImage, cards: Cards, room: int = 0) -> ImageHDU:
-        """Append the HDU of ``new`` without pixels, its header filled up to ``room`` bytes. Inside `changing`."""
+    def _append(self, new: NewImage, cards: Cards) -> ImageHDU:
+        """Append the HDU of ``new`` without pixels. Inside `changing`."""
         if new.codec is not None and not len(self._hdus):
             self._hdus.append(empty_primary_cards())
-        hdu = self._hdus.append(cards, room)
+        hdu = self._hdus.append(cards)
         assert isinstance(hdu, ImageHDU)
         if isinstance(hdu, CompressedImageHDU) and new.codec is not None:
             hdu._remember_codec(new.codec, new.quantize)
         return hdu
-
-
-def updated(cards: Cards, header: Header | None) -> Cards:
-    """Return ``cards`` as `FITSHeader.update` would leave them; errors as there."""
-    if header is None:
-        return cards
-    state = HeaderState(None, None, cards)
-    FITSHeader._of(state).update(header)
-    return state.cards
 
 
 def suited_hdu(data: object) -> Literal["image", "table"]:
@@ -249,12 +263,9 @@ def suited_hdu(data: object) -> Literal["image", "table"]:
     )
 
 
-def check_writable(data: object, extname: str | None, header: Header | None) -> None:
-    """Refuse what `FITS.write` would refuse, before a file is opened for it; errors as there."""
+def planned(data: object, extname: str | None, header: Header | None, *, primary: bool) -> NewImage:
+    """Return what `FITS.write` would write, before a file is opened for it; errors as there."""
     if suited_hdu(data) == "table":
         check_table_data(data, None)
         raise not_there_yet("binary tables")
-    new = NewImage.of_pixels(
-        np.asanyarray(data), compress=None, quantize=None, extname=extname, extver=None, blank=None
-    )
-    updated(new.cards(primary=False), header)
+    return NewImage.of_pixels(np.asanyarray(data), primary=primary, header=header, extname=extname, extver=None)
