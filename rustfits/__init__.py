@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from rustfits.errors import (
         CodecError,
         CodecNotInstalled,
+        FileChanged,
         FileLocked,
         FileMissing,
         FileReplaced,
@@ -88,6 +89,7 @@ __all__ = [
     "CompressedTableHDU",
     "FITSHeader",
     "FITSHeaderEdit",
+    "FileChanged",
     "FileLocked",
     "FileMissing",
     "FileReplaced",

@@ -15,6 +15,7 @@ FitsError
         TransactionUndone                  a change failed inside a transaction, which is undone as a whole
         HDUUndone                          the HDU was made in a change that was undone
         FileLocked                         another process, or another handle, is changing the file
+        FileChanged                        somebody else has changed what is read of the file
         FileReplaced                       the file is not, or no longer as, it was when it was opened
         JournalError                       the journal beside a file cannot be used
     TransactionOpen (ValueError)           a call that has to wait for the end of a transaction
@@ -173,6 +174,18 @@ class FileLocked(FitsIOError):
         return f"{self.path} is locked: another process or handle is changing it; {self.strerror}"
 
 
+class FileChanged(FitsIOError):
+    """Somebody else has changed the file since it was opened, so that what was asked for cannot be read."""
+
+    def __init__(self, filename: str, found: str) -> None:
+        super().__init__(filename, found)
+        self.errno = None
+        self.path, self.found = filename, found
+
+    def _sentence(self) -> str:
+        return f"{self.path} was changed by somebody else since it was opened: {self.found}"
+
+
 class FileReplaced(FitsIOError):
     """The file of that name is not the one that was opened, or somebody else has changed it since."""
 
@@ -186,7 +199,7 @@ class FileReplaced(FitsIOError):
 
 
 class JournalError(FitsIOError):
-    """The journal beside a file, which would undo a change that was cut short, cannot be used."""
+    """A file may be half-made, and its journal, which would undo that, is not proven to be of it, or is damaged."""
 
     def __init__(self, journal: str, found: str) -> None:
         super().__init__(journal, found)

@@ -23,6 +23,7 @@ from rustfits.errors import InvalidParameter, TileDecodeError
 from rustfits.quantize.dither import DITHER_2, NO_DITHER, ZERO_PIXEL, method_number, random_table, runs
 from rustfits.quantize.noise import row_lengths
 from rustfits.quantize.quantum import dequantize_piece, effective_level, find_quantum, quantize_tile
+from rustfits.storage import watch
 
 Float64s = NDArray[np.float64]
 Bytes = NDArray[np.uint8]
@@ -76,6 +77,16 @@ class Kernels(Moves):
             Takes what `rustfits.tiles.shortway.place` passes, from several threads; False leaves the tiles to the core.
         """
         return None
+
+    # -- files ----------------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def unchanged(descriptor: int, size: int, mtime_ns: int) -> bool:
+        """Tell whether an open file has a size, in bytes, and a time of modification; False too if it cannot be told.
+
+        Every read of a file asks, so a compiled form is called without anything in between.
+        """
+        return watch.is_unchanged(descriptor, size, mtime_ns)
 
     # -- gzip -----------------------------------------------------------------------------------------------------
 
@@ -344,6 +355,7 @@ def active() -> Kernels:
             raise InvalidParameter("RUSTFITS_KERNELS", choice, "must be 'numpy' or 'auto'")
         found = _find() if _find is not None and choice == "auto" else None
         _active = found or Kernels()
+        watch.use(_active.unchanged)
     return _active
 
 
@@ -351,6 +363,8 @@ def set_active(kernels: Kernels | None) -> None:
     """Use ``kernels`` from now on; None looks for them anew when they are next needed."""
     global _active  # noqa: PLW0603
     _active = kernels
+    if kernels is not None:
+        watch.use(kernels.unchanged)
 
 
 def set_provider(find: Callable[[], Kernels | None]) -> None:

@@ -150,6 +150,30 @@ class FITS(Creation):
         """
         self._file.close()
 
+    def refresh(self) -> None:
+        """Read the headers again, after somebody else has changed the file, or put another one in its place.
+
+        The file is the one that has the name now. An HDU object stays what it is if its header is the same in the same
+        place; its pixels are read anew. Any other one raises `FileChanged` from now on: take it from here again. A
+        handle that may write can do so again. What lives in memory, a gzip file too, is not read again.
+
+        Raises
+        ------
+        FileChanged
+            If another program changes the file again and again.
+        FileLocked
+            If another handle is changing it.
+        TransactionOpen
+            Inside a `transaction`.
+        ImageError
+            If an HDU still buffers what is appended to it.
+        HandleClosed, HandleTainted
+            If the file is closed, or in an unknown state.
+        FitsError
+            As for `FITS`, if the file cannot be opened or its headers cannot be read. The handle is as before then.
+        """
+        self._hdus.refresh()
+
     def sync(self) -> None:
         """Flush, and make the disk keep it; does nothing on a closed handle.
 

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from rustfits.container.scan import data_size, scan
+from rustfits.container.scan import data_size, scan_whole
 from rustfits.errors import HDUIndexError, HDUKeyInvalid, HDUNotFound
 from rustfits.hdu.base import HDU
 from rustfits.hdu.kinds import hdu_class
 from rustfits.header.card import CARD
 from rustfits.header.cards import Cards
 from rustfits.header.state import HeaderState
-from rustfits.storage.openfile import OpenFile
+from rustfits.storage.openfile import Extent, OpenFile
 
 _SHOWN_NAMES = 20  # in the message about a name that is not there
 
@@ -32,13 +32,55 @@ class HDUList:
         self._file = file
         self._hdus: list[HDU | Cards | bytes] = []  # the header as long as nobody has asked for the HDU
         self._lock = threading.Lock()
+        self._lenient = False
 
     def load(self, *, lenient: bool) -> None:
-        """Find what is in the file; errors as `scan`."""
-        extents = self._file.extents
-        for extent, raw in scan(self._file.storage, lenient=lenient):
-            extents.append(extent)
+        """Find what is in the file; errors as `scan_whole`."""
+        self._lenient = lenient
+        for extent, raw in scan_whole(self._file.storage, lenient=lenient):
+            self._file.extents.append(extent)
             self._hdus.append(raw)
+
+    def refresh(self) -> None:
+        """Read the headers again, of the file that has the name now; HDUs that are as they were stay.
+
+        Raises
+        ------
+        FitsError
+            If the file cannot be opened or its headers cannot be read; nothing is changed then.
+        """
+        with self._file.standing_still("refresh"):
+            storage = self._file.storage
+            anew = storage.anew()
+            if anew is None:
+                return
+            try:
+                found = scan_whole(anew, lenient=self._lenient)
+                storage.take_over(anew)
+            finally:
+                anew.close()
+            self._replace(found)
+
+    def _replace(self, found: list[tuple[Extent, bytes]]) -> None:
+        """List the HDUs that were found, and keep what is known of those that are as they were."""
+        file = self._file
+        with self._lock:
+            before = list(zip(file.extents, self._hdus, strict=True))
+            after: list[tuple[Extent, HDU | Cards | bytes]] = []
+            for index, (extent, raw) in enumerate(found):
+                known = before[index] if index < len(before) else None
+                stays = known is not None and known[0].lies_as(extent) and _same_header(known[1], raw)
+                after.append(known if known is not None and stays else (extent, raw))
+            kept = {id(extent) for extent, _ in after}
+            file.extents[:] = [extent for extent, _ in after]
+            file.forget_read()
+            for extent, _ in after:
+                extent.doubtful = False
+            file.whole.doubtful = False
+            for extent, _ in before:
+                if id(extent) not in kept:
+                    extent.gone = extent.doubtful = True
+            self._hdus = [hdu for _, hdu in after]
 
     def append(self, cards: Cards) -> HDU:
         """Add an HDU with this header and data of zeros at the end of the file. Inside `OpenFile.changing`."""
@@ -143,6 +185,14 @@ class HDUList:
             state.place = f"HDU {index} of {self._file.filename}"
             hdu = self._hdus[index] = hdu_class(cards, primary=not index)._attach(self._file, extent, state, index)
             return hdu
+
+
+def _same_header(known: HDU | Cards | bytes, raw: bytes) -> bool:
+    """Return whether a header that `scan` has found is the one of an entry of the list."""
+    if isinstance(known, bytes):
+        return known == raw
+    cards = known._state.cards_anyhow if isinstance(known, HDU) else known
+    return cards.encode() == _cards_of(raw).encode()
 
 
 def _cards_of(raw: bytes) -> Cards:

@@ -12,6 +12,7 @@ from rustfits.header.card import CARD, find_end, legible
 from rustfits.header.cards import Cards
 from rustfits.storage.base import HEAD_NBYTES, Storage
 from rustfits.storage.openfile import BLOCK, Extent, padded
+from rustfits.storage.watch import Tries
 
 Matcher = Callable[..., re.Match[bytes] | None]
 
@@ -65,6 +66,34 @@ def scan(storage: Storage, *, lenient: bool = False) -> Iterator[tuple[Extent, b
         yield extent, raw
         start = extent.stop
         index += 1
+
+
+def scan_whole(storage: Storage, *, lenient: bool = False) -> list[tuple[Extent, bytes]]:
+    """Find the HDUs as `scan` does, all of them in one state of the file; read again if it is changed meanwhile.
+
+    Raises
+    ------
+    FileChanged
+        If it is changed again and again.
+    FitsError
+        As `scan`.
+    """
+    watch, tries = storage.watch, None
+    while True:
+        found: list[tuple[Extent, bytes]] | FitsError
+        try:
+            found = list(scan(storage, lenient=lenient))
+        except FitsError as error:
+            found = error
+        if watch is None or watch.unchanged():
+            break
+        tries = tries or Tries(storage.name)
+        tries.again()
+        watch.opened(changed=True)
+        storage.head = b""
+    if isinstance(found, FitsError):
+        raise found
+    return found
 
 
 def _checked_size(storage: Storage) -> int:

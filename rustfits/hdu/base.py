@@ -56,7 +56,7 @@ class HDU:
         hdu: Self = object.__new__(cls)
         hdu._file, hdu._extent, hdu._state, hdu._index = file, extent, state, index
         hdu._place = _Place(file.filename, state, index)
-        hdu._reading = file.reading(hdu._place, extent)
+        hdu._reading = file.reading(hdu._place, extent, state.is_in_file)
         return hdu
 
     @property

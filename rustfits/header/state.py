@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 
+from rustfits.errors import HeaderError, TruncatedFile
 from rustfits.header.cards import Cards
 from rustfits.storage.openfile import Extent, OpenFile
 
@@ -52,6 +53,17 @@ class HeaderState:
     def cards_anyhow(self) -> Cards:
         """The cards in memory, whatever the state of the file: for messages and ``repr``."""
         return self._cards
+
+    def is_in_file(self) -> bool:
+        """Return whether the file has these cards at their place; an OSError if it cannot be read."""
+        if self._file is None or self._extent is None:
+            return True
+        start = self._extent.header_start
+        try:
+            raw = self._file.storage.read_bytes(start, self._extent.data_start - start)
+            return Cards.parse(raw, lenient=True).encode() == self._cards.encode()
+        except (HeaderError, TruncatedFile):
+            return False
 
     def changing(self) -> AbstractContextManager[None]:
         """Hold off everybody else, so that what is read inside is still true when it is committed."""

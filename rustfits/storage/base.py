@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from rustfits.errors import TransactionUndone, TruncatedFile
 from rustfits.storage.undo import MemoryUndo, Undo, Write
+from rustfits.storage.watch import Watch
 
 MOVE_NBYTES = 4 << 20  # bytes moved at a time: bounds memory, and is large enough for the disk
 CHUNK_NBYTES = 1 << 19  # bytes read at a time: what is done to them next finds them in the cache
@@ -43,6 +44,8 @@ class Storage(ABC):
     head : bytes
         The first `HEAD_NBYTES`, or all there were, if they were read when the storage was opened; else nothing. Who
         looks for the HDUs takes them.
+    watch : Watch or None
+        Tells whether others have changed the bytes; None where nobody else can, or nobody knows.
     """
 
     name: str
@@ -52,6 +55,7 @@ class Storage(ABC):
     undone: bool = False
     descriptor: int = -1
     head: bytes = b""
+    watch: Watch | None = None
 
     _depth: int = 0  # of transactions under way
     _nchanges: int = 0
@@ -83,6 +87,28 @@ class Storage(ABC):
     @abstractmethod
     def close(self) -> None:
         """Release what is held; called once."""
+
+    @property
+    def changing(self) -> bool:
+        """Whether the transaction under way has changed something."""
+        return self._undo is not None
+
+    def check_own(self) -> None:  # noqa: B027 - most cannot be changed by others
+        """Raise `FileReplaced` if others have changed the bytes since this storage was opened, or last changed."""
+
+    def anew(self) -> Storage | None:
+        """Return another storage of what has the name of this one now; None if that is this one, as it is.
+
+        Raises
+        ------
+        FitsIOError
+            If it cannot be opened.
+        """
+        return None
+
+    def take_over(self, other: Storage) -> None:
+        """Become what `anew` has returned, which is to be closed all the same; while nobody reads."""
+        raise AssertionError(f"{self.name} is all there is of that name: there is nothing to take over from {other}")
 
     # -- reading --------------------------------------------------------------------------------------------------
 

@@ -166,8 +166,13 @@ class _GzipFile:
             self.status = os.stat(self.path)
         with _temporary(folder, name) as (descriptor, temporary):
             self._compress_into(descriptor)
-            with suppress(OSError):  # only root may give files away
-                os.fchown(descriptor, self.status.st_uid, self.status.st_gid)
+            for owner in (
+                self.status.st_uid,
+                -1,
+            ):  # only root may give files to other users
+                with suppress(OSError):
+                    os.fchown(descriptor, owner, self.status.st_gid)
+                    break
             os.fchmod(descriptor, stat.S_IMODE(self.status.st_mode))
             if durable:
                 os.fsync(descriptor)

@@ -20,11 +20,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TypeAlias
 
-import numpy as np
-
 from rustfits.errors import FileReplaced, FitsIOError, JournalError
 from rustfits.storage.pages import crc_of_pages
-from rustfits.storage.sectors import SECTOR_NBYTES, Hashes, sector_hashes, sectors_of
+from rustfits.storage.sectors import HASH_NBYTES, SECTOR_NBYTES, sector_hashes, sectors_of
 from rustfits.storage.undo import Piece, ReadBytes, Undo, Write, WriteBytes
 
 SUFFIX = ".rfjournal"
@@ -40,21 +38,22 @@ CRC = struct.Struct("<I")
 HEADER_NBYTES = HEADER.size + CRC.size
 DURABLE = 1  # flag: what the journal holds reached the disk before the file changed
 
-Record: TypeAlias = "tuple[int, int, bytes | bytearray]"
+Bytes: TypeAlias = "bytes | bytearray | memoryview"
+Record: TypeAlias = "tuple[int, int, Bytes]"
 SAVED, ANNOUNCED, SIZED = 1, 2, 3
-"""Kinds of records: bytes as they were, from an offset on; so many sectors as they will be, first all numbers, then all
-hashes, 8 bytes each; the size that the file will have."""
+"""Kinds of records: bytes as they were, from an offset on; hashes of sectors as they will be, 8 bytes each, from the
+sector of a number on; the size that the file will have."""
 
 # The file is written right after what announces it: the times of change of the two tell whether somebody else wrote it
 # since. Five ms are longer than any step between, unless the process is made to wait: then the journal's is renewed.
 _STALE_NS = 5_000_000
 
-_JOINED_NBYTES = 1 << 16  # writes up to this are copied into their sectors, to be hashed at one go
+_JOINED_NBYTES = 1 << 16  # writes up to this are copied into their sectors, frames up to this summed up at one go
 
-# Files up to this size are known again by all their bytes, others by so many of them: to read and sum them up takes a
-# tenth of what a change takes.
+# Files up to this size are known again by all their bytes, others by samples of them, both ends among these: to read
+# and sum them up takes a tenth of what a change takes.
 WHOLE_NBYTES = 1 << 16
-_NSAMPLES = 16
+_NSAMPLES, _SAMPLE_NBYTES = 8, 1 << 10
 
 _NPARTS = 16  # of a frame that are written without being joined before
 
@@ -154,9 +153,14 @@ class Journal(Undo):
         """Yield what the sectors will be that writes touch."""
         edges: dict[int, bytes | bytearray] = {}  # sectors that a write before fills in part
         runs = [run for offset, data in writes for run in self._as_written(offset, data, edges)]
-        numbers = [np.arange(start, start + len(found), dtype="<u8") for start, found in runs]
-        payload = b"".join((*(part.tobytes() for part in numbers), *(found.tobytes() for _, found in runs)))
-        yield ANNOUNCED, len(payload) // 16, payload
+        short = [content for _, content in runs if len(content) <= _JOINED_NBYTES]
+        hashes, stop = memoryview(sector_hashes(b"".join(short)).tobytes()), 0
+        for start, content in runs:
+            if len(content) <= _JOINED_NBYTES:
+                begin, stop = stop, stop + len(content) // SECTOR_NBYTES * HASH_NBYTES
+                yield ANNOUNCED, start, hashes[begin:stop]
+            else:
+                yield ANNOUNCED, start, sector_hashes(content).tobytes()
 
     def _announced_size(self, nbytes: int) -> Iterator[Record]:
         """Yield the size that the file will have, and what its last sector will be."""
@@ -164,7 +168,7 @@ class Journal(Undo):
         yield SIZED, nbytes, b""
         if start < nbytes:  # the rest of it becomes, or stays, zeros
             content = self._sector(start)[: nbytes - start].ljust(SECTOR_NBYTES, b"\0")
-            yield ANNOUNCED, 1, struct.pack("<QQ", start // SECTOR_NBYTES, int(sector_hashes(content)[0]))
+            yield ANNOUNCED, start // SECTOR_NBYTES, sector_hashes(content).tobytes()
 
     def touch(self) -> None:
         """Renew the journal's time of change, right before the file is written, if the last was not just now."""
@@ -176,8 +180,8 @@ class Journal(Undo):
 
     def _as_written(
         self, offset: int, data: memoryview, edges: dict[int, bytes | bytearray]
-    ) -> Iterator[tuple[int, Hashes]]:
-        """Yield the number of the first of some sectors that a write touches, and the hashes of all of these."""
+    ) -> Iterator[tuple[int, bytearray | memoryview]]:
+        """Yield the number of the first of some sectors that a write touches, and all of these as they will be."""
         stop = offset + data.nbytes
         first, last = sectors_of(offset, stop)
         if last - first > _JOINED_NBYTES:  # not to copy what is long
@@ -185,7 +189,7 @@ class Journal(Undo):
             for begin, end in ((offset, after), (before, stop)):
                 if begin < end:
                     yield from self._as_written(begin, data[begin - offset : end - offset], edges)
-            yield after // SECTOR_NBYTES, sector_hashes(data[after - offset : before - offset])
+            yield after // SECTOR_NBYTES, data[after - offset : before - offset]
             return
         content = bytearray(last - first)
         if first < offset:
@@ -194,7 +198,7 @@ class Journal(Undo):
             content[-SECTOR_NBYTES:] = edges.get(last - SECTOR_NBYTES) or self._sector(last - SECTOR_NBYTES)
         content[offset - first : stop - first] = data
         edges[first], edges[last - SECTOR_NBYTES] = content[:SECTOR_NBYTES], content[-SECTOR_NBYTES:]
-        yield first // SECTOR_NBYTES, sector_hashes(content)
+        yield first // SECTOR_NBYTES, content
 
     def _sector(self, start: int) -> bytes:
         """Return a sector of the file as it is now, with zeros beyond its end."""
@@ -213,21 +217,27 @@ class Journal(Undo):
             return
         self._busy = True
         try:
-            with _reported("write", self.path):
-                if self._unsynced:  # what a failed fsync did not bring to the disk, the next one would not either
-                    raise OSError(errno.EIO, os.strerror(errno.EIO))
-                end = self._end
-                yield
-                self._written_ns = time.monotonic_ns()
-                if self._durable and self._end != end:
-                    self._unsynced = True
-                    os.fsync(self._descriptor)
-                    if not end:
-                        sync_folder(self.path)
-                    self._unsynced = False
-                    self._written_ns = 0  # the disk may have taken long
+            if self._unsynced:  # what a failed fsync did not bring to the disk, the next one would not either
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            end = self._end
+            yield
+            self._written_ns = time.monotonic_ns()
+            if self._durable and self._end != end:
+                self._sync(first=not end)
+        except FitsIOError:
+            raise
+        except OSError as error:
+            raise _told("write", self.path, error) from error
         finally:
             self._busy = False
+
+    def _sync(self, *, first: bool) -> None:
+        self._unsynced = True
+        os.fsync(self._descriptor)
+        if first:
+            sync_folder(self.path)
+        self._unsynced = False
+        self._written_ns = 0  # the disk may have taken long
 
     def _keep(self, pieces: list[Piece]) -> None:
         at = self._end + len(self._header) + FRAME.size
@@ -238,15 +248,13 @@ class Journal(Undo):
 
     def _append(self, *records: Record) -> None:
         """Add a frame, with what waits; after a failure the journal is as it was, and the next frame replaces it."""
-        parts: list[bytes | bytearray] = []
+        parts: list[Bytes] = []
         for kind, where, data in (*records, *self._waiting):
             parts += RECORD.pack(kind, where, len(data)), data
         nbytes = sum(map(len, parts))
-        frame = self._header + FRAME.pack(nbytes, frame_crc(self._salt, nbytes, parts))
+        parts.insert(0, self._header + FRAME.pack(nbytes, frame_crc(self._salt, nbytes, parts)))
         # A few may be large; many are small together, and the system takes only so many at once.
-        views = [
-            memoryview(part) for part in ((frame, *parts) if len(parts) < _NPARTS else (b"".join((frame, *parts)),))
-        ]
+        views = [memoryview(part) for part in (parts if len(parts) < _NPARTS else (b"".join(parts),))]
         end = self._end
         while views:
             done = os.pwritev(self._descriptor, views, end)
@@ -270,11 +278,13 @@ class Journal(Undo):
     def finish(self) -> None:
         """Remove the journal: from here on the file is what it is."""
         self._check_process()
-        with _reported("remove", self.path):
+        try:
             with suppress(FileNotFoundError):  # a second try, after a failure below
                 os.unlink(self.path)
             if self._durable:
                 sync_folder(self.path)
+        except OSError as error:
+            raise _told("remove", self.path, error) from error
         self.abandon()
 
     def abandon(self) -> None:
@@ -288,23 +298,22 @@ class Journal(Undo):
             raise FileReplaced(self.path, "is used by a process that was forked")
 
 
-def frame_crc(salt: bytes, nbytes: int, parts: Sequence[bytes | bytearray]) -> int:
+def frame_crc(salt: bytes, nbytes: int, parts: Sequence[Bytes]) -> int:
     """Return the checksum of a frame; its parts are, in turn, the head of a record and its data."""
     crc = zlib.crc32(salt + FRAME.pack(nbytes, 0))
+    if nbytes <= _JOINED_NBYTES:
+        return zlib.crc32(b"".join(parts), crc)
     for part in parts:
         crc = crc_of_pages(part, crc)
     return crc
 
 
 def samples_crc(size: int, read: ReadBytes) -> int:
-    """Return a checksum of a small file, or of samples of a larger one, both ends among them."""
+    """Return a checksum of a small file, or of samples of a larger one."""
     if size <= WHOLE_NBYTES:
         return zlib.crc32(read(0, size)) if size else 0
-    nbytes = WHOLE_NBYTES // _NSAMPLES
-    crc = 0
-    for number in range(_NSAMPLES):
-        crc = zlib.crc32(read((size - nbytes) * number // (_NSAMPLES - 1), nbytes), crc)
-    return crc
+    last, steps = size - _SAMPLE_NBYTES, _NSAMPLES - 1
+    return zlib.crc32(b"".join([read(last * number // steps, _SAMPLE_NBYTES) for number in range(_NSAMPLES)]))
 
 
 def this_boot() -> bytes:
@@ -346,14 +355,8 @@ def read_exactly(descriptor: int, offset: int, nbytes: int, *, partly: bool = Fa
     return b"".join(pieces)
 
 
-@contextmanager
-def _reported(verb: str, path: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if isinstance(error, FitsIOError):
-            raise
-        raise FitsIOError(error.errno or 0, f"cannot {verb} {path}: {error.strerror or error}") from error
+def _told(verb: str, path: str, error: OSError) -> FitsIOError:
+    return FitsIOError(error.errno or 0, f"cannot {verb} {path}: {error.strerror or error}")
 
 
 def _adopt_permissions(descriptor: int, status: os.stat_result) -> None:

@@ -32,7 +32,7 @@ from rustfits.storage.journal import (
     this_boot,
 )
 from rustfits.storage.pages import crc_of_pages
-from rustfits.storage.sectors import Hashes
+from rustfits.storage.sectors import HASH_NBYTES, Hashes
 
 # Version 2, of which none could be proven to be of its file: size and salt; then records, each with the offset of some
 # bytes as they were, how many they are, and a checksum.
@@ -41,6 +41,8 @@ _RECORD_2 = struct.Struct("<QQI")
 
 
 _HEADER_DAMAGED = "the header of the journal is damaged"
+_CONTRADICTION = "the journal contradicts itself"
+_LARGEST = 1 << 62  # bytes of a file, or sectors: more has no file system
 
 
 class NoJournal(Exception):
@@ -158,14 +160,17 @@ def _parse(name: str, descriptor: int, status: os.stat_result) -> Leftover | Non
     _, _, flags, size, mtime_ns, salt, boot, samples = HEADER.unpack_from(head)
     same_boot = boot == this_boot() if any(boot) and any(this_boot()) else None
     found = Leftover(name, version, status, size, mtime_ns, same_boot, bool(flags & DURABLE), samples)
-    _parse_frames(found, descriptor, salt)
+    if size > _LARGEST:
+        found.damage = _CONTRADICTION
+    else:
+        _parse_frames(found, descriptor, salt)
     return found
 
 
 def _parse_frames(found: Leftover, descriptor: int, salt: bytes) -> None:
     """Add what the frames say; note whether they are all there, but for a last one that was cut short."""
     at, stop = HEADER_NBYTES, found.status.st_size
-    announced: list[bytes] = []
+    announced: list[tuple[int, bytes]] = []
     while at + FRAME.size <= stop:
         nbytes, crc = FRAME.unpack(read_exactly(descriptor, at, FRAME.size))
         at += FRAME.size
@@ -178,17 +183,23 @@ def _parse_frames(found: Leftover, descriptor: int, salt: bytes) -> None:
                 found.damage = f"the journal is damaged from byte {at} on"
             break
         for where, record, data in parts:
-            kind, offset, _ = RECORD.unpack(record)
-            if kind == SAVED:
+            kind, offset, length = RECORD.unpack(record) if len(record) == RECORD.size else (0, 0, 0)
+            if offset > _LARGEST or length != len(data) or kind not in (SAVED, ANNOUNCED, SIZED):
+                found.damage = _CONTRADICTION
+            elif kind == SAVED:
                 found.saved.append((offset, len(data), where))
             elif kind == SIZED:
                 found.sizes.append(offset)
-            elif kind == ANNOUNCED:
-                announced.append(data)
+            else:
+                announced.append((offset, data))
         at += nbytes
+    if any(len(data) % HASH_NBYTES for _, data in announced):
+        found.damage = _CONTRADICTION
+    if found.damage:
+        return
     _sort(found, announced)
     if any(offset + nbytes > found.size for offset, nbytes, _ in found.saved):
-        found.damage = "the journal contradicts itself"
+        found.damage = _CONTRADICTION
 
 
 def _parts(descriptor: int, at: int, stop: int) -> Iterator[tuple[int, bytes, bytes]]:
@@ -202,11 +213,13 @@ def _parts(descriptor: int, at: int, stop: int) -> Iterator[tuple[int, bytes, by
         at += len(data)
 
 
-def _sort(found: Leftover, announced: list[bytes]) -> None:
+def _sort(found: Leftover, announced: list[tuple[int, bytes]]) -> None:
     """Sort what was announced by sectors."""
-    pairs = [np.frombuffer(data, "<u8").reshape(2, -1) for data in announced]
-    if pairs:
-        sectors, hashes = np.concatenate(pairs, axis=1)
+    if announced:
+        hashes = np.frombuffer(b"".join(data for _, data in announced), "<u8")
+        sectors = np.concatenate(
+            [np.arange(first, first + len(data) // HASH_NBYTES, dtype="<u8") for first, data in announced]
+        )
         order = np.argsort(sectors, kind="stable")
         found.sectors, found.hashes = sectors[order], hashes[order]
 

@@ -15,6 +15,7 @@ from rustfits.storage.base import HEAD_NBYTES, Storage, as_bytes
 from rustfits.storage.filelock import try_lock, unlock
 from rustfits.storage.journal import Journal
 from rustfits.storage.recovery import at_open
+from rustfits.storage.watch import Watch
 
 # Without O_NONBLOCK, opening a pipe waits until somebody writes to it.
 _ALWAYS = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -89,9 +90,13 @@ class LocalStorage(Storage):
         If the file cannot be opened.
     FileLocked
         If somebody is changing it, or if it is to be cut to nothing while another writer has it.
+    FileChanged
+        If another program changes it again and again.
     JournalError, FitsIOError
         As `at_open`.
     """
+
+    watch: Watch
 
     _durable = _locked = False
     _process = -1  # that opened the file for writing
@@ -104,12 +109,15 @@ class LocalStorage(Storage):
         self._open(path, _FLAGS[mode] & ~os.O_TRUNC)
         try:
             at_open(self._path, mode)
-            self._opened = _status_of(self.descriptor, path)
+            status = _status_of(self.descriptor, path)
+            self.watch = Watch(self.descriptor, status, self._path)
             if mode == "w+":
                 self._lock()
-                if self._opened.st_size:  # ext4 would take a new file for one that is replaced, and write it at once
+                if status.st_size:  # ext4 would take a new file for one that is replaced, and write it at once
                     self._truncate(0)
+                self.watch.emptied()
             else:
+                self.watch.opened()
                 self._look()
         except BaseException:
             self.close()
@@ -119,17 +127,17 @@ class LocalStorage(Storage):
         """Open the file, and find out where its journal would stand: beside itself, not beside a link to it."""
         # Links among the folders do not matter, as they lead to the journal as well.
         try:
+            # The process may change its folder.
+            self._given = self._path = path if path.startswith("/") else f"{os.getcwd()}/{path}"
             try:
                 self.descriptor = os.open(path, flags | _NO_LINK, 0o666)
             except OSError:
                 if not os.path.islink(path):
                     raise
-                path = os.path.realpath(path)
-                self.descriptor = os.open(path, flags, 0o666)
+                self._path = os.path.realpath(path)
+                self.descriptor = os.open(self._path, flags, 0o666)
         except (OSError, ValueError) as error:
             raise _refused(self.name, error) from error
-        # Who only reads needs the path now, and never again.
-        self._path = path if not self.writable or path.startswith("/") else os.path.join(os.getcwd(), path)
 
     def _look(self) -> None:
         """Read the head of the file, if the system gives all of it at once."""
@@ -137,7 +145,7 @@ class LocalStorage(Storage):
             head = os.pread(self.descriptor, HEAD_NBYTES, 0)
         except OSError as error:
             self._fail("read", error)
-        if len(head) == min(HEAD_NBYTES, self._opened.st_size):
+        if len(head) == min(HEAD_NBYTES, self.watch.size):
             self.head = head
 
     def __del__(self) -> None:
@@ -215,6 +223,7 @@ class LocalStorage(Storage):
             raise FileReplaced(self.name, "is used by a process that was forked")
         self._lock()
         status = os.fstat(self.descriptor)
+        self.check_own()
         try:
             named = os.stat(self._path)
         except FileNotFoundError:
@@ -235,11 +244,38 @@ class LocalStorage(Storage):
             self._fail("lock", error)
         if not locked:
             raise FileLocked(self.name, "close it there first")
-        status = os.fstat(self.descriptor)
-        if (status.st_size, status.st_mtime_ns) != (self._opened.st_size, self._opened.st_mtime_ns):
+        try:
+            self.check_own()
+        except FileReplaced:
             unlock(self.descriptor)
-            raise FileReplaced(self.name, "was changed by somebody else")
+            raise
         self._locked = True
+
+    def check_own(self) -> None:
+        """Raise `FileReplaced` if the file is not as it was when this handle opened it, or last changed it."""
+        if not self.changing and not self.watch.is_own():
+            raise FileReplaced(self.name, "was changed by somebody else")
+
+    def _committed(self) -> None:
+        self.watch.committed()
+
+    def _roll_back(self) -> None:
+        changed = self.changing
+        super()._roll_back()
+        if changed and not self.tainted:
+            self.watch.committed()
+
+    def anew(self) -> LocalStorage:
+        """Return a storage of the file that has the name of this one now; errors as when it was opened."""
+        return LocalStorage(self._given, "r+" if self.writable else "r", DURABILITIES[self._durable])
+
+    def take_over(self, other: Storage) -> None:
+        """Become another storage of the same name; the number of the descriptor stays, since others know it."""
+        assert isinstance(other, LocalStorage)
+        if not os.path.samestat(os.fstat(self.descriptor), os.fstat(other.descriptor)):
+            os.dup2(other.descriptor, self.descriptor, inheritable=False)
+            self._path, self._locked = other._path, False
+        self.watch.follow(other.watch)
 
     def _harden(self) -> None:
         if self._durable:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from threading import get_ident
 
 
 class ReadWriteLock:
@@ -27,8 +28,11 @@ class ReadWriteLock:
 
     def acquire_shared(self) -> None:
         """Wait for the right to read; `release_shared` has to follow, on this thread."""
-        me = threading.get_ident()
+        me = get_ident()
         with self._mutex:
+            if self._writer is None and not self._waiting and me not in self._readers:  # as a rule
+                self._readers[me] = 1
+                return
             depth = self._readers.get(me, 0)
             if not depth and self._writer != me and (self._writer is not None or self._waiting):
                 if self._reading is None:
@@ -36,17 +40,17 @@ class ReadWriteLock:
                 self._reading.wait_for(lambda: self._writer is None and not self._waiting)
             self._readers[me] = depth + 1
 
-    def release_shared(self) -> None:
-        """Give back what `acquire_shared` got."""
-        me = threading.get_ident()
+    def release_shared(self) -> bool:
+        """Give back what `acquire_shared` got; return whether this thread reads no more."""
+        me = get_ident()
         with self._mutex:
-            depth = self._readers[me]
-            if depth > 1:
-                self._readers[me] = depth - 1
-                return
-            del self._readers[me]
-            if self._waiting and not self._readers:
-                self._pass_on()
+            depth = self._readers.pop(me)
+            if depth == 1:
+                if self._waiting and not self._readers:
+                    self._pass_on()
+                return True
+            self._readers[me] = depth - 1
+            return False
 
     def exclusive(self) -> Exclusive:
         """Return a context that holds the lock alone."""
@@ -54,7 +58,7 @@ class ReadWriteLock:
 
     def acquire_exclusive(self) -> None:
         """Wait for the right to write; `release_exclusive` has to follow, on this thread."""
-        me = threading.get_ident()
+        me = get_ident()
         with self._mutex:
             if self._writer != me:
                 if self._writer is not None or self._readers:

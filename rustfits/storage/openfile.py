@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from rustfits.errors import (
+    CodecError,
+    FileChanged,
     FitsError,
     HandleClosed,
     HandleTainted,
@@ -16,43 +17,14 @@ from rustfits.errors import (
     TransactionOpen,
     TruncatedFile,
 )
+from rustfits.storage import watch as watching
 from rustfits.storage.base import Storage
+from rustfits.storage.extent import BLOCK, GONE, MOVED, Extent, padded
 from rustfits.storage.locks import ReadWriteLock
+from rustfits.storage.reread import Straddled, repeated
+from rustfits.storage.watch import Tries
 
-BLOCK = 2880  # bytes; headers and data units fill whole blocks (FITS 4.0, section 3.1)
-
-
-def padded(nbytes: int) -> int:
-    """Return ``nbytes`` rounded up to whole blocks."""
-    return -(-nbytes // BLOCK) * BLOCK
-
-
-@dataclass(slots=True)
-class Extent:
-    """Where one HDU lies: all numbers are bytes from the start of the file.
-
-    Attributes
-    ----------
-    header_start, data_start : int
-        First byte of the header and of the data unit, multiples of 2880.
-    data_nbytes : int
-        Size of the data unit without its padding.
-    undone : bool
-        Whether the HDU is not in the file: the change that made it was undone.
-    """
-
-    header_start: int
-    data_start: int
-    data_nbytes: int
-    undone: bool = False
-
-    @property
-    def stop(self) -> int:
-        """First byte after the HDU, padding included."""
-        return self.data_start + padded(self.data_nbytes)
-
-
-_WHOLE = Extent(0, 0, 0)  # stands for no single HDU
+__all__ = ["BLOCK", "Extent", "OpenFile", "Reading", "padded"]
 
 
 class OpenFile:
@@ -79,10 +51,11 @@ class OpenFile:
         self.extents: list[Extent] = []
         self.closed = False
         self.contexts: dict[int, str] = {}
+        self.whole = Extent(0, 0, 0)  # stands for no single HDU
         self._lock = ReadWriteLock()
         self._depth = 0  # of `changing`
         self._undo: list[Callable[[], None]] = []
-        self._after_undoing: list[Callable[[], None]] = []
+        self._forgets: list[Callable[[], None]] = []
 
     @property
     def tainted(self) -> bool:
@@ -94,8 +67,12 @@ class OpenFile:
         if self.storage.tainted:
             raise HandleTainted(self.filename)
 
-    def reading(self, where: object = "", extent: Extent | None = None) -> Reading:
+    def reading(
+        self, where: object = "", extent: Extent | None = None, is_there: Callable[[], bool] | None = None
+    ) -> Reading:
         """Return a context that holds off changes while bytes are read; nests, and several threads may read at once.
+
+        It raises `Straddled` at its end if somebody else has changed the file: see `repeated`.
 
         Parameters
         ----------
@@ -103,13 +80,51 @@ class OpenFile:
             Whose text the errors raised inside say of the place, if they do not know it.
         extent : Extent, optional
             Of the HDU that is read: it has to be in the file.
+        is_there : callable, optional
+            Tells whether the file has the header of that HDU at its place, after somebody else has changed it.
 
         Returns
         -------
         Reading
             May be entered as often as is wanted.
         """
-        return Reading(self, self._lock, where, _WHOLE if extent is None else extent)
+        return Reading(self, self._lock, where, self.whole if extent is None else extent, is_there)
+
+    def look_closer(self, extent: Extent, is_there: Callable[[], bool] | None) -> None:
+        """Make sure that an HDU can be read, after somebody else may have changed the file; outside `reading`.
+
+        What was read before and kept is forgotten. The parameters are those of `reading`.
+
+        Raises
+        ------
+        FileChanged
+            If its header is not at its place, or the file is changed again and again.
+        FileLocked
+            If another handle is in the middle of a change.
+        FitsIOError
+            If the file cannot be read, or used any more.
+        """
+        with self._lock.exclusive():
+            self.check_usable(extent)
+            watch, tries = self.storage.watch, Tries(self.filename)
+            while watch is not None and not self.storage.changing:
+                if not watch.unchanged():
+                    watch.settle(changed=True)
+                    self.forget_read()
+                there = is_there is None or is_there()
+                if watch.unchanged():
+                    if not there:
+                        raise FileChanged(self.filename, MOVED)
+                    break
+                tries.again()
+            extent.doubtful = False
+
+    def forget_read(self) -> None:
+        """Drop what was read of the file, and have each HDU look closer before the next read; while nobody reads."""
+        for forget in self._forgets:
+            forget()
+        for extent in (self.whole, *self.extents):
+            extent.doubtful = True
 
     @contextmanager
     def changing(self, where: object = "", extent: Extent | None = None) -> Iterator[None]:
@@ -137,6 +152,8 @@ class OpenFile:
                     self._undo.clear()
         except FitsError as error:
             _locate(error, where)
+            if isinstance(error, CodecError | TruncatedFile):  # what was read may be of two states
+                self.storage.check_own()
             raise
 
     def _take_back(self, mark: int) -> None:
@@ -144,13 +161,31 @@ class OpenFile:
         while len(self._undo) > mark:
             self._undo.pop()()
         if self.storage.undone:
-            for forget in self._after_undoing:
+            for forget in self._forgets:
                 forget()
 
+    @repeated
     def content(self) -> bytes:
         """Return all bytes of the file, as `FITS.to_bytes` does."""
         with self.reading(self.filename):
             return bytes(self.storage.read(0, self.storage.size()))
+
+    @contextmanager
+    def standing_still(self, verb: str) -> Iterator[None]:
+        """Hold off everybody else, and make sure that nobody is in the middle of something.
+
+        Raises
+        ------
+        TransactionOpen, ImageError
+            Inside a transaction, or if an HDU still buffers what is appended to it.
+        HandleClosed, HandleTainted
+            If the file can be used no more.
+        """
+        with self._lock.exclusive():
+            self._check_no_transaction(verb)
+            self._check_no_context(verb)
+            self.check_usable(None)
+            yield
 
     def sync(self) -> None:
         """Make every change reach the medium; does nothing once the file is closed."""
@@ -171,11 +206,7 @@ class OpenFile:
         """
         with self._lock.exclusive():
             self._check_no_transaction("close")
-            if self.contexts:
-                index, method = next(iter(self.contexts.items()))
-                raise ImageError(
-                    f"cannot close FITS while HDU at index {index} is inside {method}() context; leave that block first"
-                )
+            self._check_no_context("close")
             if not self.closed:
                 self.closed = True
                 self.storage.close()
@@ -185,8 +216,8 @@ class OpenFile:
         self._undo.append(undo)
 
     def after_undoing(self, forget: Callable[[], None]) -> None:
-        """Call ``forget`` whenever a change was undone, to drop what was read of the file meanwhile."""
-        self._after_undoing.append(forget)
+        """Call ``forget`` whenever a change was undone, or one of others seen, to drop what was read of the file."""
+        self._forgets.append(forget)
 
     def append(self, header: bytes, data_nbytes: int) -> Extent:
         """Add an HDU at the end: its header, a multiple of 2880 bytes, and a data unit of zeros.
@@ -204,7 +235,7 @@ class OpenFile:
 
     def _forget(self, extent: Extent) -> None:
         """Take an HDU out that was not made after all; who has it can do nothing with it any more."""
-        extent.undone = True
+        extent.undone = extent.doubtful = True
         self.extents[:] = [each for each in self.extents if each is not extent]
 
     def resize_header(self, extent: Extent, nbytes: int) -> None:
@@ -241,7 +272,7 @@ class OpenFile:
         new_stop = extent.data_start + padded(nbytes)
         self._shift(extent, extent.stop, new_stop - extent.stop)
         self._place(extent, extent.header_start, extent.data_start, nbytes)
-        self._zero(extent.data_start + (min(old_nbytes, nbytes) if zero else nbytes), new_stop)
+        self.storage.write_zeros(extent.data_start + (min(old_nbytes, nbytes) if zero else nbytes), new_stop)
 
     def _end(self) -> int:
         """Return the first byte after the last HDU, which must be there whole, its padding apart."""
@@ -278,16 +309,15 @@ class OpenFile:
 
         self.on_failure(undo)
 
-    def _zero(self, start: int, stop: int) -> None:
-        zeros = bytes(min(stop - start, 1 << 20))
-        while start < stop:
-            nbytes = min(len(zeros), stop - start)
-            self.storage.write(start, memoryview(zeros)[:nbytes])
-            start += nbytes
-
     def _check_no_transaction(self, verb: str) -> None:
         if self._depth:
             raise TransactionOpen(f"cannot {verb} {self.filename} inside a transaction; leave its block first")
+
+    def _check_no_context(self, verb: str) -> None:
+        for index, method in self.contexts.items():
+            raise ImageError(
+                f"cannot {verb} FITS while HDU at index {index} is inside {method}() context; leave that block first"
+            )
 
     def check_usable(self, extent: Extent | None) -> None:
         """Raise if nothing can be done any more to the file, or to that HDU of it."""
@@ -296,34 +326,64 @@ class OpenFile:
         self.check_untainted()
         if extent is not None and extent.undone:
             raise HDUUndone(self.filename)
+        if extent is not None and extent.gone:
+            raise FileChanged(self.filename, GONE)
 
 
 class Reading:
     """The context of `OpenFile.reading`, which holds nothing of its own, since every small read goes through it."""
 
-    __slots__ = ("_extent", "_file", "_lock", "_where")
+    __slots__ = ("_extent", "_file", "_is_there", "_lock", "_watch", "_where")
 
-    def __init__(self, file: OpenFile, lock: ReadWriteLock, where: object, extent: Extent) -> None:
-        self._file, self._lock, self._where, self._extent = file, lock, where, extent
+    def __init__(
+        self, file: OpenFile, lock: ReadWriteLock, where: object, extent: Extent, is_there: Callable[[], bool] | None
+    ) -> None:
+        self._file, self._lock, self._where, self._extent, self._is_there = file, lock, where, extent, is_there
+        self._watch = file.storage.watch
 
     def __enter__(self) -> None:
         self._lock.acquire_shared()
         file = self._file
-        if file.closed or file.storage.tainted or self._extent.undone:
-            self._lock.release_shared()
-            self._refuse()
+        if file.closed or file.storage.tainted or self._extent.doubtful:
+            self._look_closer()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        self._lock.release_shared()
+        watch = self._watch
+        # While anybody reads, what is known stays the same; so this is asked before the lock is given back.
+        same = watch is None or watching.unchanged(watch.descriptor, watch.size, watch.mtime_ns)
+        last = self._lock.release_shared()
+        if not same and last:
+            self._straddled(error)
         if error is not None and isinstance(error, FitsError):
             _locate(error, self._where)
 
-    def _refuse(self) -> None:
-        try:
-            self._file.check_usable(self._extent)
-        except FitsError as error:
-            _locate(error, self._where)
-            raise
+    def _look_closer(self) -> None:
+        """Make sure that there is something to read, with the lock at hand before and after; without it on failure."""
+        file, extent = self._file, self._extent
+        while True:
+            nested = not self._lock.release_shared()
+            try:
+                if nested:  # whoever reads around this looks closer
+                    file.check_usable(extent)
+                else:
+                    file.look_closer(extent, self._is_there)
+            except FitsError as error:
+                _locate(error, self._where)
+                raise
+            self._lock.acquire_shared()
+            if nested or not (file.closed or file.storage.tainted or extent.doubtful):
+                return
+
+    def _straddled(self, error: BaseException | None) -> None:
+        """Raise `Straddled`, unless the change is our own, or something else has stopped the read."""
+        if self._file.storage.changing or not (error is None or isinstance(error, Exception)):
+            return
+        assert self._watch is not None
+        self._watch.doubt()
+        self._extent.doubtful = True
+        change = Straddled(self._file.filename)
+        _locate(change, self._where)
+        raise change from error
 
 
 def _locate(error: FitsError, where: object) -> None:

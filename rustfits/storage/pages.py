@@ -10,7 +10,7 @@ _PAGE_NBYTES = 4096
 _LONG_NBYTES = 1 << 16
 
 
-def crc_of_pages(data: bytes | bytearray, crc: int) -> int:
+def crc_of_pages(data: bytes | bytearray | memoryview, crc: int) -> int:
     """Return the CRC-32 of bytes, in which that of sums stands for long ones: theirs takes as long as writing them.
 
     Long data are seen as rows of 4096 bytes, a page of a disk, of 64-bit numbers; sums run along the rows and across
@@ -19,7 +19,7 @@ def crc_of_pages(data: bytes | bytearray, crc: int) -> int:
 
     Parameters
     ----------
-    data : bytes or bytearray
+    data : bytes-like
     crc : int
         Of what goes before.
     """

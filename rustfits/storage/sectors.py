@@ -12,7 +12,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-SECTOR_NBYTES = 512
+SECTOR_NBYTES, HASH_NBYTES = 512, 8
 Hashes: TypeAlias = NDArray[np.uint64]
 
 _WORDS = SECTOR_NBYTES // 8

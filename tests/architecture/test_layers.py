@@ -16,7 +16,8 @@ ROOMS = [
     ("parallel", "memory threads"),
     (
         "storage",
-        "undo filelock pages sectors journal leftover evidence recovery base local memory gzipped locks openfile",
+        "undo filelock pages sectors journal leftover evidence recovery watch reread extent base local memory gzipped "
+        "locks openfile",
     ),
     ("header", "keys card cards state edit header"),
     ("quantize", "dither noise quantum parameters"),
@@ -26,7 +27,7 @@ ROOMS = [
     ("tiles", "grid cache zimage newtiles decode shortway fewtiles reader encode requantize onetile recode"),
     ("", "plugin"),
     ("testing", "samples conformance peers __init__"),
-    ("hdu", "base checksum sums"),
+    ("hdu", "base checksum sums sum_members"),
     ("hdu.image", "cards facts values raster cutouts image"),
     ("hdu.compressed", "cache_members cards values sums edit extending compressed"),
     ("hdu.table", "columns facts ascii_facts rows members table"),

@@ -65,7 +65,7 @@ def points(scene, step, first=0):
 class Killed:
     """The file as it was left by a writer that was killed a second ago, and its journal.
 
-    What others do within 20 ms of the kill cannot be told from the work of the writer by its time.
+    What others do within 0.1 s of the kill cannot be told from the work of the writer by its time.
     """
 
     def __init__(self, scene, number, how):

@@ -332,7 +332,19 @@ def test_rows_of_a_raster_are_read_from_where_they_are(count, nbytes, gaps, star
         storage.close()
 
 
-@pytest.mark.parametrize(("count", "stride"), [((2,), ()), ((0,), (4,)), ((3,), (4,)), ((-2,), (4,)), ((8,), (4,))])
+@pytest.mark.parametrize(
+    ("count", "stride"),
+    [
+        ((2,), ()),
+        ((0,), (4,)),
+        ((3,), (4,)),
+        ((-2,), (4,)),
+        ((8,), (4,)),
+        ((2,), (-4,)),
+        ((4,), (2**61,)),
+        ((2, 2), (2**62, 8)),
+    ],
+)
 def test_rows_that_do_not_fit_are_refused(count, stride, tmp_path):
     path = tmp_path / "file"
     path.write_bytes(bytes(99))

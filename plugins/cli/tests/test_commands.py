@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from importlib import resources
 from pathlib import Path
 
@@ -261,3 +262,34 @@ def test_a_fault_is_one_line_and_exit_code_1(run, arguments):
 
 def test_the_version_is_told(run):
     assert rustfits.__version__ in run("--version").output
+
+
+# -- recover ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def half_made(packed):
+    """Kill a writer in the middle of a change; then another program writes the file anew as it is."""
+    child = os.fork()
+    if not child:
+        with rustfits.FITS(packed, "r+") as fits, fits.transaction():
+            fits["SCI"][:10] = 7
+            os._exit(0)
+    os.waitpid(child, 0)
+    later = packed.stat().st_mtime + 10
+    os.utime(packed, (later, later))
+    return packed
+
+
+def test_recover_applies_the_journal_or_sets_it_aside_as_the_user_says(run, half_made):
+    journal = Path(f"{half_made}.rfjournal")
+    half, saved = half_made.read_bytes(), journal.read_bytes()
+    assert "--apply" in run("info", half_made, code=1).output
+    assert "say --apply or --discard" in run("recover", half_made, code=2).output
+    assert f"now {journal}.unused-1" in "".join(run("recover", half_made, "--discard").output.split("\n"))
+    assert half_made.read_bytes() == half
+    os.utime(half_made, (9e8, 9e8))
+    journal.write_bytes(saved)
+    assert "as it was before the change" in run("recover", half_made, "--apply").output
+    assert rustfits.read(half_made)[0, 0] == 0
+    assert "no such journal" in run("recover", half_made, "--apply", code=1).output

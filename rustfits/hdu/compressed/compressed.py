@@ -28,6 +28,7 @@ from rustfits.pixels.scaling import Scaling
 from rustfits.pixels.sections import Section
 from rustfits.quantize.parameters import Quantize
 from rustfits.storage.openfile import Extent, OpenFile
+from rustfits.storage.reread import repeated
 from rustfits.tiles.cache import TileCache
 from rustfits.tiles.decode import TileDecoder
 from rustfits.tiles.encode import encode_image
@@ -333,6 +334,7 @@ class CompressedImageHDU(CacheMembers, ImageHDU):
                 }
             )
 
+    @repeated
     def verify_datasum(self) -> bool | None:
         """Tell whether ZDATASUM is right, or, without it, the DATASUM of the table; None if both are absent.
 
@@ -350,6 +352,7 @@ class CompressedImageHDU(CacheMembers, ImageHDU):
                 return sums.verify_datasum(self._file, self._extent, self._state)
             return parse_datasum(cards.get("ZDATASUM")) == self._data_sum()
 
+    @repeated
     def verify_checksum(self) -> bool | None:
         """Tell whether ZHECKSUM and ZDATASUM are right, or, without them, the CHECKSUM of the table.
 

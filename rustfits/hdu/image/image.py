@@ -10,17 +10,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rustfits.errors import ImageError, NotSupported
-from rustfits.hdu import sums
 from rustfits.hdu.base import HDU
 from rustfits.hdu.image.cutouts import boxes, fill_for, gather, no_fill
 from rustfits.hdu.image.facts import ImageFacts
 from rustfits.hdu.image.raster import Raster, shaped
 from rustfits.hdu.image.values import checked_pixels, checked_start, plan_growth, stored_scalar
+from rustfits.hdu.sum_members import SumMembers
 from rustfits.pixels.scaling import Scaling
 from rustfits.pixels.sections import Section, box_section, full_section, parse_section
+from rustfits.storage.reread import Straddled, repeated
 
 
-class ImageHDU(HDU):
+class ImageHDU(SumMembers, HDU):
     """An image: the primary HDU, or an IMAGE extension (FITS 4.0, sections 3.3.2 and 7.1).
 
     Shapes have numpy order: the last axis is NAXIS1. ``hdu[key]`` reads and writes sections with ints, slices of
@@ -101,6 +102,7 @@ class ImageHDU(HDU):
 
     # -- reading --------------------------------------------------------------------------------------------------
 
+    @repeated
     def read(self, *, scale: bool = True, mask_blank: bool = False) -> NDArray[Any]:
         """Read the whole image.
 
@@ -124,7 +126,8 @@ class ImageHDU(HDU):
         HeaderError
             If a keyword that is needed is malformed.
         FitsIOError
-            If the bytes cannot be read; `TruncatedFile` if they are not there.
+            If the bytes cannot be read; `TruncatedFile` if they are not there; `FileChanged` if somebody else has
+            changed the file so that they cannot be found, here and wherever else bytes are read.
         """
         with self._reading:
             self._check_axes()
@@ -134,12 +137,15 @@ class ImageHDU(HDU):
             return self._read_section(section, scale)
 
     def __getitem__(self, key: Any) -> Any:
-        with self._reading:
-            pixels = self._cut(key)
-            if pixels is not None:
-                return pixels
-            section = self._section(key)
-            return shaped(self._read_section(section, True), section)
+        try:
+            with self._reading:
+                pixels = self._cut(key)
+                if pixels is not None:
+                    return pixels
+                section = self._section(key)
+                return shaped(self._read_section(section, True), section)
+        except Straddled:  # here, as a cutout takes little longer than `repeated` would
+            return self._read_keys([key], True)[0]
 
     def __iter__(self) -> Iterator[Any]:
         for index in range(len(self)):
@@ -167,11 +173,16 @@ class ImageHDU(HDU):
         FitsIOError
             If the bytes cannot be read.
         """
+        return self._read_keys(list(keys), scale)
+
+    @repeated
+    def _read_keys(self, keys: list[Any], scale: bool) -> list[Any]:
         with self._reading:
             sections = [self._section(key) for key in keys]
             parts = self._read_sections(sections, scale)
             return [shaped(part, section) for part, section in zip(parts, sections, strict=True)]
 
+    @repeated
     def cutouts(
         self, centers: ArrayLike, shape: int | Sequence[int], *, fill_value: float | None = None
     ) -> NDArray[Any]:
@@ -315,42 +326,6 @@ class ImageHDU(HDU):
         raster = self._raster(self._facts)
         raster.check(section)
         raster.write(section, values, self._facts.scaling)
-
-    # -- checksums ------------------------------------------------------------------------------------------------
-
-    def add_datasum(self) -> None:
-        """Write the keyword DATASUM, the sum of the data unit (FITS 4.0, section 4.4.2.7).
-
-        Later changes of the data do not refresh it.
-
-        Raises
-        ------
-        FitsIOError
-            If the bytes cannot be read or written.
-        """
-        with self._changing():
-            sums.add_datasum(self._file, self._extent, self._state)
-
-    def add_checksum(self) -> None:
-        """Write the keywords DATASUM and CHECKSUM, the sum of the whole HDU; as `add_datasum`."""
-        with self._changing():
-            sums.add_checksum(self._file, self._extent, self._state)
-
-    def verify_datasum(self) -> bool | None:
-        """Tell whether DATASUM is right; None if it is absent.
-
-        Raises
-        ------
-        FitsIOError
-            If the bytes cannot be read.
-        """
-        with self._reading:
-            return sums.verify_datasum(self._file, self._extent, self._state)
-
-    def verify_checksum(self) -> bool | None:
-        """Tell whether CHECKSUM is right; as `verify_datasum`."""
-        with self._reading:
-            return sums.verify_checksum(self._file, self._extent, self._state)
 
     # -- checks ---------------------------------------------------------------------------------------------------
 

@@ -3,37 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rustfits.errors import HeaderError, NotSupported
-from rustfits.hdu import sums
+from rustfits.hdu.sum_members import SumMembers
 from rustfits.hdu.table.facts import TableFacts
 from rustfits.header.cards import Cards
-from rustfits.header.state import HeaderState
-from rustfits.storage.openfile import Extent, OpenFile, Reading
 
 ELSEWHERE = "use astropy.io.fits or fitsio for that"
 
 
-class TableMembers:
+class TableMembers(SumMembers):
     """What binary and ASCII tables have in common beside what every `HDU` has; stands before it among the bases."""
 
     _noun: ClassVar[str]  # in messages
     _facts_class: ClassVar[type[TableFacts]] = TableFacts
 
-    _file: OpenFile
-    _extent: Extent
-    _state: HeaderState
-
     if TYPE_CHECKING:  # `HDU` has it; here it would hide that
         _place: object
-        _reading: Reading
-
-        def _changing(self) -> AbstractContextManager[None]: ...
 
     @property
     def _facts(self) -> TableFacts:
@@ -99,28 +89,6 @@ class TableMembers:
 
     def _more_lines(self, facts: TableFacts) -> list[str]:
         return []
-
-    # -- checksums ------------------------------------------------------------------------------------------------
-
-    def add_datasum(self) -> None:
-        """Write the keyword DATASUM; errors as of every change of a file."""
-        with self._changing():
-            sums.add_datasum(self._file, self._extent, self._state)
-
-    def add_checksum(self) -> None:
-        """Write the keywords DATASUM and CHECKSUM; errors as of every change of a file."""
-        with self._changing():
-            sums.add_checksum(self._file, self._extent, self._state)
-
-    def verify_datasum(self) -> bool | None:
-        """Tell whether DATASUM is right; None if it is absent."""
-        with self._reading:
-            return sums.verify_datasum(self._file, self._extent, self._state)
-
-    def verify_checksum(self) -> bool | None:
-        """Tell whether CHECKSUM is right; None if it is absent."""
-        with self._reading:
-            return sums.verify_checksum(self._file, self._extent, self._state)
 
     # -- what is not there yet ------------------------------------------------------------------------------------
 

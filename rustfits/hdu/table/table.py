@@ -16,6 +16,7 @@ from rustfits.hdu.table.facts import TableFacts
 from rustfits.hdu.table.members import TableMembers
 from rustfits.hdu.table.rows import RowReader, select_rows
 from rustfits.header.cards import Cards
+from rustfits.storage.reread import repeated
 
 
 class TableHDU(TableMembers, HDU):
@@ -34,6 +35,7 @@ class TableHDU(TableMembers, HDU):
         """``(nrows,)``, the shape of what `read` gives."""
         return (self.nrows,)
 
+    @repeated
     def read(
         self,
         *,
@@ -85,6 +87,7 @@ class TableHDU(TableMembers, HDU):
                     raise self._refuse(f"reading the variable-length column {one.column.name!r}", instead)
             return self._read(cells, self._facts.dtype(cells, scale=scale), rows, scale)
 
+    @repeated
     def read_column(
         self,
         name: str,

@@ -186,7 +186,7 @@ cdef class Cutter(Image):
         that fits the cache always are, of a larger (fleeting) one those that `worth_keeping` tells.
         """
         cdef int32_t i
-        cdef int64_t available, wanted
+        cdef int64_t available, wanted, begin
         cdef int64_t shape[RF_CUT_NDIM]
         cdef bint worth
         cdef rf_part *part
@@ -209,8 +209,11 @@ cdef class Cutter(Image):
                         part.shape[axis] = shape[axis]
             if available >= part.npixels:
                 PyObject_GetBuffer(place[0], &cut.held[cut.nheld], PyBUF_SIMPLE)
-                cut.pixels[i] = <const uint8_t *>cut.held[cut.nheld].buf + <int64_t>place[1] * self.itemsize
+                begin = place[1]
+                cut.pixels[i] = <const uint8_t *>cut.held[cut.nheld].buf + begin * self.itemsize
                 cut.nheld += 1
+                if begin < 0 or available > cut.held[cut.nheld - 1].len // self.itemsize - begin:
+                    return False
                 continue
             if not self.good[part.row]:
                 return False
@@ -257,6 +260,7 @@ cdef class Cutter(Image):
         cdef uint8_t *numbers
         cdef int64_t i
         cdef int32_t faults = 0
+        cdef bint done
         if nbytes > MAX_NBYTES:
             return False
         room = <uint8_t *>PyMem_RawMalloc(numbers_nbytes + nbytes + 1)
@@ -270,24 +274,28 @@ cdef class Cutter(Image):
                 self.decode_tiles(cut, data, nbytes, numbers, numbers_nbytes or total * self.itemsize)
                 for i in range(cut.nmissing):
                     faults |= cut.status[i]
-                if not faults:
-                    self.find_pixels(cut, numbers, pixels)
-            return not faults
+                done = not faults and self.find_pixels(cut, numbers, pixels, total)
+            return done
         finally:
             PyMem_RawFree(room)
 
-    cdef void find_pixels(self, cut_t *cut, const uint8_t *numbers, uint8_t *pixels) noexcept nogil:
-        """Say where the pixels wanted of each tile begin; of quantised ones, only those become floats."""
+    cdef bint find_pixels(self, cut_t *cut, const uint8_t *numbers, uint8_t *pixels, int64_t total) noexcept nogil:
+        """Say where the pixels wanted of each tile begin; of quantised ones, only those become floats. False if they are
+        not all among those of the tiles."""
         cdef int64_t i, offset = 0, begin
         cdef rf_part *part
         for i in range(cut.nmissing):
             part = &cut.parts[cut.missing[i]]
             begin = offset + part.skipped - cut.first[i]
-            if self.quantized:
-                self.dequantize(<const int32_t *>numbers + begin, 1, &part.npixels, &cut.scale[i], &cut.zero[i],
-                                &cut.null[i], &cut.row[i], pixels + begin * self.itemsize, &part.skipped)
+            if begin + part.npixels > offset + cut.npixels[i]:
+                return False
+            if self.quantized and not self.dequantize(
+                    <const int32_t *>numbers + begin, total - begin, 1, &part.npixels, &cut.scale[i], &cut.zero[i],
+                    &cut.null[i], &cut.row[i], pixels + begin * self.itemsize, &part.skipped):
+                return False
             cut.pixels[cut.missing[i]] = pixels + begin * self.itemsize
             offset += cut.npixels[i]
+        return True
 
     cdef void decode_tiles(self, cut_t *cut, const uint8_t *data, int64_t nbytes, void *numbers,
                            int64_t numbers_nbytes) noexcept nogil:

@@ -66,11 +66,13 @@ cdef class Image:
         self.decoder = <const decoder_t *>PyCapsule_GetPointer(decoder, "rustfits.decoder.1")
         return 0
 
-    cdef void dequantize(self, const int32_t *numbers, int64_t ntiles, const int64_t *npixels, const double *scale,
-                         const double *zero, const int64_t *null, const int64_t *row, void *pixels,
+    cdef bint dequantize(self, const int32_t *numbers, int64_t room, int64_t ntiles, const int64_t *npixels,
+                         const double *scale, const double *zero, const int64_t *null, const int64_t *row, void *pixels,
                          const int64_t *first=NULL) noexcept nogil:
-        """Turn the numbers of tiles, or of their pixels from the first ones on, into floats."""
+        """Turn the numbers of tiles, or of their pixels from the first ones on, into floats; ``room`` are all that
+        there are, and the floats that have room. False if that is too few."""
         if self.itemsize == 4:
-            rf_dequantize_f32(numbers, npixels, first, scale, zero, row, null, ntiles, &self.dither, <float *>pixels)
-        else:
-            rf_dequantize_f64(numbers, npixels, first, scale, zero, row, null, ntiles, &self.dither, <double *>pixels)
+            return rf_dequantize_f32(numbers, room, npixels, first, scale, zero, row, null, ntiles, &self.dither,
+                                     <float *>pixels, room)
+        return rf_dequantize_f64(numbers, room, npixels, first, scale, zero, row, null, ntiles, &self.dither,
+                                 <double *>pixels, room)

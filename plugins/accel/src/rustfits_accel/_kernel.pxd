@@ -15,10 +15,10 @@ cdef extern from "dequantize.h" nogil:
         int64_t seed
         int32_t method
         int32_t isa
-    void rf_dequantize_f32(const int32_t *, const int64_t *, const int64_t *, const double *, const double *,
-                           const int64_t *, const int64_t *, int64_t, const rf_dither *, float *)
-    void rf_dequantize_f64(const int32_t *, const int64_t *, const int64_t *, const double *, const double *,
-                           const int64_t *, const int64_t *, int64_t, const rf_dither *, double *)
+    bint rf_dequantize_f32(const int32_t *, int64_t, const int64_t *, const int64_t *, const double *, const double *,
+                           const int64_t *, const int64_t *, int64_t, const rf_dither *, float *, int64_t)
+    bint rf_dequantize_f64(const int32_t *, int64_t, const int64_t *, const int64_t *, const double *, const double *,
+                           const int64_t *, const int64_t *, int64_t, const rf_dither *, double *, int64_t)
 
 
 cdef inline rf_dither dither_of(const float[::1] random, const int64_t[::1] starts, int64_t seed, int32_t method,
@@ -39,14 +39,16 @@ cdef inline rf_dither dither_of(const float[::1] random, const int64_t[::1] star
 
 
 cdef extern from "quantize.h" nogil:
-    void rf_quantize_f32(const float *, const int64_t *, const int64_t *, const int64_t *, int64_t, double,
-                         const rf_dither *, int32_t *, int64_t, int64_t, int32_t *, double *, double *, uint8_t *)
-    void rf_quantize_f64(const double *, const int64_t *, const int64_t *, const int64_t *, int64_t, double,
-                         const rf_dither *, int64_t *, int64_t, int64_t, int32_t *, double *, double *, uint8_t *)
+    bint rf_quantize_f32(const float *, int64_t, const int64_t *, const int64_t *, const int64_t *, int64_t, double,
+                         const rf_dither *, int32_t *, int64_t, int64_t, int32_t *, int64_t, double *, double *,
+                         uint8_t *)
+    bint rf_quantize_f64(const double *, int64_t, const int64_t *, const int64_t *, const int64_t *, int64_t, double,
+                         const rf_dither *, int64_t *, int64_t, int64_t, int32_t *, int64_t, double *, double *,
+                         uint8_t *)
 
 
 cdef extern from "shuffle.h" nogil:
-    void rf_shuffle(const uint8_t *, const int64_t *, int64_t, int32_t, uint8_t *)
+    bint rf_shuffle(const uint8_t *, int64_t, const int64_t *, int64_t, int32_t, uint8_t *, int64_t)
     void rf_from_big_endian(const uint8_t *, int64_t, int32_t, uint8_t *)
     void rf_to_pixels(const uint8_t *, int64_t, int32_t, bint, uint8_t *)
     int32_t rf_to_pixels_past(const uint8_t *, int64_t, int32_t, int32_t, uint8_t *)
@@ -54,8 +56,8 @@ cdef extern from "shuffle.h" nogil:
 
 cdef extern from "planes.h" nogil:
     int64_t rf_planes_bound(int64_t, int32_t)
-    int64_t rf_gzip_planes(const uint8_t *, const int64_t *, const uint32_t *, int64_t, int32_t, uint8_t *, int64_t *,
-                           uint8_t *)
+    int64_t rf_gzip_planes(const uint8_t *, int64_t, const int64_t *, const uint32_t *, int64_t, int32_t, uint8_t *,
+                           int64_t, int64_t *, uint8_t *)
 
 
 cdef extern from "read.h" nogil:
@@ -63,6 +65,7 @@ cdef extern from "read.h" nogil:
         RF_READ_NDIM
     int32_t rf_read(int32_t, int64_t, int64_t, uint8_t *)
     int32_t rf_read_rows(int32_t, int64_t, int64_t, const int64_t *, const int64_t *, int64_t, uint8_t *)
+    int32_t rf_unchanged(int32_t, int64_t, int64_t)
 
 
 cdef extern from "gather.h" nogil:

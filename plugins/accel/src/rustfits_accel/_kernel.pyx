@@ -4,7 +4,7 @@
 
 from cpython.buffer cimport PyBUF_STRIDED, PyBUF_STRIDED_RO, PyBuffer_Release, PyObject_GetBuffer
 from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
+from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint8_t, uint32_t
 
 import numpy as np
 
@@ -18,6 +18,13 @@ cdef int _check_parts(const int64_t[::1] part, int64_t unit, int64_t source, int
         total += part[i]
     if total != source or total != target:
         raise ValueError(f"tiles add up to {total}, but the arrays hold {source} and {target}")
+    return 0
+
+
+cdef int _check_done(bint done) except -1:
+    """Refuse to go on after a kernel that did nothing, though all that it asks for was checked."""
+    if not done:
+        raise ValueError("a kernel found that tiles do not fit their arrays, which the binding had taken to fit")
     return 0
 
 
@@ -40,13 +47,15 @@ def dequantize(const int32_t[::1] stored, const int64_t[::1] npixels, const doub
     if stored.shape[0] == 0:
         return
     cdef const int64_t *blank = &null[0] if null is not None else NULL
+    cdef bint done
     with nogil:
         if floating is float:
-            rf_dequantize_f32(&stored[0], &npixels[0], NULL, &scale[0], &zero[0], &row[0], blank, ntiles, &dither,
-                              &out[0])
+            done = rf_dequantize_f32(&stored[0], stored.shape[0], &npixels[0], NULL, &scale[0], &zero[0], &row[0], blank,
+                                     ntiles, &dither, &out[0], out.shape[0])
         else:
-            rf_dequantize_f64(&stored[0], &npixels[0], NULL, &scale[0], &zero[0], &row[0], blank, ntiles, &dither,
-                              &out[0])
+            done = rf_dequantize_f64(&stored[0], stored.shape[0], &npixels[0], NULL, &scale[0], &zero[0], &row[0], blank,
+                                     ntiles, &dither, &out[0], out.shape[0])
+    _check_done(done)
 
 
 def quantize(const floating[::1] pixels, const int64_t[::1] npixels, const int64_t[::1] row_npixels,
@@ -59,6 +68,7 @@ def quantize(const floating[::1] pixels, const int64_t[::1] npixels, const int64
     if not (row_npixels.shape[0] == row.shape[0] == scale.shape[0] == zero.shape[0] == quantized.shape[0] == ntiles):
         raise ValueError(f"{ntiles} tiles, but other numbers of rows, scales, zeros or flags")
     _check_parts(npixels, 1, pixels.shape[0], out.shape[0])
+    cdef bint done
     for i in range(ntiles):
         if npixels[i] and (row_npixels[i] < 1 or npixels[i] % row_npixels[i]):
             raise ValueError(f"tile {i}: {npixels[i]} pixels are not rows of {row_npixels[i]}")
@@ -76,12 +86,15 @@ def quantize(const floating[::1] pixels, const int64_t[::1] npixels, const int64
         raise MemoryError(f"no room for rows of {widest} pixels")
     with nogil:
         if floating is float:
-            rf_quantize_f32(source, &npixels[0], &row_npixels[0], &row[0], ntiles, level, &dither, <int32_t *>room,
-                            widest, most_rows, target, &scale[0], &zero[0], &quantized[0])
+            done = rf_quantize_f32(source, pixels.shape[0], &npixels[0], &row_npixels[0], &row[0], ntiles, level,
+                                   &dither, <int32_t *>room, widest, most_rows, target, out.shape[0], &scale[0],
+                                   &zero[0], &quantized[0])
         else:
-            rf_quantize_f64(source, &npixels[0], &row_npixels[0], &row[0], ntiles, level, &dither, <int64_t *>room,
-                            widest, most_rows, target, &scale[0], &zero[0], &quantized[0])
+            done = rf_quantize_f64(source, pixels.shape[0], &npixels[0], &row_npixels[0], &row[0], ntiles, level,
+                                   &dither, <int64_t *>room, widest, most_rows, target, out.shape[0], &scale[0],
+                                   &zero[0], &quantized[0])
     PyMem_RawFree(room)
+    _check_done(done)
 
 
 def shuffle(const uint8_t[::1] data, const int64_t[::1] nbytes, int32_t itemsize, uint8_t[::1] out):
@@ -90,8 +103,10 @@ def shuffle(const uint8_t[::1] data, const int64_t[::1] nbytes, int32_t itemsize
     _check_parts(nbytes, itemsize, data.shape[0], out.shape[0])
     if data.shape[0] == 0:
         return
+    cdef bint done
     with nogil:
-        rf_shuffle(&data[0], &nbytes[0], nbytes.shape[0], itemsize, &out[0])
+        done = rf_shuffle(&data[0], data.shape[0], &nbytes[0], nbytes.shape[0], itemsize, &out[0], out.shape[0])
+    _check_done(done)
 
 
 def to_pixels(const uint8_t[::1] data, int32_t itemsize, bint shuffled, uint8_t[::1] out):
@@ -143,8 +158,9 @@ def gzip_planes(const uint8_t[::1] data, const int64_t[::1] nbytes, const uint32
     cdef uint8_t[::1] target = out
     cdef const uint8_t *source = &data[0] if data.shape[0] else NULL
     with nogil:
-        used = rf_gzip_planes(source, &nbytes[0], &crc[0], ntiles, nplanes, &target[0], &lengths[0],
-                              &flags[0])
+        used = rf_gzip_planes(source, data.shape[0], &nbytes[0], &crc[0], ntiles, nplanes, &target[0], room,
+                              &lengths[0], &flags[0])
+    _check_done(used >= 0)
     return out[:used], length, repeats
 
 
@@ -152,7 +168,7 @@ def read_rows(int32_t descriptor, int64_t start, tuple count, tuple stride, uint
     """Fill ``target`` with rows of a raster in a file; False if that cannot be done this way."""
     cdef int64_t counts[RF_READ_NDIM]
     cdef int64_t strides[RF_READ_NDIM]
-    cdef int64_t ndim = len(count), nbytes = target.shape[0], axis
+    cdef int64_t ndim = len(count), nbytes = target.shape[0], end = start, axis
     cdef bint done
     if descriptor < 0 or ndim > RF_READ_NDIM:
         return False
@@ -163,11 +179,22 @@ def read_rows(int32_t descriptor, int64_t start, tuple count, tuple stride, uint
         if counts[axis] < 1 or nbytes % counts[axis]:
             raise ValueError(f"{count} rows do not fill {target.shape[0]} bytes evenly")
         nbytes //= counts[axis]
+        if strides[axis] < 0 or strides[axis] > (INT64_MAX - end) // counts[axis]:
+            raise ValueError(f"{count} rows {stride} bytes apart, from byte {start} on, have no place in a file")
+        end += strides[axis] * counts[axis]
     if nbytes < 1:
         raise ValueError("rows of no bytes")
     with nogil:
         done = rf_read_rows(descriptor, start, ndim, counts, strides, nbytes, &target[0])
     return done
+
+
+def unchanged(int32_t descriptor, int64_t size, int64_t mtime_ns):
+    """Tell whether an open file has that size and time of modification."""
+    cdef bint same
+    with nogil:
+        same = rf_unchanged(descriptor, size, mtime_ns)
+    return same
 
 
 cdef int64_t SHORT = 64  # bytes that lie together: with fewer, calls take longer than copying

@@ -144,8 +144,9 @@ cdef class Placer(Image):
             if status[i]:
                 return False
         if self.quantized:
-            self.dequantize(<int32_t *>numbers, ntiles, batch.npixels, batch.scale, batch.zero, batch.null, batch.row,
-                            floats)
+            if not self.dequantize(<int32_t *>numbers, total, ntiles, batch.npixels, batch.scale, batch.zero, batch.null,
+                                   batch.row, floats):
+                return False
             batch.scale += ntiles
             batch.zero += ntiles
             batch.null += ntiles

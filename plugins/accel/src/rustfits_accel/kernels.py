@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zlib
 from collections.abc import Callable
 from math import prod
@@ -66,6 +67,9 @@ class CompiledKernels(Kernels):
     """
 
     name: ClassVar[str] = "accel"
+
+    if os.name == "posix":
+        unchanged = staticmethod(_kernel.unchanged)
 
     def __init__(self, isa: int | None = None) -> None:
         best: int = _kernel.best_isa()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 from rich.console import Console
@@ -160,6 +160,23 @@ def preview(file: str, output: Path, key: str | None, size: int) -> None:
         pixels = plane(pick_image(fits, key))
     width, height = write_preview(output, pixels, longest=size)
     click.echo(f"preview: {output.resolve()} ({width} x {height})")
+
+
+@main.command()
+@click.argument("file")
+@click.option("--apply", "how", flag_value="apply", help="Write back what the journal saved.")
+@click.option("--discard", "how", flag_value="discard", help="Take FILE as it is; the journal is set aside.")
+def recover(file: str, how: Literal["apply", "discard"] | None) -> None:
+    """Decide about the journal beside FILE that a killed writer left.
+
+    Opening FILE recovers it by itself where the journal is proven to be its own. Where that cannot be proven, look at
+    FILE first: --apply makes it what it was before the change that was cut short.
+    """
+    if how is None:
+        raise click.UsageError("say --apply or --discard")
+    aside = rustfits.recover(file, how)
+    done = "is as it was before the change" if how == "apply" else "stays as it is"
+    click.echo(f"{file} {done}" + (f"; the journal is now {aside}" if aside else "; the journal is used up"))
 
 
 def check_output(file: str, output: Path) -> None:

@@ -143,17 +143,15 @@ void rf_cut_place(const struct rf_part *parts, int64_t nparts, int64_t ndim, int
                 memcpy(target, pixels[i] + first * itemsize, (size_t)(parts[i].count[along] * itemsize));
         }
         int64_t axis = ndim - 2;
-        for (; axis >= 0; axis--) {
-            number += line[axis];
-            to += to_step[axis];
-            if (++done[axis] < part->count[axis])
-                break;
-            number -= done[axis] * line[axis];
-            to -= done[axis] * to_step[axis];
-            done[axis] = 0;
+        while (axis >= 0 && ++done[axis] == part->count[axis]) {
+            number -= (part->count[axis] - 1) * line[axis];
+            to -= (part->count[axis] - 1) * to_step[axis];
+            done[axis--] = 0;
         }
         if (axis < 0)
             break;
+        number += line[axis];
+        to += to_step[axis];
     }
     if (past)
         rf_past_end();

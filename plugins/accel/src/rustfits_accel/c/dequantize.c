@@ -8,6 +8,7 @@
 #include <math.h>
 
 #include "isa.h"
+#include "parts.h"
 
 #define ZERO_PIXEL (-2147483646)
 

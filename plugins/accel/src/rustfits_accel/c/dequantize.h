@@ -26,19 +26,20 @@ struct rf_dither {
 
 /* Turn the integers of ntiles tiles into floats, with the bits that CFITSIO gives on x86-64; only the sign of a NaN
  * that comes from an infinite scale or zero is that of this machine.
- * stored        integers of all tiles, back to back, sum of npixels
- * npixels       [ntiles] pixels of each tile, none negative
- * first         [ntiles] the tile's pixel they begin with, not negative; NULL: 0
+ * stored        [stored_n] integers of all tiles, back to back
+ * npixels       [ntiles] pixels of each tile
+ * first         [ntiles] the tile's pixel they begin with; NULL: 0
  * scale, zero   [ntiles] linear scaling of each tile
  * row           [ntiles] table row of each tile, any number
  * null          [ntiles] the integer that means NaN in each tile; beyond 32 bits, or NULL: none
- * out           room for the pixels of all tiles
- * Thread-safe; allocates nothing. */
-void rf_dequantize_f32(const int32_t *stored, const int64_t *npixels, const int64_t *first, const double *scale,
-                       const double *zero, const int64_t *row, const int64_t *null, int64_t ntiles,
-                       const struct rf_dither *dither, float *out);
-void rf_dequantize_f64(const int32_t *stored, const int64_t *npixels, const int64_t *first, const double *scale,
-                       const double *zero, const int64_t *row, const int64_t *null, int64_t ntiles,
-                       const struct rf_dither *dither, double *out);
+ * out           [out_n] room for the pixels of all tiles
+ * Returns 1, or 0 and has done nothing if the tiles are more than the integers or the room, or if a number of pixels or a
+ * first one is negative. Thread-safe; allocates nothing. */
+int32_t rf_dequantize_f32(const int32_t *stored, int64_t stored_n, const int64_t *npixels, const int64_t *first,
+                          const double *scale, const double *zero, const int64_t *row, const int64_t *null,
+                          int64_t ntiles, const struct rf_dither *dither, float *out, int64_t out_n);
+int32_t rf_dequantize_f64(const int32_t *stored, int64_t stored_n, const int64_t *npixels, const int64_t *first,
+                          const double *scale, const double *zero, const int64_t *row, const int64_t *null,
+                          int64_t ntiles, const struct rf_dither *dither, double *out, int64_t out_n);
 
 #endif

@@ -52,10 +52,15 @@ RF_TARGET_AVX2 static void NAME(run_avx2)(const struct run *run, int32_t method,
 }
 #endif
 
-void NAME(rf_dequantize)(const int32_t *stored, const int64_t *npixels, const int64_t *first, const double *scale,
-                         const double *zero, const int64_t *row, const int64_t *null, int64_t ntiles,
-                         const struct rf_dither *dither, PIXEL *out)
+int32_t NAME(rf_dequantize)(const int32_t *stored, int64_t stored_n, const int64_t *npixels, const int64_t *first,
+                            const double *scale, const double *zero, const int64_t *row, const int64_t *null,
+                            int64_t ntiles, const struct rf_dither *dither, PIXEL *out, int64_t out_n)
 {
+    if (!rf_parts_fit(npixels, ntiles, stored_n < out_n ? stored_n : out_n))
+        return 0;
+    for (int64_t tile = 0; first && tile < ntiles; tile++)
+        if (first[tile] < 0)
+            return 0;
     void (*run_pixels)(const struct run *, int32_t, int, PIXEL *) = NAME(run);
 #if RF_X86
     if (dither->isa >= RF_AVX2)
@@ -82,4 +87,5 @@ void NAME(rf_dequantize)(const int32_t *stored, const int64_t *npixels, const in
             out += run.npixels;
         }
     }
+    return 1;
 }

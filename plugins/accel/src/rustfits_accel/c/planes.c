@@ -10,6 +10,7 @@
 
 #include "huffman.h"
 #include "isa.h"
+#include "parts.h"
 
 #define BLOCK_NBYTES 65535
 #define NOISE_NSAMPLES 1024 /* of a block, up to twice as many: its entropy to a few hundredths of a bit */
@@ -268,34 +269,49 @@ int64_t rf_planes_bound(int64_t nbytes, int32_t nplanes)
     return 32 + nbytes + nblocks * (RF_LENGTHS_NBYTES + 16);
 }
 
-int64_t rf_gzip_planes(const uint8_t *data, const int64_t *nbytes, const uint32_t *crc, int64_t ntiles,
-                       int32_t nplanes, uint8_t *out, int64_t *length, uint8_t *repeats)
+/* One tile as a gzip member; return how many bits of it may be saved. */
+static double put_member(struct rf_bits *bits, const uint8_t *data, int64_t nbytes, uint32_t crc, int32_t nplanes)
 {
     static const uint8_t head[10] = {0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 0xFF}; /* no name, no time, unknown system */
     struct block block;
-    struct rf_bits bits = {.at = out};
-    for (int64_t tile = 0; tile < ntiles; tile++) {
-        const uint8_t *const first = bits.at;
-        double in_repeats = 0;
-        memcpy(bits.at, head, sizeof head);
-        bits.at += sizeof head;
-        for (int32_t plane = 0; plane < nplanes; plane++) {
-            int64_t left = nbytes[tile] / nplanes;
-            while (left > 0) {
-                const int64_t count = left < BLOCK_NBYTES ? left : BLOCK_NBYTES;
-                in_repeats += put_block(&bits, data, count, &block);
-                data += count;
-                left -= count;
-            }
+    double in_repeats = 0;
+    memcpy(bits->at, head, sizeof head);
+    bits->at += sizeof head;
+    for (int32_t plane = 0; plane < nplanes; plane++) {
+        int64_t left = nbytes / nplanes;
+        while (left > 0) {
+            const int64_t count = left < BLOCK_NBYTES ? left : BLOCK_NBYTES;
+            in_repeats += put_block(bits, data, count, &block);
+            data += count;
+            left -= count;
         }
-        rf_put(&bits, 3, 10); /* a last block, with nothing in it */
-        rf_fill_byte(&bits);
-        rf_put(&bits, crc[tile], 32);
-        rf_fill_byte(&bits);
-        rf_put(&bits, (uint64_t)nbytes[tile] & 0xFFFFFFFF, 32);
-        rf_fill_byte(&bits);
-        length[tile] = bits.at - first;
-        repeats[tile] = in_repeats > WORTH_LOOKING * 8 * (double)length[tile];
     }
-    return bits.at - out;
+    rf_put(bits, 3, 10); /* a last block, with nothing in it */
+    rf_fill_byte(bits);
+    rf_put(bits, crc, 32);
+    rf_fill_byte(bits);
+    rf_put(bits, (uint64_t)nbytes & 0xFFFFFFFF, 32);
+    rf_fill_byte(bits);
+    return in_repeats;
+}
+
+int64_t rf_gzip_planes(const uint8_t *data, int64_t data_nbytes, const int64_t *nbytes, const uint32_t *crc,
+                       int64_t ntiles, int32_t nplanes, uint8_t *out, int64_t out_nbytes, int64_t *length,
+                       uint8_t *repeats)
+{
+    struct rf_bits bits = {.at = out};
+    int64_t used = 0;
+    if (!rf_parts_fit(nbytes, ntiles, data_nbytes))
+        return -1;
+    for (int64_t tile = 0; tile < ntiles; tile++) {
+        if (nbytes[tile] % nplanes || rf_planes_bound(nbytes[tile], nplanes) > out_nbytes - used)
+            return -1;
+        const double in_repeats = put_member(&bits, data, nbytes[tile], crc[tile], nplanes);
+        length[tile] = bits.at - out - used;
+        repeats[tile] = in_repeats > WORTH_LOOKING * 8 * (double)length[tile];
+        used += length[tile];
+        if (nbytes[tile]) /* else data may have no address */
+            data += nbytes[tile];
+    }
+    return used;
 }

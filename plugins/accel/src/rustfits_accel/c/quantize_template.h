@@ -132,9 +132,9 @@ TARGET static void NAME(quantize)(const PIXEL *pixels, const int64_t *npixels, c
         struct quantum quantum = {0};
         quantized[tile] = (uint8_t)NAME(find_quantum)(pixels, npixels[tile], row_npixels[tile], level, dither->method,
                                                       &room, &quantum);
-        scale[tile] = quantized[tile] ? quantum.scale : 0;
-        zero[tile] = quantized[tile] ? quantum.zero : 0;
         if (quantized[tile]) {
+            scale[tile] = quantum.scale;
+            zero[tile] = quantum.zero;
             const int64_t seed = (row[tile] % RF_NRANDOM + RF_NRANDOM + dither->seed) % RF_NRANDOM;
             NAME(quantize_tile)(pixels, npixels[tile], seed, &quantum, dither, out);
         }

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "parts.h"
 #include "past.h"
 
 #if RF_X86
@@ -118,11 +119,19 @@ void rf_from_big_endian(const uint8_t *data, int64_t npixels, int32_t itemsize, 
     }
 }
 
-void rf_shuffle(const uint8_t *data, const int64_t *nbytes, int64_t ntiles, int32_t itemsize, uint8_t *out)
+int32_t rf_shuffle(const uint8_t *data, int64_t data_nbytes, const int64_t *nbytes, int64_t ntiles, int32_t itemsize,
+                   uint8_t *out, int64_t out_nbytes)
 {
     int64_t at[8];
+    if (!rf_parts_fit(nbytes, ntiles, data_nbytes < out_nbytes ? data_nbytes : out_nbytes))
+        return 0;
+    for (int64_t tile = 0; tile < ntiles; tile++)
+        if (nbytes[tile] % itemsize)
+            return 0;
     for (int64_t tile = 0; tile < ntiles; tile++) {
         const int64_t npixels = nbytes[tile] / itemsize;
+        if (npixels == 0) /* perhaps of arrays without an address */
+            continue;
         find_planes(npixels, itemsize, at);
         if (itemsize == 8)
             part_8(data, npixels, at, out);
@@ -135,6 +144,7 @@ void rf_shuffle(const uint8_t *data, const int64_t *nbytes, int64_t ntiles, int3
         data += nbytes[tile];
         out += nbytes[tile];
     }
+    return 1;
 }
 
 void rf_to_pixels(const uint8_t *data, int64_t npixels, int32_t itemsize, int shuffled, uint8_t *out)

@@ -5,8 +5,14 @@
 
 #include "dispatch.h"
 #include "tile.h"
+#if RF_DISPATCH
+#include <cpuid.h>
+#endif
 
 enum { HEADER_NBYTES = 25, MAGIC = 0xDD99 };
+
+/* Pixels of a tile beyond which nothing is computed, as no memory holds them: products with them stay within 64 bits. */
+#define MOST_PIXELS ((int64_t)1 << 48)
 
 static const struct kernel *const KERNELS[] = {
     &rf_kernel_portable,
@@ -15,18 +21,35 @@ static const struct kernel *const KERNELS[] = {
 #endif
 };
 
+#if RF_DISPATCH
+/* LZCNT and MOVBE, of which compilers other than GCC know no name to ask for; they need nothing of the system. */
+static int has_lzcnt_and_movbe(void)
+{
+    unsigned int eax, ebx, ecx, edx;
+    if (!__get_cpuid(1, &eax, &ebx, &ecx, &edx) || !(ecx & bit_MOVBE))
+        return 0;
+    return __get_cpuid(0x80000001, &eax, &ebx, &ecx, &edx) && (ecx & bit_LZCNT);
+}
+#endif
+
 int rf_hcompress_best_kernel(void)
 {
 #if RF_DISPATCH
     __builtin_cpu_init();
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") &&
-        __builtin_cpu_supports("lzcnt") && __builtin_cpu_supports("popcnt") && __builtin_cpu_supports("movbe"))
+        __builtin_cpu_supports("popcnt") && has_lzcnt_and_movbe())
         return RF_HCOMPRESS_AVX2;
 #endif
     return RF_HCOMPRESS_PORTABLE;
 }
 
 /* -- tiles -- */
+
+/* Whether a stream can hold these sides, and memory the pixels; only then are other sizes asked for. */
+static int is_possible(int64_t height, int64_t width)
+{
+    return height >= 0 && width >= 0 && height <= INT32_MAX && width <= INT32_MAX && height * width <= MOST_PIXELS;
+}
 
 static int nlevels_of(int64_t height, int64_t width)
 {
@@ -65,7 +88,7 @@ static struct layout layout_of(int64_t height, int64_t width)
 
 int64_t rf_hcompress_scratch(int64_t height, int64_t width)
 {
-    return layout_of(height, width).stop;
+    return is_possible(height, width) ? layout_of(height, width).stop : INT64_MAX;
 }
 
 static struct tile tile_of(int64_t height, int64_t width, int pixel, void *scratch)
@@ -96,6 +119,8 @@ static int coef_nbits(int pixel_nbits, int nlevels)
 
 int64_t rf_hcompress_bound(int64_t height, int64_t width, int pixel)
 {
+    if (!is_possible(height, width))
+        return INT64_MAX;
     if (height == 0 || width == 0) /* never written */
         height = width = 0;
     int64_t plane = (height / 4 + 1) * (width / 4 + 1) / 2 + 4;
@@ -112,10 +137,9 @@ static int64_t big_endian(const uint8_t *bytes, int nbytes)
     return (int64_t)value;
 }
 
+/* Read the header of a stream that is long enough to have one. */
 static int32_t read_header(const uint8_t *data, int64_t nbytes, const struct tile *tile, struct stream *stream)
 {
-    if (nbytes < HEADER_NBYTES)
-        return RF_HCOMPRESS_SHORT;
     if ((data[0] << 8 | data[1]) != MAGIC)
         return RF_HCOMPRESS_MAGIC;
     if (big_endian(data + 2, 4) != tile->height || big_endian(data + 6, 4) != tile->width)
@@ -168,18 +192,17 @@ void rf_hcompress_decode(int kernel, const uint8_t *data, int64_t data_nbytes, c
 {
     int64_t done = 0;
     for (int64_t i = 0; i < ntiles; i++) {
-        if (height[i] < 0 || width[i] < 0 || height[i] * width[i] > out_n - done ||
-            rf_hcompress_scratch(height[i], width[i]) > scratch_n) {
+        if (rf_hcompress_scratch(height[i], width[i]) > scratch_n || height[i] * width[i] > out_n - done) {
             for (; i < ntiles; i++) /* where the next tiles go is unknown */
                 status[i] = RF_HCOMPRESS_NO_ROOM;
             return;
         }
         struct tile tile = tile_of(height[i], width[i], pixel, scratch);
-        if (start[i] < 0 || length[i] < 0 || start[i] > data_nbytes || length[i] > data_nbytes - start[i])
+        void *pixels = tile.npixels ? (uint8_t *)out + done * pixel : NULL; /* of no pixels out may be NULL */
+        if (start[i] < 0 || length[i] < HEADER_NBYTES || start[i] > data_nbytes || length[i] > data_nbytes - start[i])
             status[i] = RF_HCOMPRESS_SHORT;
         else
-            status[i] = decode_tile(KERNELS[kernel], data + start[i], length[i], &tile, smooth,
-                                    (uint8_t *)out + done * pixel);
+            status[i] = decode_tile(KERNELS[kernel], data + start[i], length[i], &tile, smooth, pixels);
         done += tile.npixels;
     }
 }
@@ -224,13 +247,12 @@ int64_t rf_hcompress_encode(int kernel, int pixel, const void *pixels, int64_t p
                             const int64_t *width, int64_t ntiles, int32_t scale, uint8_t *out, int64_t out_nbytes,
                             int64_t *out_length, void *scratch, int64_t scratch_n, int32_t *status)
 {
-    int64_t read = 0;
+    int64_t read = 0, used = 0;
     struct writer writer = {out, 0, 0};
     for (int64_t i = 0; i < ntiles; i++) {
-        uint8_t *first = writer.next;
-        if (height[i] < 1 || width[i] < 1 || height[i] * width[i] > pixels_n - read ||
-            rf_hcompress_scratch(height[i], width[i]) > scratch_n ||
-            rf_hcompress_bound(height[i], width[i], pixel) > out + out_nbytes - first) {
+        if (height[i] < 1 || width[i] < 1 || rf_hcompress_scratch(height[i], width[i]) > scratch_n ||
+            height[i] * width[i] > pixels_n - read ||
+            rf_hcompress_bound(height[i], width[i], pixel) > out_nbytes - used) {
             for (; i < ntiles; i++) {
                 out_length[i] = 0;
                 status[i] = RF_HCOMPRESS_NO_ROOM;
@@ -239,9 +261,10 @@ int64_t rf_hcompress_encode(int kernel, int pixel, const void *pixels, int64_t p
         }
         struct tile tile = tile_of(height[i], width[i], pixel, scratch);
         encode_tile(KERNELS[kernel], &tile, (const uint8_t *)pixels + read * pixel, scale, &writer);
-        out_length[i] = writer.next - first;
+        out_length[i] = writer.next - out - used;
         status[i] = RF_HCOMPRESS_OK;
         read += tile.npixels;
+        used += out_length[i];
     }
-    return writer.next - out;
+    return used;
 }

@@ -30,17 +30,18 @@ void rf_hcompress_prepare(void);
 /* The last kernel that this machine can run; it can run those before it, too. */
 int rf_hcompress_best_kernel(void);
 
-/* Bytes of scratch that a tile of height x width pixels needs, for decoding and for encoding. */
+/* Bytes of scratch that a tile of height x width pixels needs, for decoding and for encoding; a multiple of 8. INT64_MAX
+ * for sides below 0 or beyond INT32_MAX, which streams cannot hold, and for more pixels than memory can. */
 int64_t rf_hcompress_scratch(int64_t height, int64_t width);
 
-/* Bytes that a tile of height x width pixels of kind `pixel` needs at most. */
+/* Bytes that a tile of height x width pixels of kind `pixel` needs at most; INT64_MAX likewise. */
 int64_t rf_hcompress_bound(int64_t height, int64_t width, int pixel);
 
 /* Decode ntiles independent tiles.
  * kernel               which kernel to use, up to the best one
  * data, data_nbytes    compressed bytes of all tiles
  * start, length        [ntiles] byte range of each tile in data
- * height, width        [ntiles] pixels along the slow and the fast axis of each tile, up to INT32_MAX
+ * height, width        [ntiles] pixels along the slow and the fast axis of each tile
  * smooth               whether to smooth tiles whose scale is above 1
  * pixel, out, out_n    kind and number of the pixels of all tiles, back to back, native byte order; values that lossy
  *                      coding drove beyond 8 or 16 bits are clipped, as CFITSIO does

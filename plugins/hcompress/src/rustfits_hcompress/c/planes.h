@@ -11,7 +11,7 @@
 
 #include "tables.h"
 #include "tile.h"
-#ifdef __BMI2__
+#ifdef RF_AVX2
 #include <immintrin.h>
 #endif
 
@@ -68,7 +68,7 @@ static int64_t count_set(const uint8_t *flags, int64_t n)
 /* Replace each flag that is set by the next nybble. */
 static void place_nybbles(uint8_t *restrict flags, const uint8_t *restrict nybbles, int64_t n)
 {
-#ifdef __BMI2__
+#ifdef RF_AVX2
     for (int64_t k = 0; k < n; k += 8) {
         uint64_t set = load_little(flags + k);
         store_little(flags + k, _pdep_u64(load_little(nybbles), set * 255));

@@ -39,7 +39,7 @@ static inline void deal_signs(struct reader *in, const uint8_t *set, int8_t *min
     in->at += used;
 }
 
-#if defined(__AVX2__) && defined(__BMI2__)
+#ifdef RF_AVX2
 #include <immintrin.h>
 
 /* 32 coefficients, each as a byte of the same sign and zero only if it is zero, the first one last. */

@@ -7,7 +7,7 @@
 #include <emmintrin.h>
 #endif
 
-enum { HEADER_WORDS = 7, OPERAND_MAX = 4095, MAX_PIXEL = (1 << 27) - 1 };
+enum { SHORT_HEADER_WORDS = 3, HEADER_WORDS = 7, OPERAND_MAX = 4095, MAX_PIXEL = (1 << 27) - 1 };
 
 /* The opcodes, as the top four bits of a word, with the standard's names; what it calls the current high value is the
  * level here. */
@@ -44,14 +44,13 @@ static const struct effect EFFECTS[8] = {
 };
 
 /* Find the instructions: the old header has three words, the third being the list's length; the new one has its own
- * length in the second and the list's in the fourth and fifth, low 15 bits first. Returns a status. */
+ * length in the second and the list's in the fourth and fifth, low 15 bits first. There are three words at least. Returns
+ * a status. */
 static int32_t read_header(const uint8_t *data, int64_t nwords, int64_t *first, int64_t *stop)
 {
-    if (nwords < 3)
-        return RF_PLIO_NO_HEADER;
     int32_t third = (int16_t)word_at(data, 2);
     if (third > 0) {
-        *first = 3;
+        *first = SHORT_HEADER_WORDS;
         *stop = third;
     } else {
         if (nwords < 5)
@@ -144,6 +143,18 @@ static inline int lowest_bit(uint32_t mask)
 #undef NAME
 #undef LARGEST
 
+/* Decode one tile, to the pixels from `first` on. Data that is too short for a header, and a room without pixels, may
+ * have no address. */
+static int32_t decode_tile(const uint8_t *data, int64_t start, int64_t length, int pixel, void *out, int64_t first,
+                           int64_t npixels)
+{
+    if (length < 2 * SHORT_HEADER_WORDS)
+        return RF_PLIO_NO_HEADER;
+    if (pixel == RF_PLIO_U8)
+        return decode_tile_u8(data + start, length / 2, npixels ? (uint8_t *)out + first : NULL, npixels);
+    return decode_tile_i32(data + start, length / 2, npixels ? (int32_t *)out + first : NULL, npixels);
+}
+
 void rf_plio_decode(const uint8_t *data, int64_t data_nbytes, const int64_t *start, const int64_t *length,
                     const int64_t *npixels, int64_t ntiles, int pixel, void *out, int64_t out_npixels, int32_t *status)
 {
@@ -157,9 +168,7 @@ void rf_plio_decode(const uint8_t *data, int64_t data_nbytes, const int64_t *sta
         if (start[i] < 0 || length[i] < 0 || start[i] > data_nbytes || length[i] > data_nbytes - start[i])
             status[i] = RF_PLIO_BAD_LENGTH;
         else
-            status[i] = pixel == RF_PLIO_U8
-                            ? decode_tile_u8(data + start[i], length[i] / 2, (uint8_t *)out + done, npixels[i])
-                            : decode_tile_i32(data + start[i], length[i] / 2, (int32_t *)out + done, npixels[i]);
+            status[i] = decode_tile(data, start[i], length[i], pixel, out, done, npixels[i]);
         done += npixels[i];
     }
 }
@@ -174,8 +183,11 @@ int64_t rf_plio_bound(int64_t npixels)
 static int32_t encode_tile(const void *pixels, int64_t first, int64_t npixels, int pixel, uint8_t *out, int64_t *length)
 {
     struct list list = {.next = out + 2 * HEADER_WORDS, .nzeros = 0, .level = 1};
-    int32_t fault = pixel == RF_PLIO_U8 ? make_list_u8(&list, (const uint8_t *)pixels + first, npixels)
-                                        : make_list_i32(&list, (const int32_t *)pixels + first, npixels);
+    int32_t fault = RF_PLIO_OK;
+    if (npixels && pixel == RF_PLIO_U8)
+        fault = make_list_u8(&list, (const uint8_t *)pixels + first, npixels);
+    else if (npixels)
+        fault = make_list_i32(&list, (const int32_t *)pixels + first, npixels);
     *length = 0;
     if (fault)
         return fault & RF_PLIO_NEGATIVE ? RF_PLIO_NEGATIVE : RF_PLIO_TOO_LARGE;

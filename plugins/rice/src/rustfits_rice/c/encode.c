@@ -12,6 +12,10 @@
 #include "rice.h"
 #include "sink.h"
 
+#if RF_X86
+#include <cpuid.h>
+#endif
+
 /* How the values of a chunk are written; one for each variant. */
 typedef void write_chunk_t(sink_t *sink, const uint32_t *values, int32_t n, uint32_t fs);
 
@@ -91,12 +95,22 @@ static write_chunk_t *writer_of(int32_t variant)
     return write_chunk_portable;
 }
 
+#if RF_X86
+/* LZCNT and MOVBE, of which compilers other than GCC know no name to ask for; they need nothing of the system. */
+static int has_lzcnt_and_movbe(void)
+{
+    unsigned int eax, ebx, ecx, edx;
+    if (!__get_cpuid(1, &eax, &ebx, &ecx, &edx) || !(ecx & bit_MOVBE))
+        return 0;
+    return __get_cpuid(0x80000001, &eax, &ebx, &ecx, &edx) && (ecx & bit_LZCNT);
+}
+#endif
+
 int32_t rf_rice_best_variant(void)
 {
 #if RF_X86
     __builtin_cpu_init();
-    if (__builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("lzcnt") &&
-        __builtin_cpu_supports("movbe")) {
+    if (__builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") && has_lzcnt_and_movbe()) {
         if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
             __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
             __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx2"))

@@ -18,7 +18,8 @@ typedef struct {
     int64_t start; /* of bytes[0], in the data */
 } tail_t;
 
-/* One tile while it is decoded; positions are bits from base. */
+/* One tile while it is decoded; positions are bits from base. pos never goes back, so that what is read is never before
+ * base. end may be before it: of a tile that ends early, when settle has moved base behind that end. */
 typedef struct {
     const uint8_t *base;
     int64_t pos;
@@ -103,7 +104,7 @@ void rf_rice_put_four_sse2(stream_t streams[4], int32_t bytepix, const uint32_t 
 void rf_rice_decode_lanes_avx512(stream_t *streams, int32_t nlanes, int32_t bytepix, int32_t block);
 #endif
 
-/* Read one symbol of any length. At a stream's end it leaves pos just behind the end. */
+/* Read one symbol of any length. A stream that has ended stays where it is, and gives 0. */
 uint32_t rf_rice_read_symbol(stream_t *stream, uint32_t fs);
 
 /* Decode n pixels behind their code, with a look at every symbol. */

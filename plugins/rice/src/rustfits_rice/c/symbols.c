@@ -20,10 +20,8 @@ uint32_t rf_rice_read_symbol(stream_t *stream, uint32_t fs)
     uint64_t zeros = 0;
     uint64_t word;
     for (;;) {
-        if (stream->pos > stream->end) {
-            stream->pos = stream->end + 1;
+        if (stream->pos > stream->end)
             return 0;
-        }
         settle(stream);
         word = window(stream->base, stream->pos);
         if (word >> 7)
