@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from numpy.typing import NDArray
 
-from rustfits.container.creation import planned
 from rustfits.container.fitsfile import FITS
 from rustfits.errors import HDUNotFound, TableError
 from rustfits.hdu.base import HDU
 from rustfits.hdu.image.image import ImageHDU
-from rustfits.hdu.table.table import TableHDU
-from rustfits.header.header import FITSHeader
+
+if TYPE_CHECKING:
+    from rustfits.header.header import FITSHeader
 
 Filename = str | os.PathLike[str]
 Key = int | str | bytes | tuple[str | bytes, int]
@@ -60,12 +60,12 @@ def read(
     """
     with FITS(filename) as fits:
         hdu = _first_with_data(fits) if ext is None else fits[ext]
-        if not isinstance(hdu, ImageHDU | TableHDU):
+        if not _is_readable(hdu):
             raise TableError(
-                f"read does not yet support HDUs of the kind of HDU {hdu.index} of {fits.filename} ({hdu.label}): "
+                f"read does not yet support HDUs of the kind of {hdu._place} ({hdu.label}): "
                 "images and binary tables only"
             )
-        data = hdu.read()
+        data = hdu.read()  # type: ignore[attr-defined]
         return (data, hdu.header) if header else data
 
 
@@ -116,9 +116,19 @@ def write(
     FitsError
         Whatever `FITS` and `FITS.write` raise.
     """
+    from rustfits.container.creation import planned
+
     new = planned(data, extname, header, primary=mode == "w+")
     with FITS(filename, mode) as fits:
-        fits._write_new(new, data)
+        new.append_to(fits._file, fits._hdus, data)
+
+
+def _is_readable(hdu: HDU) -> bool:
+    if isinstance(hdu, ImageHDU):
+        return True
+    from rustfits.hdu.table.table import TableHDU
+
+    return isinstance(hdu, TableHDU)
 
 
 def _first_with_data(fits: FITS) -> HDU:

@@ -1,30 +1,37 @@
-"""All that a plugin may import from rustfits: the contract, and nothing behind it."""
+"""All that a plugin may import from rustfits: the contract, and nothing behind it.
+
+Every name is loaded from its module when it is first asked for: a codec needs no kernels.
+"""
 
 from __future__ import annotations
 
-from rustfits.codec.codec import (
-    API_VERSION,
-    EncodedTiles,
-    Int64s,
-    Parameter,
-    PixelBatch,
-    TileBatch,
-    TileCodec,
-    raise_first_fault,
-)
-from rustfits.codec.hookspecs import hookimpl
-from rustfits.codec.kernels import Kernels
-from rustfits.errors import (
-    InvalidParameter,
-    ParameterOverflow,
-    TileDecodeError,
-    TileEncodeError,
-    UnsupportedPixels,
-)
-from rustfits.quantize.dither import DITHER_METHODS, method_number, random_starts, random_table
-from rustfits.quantize.noise import row_lengths
-from rustfits.quantize.quantum import effective_level
-from rustfits.storage.base import Storage
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rustfits.codec.codec import (
+        API_VERSION,
+        EncodedTiles,
+        Int64s,
+        Parameter,
+        PixelBatch,
+        TileBatch,
+        TileCodec,
+        raise_first_fault,
+    )
+    from rustfits.codec.hookspecs import hookimpl
+    from rustfits.codec.kernels import Kernels
+    from rustfits.errors import (
+        InvalidParameter,
+        ParameterOverflow,
+        TileDecodeError,
+        TileEncodeError,
+        UnsupportedPixels,
+    )
+    from rustfits.quantize.dither import DITHER_METHODS, method_number, random_starts, random_table
+    from rustfits.quantize.noise import row_lengths
+    from rustfits.quantize.quantum import effective_level
+    from rustfits.storage.base import Storage
 
 __all__ = [
     "API_VERSION",
@@ -50,3 +57,27 @@ __all__ = [
     "random_table",
     "row_lengths",
 ]
+
+_MODULES = {
+    "codec.batch": ("EncodedTiles", "Int64s", "PixelBatch", "TileBatch", "raise_first_fault"),
+    "codec.codec": ("API_VERSION", "Parameter", "TileCodec"),
+    "codec.hookspecs": ("hookimpl",),
+    "codec.kernels": ("Kernels",),
+    "errors": ("InvalidParameter", "ParameterOverflow", "TileDecodeError", "TileEncodeError", "UnsupportedPixels"),
+    "quantize.dither": ("DITHER_METHODS", "method_number", "random_starts", "random_table"),
+    "quantize.noise": ("row_lengths",),
+    "quantize.quantum": ("effective_level",),
+    "storage.base": ("Storage",),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _MODULES.items():
+        if name in names:
+            value = globals()[name] = getattr(import_module(f"rustfits.{module}"), name)
+            return value
+    raise AttributeError(f"module 'rustfits.plugin' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

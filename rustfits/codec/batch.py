@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,6 @@ from rustfits.errors import TileDecodeError
 Int64s = NDArray[np.int64]
 
 
-@dataclass(slots=True, eq=False)  # not frozen, since every cutout makes one
 class TileBatch:
     """Compressed tiles of one image, as read from its heap; not to be changed.
 
@@ -30,12 +29,18 @@ class TileBatch:
         Table row of each tile, from 0; names the tile in errors.
     """
 
-    data: NDArray[np.uint8]
-    start: Int64s
-    length: Int64s
-    shape: Int64s
-    row: Int64s
-    _npixels: Int64s | None = field(default=None, init=False, repr=False)
+    # No dataclass, as every read of a compressed image needs the class: to make one takes longer than to load the rest.
+    __slots__ = ("_npixels", "data", "length", "row", "shape", "start")
+
+    def __init__(self, data: NDArray[np.uint8], start: Int64s, length: Int64s, shape: Int64s, row: Int64s) -> None:
+        self.data, self.start, self.length, self.shape, self.row = data, start, length, shape, row
+        self._npixels: Int64s | None = None
+
+    def __repr__(self) -> str:
+        return (
+            f"TileBatch(data={self.data!r}, start={self.start!r}, length={self.length!r}, shape={self.shape!r}, "
+            f"row={self.row!r})"
+        )
 
     @property
     def npixels(self) -> Int64s:

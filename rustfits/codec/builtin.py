@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rustfits.codec.batch import TileBatch
+from rustfits.codec.choice import active
 from rustfits.codec.codec import EncodedTiles, PixelBatch, TileCodec
 from rustfits.codec.hookspecs import hookimpl
-from rustfits.codec.kernels import active
 from rustfits.errors import InvalidParameter, ParameterOverflow, TileDecodeError
 
 # The numbers that a stream may hold in place of those of the image, by their width in bytes.

@@ -5,41 +5,48 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from rustfits._version import __version__
-from rustfits.codec import hookspecs
+from rustfits.codec import hookspecs, installed
 from rustfits.codec.codec import API_VERSION
+from rustfits.codec.installed import Entry
 from rustfits.errors import PluginError
 
 if TYPE_CHECKING:
-    from importlib_metadata import EntryPoint
     from pluggy import PluginManager
 
 lock = threading.RLock()  # held while plugins are found and loaded
-_found: dict[str, tuple[EntryPoint, ...]] = {}
+_found: dict[str, tuple[Entry, ...]] = {}
 _plugins: dict[tuple[str, str], Plugin] = {}
 
 
-class Plugin(NamedTuple):
+class Plugin:
     """A plugin that was loaded.
 
-    Attributes
+    Parameters
     ----------
     implementation : object
         What the entry point names: a module, or any object whose attributes implement hooks.
-    origin : str
-        Name and version of its distribution, for errors.
+    source : Entry or str
+        The entry point, or what `origin` is to say.
     """
 
-    implementation: object
-    origin: str
+    __slots__ = ("_source", "implementation")
+
+    def __init__(self, implementation: object, source: Entry | str) -> None:
+        self.implementation, self._source = implementation, source
+
+    @property
+    def origin(self) -> str:
+        """Name and version of its distribution, for errors: found out when there is one."""
+        return self._source if isinstance(self._source, str) else origin_of(self._source)
 
 
 # -- entry points ---------------------------------------------------------------------------------------------------
 
 
-def entry_points(group: str, *, anew: bool = False) -> Sequence[EntryPoint]:
+def entry_points(group: str, *, anew: bool = False) -> Sequence[Entry]:
     """Return what is installed for a group; nothing of it is imported.
 
     Parameters
@@ -49,13 +56,11 @@ def entry_points(group: str, *, anew: bool = False) -> Sequence[EntryPoint]:
         Whether to look again, and not only the first time.
     """
     if anew or group not in _found:
-        from importlib_metadata import entry_points as scan  # slow: it scans all that is installed
-
-        _found[group] = tuple(scan(group=group))
+        _found[group] = tuple(entry for entry in installed.entries(anew=anew) if entry.group == group)
     return _found[group]
 
 
-def named(group: str, name: str, *, anew: bool = False) -> Sequence[EntryPoint]:
+def named(group: str, name: str, *, anew: bool = False) -> Sequence[Entry]:
     """Return the entry points of a group for one name; case does not count."""
     return [entry for entry in entry_points(group, anew=anew) if key(entry.name) == key(name)]
 
@@ -65,15 +70,16 @@ def key(name: str) -> str:
     return name.strip().upper()
 
 
-def origin_of(entry: EntryPoint) -> str:
+def origin_of(entry: Entry) -> str:
     """Return name and version of the distribution that an entry point belongs to."""
-    return "an unknown distribution" if entry.dist is None else f"{entry.dist.name} {entry.dist.version}"
+    distribution = entry.dist
+    return "an unknown distribution" if distribution is None else f"{distribution.name} {distribution.version}"
 
 
 # -- loading --------------------------------------------------------------------------------------------------------
 
 
-def load(group: str, name: str, entries: Sequence[EntryPoint]) -> Plugin:
+def load(group: str, name: str, entries: Sequence[Entry]) -> Plugin:
     """Load and register the one entry point that there is for a name.
 
     Raises
@@ -86,7 +92,7 @@ def load(group: str, name: str, entries: Sequence[EntryPoint]) -> Plugin:
     with lock:
         plugin = _plugins.get((group, name))
         if plugin is None:
-            plugin = Plugin(_imported(entries[0]), origin_of(entries[0]))
+            plugin = Plugin(_imported(entries[0]), entries[0])
             register(group, name, plugin)
             _plugins[group, name] = plugin
     return plugin
@@ -136,7 +142,7 @@ def call(hook: str, plugin: Plugin, **arguments: Any) -> Any:
     result = caller(**arguments)
     if isinstance(result, list):  # of a hook that is not `firstresult`, without what was None
         result = result[0] if result else None
-    _check_version(result, plugin.origin)
+    _check_version(result, plugin)
     return result
 
 
@@ -167,7 +173,7 @@ def _manager() -> PluginManager:
     return manager
 
 
-def _imported(entry: EntryPoint) -> object:
+def _imported(entry: Entry) -> object:
     try:
         return entry.load()
     except Exception as error:  # whatever its modules raise when they are imported
@@ -177,9 +183,10 @@ def _imported(entry: EntryPoint) -> object:
         ) from error
 
 
-def _check_version(offered: object, origin: str) -> None:
+def _check_version(offered: object, plugin: Plugin) -> None:
     version = getattr(offered, "api_version", API_VERSION)
     if version != API_VERSION:
+        origin = plugin.origin
         outdated = origin.split(maxsplit=1)[0] if isinstance(version, int) and version < API_VERSION else "rustfits"
         raise PluginError(
             f"{origin} was written for version {version} of the plugin contract, rustfits {__version__} has "

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pluggy
 
-from rustfits.codec.codec import TileCodec
-
 if TYPE_CHECKING:
+    from rustfits.codec.codec import TileCodec
     from rustfits.codec.kernels import Kernels
     from rustfits.header.cards import Cards
     from rustfits.storage.base import Storage

@@ -1,12 +1,11 @@
 """The work that is not a codec's: gzip streams, byte shuffles, dequantising.
 
 `Kernels` holds the NumPy and standard-library forms. A package may offer faster ones through the hook
-`rustfits_kernels`; they must give the same bits. Whoever needs kernels asks `active`.
+`rustfits_kernels`; they must give the same bits. Whoever needs kernels asks `rustfits.codec.choice.active`.
 """
 
 from __future__ import annotations
 
-import os
 import sys
 import zlib
 from collections.abc import Callable
@@ -19,7 +18,7 @@ from rustfits.codec.batch import equal_tiles
 from rustfits.codec.codec import EncodedTiles, Int64s, TileBatch
 from rustfits.codec.inflate import inflate_exactly
 from rustfits.codec.moves import Moves
-from rustfits.errors import InvalidParameter, TileDecodeError
+from rustfits.errors import TileDecodeError
 from rustfits.quantize.dither import DITHER_2, NO_DITHER, ZERO_PIXEL, method_number, random_table, runs
 from rustfits.quantize.noise import row_lengths
 from rustfits.quantize.quantum import dequantize_piece, effective_level, find_quantum, quantize_tile
@@ -329,45 +328,3 @@ def _join_tiles(members: list[bytes | bytearray]) -> EncodedTiles:
     """Return the compressed tiles of a batch as one array with their lengths."""
     length = np.fromiter(map(len, members), dtype=np.int64, count=len(members))
     return EncodedTiles(np.frombuffer(b"".join(members), dtype=np.uint8), length)
-
-
-# -- which kernels are in use ---------------------------------------------------------------------------------------
-
-_active: Kernels | None = None
-_find: Callable[[], Kernels | None] | None = None
-
-
-def active() -> Kernels:
-    """Return the kernels in use: those set, or those a plugin offers, or the core's.
-
-    The environment variable ``RUSTFITS_KERNELS`` with the value ``numpy`` keeps to the core's; it is looked at when
-    kernels are first needed.
-
-    Raises
-    ------
-    InvalidParameter
-        If that variable has another value than ``numpy`` or ``auto``.
-    """
-    global _active  # noqa: PLW0603 - one choice for the process, which is what the environment variable says
-    if _active is None:
-        choice = os.environ.get("RUSTFITS_KERNELS", "").strip().lower() or "auto"
-        if choice not in ("auto", "numpy"):
-            raise InvalidParameter("RUSTFITS_KERNELS", choice, "must be 'numpy' or 'auto'")
-        found = _find() if _find is not None and choice == "auto" else None
-        _active = found or Kernels()
-        watch.use(_active.unchanged)
-    return _active
-
-
-def set_active(kernels: Kernels | None) -> None:
-    """Use ``kernels`` from now on; None looks for them anew when they are next needed."""
-    global _active  # noqa: PLW0603
-    _active = kernels
-    if kernels is not None:
-        watch.use(kernels.unchanged)
-
-
-def set_provider(find: Callable[[], Kernels | None]) -> None:
-    """Say who looks for a plugin's kernels; called by the module that knows the plugins, which stands above."""
-    global _find  # noqa: PLW0603
-    _find = find

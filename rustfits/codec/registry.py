@@ -12,26 +12,22 @@ Every plugin is an entry point. Its group says which hook it implements, its nam
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rustfits._version import __version__
 from rustfits.codec import discovery
-from rustfits.codec.builtin import PLUGINS
 from rustfits.codec.codec import TileCodec
 from rustfits.codec.discovery import Plugin
-from rustfits.codec.kernels import Kernels, active, set_provider
+from rustfits.codec.installed import Entry
 from rustfits.errors import CodecNotInstalled, InvalidParameter, PluginError
 from rustfits.storage.base import Storage
 
 if TYPE_CHECKING:
-    from importlib_metadata import EntryPoint
-
+    from rustfits.codec.builtin import BuiltinPlugin
     from rustfits.header.cards import Cards
 
 CODECS = "rustfits.codecs"
-KERNELS = "rustfits.kernels"
 STORAGE = "rustfits.storage"
 HDU_TYPES = "rustfits.hdu_types"
 
@@ -49,6 +45,9 @@ PACKAGES = {"RICE_1": "rustfits-rice", "HCOMPRESS_1": "rustfits-hcompress", "PLI
 
 # Under which name the package `rustfits` shows their classes.
 CLASS_NAMES = {"Rice1": "RICE_1", "Hcompress1": "HCOMPRESS_1", "Plio1": "PLIO_1"}
+
+# Codecs of the core.
+OWN = ("GZIP_1", "GZIP_2", "NOCOMPRESS")
 
 _codecs: dict[str, type[TileCodec]] = {}
 
@@ -85,10 +84,10 @@ def codecs() -> Mapping[str, CodecSource]:
     >>> codecs()["GZIP_1"].distribution
     'rustfits'
     """
-    sources: dict[str, list[CodecSource]] = {
-        name: [CodecSource("rustfits", __version__, f"{plugin.codec.__module__}:{plugin.codec.__name__}")]
-        for name, plugin in PLUGINS.items()
-    }
+    sources: dict[str, list[CodecSource]] = {}
+    for name in OWN:
+        codec = _own_plugin(name).codec
+        sources[name] = [CodecSource("rustfits", __version__, f"{codec.__module__}:{codec.__name__}")]
     for entry in sorted(discovery.entry_points(CODECS, anew=True), key=lambda entry: discovery.key(entry.name)):
         sources.setdefault(discovery.key(entry.name), []).append(_source(entry))
     return {name: CodecSource(*map(", ".join, zip(*found, strict=True))) for name, found in sources.items()}
@@ -154,9 +153,15 @@ def as_codec(compress: object) -> TileCodec | None:
         raise InvalidParameter("compress", compress, allowed) from None
 
 
+def _own_plugin(name: str) -> BuiltinPlugin:
+    from rustfits.codec.builtin import PLUGINS
+
+    return PLUGINS[name]
+
+
 def _load_codec(name: str) -> type[TileCodec]:
     entries = discovery.named(CODECS, name)
-    own = PLUGINS.get(name)
+    own = _own_plugin(name) if name in OWN else None
     if own is None and not entries:
         entries = discovery.named(CODECS, name, anew=True)  # it may have been installed since
         if not entries:
@@ -168,21 +173,18 @@ def _load_codec(name: str) -> type[TileCodec]:
     else:
         plugin = Plugin(own, f"rustfits {__version__}")
         discovery.register(CODECS, name, plugin)
-    codec, origin = discovery.offer("rustfits_register_codec", plugin), plugin.origin
+    codec = discovery.offer("rustfits_register_codec", plugin)
     if not (isinstance(codec, type) and issubclass(codec, TileCodec)):
-        raise PluginError(f"{origin} offers {codec!r} for ZCMPTYPE {name!r}; it must be a subclass of TileCodec")
+        raise PluginError(f"{plugin.origin} offers {codec!r} for ZCMPTYPE {name!r}; it must be a subclass of TileCodec")
     if getattr(codec, "zcmptype", None) != name:
         said = getattr(codec, "zcmptype", None)
-        raise PluginError(f"{origin} offers ZCMPTYPE {name!r}, but its class {codec.__name__} says zcmptype = {said!r}")
+        raise PluginError(
+            f"{plugin.origin} offers ZCMPTYPE {name!r}, but its class {codec.__name__} says zcmptype = {said!r}"
+        )
     return codec
 
 
 # -- the other hooks ------------------------------------------------------------------------------------------------
-
-
-def kernels() -> Kernels:
-    """Return the kernels in use; see `rustfits.codec.kernels.active`."""
-    return active()
 
 
 def open_storage(url: str, mode: str, options: Any) -> Storage | None:
@@ -249,27 +251,8 @@ def _plugin_for(group: str, name: str) -> Plugin | None:
     return discovery.load(group, discovery.key(name), entries) if entries else None
 
 
-def _plugin_kernels() -> Kernels | None:
-    """Return the kernels of the plugin, if there is one; no file needs it, so that a plugin that fails harms none."""
-    entries = discovery.entry_points(KERNELS)
-    if not entries:
-        return None
-    try:
-        plugin = discovery.load(KERNELS, "kernels", entries)
-        found = discovery.offer("rustfits_kernels", plugin)
-        if not isinstance(found, Kernels):
-            raise PluginError(f"{plugin.origin} offers {found!r} as kernels; it must be a Kernels object")
-    except PluginError as error:
-        advice = "NumPy serves instead, more slowly; mend that, or set RUSTFITS_KERNELS=numpy"
-        warnings.warn(f"{error}. {advice}", RuntimeWarning, stacklevel=2)
-        return None
-    return found
-
-
-def _source(entry: EntryPoint) -> CodecSource:
-    if entry.dist is None:
+def _source(entry: Entry) -> CodecSource:
+    distribution = entry.dist
+    if distribution is None:
         return CodecSource("an unknown distribution", "", entry.value)
-    return CodecSource(entry.dist.name, entry.dist.version, entry.value)
-
-
-set_provider(_plugin_kernels)
+    return CodecSource(distribution.name, distribution.version, entry.value)

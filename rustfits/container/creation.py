@@ -3,30 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike
 
-from rustfits.codec.codec import TileCodec
 from rustfits.container.hdulist import HDUList
-from rustfits.container.newimage import Header, NewImage
-from rustfits.container.newtable import check_table_data, check_table_dtype, not_there_yet
 from rustfits.errors import ImageError
 from rustfits.hdu.base import HDU
-from rustfits.hdu.compressed.compressed import CompressedImageHDU
-from rustfits.hdu.compressed.edit import encode_new
-from rustfits.hdu.image.cards import empty_primary_cards
-from rustfits.hdu.image.facts import ImageFacts
 from rustfits.hdu.image.image import ImageHDU
-from rustfits.hdu.image.raster import Raster
-from rustfits.hdu.image.values import checked_pixels
-from rustfits.header.cards import Cards
-from rustfits.pixels.sections import full_section
-from rustfits.quantize.parameters import Quantize
 from rustfits.storage.openfile import OpenFile
 
-Compress = str | TileCodec | None
+if TYPE_CHECKING:
+    from rustfits.codec.codec import TileCodec
+    from rustfits.container.newimage import Header, NewImage
+    from rustfits.quantize.parameters import Quantize
+
+    Compress = str | TileCodec | None
 
 
 class Creation:
@@ -74,19 +67,11 @@ class Creation:
         FitsIOError
             If the file is closed, open for reading only, or cannot be written.
         """
-        new = NewImage.plan(
-            dtype,
-            dims,
-            primary=not len(self._hdus),
-            compress=compress,
-            quantize=quantize,
-            extname=extname,
-            extver=extver,
-            blank=blank,
-        )
-        with self._file.changing(self._file.filename):
-            new = new.placed(primary=not len(self._hdus))
-            self._append(new, new.cards)
+        from rustfits.container.newimage import NewImage
+
+        names: dict[str, Any] = {"extname": extname, "extver": extver, "blank": blank}
+        new = NewImage.plan(dtype, dims, compress=compress, quantize=quantize, primary=not len(self._hdus), **names)
+        new.append_to(self._file, self._hdus, None)
 
     def write_image(
         self,
@@ -119,36 +104,14 @@ class Creation:
         TypeError, ImageError, HeaderError, CodecError, OverflowError, FitsIOError
             As `create_image_hdu`, and if the header cannot be written; nothing was appended then.
         """
-        pixels = np.asanyarray(data)
-        new = NewImage.of_pixels(
-            pixels,
-            primary=not len(self._hdus),
-            compress=compress,
-            quantize=quantize,
-            header=header,
-            extname=extname,
-            extver=extver,
-            blank=blank,
-        )
-        return self._write_new(new, pixels)
+        from rustfits.container.newimage import NewImage
 
-    def _write_new(self, new: NewImage, pixels: NDArray[Any]) -> ImageHDU:
-        """Append an image with pixels; all that can be wrong with them is known before anything is appended."""
-        file = self._file
-        with file.changing(file.filename):
-            new = new.placed(primary=not len(self._hdus))
-            if new.codec is not None:
-                tiles = encode_new(new.plain, new.codec, new.quantize, pixels)
-                with file.storage.gathered():
-                    hdu = self._append(new, tiles.complete(new.cards))
-                    tiles.writer.fill(file.storage, hdu._extent)
-                return hdu
-            facts = ImageFacts(new.plain)
-            values = checked_pixels(pixels, pixels.ndim, facts.scaling, facts.blank, what=ImageHDU._bitpix_name)
-            hdu = self._append(new, new.cards)
-            raster = Raster(file.storage, hdu._extent.data_start, facts.shape, facts.stored)
-            raster.write(full_section(facts.shape), values, facts.scaling)
-            return hdu
+        pixels = np.asanyarray(data)
+        names: dict[str, Any] = {"extname": extname, "extver": extver, "blank": blank}
+        new = NewImage.of_pixels(
+            pixels, compress=compress, quantize=quantize, header=header, primary=not len(self._hdus), **names
+        )
+        return new.append_to(self._file, self._hdus, pixels)
 
     def write(self, data: Any, *, extname: str | None = None, header: Header | None = None) -> HDU:
         """Append an HDU of the kind that suits ``data``: an image for an array; a table for one with fields, or a dict.
@@ -187,6 +150,8 @@ class Creation:
         NotSupported
             Otherwise.
         """
+        from rustfits.container.newtable import check_table_dtype, not_there_yet
+
         check_table_dtype(dtype, nrows)
         with self._file.changing(self._file.filename):
             raise not_there_yet("binary tables")
@@ -202,6 +167,8 @@ class Creation:
         formats: Mapping[str, str] | None = None,
     ) -> None:
         """Append a table of text: not there yet; errors as `create_table_hdu`."""
+        from rustfits.container.newtable import check_table_dtype, not_there_yet
+
         check_table_dtype(dtype, nrows)
         with self._file.changing(self._file.filename):
             raise not_there_yet("ASCII tables")
@@ -230,19 +197,11 @@ class Creation:
         NotSupported
             Otherwise.
         """
+        from rustfits.container.newtable import check_table_data, not_there_yet
+
         check_table_data(data, names)
         with self._file.changing(self._file.filename):
             raise not_there_yet("binary tables")
-
-    def _append(self, new: NewImage, cards: Cards) -> ImageHDU:
-        """Append the HDU of ``new`` without pixels. Inside `changing`."""
-        if new.codec is not None and not len(self._hdus):
-            self._hdus.append(empty_primary_cards())
-        hdu = self._hdus.append(cards)
-        assert isinstance(hdu, ImageHDU)
-        if isinstance(hdu, CompressedImageHDU) and new.codec is not None:
-            hdu._remember_codec(new.codec, new.quantize)
-        return hdu
 
 
 def suited_hdu(data: object) -> Literal["image", "table"]:
@@ -266,6 +225,10 @@ def suited_hdu(data: object) -> Literal["image", "table"]:
 def planned(data: object, extname: str | None, header: Header | None, *, primary: bool) -> NewImage:
     """Return what `FITS.write` would write, before a file is opened for it; errors as there."""
     if suited_hdu(data) == "table":
+        from rustfits.container.newtable import check_table_data, not_there_yet
+
         check_table_data(data, None)
         raise not_there_yet("binary tables")
-    return NewImage.of_pixels(np.asanyarray(data), primary=primary, header=header, extname=extname, extver=None)
+    from rustfits.container.newimage import NewImage
+
+    return NewImage.of_pixels(np.asanyarray(data), header=header, primary=primary, extname=extname, extver=None)

@@ -6,16 +6,18 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Any, Literal, NoReturn, final
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, final
 
 from rustfits.container.creation import Creation
 from rustfits.container.hdulist import HDUList, name_in
 from rustfits.container.locator import open_location, opened_bytes
-from rustfits.container.remote import Remote
 from rustfits.errors import LocationError, NotAFitsBuffer, NotAFitsFile
 from rustfits.hdu.base import HDU
 from rustfits.storage.base import Storage
 from rustfits.storage.openfile import OpenFile
+
+if TYPE_CHECKING:
+    from rustfits.container.remote import Remote
 
 
 @final

@@ -13,7 +13,7 @@ from rustfits.hdu.base import HDU
 from rustfits.hdu.kinds import hdu_class
 from rustfits.header.card import CARD
 from rustfits.header.cards import Cards
-from rustfits.header.state import HeaderState
+from rustfits.header.state import HeaderState, Place
 from rustfits.storage.openfile import Extent, OpenFile
 
 _SHOWN_NAMES = 20  # in the message about a name that is not there
@@ -182,7 +182,7 @@ class HDUList:
             cards = _cards_of(found) if isinstance(found, bytes) else found
             extent = self._file.extents[index]
             state = HeaderState(self._file, extent, cards)
-            state.place = f"HDU {index} of {self._file.filename}"
+            state.place = Place(state, index, self._file.filename)
             hdu = self._hdus[index] = hdu_class(cards, primary=not index)._attach(self._file, extent, state, index)
             return hdu
 

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from rustfits.codec import registry
-from rustfits.container.remote import Remote, as_remote, check_url, url_scheme
 from rustfits.errors import FitsIOError, LocationError, NotAFitsBuffer, NotSupported, TruncatedFile
-from rustfits.storage.base import Storage
-from rustfits.storage.gzipped import CHUNK_NBYTES, MAGIC, GzipStorage, inflate
+from rustfits.storage.base import GZIP_MAGIC, Storage
 from rustfits.storage.local import DURABILITIES, LocalStorage
-from rustfits.storage.memory import MemoryStorage
+
+if TYPE_CHECKING:
+    from rustfits.container.remote import Remote
+    from rustfits.storage.memory import MemoryStorage
 
 MODES = ("r", "r+", "w+")
 MEMORY_NAMES = ("mem://", "memkeep://")
-
-_OTHER_URL = re.compile(r"[a-z][a-z0-9+.-]*://")
 
 
 def open_location(filename: str, mode: str, remote: object, durability: str = "process") -> tuple[Storage, str]:
@@ -51,7 +50,11 @@ def open_location(filename: str, mode: str, remote: object, durability: str = "p
         raise FitsIOError(f"Unsupported mode {mode!r}; supported are {', '.join(map(repr, MODES))}")
     if durability not in DURABILITIES:
         raise LocationError(f"durability must be {' or '.join(map(repr, DURABILITIES))}, not {durability!r}")
-    options = as_remote(remote)
+    options = None
+    if remote is not None:
+        from rustfits.container.remote import as_remote
+
+        options = as_remote(remote)
     if "://" in filename:
         return _open_named(filename, mode, options, durability)
     if options is not None:
@@ -61,6 +64,8 @@ def open_location(filename: str, mode: str, remote: object, durability: str = "p
 
 def _open_named(filename: str, mode: str, options: Remote | None, durability: str) -> tuple[Storage, str]:
     """As `open_location`, of what looks like a URL, but may be a path all the same."""
+    from rustfits.container.remote import check_url, url_scheme
+
     if url_scheme(filename) is not None:
         check_url(filename, mode, options)
         return _open_url(filename, mode, options), filename
@@ -72,8 +77,12 @@ def _open_named(filename: str, mode: str, options: Remote | None, durability: st
     if options is not None:
         raise LocationError(f"remote= is only valid for http, https, ftp and ftps URLs, not for {filename!r}")
     if filename in MEMORY_NAMES:
+        from rustfits.storage.memory import MemoryStorage
+
         return MemoryStorage(name=filename), filename
-    if _OTHER_URL.match(filename):
+    if re.match(r"[a-z][a-z0-9+.-]*://", filename):
+        from rustfits.codec import registry
+
         storage = registry.open_storage(filename, mode, None)
         if storage is not None:
             return storage, filename
@@ -84,17 +93,20 @@ def local_path(filename: str) -> str | None:
     """Return the path that ``filename`` means, or None if it is a URL or in memory; errors as `path_of_file_url`."""
     if filename.startswith("file://"):
         return path_of_file_url(filename)
+    from rustfits.container.remote import url_scheme
+
     return None if filename in MEMORY_NAMES or url_scheme(filename) is not None else filename
 
 
 def open_local(path: str, mode: str, durability: str = "process") -> Storage:
     """Open a local file, plain or gzip; gzip is known by the name's ``.gz`` or by the first bytes."""
-    if path.lower().endswith(".gz"):
-        return GzipStorage(path, mode, durability)
-    storage = LocalStorage(path, mode, durability)
-    if not storage.head.startswith(MAGIC):
-        return storage
-    storage.close()
+    if not path.lower().endswith(".gz"):
+        storage = LocalStorage(path, mode, durability)
+        if not storage.head.startswith(GZIP_MAGIC):
+            return storage
+        storage.close()
+    from rustfits.storage.gzipped import GzipStorage
+
     return GzipStorage(path, mode, durability)
 
 
@@ -108,9 +120,13 @@ def opened_bytes(data: bytes | bytearray | memoryview, *, writable: bool) -> Mem
     NotAFitsBuffer
         If the stream is damaged.
     """
+    from rustfits.storage.memory import MemoryStorage
+
     with memoryview(data) as view:
         content = bytearray(view)
-    if content.startswith(MAGIC):
+    if content.startswith(GZIP_MAGIC):
+        from rustfits.storage.gzipped import CHUNK_NBYTES, inflate
+
         chunks = (bytes(content[at : at + CHUNK_NBYTES]) for at in range(0, len(content), CHUNK_NBYTES))
         try:
             content = inflate(chunks, MEMORY_NAMES[0])
@@ -122,13 +138,15 @@ def opened_bytes(data: bytes | bytearray | memoryview, *, writable: bool) -> Mem
 def starts_with_magic(storage: Storage) -> bool:
     """Return whether the bytes of ``storage`` are a gzip stream."""
     try:
-        return storage.read(0, len(MAGIC)) == MAGIC
+        return storage.read(0, len(GZIP_MAGIC)) == GZIP_MAGIC
     except TruncatedFile:
         return False
 
 
 def inflated(storage: Storage) -> MemoryStorage:
     """Return the decompressed content of ``storage``, for reading, and close it; errors as `inflate`."""
+    from rustfits.storage.gzipped import CHUNK_NBYTES, inflate
+    from rustfits.storage.memory import MemoryStorage
 
     def chunks() -> Iterator[bytes]:
         size = storage.size()
@@ -167,6 +185,9 @@ def path_of_file_url(url: str) -> str:
 
 
 def _open_url(url: str, mode: str, options: Remote | None) -> Storage:
+    from rustfits.codec import registry
+    from rustfits.container.remote import url_scheme
+
     storage = registry.open_storage(url, mode, options)
     if storage is None:
         scheme = url_scheme(url)

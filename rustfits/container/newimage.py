@@ -12,13 +12,22 @@ from numpy.typing import DTypeLike, NDArray
 
 from rustfits.codec import registry
 from rustfits.codec.codec import TileCodec
+from rustfits.container.hdulist import HDUList
 from rustfits.errors import ImageError
 from rustfits.hdu.compressed.cards import compressed_cards
-from rustfits.hdu.image.cards import image_cards
+from rustfits.hdu.compressed.compressed import CompressedImageHDU
+from rustfits.hdu.compressed.edit import encode_new
+from rustfits.hdu.image.cards import empty_primary_cards, image_cards
+from rustfits.hdu.image.facts import ImageFacts
+from rustfits.hdu.image.image import ImageHDU
+from rustfits.hdu.image.raster import Raster
+from rustfits.hdu.image.values import checked_pixels
 from rustfits.header.cards import Cards
 from rustfits.header.header import FITSHeader
 from rustfits.header.state import HeaderState
+from rustfits.pixels.sections import full_section
 from rustfits.quantize.parameters import Quantize
+from rustfits.storage.openfile import OpenFile
 
 Header = FITSHeader | Mapping[str, Any]
 
@@ -100,10 +109,6 @@ class NewImage:
             raise ImageError("masked integer pixels need a number that stands for them: pass blank=")
         return new
 
-    def placed(self, *, primary: bool) -> NewImage:
-        """Return the image for where it really comes to stand in its file."""
-        return self if primary == self.primary or self.codec is not None else replace(self, primary=primary)
-
     @cached_property
     def plain(self) -> Cards:
         """The header that the pixels are written by: its BSCALE is the one that is meant for them."""
@@ -115,6 +120,48 @@ class NewImage:
     def cards(self) -> Cards:
         """The header, with what the user adds."""
         return updated(self.plain, self.header)
+
+    def append_to(self, file: OpenFile, hdus: HDUList, pixels: NDArray[Any] | None) -> ImageHDU:
+        """Append the image to a file; all that can be wrong with its pixels is known before anything is appended.
+
+        Parameters
+        ----------
+        file : OpenFile
+        hdus : HDUList
+            Of the file.
+        pixels : array or None
+            None for zeros, or, if it is compressed, for no tiles yet.
+        """
+        with file.changing(file.filename):
+            if self.codec is not None:
+                return self._append_tiles(file, hdus, self.codec, pixels)
+            if self.primary is bool(len(hdus)):  # others have added or taken back an HDU since
+                return replace(self, primary=not self.primary).append_to(file, hdus, pixels)
+            return self._append_pixels(file, hdus, pixels)
+
+    def _append_pixels(self, file: OpenFile, hdus: HDUList, pixels: NDArray[Any] | None) -> ImageHDU:
+        facts, values = ImageFacts(self.plain), None
+        if pixels is not None:
+            values = checked_pixels(pixels, pixels.ndim, facts.scaling, facts.blank, what=ImageHDU._bitpix_name)
+        hdu = hdus.append(self.cards)
+        assert isinstance(hdu, ImageHDU)
+        if values is not None:
+            raster = Raster(file.storage, hdu._extent.data_start, facts.shape, facts.stored)
+            raster.write(full_section(facts.shape), values, facts.scaling)
+        return hdu
+
+    def _append_tiles(self, file: OpenFile, hdus: HDUList, codec: TileCodec, pixels: NDArray[Any] | None) -> ImageHDU:
+        tiles = None if pixels is None else encode_new(self.plain, codec, self.quantize, pixels)
+        cards = self.cards if tiles is None else tiles.complete(self.cards)
+        with file.storage.gathered():
+            if not len(hdus):
+                hdus.append(empty_primary_cards())
+            hdu = hdus.append(cards)
+            assert isinstance(hdu, CompressedImageHDU)
+            hdu._remember_codec(codec, self.quantize)
+            if tiles is not None:
+                tiles.writer.fill(file.storage, hdu._extent)
+        return hdu
 
 
 def updated(cards: Cards, header: Header | None) -> Cards:

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import cache, lru_cache
 from math import prod
 
 from rustfits.errors import FitsError, HeaderError, NotAFitsFile, TruncatedFile
 from rustfits.header.card import CARD, find_end, legible
 from rustfits.header.cards import Cards
+from rustfits.header.state import hdu_name
+from rustfits.pixels.sections import MAX_NAXIS
 from rustfits.storage.base import HEAD_NBYTES, Storage
 from rustfits.storage.openfile import BLOCK, Extent, padded
 from rustfits.storage.watch import Tries
 
-Matcher = Callable[..., re.Match[bytes] | None]
-
 BITPIX_VALUES = (8, 16, 32, 64, -32, -64)  # FITS 4.0, table 8
-MAX_NAXIS = 999  # FITS 4.0, section 4.4.1
 
 _NEXT_NBYTES = 32 * BLOCK
+_NO_COMMENT = b" " * 50
 _NAXIS_DIGIT = 2 * CARD + 29  # where the last digit of NAXIS stands in a header that begins as most do
 _MAX_NBYTES = 1 << 63  # beyond what offsets in a file can say
 
@@ -60,7 +59,7 @@ def scan(storage: Storage, *, lenient: bool = False) -> Iterator[tuple[Extent, b
             if nbytes is None:
                 nbytes = data_size(Cards.parse(raw), primary=not index)
         except FitsError as error:
-            error.locate(f"HDU {index} of {storage.name}")
+            error.locate(hdu_name(index, storage.name))
             raise
         extent = Extent(start, start + padded(len(raw)), nbytes)
         yield extent, raw
@@ -155,14 +154,14 @@ def _standard_size(raw: bytes, naxis: int, primary: bool) -> int | None:
 
     None if it does not, or they are not in fixed format (FITS 4.0, sections 4.2.3 and 4.4.1).
     """
-    found = _matcher(naxis, primary)(raw)
-    if found is None:
-        return None
-    try:
-        bitpix, *axes = map(int, found.groups())
-    except ValueError:  # blanks among the digits
-        return None
-    if bitpix not in BITPIX_VALUES or min(axes, default=0) < 0:
+    values: list[int] = []
+    for start in _starts(naxis, primary):
+        value = _fixed_integer(raw[len(values) * CARD : (len(values) + 1) * CARD], start)
+        if value is None:
+            return None
+        values.append(value)
+    bitpix, ndim, *axes = values
+    if bitpix not in BITPIX_VALUES or ndim != naxis or min(axes, default=0) < 0:
         return None
     if primary and naxis and not axes[0]:
         return None  # it may be random groups
@@ -172,13 +171,26 @@ def _standard_size(raw: bytes, naxis: int, primary: bool) -> int | None:
 
 
 @cache
-def _matcher(naxis: int, primary: bool) -> Matcher:
-    """Return what matches the cards of BITPIX, NAXIS, which is given, and so on; its groups are the other integers."""
-    axes = [b"NAXIS%d" % axis for axis in range(1, naxis + 1)]
-    number, end = rb"([ \d-]{19}\d)", rb"(?: {50}| /.{48})"
-    cards = [b"BITPIX  = " + number, b"NAXIS   = {20}%d" % naxis]
-    cards += [b"%-8b= " % key + number for key in (*axes, *([] if primary else [b"PCOUNT", b"GCOUNT"]))]
-    return re.compile(b"".join(card + end for card in cards), re.DOTALL).match
+def _starts(naxis: int, primary: bool) -> list[bytes]:
+    """Return how the cards of BITPIX, NAXIS, which is given, and so on begin."""
+    axes = [f"NAXIS{axis}" for axis in range(1, naxis + 1)]
+    return [f"{key:8}= ".encode() for key in ("BITPIX", "NAXIS", *axes, *([] if primary else ["PCOUNT", "GCOUNT"]))]
+
+
+def _fixed_integer(card: bytes, start: bytes) -> int | None:
+    """Return the integer of a card that begins with ``start``; None if it is not in fixed format.
+
+    No regular expression: to compile one takes as long as to open a file.
+    """
+    field, rest = card[len(start) : 30], card[30:]
+    if not card.startswith(start) or field.translate(None, b" -0123456789") or not field[-1:].isdigit():
+        return None
+    if rest != _NO_COMMENT and not rest.startswith(b" /"):
+        return None
+    try:
+        return int(field)
+    except ValueError:  # blanks among the digits
+        return None
 
 
 def _counted(cards: Cards, key: str, default: int | None = None) -> int:

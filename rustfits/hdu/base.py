@@ -3,26 +3,14 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from typing import ClassVar, NoReturn, Self
+from typing import TYPE_CHECKING, ClassVar, NoReturn, Self
 
 from rustfits.header.cards import Cards
-from rustfits.header.header import FITSHeader
 from rustfits.header.state import HeaderState
 from rustfits.storage.openfile import Extent, OpenFile, Reading
 
-
-class _Place:
-    """How errors call an HDU: worked out when there is one, since every small read has a place."""
-
-    __slots__ = ("_filename", "_index", "_state")
-
-    def __init__(self, filename: str, state: HeaderState, index: int) -> None:
-        self._filename, self._state, self._index = filename, state, index
-
-    def __str__(self) -> str:
-        name = _name(self._state.cards_anyhow)
-        label = f" ({name!r})" if name else ""
-        return f"HDU {self._index}{label} of {self._filename}"
+if TYPE_CHECKING:
+    from rustfits.header.header import FITSHeader
 
 
 class HDU:
@@ -55,7 +43,7 @@ class HDU:
         """Build the HDU that lies at ``extent``; reads and checks nothing."""
         hdu: Self = object.__new__(cls)
         hdu._file, hdu._extent, hdu._state, hdu._index = file, extent, state, index
-        hdu._place = _Place(file.filename, state, index)
+        hdu._place = state.place
         hdu._reading = file.reading(hdu._place, extent, state.is_in_file)
         return hdu
 
@@ -80,6 +68,8 @@ class HDU:
     @property
     def header(self) -> FITSHeader:
         """A live view of the header: changes are written to the file at once."""
+        from rustfits.header.header import FITSHeader
+
         return FITSHeader._of(self._state)
 
     @property

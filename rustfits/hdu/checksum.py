@@ -77,11 +77,6 @@ def storage_sum(storage: Storage, start: int, stop: int) -> int:
     return datasum(_chunks(storage, start, stop))
 
 
-def add(first: int, second: int) -> int:
-    """Return the ones'-complement sum of two sums."""
-    return fold(first + second)
-
-
 def fold(total: int) -> int:
     """Return the ones'-complement form of a plain sum of words: carries are added at the other end."""
     while total > ALL_ONES:
@@ -89,42 +84,24 @@ def fold(total: int) -> int:
     return total
 
 
-def encode(total: int, *, complement: bool = True) -> str:
+def encode(total: int) -> str:
     """Return the 16 characters that make the sum of an HDU vanish (FITS 4.0, appendix J.2).
 
     Parameters
     ----------
     total : int
         Sum of the HDU with CHECKSUM set to `ZEROS`.
-    complement : bool
-        Whether to encode the complement, as CHECKSUM does.
 
     Returns
     -------
     str
         Letters and digits only.
     """
-    word = (ALL_ONES - total if complement else total).to_bytes(_WORD, "big")
+    word = (ALL_ONES - total).to_bytes(_WORD, "big")
     columns = [_four_characters(byte) for byte in word]
     text = bytes(columns[byte][place] for place in range(4) for byte in range(_WORD))
     # The value starts in the last byte of a 32-bit word of its card, so the text is turned by one character.
     return (text[-1:] + text[:-1]).decode("ascii")
-
-
-def decode(text: str, *, complement: bool = True) -> int:
-    """Return the sum that 16 characters of `encode` stand for.
-
-    Raises
-    ------
-    ValueError
-        If these are not 16 ASCII characters of the range that the encoding uses.
-    """
-    raw = text.encode("ascii")
-    if len(raw) != len(ZEROS) or not all(_OFFSET <= byte <= ord("z") for byte in raw):
-        raise ValueError(f"{text!r} is not the value of a CHECKSUM: 16 letters or digits")
-    turned = bytes(byte - _OFFSET for byte in raw[1:] + raw[:1])
-    total = datasum([turned])
-    return ALL_ONES - total if complement else total
 
 
 def parse_datasum(value: object) -> int | None:

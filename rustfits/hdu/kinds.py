@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from rustfits.codec import registry
 from rustfits.hdu.base import HDU
-from rustfits.hdu.compressed.compressed import CompressedImageHDU
 from rustfits.hdu.image.image import ImageHDU
-from rustfits.hdu.table.table import AsciiTableHDU, CompressedTableHDU, TableHDU
 from rustfits.header.cards import Cards
 
 
@@ -30,11 +27,20 @@ def hdu_class(cards: Cards, primary: bool) -> type[HDU]:
     kind = value.strip() if isinstance(value, str) else ""
     if kind == "IMAGE":
         return ImageHDU
+    # Only what a file holds is loaded: for one image that takes as long as to read it.
     if kind == "TABLE":
+        from rustfits.hdu.table.table import AsciiTableHDU
+
         return AsciiTableHDU
     if kind == "BINTABLE":
         if cards.get("ZIMAGE") is True:
+            from rustfits.hdu.compressed.compressed import CompressedImageHDU
+
             return CompressedImageHDU
+        from rustfits.hdu.table.table import CompressedTableHDU, TableHDU
+
         return CompressedTableHDU if cards.get("ZTABLE") is True else TableHDU
+    from rustfits.codec import registry
+
     found = registry.hdu_type(cards)
     return HDU if found is None else found

@@ -5,7 +5,6 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
-from rustfits.hdu import sums
 from rustfits.header.state import HeaderState
 from rustfits.storage.openfile import Extent, OpenFile, Reading
 from rustfits.storage.reread import repeated
@@ -33,11 +32,15 @@ class SumMembers:
         FitsIOError
             If the bytes cannot be read or written.
         """
+        from rustfits.hdu import sums
+
         with self._changing():
             sums.add_datasum(self._file, self._extent, self._state)
 
     def add_checksum(self) -> None:
         """Write the keywords DATASUM and CHECKSUM, the sum of the whole HDU; as `add_datasum`."""
+        from rustfits.hdu import sums
+
         with self._changing():
             sums.add_checksum(self._file, self._extent, self._state)
 
@@ -50,11 +53,15 @@ class SumMembers:
         FitsIOError
             If the bytes cannot be read.
         """
+        from rustfits.hdu import sums
+
         with self._reading:
             return sums.verify_datasum(self._file, self._extent, self._state)
 
     @repeated
     def verify_checksum(self) -> bool | None:
         """Tell whether CHECKSUM is right; as `verify_datasum`."""
+        from rustfits.hdu import sums
+
         with self._reading:
             return sums.verify_checksum(self._file, self._extent, self._state)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from functools import cache
 
 import numpy as np
 
@@ -17,17 +18,22 @@ EMPTY = "\0"  # stands for the keyword of cards of blanks alone, which are nobod
 _END = b"END".ljust(8)
 MAX_CHAIN_COMMENT = 64  # the last CONTINUE card keeps room for one character of the string
 
-_INTEGER = re.compile("[+-]?[0-9]+")
-_REAL = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[EeDd][+-]?[0-9]+)?")
-_NOT_FINITE = re.compile("[+-]?(?:nan|inf|infinity)", re.IGNORECASE)
-_COMPLEX = re.compile(r"\(([^,]*),([^,]*)\)")
-_STRING = re.compile("'([^']*(?:''[^']*)*)(?:'[^/]*|$)")  # what stands between string and comment is lost
-_PRINTABLE = re.compile("[ -~]*")
+_REAL = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[EeDd][+-]?[0-9]+)?"
+_NOT_FINITE = "[+-]?(?:[nN][aA][nN]|[iI][nN][fF](?:[iI][nN][iI][tT][yY])?)"
+_COMPLEX = r"\(([^,]*),([^,]*)\)"
+_STRING = "'([^']*(?:''[^']*)*)(?:'[^/]*|$)"  # what stands between string and comment is lost
+_PRINTABLE = "[ -~]*"
 _ALLOWED = bytes(range(0x20, 0x7F))
 _TO_ALLOWED = bytes(byte if 0x20 <= byte <= 0x7E else ord("_") for byte in range(256))
 
 
 # -- from text to value -----------------------------------------------------------------------------------------------
+
+
+@cache
+def _pattern(text: str) -> re.Pattern[str]:
+    """Return a regular expression: most headers need none, and each takes as long as to read a header."""
+    return re.compile(text)
 
 
 def find_end(raw: bytes | bytearray, first: int = 0, stop: int | None = None) -> int:
@@ -73,21 +79,26 @@ def parse_field(field: str) -> tuple[Value, str]:
     if not text.startswith("'"):
         raw, _, comment = text.partition("/")
         return parse_number(raw.rstrip(" ")), comment.strip(" ")
-    string = _STRING.match(text)
+    stop = text.find("'", 1)
+    if stop > 0 and not text.startswith("'", stop + 1):  # the usual string, without a quote in it
+        slash = text.find("/", stop)
+        return text[1:stop].rstrip(" "), text[slash + 1 :].strip(" ") if slash > 0 else ""
+    string = _pattern(_STRING).match(text)
     assert string is not None  # every text that begins with a quote matches
     return string[1].replace("''", "'").rstrip(" "), text[string.end() + 1 :].strip(" ")
 
 
 def parse_number(raw: str) -> Value:
     """Return the value that unquoted text stands for; the text itself if it is none (FITS 4.0, 4.2.2 to 4.2.6)."""
-    if _INTEGER.fullmatch(raw):
+    digits = raw[1:] if raw.startswith(("+", "-")) else raw
+    if digits.isdigit() and digits.isascii():
         return int(raw)
     if raw in ("T", "F"):
         return raw == "T"
     real = _parse_real(raw)
     if real is not None:
         return real
-    pair = _COMPLEX.fullmatch(raw)
+    pair = _pattern(_COMPLEX).fullmatch(raw)
     if pair:
         parts = _parse_real(pair[1].strip(" ")), _parse_real(pair[2].strip(" "))
         if parts[0] is not None and parts[1] is not None:
@@ -119,9 +130,9 @@ def parse_chain(fields: list[str]) -> tuple[Value, str]:
 
 
 def _parse_real(text: str) -> float | None:
-    if _REAL.fullmatch(text):
+    if _pattern(_REAL).fullmatch(text):
         return float(text.upper().replace("D", "E"))
-    return float(text) if _NOT_FINITE.fullmatch(text) else None
+    return float(text) if _pattern(_NOT_FINITE).fullmatch(text) else None
 
 
 # -- from value to text -----------------------------------------------------------------------------------------------
@@ -240,7 +251,7 @@ def format_number(value: bool | float | complex | None, keyword: str) -> str:
 
 def printable(text: str, what: str) -> str:
     """Return ``text``, or raise `HeaderError` if it is not printable ASCII."""
-    end = _PRINTABLE.match(text).end()  # type: ignore[union-attr]  # it matches at least nothing
+    end = _pattern(_PRINTABLE).match(text).end()  # type: ignore[union-attr]  # it matches at least nothing
     if end < len(text):
         raise HeaderError(f"{what}: character {text[end]!r} at position {end}; allowed is printable ASCII")
     return text

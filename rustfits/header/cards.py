@@ -173,13 +173,6 @@ class Cards:
             return value
         raise _wrong_type(key, value, "a string")
 
-    def logical(self, key: str, default: bool | None = None) -> bool:
-        """Return the logical value of a keyword; errors as `integer`."""
-        value = self._wanted(key, default)
-        if isinstance(value, bool):
-            return value
-        raise _wrong_type(key, value, "T or F")
-
     def keys(self) -> list[str]:
         """Return every keyword once, by first occurrence: HIERARCH ones as they are spelled, others upper-case."""
         return [self._spelling(name, number) for name, number in self._index().items()]

@@ -46,8 +46,9 @@ class HeaderChanges(ABC):
             raise
 
     def _locate(self, error: FitsError) -> None:
-        if self._state.place:
-            error.locate(self._state.place)
+        place = str(self._state.place)
+        if place:
+            error.locate(place)
 
     # -- reading --------------------------------------------------------------------------------------------------
 

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 
 from rustfits.errors import HeaderError
 
 COMMENTARY = frozenset({"COMMENT", "HISTORY", ""})
 NOT_KEYS = frozenset({"END", "CONTINUE"})  # cards of these names belong to the header, or to another card
 
-_PROTECTED = re.compile(
+_PROTECTED = (
     "SIMPLE|XTENSION|EXTEND|BITPIX|NAXIS|PCOUNT|GCOUNT|END|TFIELDS|THEAP|GROUPS"
     "|ZIMAGE|ZCMPTYPE|ZBITPIX|ZNAXIS|ZSIMPLE|ZEXTEND|ZBLOCKED|ZPCOUNT|ZGCOUNT|ZHECKSUM|ZDATASUM|ZTENSION"
     "|ZQUANTIZ|ZDITHER0|ZMASKCMP|ZBLANK|CHECKSUM|DATASUM"
     "|(NAXIS|TFORM|TDIM|TTYPE|TSCAL|TZERO|TNULL|TBCOL|PTYPE|PSCAL|PZERO|ZNAXIS|ZTILE|ZNAME|ZVAL)[0-9]+"
 )
-_STANDARD = re.compile("[A-Z0-9_-]{1,8}")
-_HIERARCH_KEY = re.compile("[A-Za-z0-9_.+ -]+")
+_STANDARD = "[A-Z0-9_-]{1,8}"
+_HIERARCH_KEY = "[A-Za-z0-9_.+ -]+"
 _HIERARCH = "HIERARCH "
+
+
+@cache
+def _pattern(text: str) -> re.Pattern[str]:
+    """Return a regular expression; who only reads needs none."""
+    return re.compile(text)
 
 
 def is_protected_key(key: str) -> bool:
@@ -43,7 +50,7 @@ def is_protected_key(key: str) -> bool:
     (True, False)
     """
     name = checked_str(key).strip(" ")
-    return name.isascii() and _PROTECTED.fullmatch(name.upper()) is not None
+    return name.isascii() and _pattern(_PROTECTED).fullmatch(name.upper()) is not None
 
 
 def checked_str(key: object) -> str:
@@ -98,13 +105,13 @@ def key_field(key: str) -> str:
         If no card can have this keyword.
     """
     name = stripped(key)
-    if _STANDARD.fullmatch(name.upper()) and name.isascii():
+    if _pattern(_STANDARD).fullmatch(name.upper()) and name.isascii():
         if name.upper() in ("HIERARCH", *NOT_KEYS):
             raise HeaderError(f"{name.upper()} alone is not a keyword that can have a value")
         return f"{name.upper():8}= "
     if not name:
         raise HeaderError("the blank keyword holds commentary; use add_blank")
-    if (len(name) > 8 or " " in name) and _HIERARCH_KEY.fullmatch(name):
+    if (len(name) > 8 or " " in name) and _pattern(_HIERARCH_KEY).fullmatch(name):
         return f"{_HIERARCH}{name} = "
     allowed = "A-Z a-z 0-9 - _, and . + where it is longer than 8 characters or has blanks inside"
     raise HeaderError(f"keyword {key!r} has an invalid character; allowed are {allowed}")

@@ -12,6 +12,34 @@ from rustfits.header.cards import Cards
 from rustfits.storage.openfile import Extent, OpenFile
 
 
+def hdu_name(index: int, filename: str, cards: Cards | None = None) -> str:
+    """Return how every message calls an HDU: ``HDU 1 ('SCI') of file.fits``.
+
+    Parameters
+    ----------
+    index : int
+        Of the HDU in its file, from 0.
+    filename : str
+    cards : Cards, optional
+        Of the HDU, as far as they are known.
+    """
+    name = None if cards is None else cards.get("EXTNAME")
+    label = name.rstrip(" ") if isinstance(name, str) else ""
+    return f"HDU {index} ({label!r}) of {filename}" if label else f"HDU {index} of {filename}"
+
+
+class Place:
+    """How messages call the HDU of a header: worked out when there is one, since every small read has a place."""
+
+    __slots__ = ("_filename", "_index", "_state")
+
+    def __init__(self, state: HeaderState, index: int, filename: str) -> None:
+        self._state, self._index, self._filename = state, index, filename
+
+    def __str__(self) -> str:
+        return hdu_name(self._index, self._filename, self._state.cards_anyhow)
+
+
 class HeaderState:
     """The cards of one header, in memory and on disk.
 
@@ -25,12 +53,12 @@ class HeaderState:
 
     Attributes
     ----------
-    place : str
-        How messages call the HDU.
+    place : object
+        Whose text is how messages call the HDU; none for a header without a file.
     """
 
     def __init__(self, file: OpenFile | None, extent: Extent | None, cards: Cards) -> None:
-        self.place = ""
+        self.place: object = ""
         self._file = file
         self._extent = extent
         self._cards = cards

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rustfits.errors import HeaderError
 from rustfits.header.state import HeaderState
-from rustfits.heap.bintable import Column, TableLayout
+from rustfits.heap.bintable import TableLayout
 from rustfits.heap.ranges import check_descriptors, descriptors, read_rows
 from rustfits.heap.segments import segments_of
 from rustfits.heap.spare import Spare
 from rustfits.heap.writer import HeapWriter, check_whole
-from rustfits.storage.base import Storage
 from rustfits.storage.openfile import Extent, OpenFile
-
-Int64s = NDArray[np.int64]
 
 
 def repack(file: OpenFile, extent: Extent, state: HeaderState, layout: TableLayout, spare: Spare) -> None:
@@ -38,11 +34,15 @@ def repack(file: OpenFile, extent: Extent, state: HeaderState, layout: TableLayo
     if not columns:
         raise HeaderError("the table has no column of descriptors, so it has no heap to repack")
     rows = np.arange(layout.nrows)
-    cells = read_rows(storage, extent.data_start, layout, columns, rows)
+    table = read_rows(storage, extent.data_start, layout, columns, rows)
+    cells = [descriptors(table, column) for column in columns]
     heap = extent.data_start + layout.heap_start, layout.heap_nbytes
-    found = [_ranges(storage, heap, column, cells, rows) for column in columns]
+    lengths = [
+        check_descriptors(storage, heap, column, found, rows=rows, algorithm="repack()")
+        for column, found in zip(columns, cells, strict=True)
+    ]
     # Row by row, and in a row column by column.
-    start, length = (np.stack(each, axis=1).reshape(-1) for each in zip(*found, strict=True))
+    start, length = (np.stack(each, axis=1).reshape(-1) for each in ([offset for _, offset in cells], lengths))
     used = length > 0
     segments = segments_of(start[used], length[used])
     if layout.heap_start == layout.table_nbytes and segments.nbytes == layout.heap_nbytes:
@@ -52,16 +52,6 @@ def repack(file: OpenFile, extent: Extent, state: HeaderState, layout: TableLayo
     moved[used] = segments.moved
     writer = HeapWriter(layout, spare, compact=True)
     writer.take_over(segments)
-    for column, offset in zip(columns, moved.reshape(rows.size, -1).T, strict=True):
-        count, _ = descriptors(cells, column)
+    for column, (count, _), offset in zip(columns, cells, moved.reshape(rows.size, -1).T, strict=True):
         writer.put(column, rows, np.stack([count, offset], axis=1))
     writer.write(file, extent, state, state.cards)
-
-
-def _ranges(
-    storage: Storage, heap: tuple[int, int], column: Column, cells: NDArray[np.void], rows: Int64s
-) -> tuple[Int64s, Int64s]:
-    """Return the bytes that the descriptors of one column point at."""
-    count, offset = descriptors(cells, column)
-    length = check_descriptors(storage, heap, column, (count, offset), rows=rows, algorithm="repack()")
-    return np.where(length > 0, offset, 0), length

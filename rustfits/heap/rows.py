@@ -39,9 +39,6 @@ def write_raw(storage: Storage, data_start: int, rows: Int64s, raw: Bytes) -> No
     width = raw.shape[1]
     start, length = _spans(width, rows)
     for begin, nbytes in zip(start.tolist(), length.tolist(), strict=True):
-        if nbytes == raw.nbytes:
-            storage.write(data_start + begin, raw)
-            continue
         first = begin // width
         low, high = np.searchsorted(rows, [first, first + nbytes // width])
         if (high - low) * width == nbytes:

@@ -319,30 +319,16 @@ class HeapWriter:
 
 
 def heap_start_for(heap_start: int, row_nbytes: int, nrows: int, heap_nbytes: int) -> int:
-    """Return where the heap should begin once the table has ``nrows`` rows.
+    """Return where the heap should begin once the table has ``nrows`` rows; it is at ``heap_start``.
 
     It stays where it is as long as the table has room. Then a heap of some size leaves room for up to twice as many
     rows, so that a table that grows row by row moves its heap as often as its size doubles. The place follows from
     the numbers alone, so the steps in which a table has grown do not matter.
-
-    Parameters
-    ----------
-    heap_start : int
-        Where it begins now.
-    row_nbytes, nrows, heap_nbytes : int
-        Bytes of a row, rows, and bytes of the heap, to come.
-
-    Returns
-    -------
-    int
-        In bytes from the start of the data unit.
     """
     table_nbytes = row_nbytes * nrows
     if table_nbytes <= heap_start:
         return heap_start
-    if heap_nbytes <= SMALL_HEAP_NBYTES:
-        return table_nbytes
-    return row_nbytes << (nrows - 1).bit_length()
+    return table_nbytes if heap_nbytes <= SMALL_HEAP_NBYTES else row_nbytes << (nrows - 1).bit_length()
 
 
 def longest_cell(storage: Storage, data_start: int, layout: TableLayout, column: Column) -> int:

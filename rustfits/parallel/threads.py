@@ -8,13 +8,15 @@ import operator
 import os
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from rustfits.errors import InvalidParameter
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 T = TypeVar("T")
 
@@ -38,6 +40,8 @@ class _Pool:
         futures: list[Future[None]] = []
         with self.lock:
             if self.executor is None:
+                from concurrent.futures import ThreadPoolExecutor  # with all that logging is made of
+
                 self.executor = ThreadPoolExecutor(get_num_threads(), thread_name_prefix="rustfits")
                 if not self.watches_forks and hasattr(os, "register_at_fork"):
                     os.register_at_fork(after_in_child=self.forget)

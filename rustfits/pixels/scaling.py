@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +25,7 @@ __all__ = [
 CHUNK_NPIXELS = 1 << 16  # pixels scaled at a time: all intermediate arrays stay in the cache
 
 
-@dataclass(frozen=True, slots=True)
-class Scaling:
+class Scaling(NamedTuple):
     """How stored numbers become physical ones: ``physical = stored * bscale + bzero``.
 
     Attributes
@@ -181,29 +179,6 @@ class Scaling:
             stored: NDArray[Any] = ((values - float(self.bzero)) / self.bscale).astype(self.stored)
             return stored
 
-    def invert(self, values: NDArray[Any], *, what: str) -> NDArray[Any]:
-        """Turn values to be written into stored numbers.
-
-        Parameters
-        ----------
-        values : array
-            Physical values of `dtype`, or stored numbers of `stored`; any byte order.
-        what : str
-            The keyword that messages name, such as "HDU BITPIX".
-
-        Returns
-        -------
-        array of `stored`
-            The array itself where nothing has to be done.
-
-        Raises
-        ------
-        ImageError
-            If the dtype does not match, or a value has no stored form.
-        """
-        self.check_dtype(values.dtype, what=what)
-        return self.convert(values)
-
     def invert_scalar(self, value: object) -> np.generic[Any]:
         """Turn one physical value into a stored number.
 
@@ -335,12 +310,12 @@ def fill_masked(values: NDArray[Any], scaling: Scaling, blank: int | None, *, wh
     Parameters
     ----------
     values : array, perhaps masked
-        As `Scaling.invert` takes them.
+        Physical values of `Scaling.dtype`, or stored numbers; any byte order.
     scaling : Scaling
     blank : int or None
         The stored integer that means "no value"; see `blank_value`.
     what : str
-        As in `Scaling.invert`.
+        The keyword that messages name, such as "HDU BITPIX".
 
     Returns
     -------
@@ -350,7 +325,7 @@ def fill_masked(values: NDArray[Any], scaling: Scaling, blank: int | None, *, wh
     Raises
     ------
     ImageError
-        If pixels are masked but integers have no BLANK, and as `Scaling.invert`.
+        If pixels are masked but integers have no BLANK, the dtype does not match, or a value has no stored form.
     """
     data = np.asarray(values.data) if isinstance(values, np.ma.MaskedArray) else np.asarray(values)
     mask = np.ma.getmask(values)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import prod
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rustfits.errors import ImageError, PixelIndexError
 
+MAX_NAXIS = 999  # FITS 4.0, section 4.4.1
 
-@dataclass(slots=True)  # not frozen, which would cost a cutout more than its index does; yet nobody changes one
+
 class Section:
     """Every ``step``-th pixel of a box, numpy axis order; not to be changed.
 
@@ -28,10 +30,36 @@ class Section:
         Axes indexed by an integer, which the result lacks; ascending.
     """
 
-    start: tuple[int, ...]
-    count: tuple[int, ...]
-    step: tuple[int, ...]
-    dropped: tuple[int, ...] = ()
+    # No dataclass: every cutout makes one, and a frozen one would cost it more than its index does; and to make a
+    # dataclass takes longer than to load the rest of the module.
+    __slots__ = ("count", "dropped", "start", "step")
+
+    def __init__(
+        self,
+        start: tuple[int, ...],
+        count: tuple[int, ...],
+        step: tuple[int, ...],
+        dropped: tuple[int, ...] = (),
+    ) -> None:
+        self.start, self.count, self.step, self.dropped = start, count, step, dropped
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Section):
+            return NotImplemented
+        return (self.start, self.count, self.step, self.dropped) == (
+            other.start,
+            other.count,
+            other.step,
+            other.dropped,
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def _fields(self) -> tuple[tuple[int, ...], ...]:
+        return self.start, self.count, self.step, self.dropped
+
+    def __repr__(self) -> str:
+        return f"Section(start={self.start}, count={self.count}, step={self.step}, dropped={self.dropped})"
 
     @property
     def stop(self) -> tuple[int, ...]:
@@ -67,16 +95,6 @@ class Section:
     def scalar(self) -> bool:
         """Whether one pixel was named by integers alone: the result is a scalar, not an array."""
         return bool(self.count) and len(self.dropped) == len(self.count)
-
-    def whole(self, shape: tuple[int, ...]) -> bool:
-        """Tell whether every pixel of an image of shape ``shape`` is selected."""
-        return self.count == tuple(shape)
-
-    def slices(self) -> tuple[slice, ...]:
-        """Return one slice per axis that selects the same from an array of the image's shape, dropping no axis."""
-        return tuple(
-            slice(start, stop, step) for start, stop, step in zip(self.start, self.stop, self.step, strict=True)
-        )
 
 
 def full_section(shape: tuple[int, ...]) -> Section:
@@ -176,3 +194,10 @@ def _parse_axis(entry: object, axis: int, size: int) -> tuple[int, int, int]:
         f"unsupported index type {type(entry).__name__} for axis {axis}: an image takes ints, slices with a "
         "positive step and '...'; use hdu.read()[...] for other numpy indexing"
     )
+
+
+def shaped(pixels: NDArray[Any], section: Section) -> Any:
+    """Drop the axes indexed by integers; a pixel of its own becomes a numpy scalar."""
+    if not section.dropped:
+        return pixels
+    return pixels.reshape(-1)[0] if section.scalar else pixels.reshape(section.shape)

@@ -16,6 +16,7 @@ from rustfits.storage.watch import Watch
 
 MOVE_NBYTES = 4 << 20  # bytes moved at a time: bounds memory, and is large enough for the disk
 CHUNK_NBYTES = 1 << 19  # bytes read at a time: what is done to them next finds them in the cache
+GZIP_MAGIC = b"\x1f\x8b\x08"  # gzip's two bytes, and deflate, the only method there is (RFC 1952, section 2.3.1)
 HEAD_NBYTES = 8 * 2880  # hold most headers whole
 ANNOUNCED_NBYTES = 16 << 20  # bytes written at one go: bounds the hashes, and the time since they were announced
 ZEROS_NBYTES = 1 << 20  # zeros written at a time: bounds memory

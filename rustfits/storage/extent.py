@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 BLOCK = 2880  # bytes; headers and data units fill whole blocks (FITS 4.0, section 3.1)
+MAX_NBYTES = (1 << 63) - 1  # offsets in files are 64-bit numbers
 
 # What a `FileChanged` says of an HDU.
 MOVED = "this HDU is not there as it was; call refresh() of the FITS, or open the file anew"
@@ -16,7 +15,6 @@ def padded(nbytes: int) -> int:
     return -(-nbytes // BLOCK) * BLOCK
 
 
-@dataclass(slots=True)
 class Extent:
     """Where one HDU lies: all numbers are bytes from the start of the file.
 
@@ -35,12 +33,14 @@ class Extent:
         its header was compared.
     """
 
-    header_start: int
-    data_start: int
-    data_nbytes: int
-    undone: bool = False
-    gone: bool = False
-    doubtful: bool = False
+    __slots__ = ("data_nbytes", "data_start", "doubtful", "gone", "header_start", "undone")
+
+    def __init__(self, header_start: int, data_start: int, data_nbytes: int) -> None:
+        self.header_start, self.data_start, self.data_nbytes = header_start, data_start, data_nbytes
+        self.undone = self.gone = self.doubtful = False
+
+    def __repr__(self) -> str:
+        return f"Extent(header_start={self.header_start}, data_start={self.data_start}, data_nbytes={self.data_nbytes})"
 
     def lies_as(self, other: Extent) -> bool:
         """Return whether another HDU would lie in the same place."""

@@ -15,8 +15,6 @@ from rustfits.errors import FitsIOError, HandleTainted, OpenFailed
 from rustfits.storage.local import open_descriptor
 from rustfits.storage.memory import MemoryStorage
 
-MAGIC = b"\x1f\x8b\x08"  # gzip's two bytes, and deflate, the only method there is (RFC 1952, section 2.3.1)
-
 CHUNK_NBYTES = 1 << 16  # deflate expands a thousandfold at most, so that one step allocates 64 MiB at most
 _GZIP_WINDOW = 31  # zlib's word for a gzip member with the largest window
 _LEVEL = 6

@@ -23,9 +23,8 @@ from typing import TypeAlias
 from rustfits.errors import FileReplaced, FitsIOError, JournalError
 from rustfits.storage.pages import crc_of_pages
 from rustfits.storage.sectors import HASH_NBYTES, SECTOR_NBYTES, sector_hashes, sectors_of
-from rustfits.storage.undo import Piece, ReadBytes, Undo, Write, WriteBytes
+from rustfits.storage.undo import JOURNAL_SUFFIX, Piece, ReadBytes, Undo, Write, WriteBytes
 
-SUFFIX = ".rfjournal"
 MAGIC = b"rfjrnl\r\n"
 VERSION = 3
 
@@ -88,7 +87,7 @@ class Journal(Undo):
 
     def __init__(self, path: str, status: os.stat_result, read: ReadBytes, target: int, *, durable: bool) -> None:
         super().__init__(status.st_size, read)
-        self.path = path + SUFFIX
+        self.path = path + JOURNAL_SUFFIX
         self._target, self._durable = target, durable
         self._salt = os.urandom(16)
         self._kept: list[tuple[int, int, int]] = []  # offset in the file, bytes, offset of the data in the journal

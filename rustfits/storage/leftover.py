@@ -24,7 +24,6 @@ from rustfits.storage.journal import (
     RECORD,
     SAVED,
     SIZED,
-    SUFFIX,
     VERSION,
     frame_crc,
     read_exactly,
@@ -33,6 +32,7 @@ from rustfits.storage.journal import (
 )
 from rustfits.storage.pages import crc_of_pages
 from rustfits.storage.sectors import HASH_NBYTES, Hashes
+from rustfits.storage.undo import JOURNAL_SUFFIX
 
 # Version 2, of which none could be proven to be of its file: size and salt; then records, each with the offset of some
 # bytes as they were, how many they are, and a checksum.
@@ -117,7 +117,7 @@ def find(path: str) -> Leftover | None:
     OSError
         If it cannot be read.
     """
-    name = path + SUFFIX
+    name = path + JOURNAL_SUFFIX
     try:
         status = os.lstat(name)
     except FileNotFoundError:
@@ -284,14 +284,14 @@ def undo(found: Leftover, target: int) -> None:
 def remove(path: str) -> None:
     """Remove the journal beside ``path``, if there is one, and make the disk keep that."""
     with suppress(FileNotFoundError):
-        os.unlink(path + SUFFIX)
+        os.unlink(path + JOURNAL_SUFFIX)
     sync_folder(path)
 
 
 def set_aside(path: str) -> str:
     """Give what stands beside ``path`` as its journal a name that nothing has, and return it."""
     number = 1
-    while os.path.lexists(name := f"{path}{SUFFIX}.unused-{number}"):
+    while os.path.lexists(name := f"{path}{JOURNAL_SUFFIX}.unused-{number}"):
         number += 1
-    os.rename(path + SUFFIX, name)
+    os.rename(path + JOURNAL_SUFFIX, name)
     return name

@@ -5,17 +5,18 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from typing import Any, NoReturn
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rustfits.errors import FileLocked, FileReplaced, FitsIOError, OpenFailed
 from rustfits.storage.base import HEAD_NBYTES, Storage, as_bytes
-from rustfits.storage.filelock import try_lock, unlock
-from rustfits.storage.journal import Journal
-from rustfits.storage.recovery import at_open
-from rustfits.storage.watch import Watch
+from rustfits.storage.watch import Watch, undo_leftover
+
+if TYPE_CHECKING:
+    from rustfits.storage.journal import Journal
 
 # Without O_NONBLOCK, opening a pipe waits until somebody writes to it.
 _ALWAYS = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -99,6 +100,7 @@ class LocalStorage(Storage):
     watch: Watch
 
     _durable = _locked = False
+    _unlock: Callable[[int], None]  # at hand when the interpreter ends, when nothing can be imported any more
     _process = -1  # that opened the file for writing
 
     def __init__(self, path: str, mode: str, durability: str = "process") -> None:
@@ -108,7 +110,7 @@ class LocalStorage(Storage):
             self._durable, self._process = durability == "power", os.getpid()
         self._open(path, _FLAGS[mode] & ~os.O_TRUNC)
         try:
-            at_open(self._path, mode)
+            undo_leftover(self._path, mode)
             status = _status_of(self.descriptor, path)
             self.watch = Watch(self.descriptor, status, self._path)
             if mode == "w+":
@@ -219,6 +221,8 @@ class LocalStorage(Storage):
             self._fail("resize", error)
 
     def _begin(self) -> Journal:
+        from rustfits.storage.journal import Journal
+
         if self._process != os.getpid():
             raise FileReplaced(self.name, "is used by a process that was forked")
         self._lock()
@@ -238,6 +242,8 @@ class LocalStorage(Storage):
         """Keep other writers away from now on, provided that none was there since the file was opened."""
         if self._locked:
             return
+        from rustfits.storage.filelock import try_lock, unlock
+
         try:
             locked = try_lock(self.descriptor)
         except OSError as error:
@@ -249,7 +255,7 @@ class LocalStorage(Storage):
         except FileReplaced:
             unlock(self.descriptor)
             raise
-        self._locked = True
+        self._locked, self._unlock = True, unlock
 
     def check_own(self) -> None:
         """Raise `FileReplaced` if the file is not as it was when this handle opened it, or last changed it."""
@@ -294,7 +300,7 @@ class LocalStorage(Storage):
         descriptor, self.descriptor = self.descriptor, -1
         if descriptor >= 0:
             if self._locked and self._process == os.getpid():
-                unlock(descriptor)  # a forked process may keep its copy of the descriptor open for long
+                self._unlock(descriptor)  # a forked process may keep its copy of the descriptor open for long
             os.close(descriptor)
 
     def _fail(self, verb: str, error: OSError | OverflowError) -> NoReturn:

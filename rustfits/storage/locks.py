@@ -22,10 +22,6 @@ class ReadWriteLock:
         self._writer_depth = 0
         self._waiting = 0
 
-    def shared(self) -> Shared:
-        """Return a context that holds the lock beside other readers."""
-        return Shared(self)
-
     def acquire_shared(self) -> None:
         """Wait for the right to read; `release_shared` has to follow, on this thread."""
         me = get_ident()
@@ -98,23 +94,8 @@ class ReadWriteLock:
             self._reading.notify_all()
 
 
-class Shared:
-    """The context of `ReadWriteLock.shared`: a class, since every small read goes through it."""
-
-    __slots__ = ("_lock",)
-
-    def __init__(self, lock: ReadWriteLock) -> None:
-        self._lock = lock
-
-    def __enter__(self) -> None:
-        self._lock.acquire_shared()
-
-    def __exit__(self, *_: object) -> None:
-        self._lock.release_shared()
-
-
 class Exclusive:
-    """The context of `ReadWriteLock.exclusive`, as `Shared`."""
+    """The context of `ReadWriteLock.exclusive`."""
 
     __slots__ = ("_lock",)
 

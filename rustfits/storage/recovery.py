@@ -18,8 +18,8 @@ from rustfits.errors import FileLocked, FileMissing, FitsIOError, JournalError
 from rustfits.storage import leftover
 from rustfits.storage.evidence import Evidence, judge
 from rustfits.storage.filelock import try_lock
-from rustfits.storage.journal import SUFFIX
 from rustfits.storage.leftover import Leftover, NoJournal
+from rustfits.storage.undo import JOURNAL_SUFFIX
 
 PATIENCE = 0.25  # seconds to wait for a change that another handle is making
 _PAUSE = 0.005
@@ -48,12 +48,8 @@ def at_open(path: str, mode: str) -> None:
     FitsIOError
         If file or folder cannot be written.
     """
-    try:
-        os.lstat(path + SUFFIX)  # opening any file comes this way: nothing more than this if there is no journal
-    except OSError:
-        return
     stop = time.monotonic() + PATIENCE
-    while os.path.lexists(path + SUFFIX):
+    while os.path.lexists(path + JOURNAL_SUFFIX):
         with _locked(path) as (descriptor, writable):
             if descriptor >= 0:
                 _settle(path, descriptor, writable, mode)
@@ -93,11 +89,11 @@ def _settle(path: str, descriptor: int, writable: bool, mode: str) -> None:
     except NoJournal as error:
         if mode != "r":
             in_the_way = f"{error}; move it away, for a change of {path} needs that name"
-            raise JournalError(path + SUFFIX, in_the_way) from None
+            raise JournalError(path + JOURNAL_SUFFIX, in_the_way) from None
         return
     if found is None:
         with suppress(OSError):  # it does no harm where it cannot be removed
-            os.unlink(path + SUFFIX)
+            os.unlink(path + JOURNAL_SUFFIX)
         return
     problem = _unusable(found)
     evidence = None if problem else judge(found, descriptor)
@@ -149,10 +145,6 @@ def _ways(path: str) -> str:
     )
 
 
-def _owner(found: Leftover) -> str:
-    return f"its owner, user {found.status.st_uid}, may not write the file"
-
-
 def _may_write(uid: int, file: os.stat_result) -> bool:
     """Return whether a user may write a file, by its permissions; who asks may, or recovery fails anyway."""
     if not hasattr(os, "geteuid") or uid in (0, file.st_uid, os.geteuid()) or file.st_mode & stat.S_IWOTH:
@@ -198,8 +190,8 @@ def recover(path: str | os.PathLike[str], how: Literal["apply", "discard"]) -> s
     if how not in ("apply", "discard"):
         raise ValueError(f"how must be 'apply' or 'discard', not {how!r}")
     name = os.path.realpath(os.fspath(path))
-    if not os.path.lexists(name + SUFFIX):
-        raise JournalError(name + SUFFIX, "there is no such journal, so nothing to recover")
+    if not os.path.lexists(name + JOURNAL_SUFFIX):
+        raise JournalError(name + JOURNAL_SUFFIX, "there is no such journal, so nothing to recover")
     if how == "discard" and not os.path.exists(name):
         return leftover.set_aside(name)
     with _locked(name) as (descriptor, writable):
@@ -212,7 +204,7 @@ def _apply(path: str, descriptor: int, writable: bool) -> str | None:
     try:
         found = leftover.find(path)
     except NoJournal as error:
-        raise JournalError(path + SUFFIX, f"{error}; there is nothing to apply") from None
+        raise JournalError(path + JOURNAL_SUFFIX, f"{error}; there is nothing to apply") from None
     if found is None:
         leftover.remove(path)  # nothing was changed under it
         return None

@@ -15,7 +15,7 @@ from contextlib import suppress
 from functools import cache
 
 from rustfits.errors import FileChanged, FitsIOError
-from rustfits.storage.recovery import at_open
+from rustfits.storage.undo import JOURNAL_SUFFIX
 
 State = tuple[int, int]
 """Bytes of a file, and the time of its last modification in nanoseconds."""
@@ -53,6 +53,17 @@ def use(form: Callable[[int, int, int], bool]) -> None:
     """Have every read ask a faster form of `is_unchanged`; called by the module that knows the kernels."""
     global unchanged  # noqa: PLW0603 - one choice for the process, as of the kernels
     unchanged = form
+
+
+def undo_leftover(path: str, mode: str) -> None:
+    """Undo the change of a file that a killed writer left half-made; as `at_open`, of which most files need nothing."""
+    try:
+        os.lstat(path + JOURNAL_SUFFIX)
+    except OSError:
+        return
+    from rustfits.storage.recovery import at_open
+
+    at_open(path, mode)
 
 
 class Watch:
@@ -185,7 +196,7 @@ class Watch:
         except OSError:
             return  # the file was moved or removed: nobody finds it to change it
         if os.path.samestat(named, os.fstat(self.descriptor)):
-            at_open(self.path, "r")
+            undo_leftover(self.path, "r")
 
 
 class Tries:

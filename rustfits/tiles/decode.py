@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rustfits.codec.batch import TileBatch
-from rustfits.codec.builtin import Gzip1
-from rustfits.codec.kernels import active
+from rustfits.codec.choice import active
 from rustfits.heap.bintable import ELEMENT_DTYPES, ELEMENT_NBYTES, Column
 from rustfits.heap.ranges import check_descriptors, descriptors, outside, read_ranges, read_rows
 from rustfits.parallel.threads import scratch
@@ -300,6 +299,8 @@ class TileDecoder:
         if number == 0:
             self._decode_coded(batch, entries, out)
         elif number == 1:
+            from rustfits.codec.builtin import Gzip1
+
             Gzip1().decode(batch, out)  # the lossless fallback: pixels of the image's own type
         else:
             column = self.table.sources[number]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rustfits.codec import kernels
+from rustfits.codec import choice
 from rustfits.codec.batch import EncodedTiles, PixelBatch
 from rustfits.errors import PluginError
 from rustfits.heap.bintable import ELEMENT_NBYTES, Column
@@ -228,7 +228,7 @@ class _Encoder:
             if direct is not None:
                 return direct
         tiles = threads.scratch("gathered", sum(block.ntiles * block.tile_npixels for block in blocks), self._gathered)
-        stop, move = 0, kernels.active().gather
+        stop, move = 0, choice.active().gather
         with np.errstate(all="ignore"):  # a number too large for single precision is infinite in it
             for block in blocks:
                 begin, stop = stop, stop + block.ntiles * block.tile_npixels
@@ -257,7 +257,7 @@ class _Quantizer(_Encoder):
         npixels = shapes.prod(axis=1, dtype=np.int64)
         pixels = self._stored(self._collect(blocks))
         integers = threads.scratch("integers", pixels.size, np.int32)
-        scale, zero, fits = kernels.active().quantize(pixels, shapes, rows, **self._options, out=integers)
+        scale, zero, fits = choice.active().quantize(pixels, shapes, rows, **self._options, out=integers)
         if self._null != NULL_PIXEL:
             fits &= ~self._put_nulls(integers, npixels)
         if fits.all():
@@ -286,7 +286,7 @@ def gzipped(pixels: NDArray[Any], npixels: Int64s) -> EncodedTiles:
         Pixels of each tile.
     """
     plain = as_they_are(pixels, npixels)
-    return kernels.active().deflate(plain.data, plain.length, None)
+    return choice.active().deflate(plain.data, plain.length, None)
 
 
 def as_they_are(pixels: NDArray[Any], npixels: Int64s) -> EncodedTiles:

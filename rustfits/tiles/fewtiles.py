@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rustfits.codec.kernels import active
+from rustfits.codec.choice import active
 from rustfits.errors import FitsError
 from rustfits.parallel.threads import SMALL_NPIXELS, scratch
 from rustfits.pixels.sections import Section

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rustfits.codec.kernels import Placer
 from rustfits.parallel import memory, threads
 from rustfits.pixels.scaling import Scaling
 from rustfits.pixels.sections import Section
@@ -19,6 +18,9 @@ from rustfits.tiles.decode import TileDecoder, TileEntries
 from rustfits.tiles.fewtiles import FewTiles
 from rustfits.tiles.grid import Block, Int64s, Move
 from rustfits.tiles.shortway import find_placer, place
+
+if TYPE_CHECKING:
+    from rustfits.codec.kernels import Placer
 
 # Of decoded pixels. Smaller ones stay in a nearer cache, but then the work between them takes longer than that saves.
 BATCH_NBYTES = 4 << 20

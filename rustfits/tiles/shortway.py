@@ -6,19 +6,22 @@ tile is out of the ordinary, the core's own way is taken, which also says what i
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rustfits.codec.choice import active
 from rustfits.codec.codec import Int64s
-from rustfits.codec.kernels import Placer, active
 from rustfits.errors import FitsError
 from rustfits.heap.ranges import read_ranges
 from rustfits.parallel.memory import PAST_NBYTES
 from rustfits.pixels.sections import Section
 from rustfits.tiles.decode import TileDecoder, TileEntries, coded_bytes
 from rustfits.tiles.zimage import TileTable
+
+if TYPE_CHECKING:
+    from rustfits.codec.kernels import Placer
 
 
 def image_facts(table: TileTable) -> dict[str, Any] | None:

@@ -21,7 +21,7 @@ ROOMS = [
     ),
     ("header", "keys card cards state edit header"),
     ("quantize", "dither noise quantum parameters"),
-    ("codec", "batch codec inflate moves kernels hookspecs builtin discovery registry"),
+    ("codec", "batch codec inflate moves kernels hookspecs installed discovery choice builtin registry"),
     ("pixels", "bitpix sections scaling"),
     ("heap", "bintable ranges rows segments spare writer repack"),
     ("tiles", "grid cache zimage newtiles decode shortway fewtiles reader encode requantize onetile recode"),

@@ -14,13 +14,14 @@ import pytest
 
 import rustfits
 from rustfits import FITS, FileChanged, FileLocked, FileReplaced, FitsIOError
-from rustfits.codec import kernels
+from rustfits.codec import choice
+from rustfits.codec.kernels import Kernels
 from rustfits.container import scan as scanning
 from rustfits.header.cards import Cards
 from rustfits.storage import recovery, watch
-from rustfits.storage.journal import SUFFIX
 from rustfits.storage.openfile import padded
 from rustfits.storage.reread import Straddled, repeated
+from rustfits.storage.undo import JOURNAL_SUFFIX
 
 SHAPE = (40, 50)
 CODEC = rustfits.Gzip2(tile_shape=(10, 50))
@@ -38,10 +39,10 @@ READS = {
 @pytest.fixture(autouse=True, params=["kernels in use", "numpy"])
 def kernels_in_use(request):
     """Look at files by the form that a plugin brings, and by the core's."""
-    before = kernels.active()
-    kernels.set_active(kernels.Kernels() if request.param == "numpy" else before)
+    before = choice.active()
+    choice.set_active(Kernels() if request.param == "numpy" else before)
     yield
-    kernels.set_active(before)
+    choice.set_active(before)
 
 
 @pytest.fixture
@@ -361,7 +362,7 @@ def test_a_reader_waits_for_a_writer_of_ours_and_no_longer_than_its_patience(pat
         hdu = fits["PLAIN"]
         with other.transaction():
             set_all(other["PLAIN"], 2)
-            assert os.path.exists(f"{path}{SUFFIX}")
+            assert os.path.exists(f"{path}{JOURNAL_SUFFIX}")
             monkeypatch.setattr(recovery, "PATIENCE", 0)
             with pytest.raises(FileLocked):
                 hdu.read()
@@ -371,7 +372,7 @@ def test_a_reader_waits_for_a_writer_of_ours_and_no_longer_than_its_patience(pat
 def test_a_reader_undoes_what_a_killed_writer_left(path):
     make(path, 1)
     with FITS(path) as fits:
-        left = path.with_name(path.name + SUFFIX)
+        left = path.with_name(path.name + JOURNAL_SUFFIX)
         with FITS(path, "r+") as other, pytest.raises(KeyError), other.transaction():
             set_all(other["PLAIN"], 2)
             changed, saved = path.read_bytes(), left.read_bytes()

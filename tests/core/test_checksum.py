@@ -47,13 +47,14 @@ def test_the_example_of_the_standard_is_encoded_as_there():
     assert checksum.encode(868229149) == "hcHjjc9ghcEghc9g"
 
 
-@given(words, st.booleans())
-def test_text_decodes_to_the_sum_it_was_made_from(total, complement):
-    text = checksum.encode(total, complement=complement)
+@given(words)
+def test_the_text_is_the_complement_of_the_sum_in_letters_and_digits(total):
+    text = checksum.encode(total)
     assert len(text) == 16
     assert text.isascii()
     assert text.isalnum()
-    assert checksum.decode(text, complement=complement) == total
+    # FITS 4.0, appendix J.2: characters count from "0" on, and stand one place to the right.
+    assert plain_sum(bytes(ord(character) - ord("0") for character in text[1:] + text[0])) == checksum.ALL_ONES - total
 
 
 @given(words)
@@ -61,13 +62,7 @@ def test_text_in_its_card_makes_the_sum_vanish(total):
     before = f"CHECKSUM= '{checksum.ZEROS}'".ljust(80).encode()
     rest = checksum.fold(total + plain_sum(before))
     after = f"CHECKSUM= '{checksum.encode(rest)}'".ljust(80).encode()
-    assert checksum.add(total, plain_sum(after)) in (0, checksum.ALL_ONES)
-
-
-@pytest.mark.parametrize("text", ["", "0" * 15, "é" * 16, "~" * 16, " " * 16])
-def test_other_text_is_no_checksum(text):
-    with pytest.raises(ValueError, match=r".+"):
-        checksum.decode(text)
+    assert checksum.fold(total + plain_sum(after)) in (0, checksum.ALL_ONES)
 
 
 @pytest.mark.parametrize(

@@ -122,7 +122,7 @@ def test_options_are_given_by_name_only(fits):
 # -- pixels ------------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     pixels=hnp.arrays(
         st.sampled_from(DTYPES).flatmap(lambda name: st.sampled_from([np.dtype(name), np.dtype(name).newbyteorder()])),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rustfits.container.fitsfile import FITS
-from rustfits.errors import HandleTainted, HDUIndexError, HDUKeyInvalid, HDUNotFound
+from rustfits.errors import FitsError, HandleTainted, HDUIndexError, HDUKeyInvalid, HDUNotFound
 
 PIXELS = np.arange(6, dtype=np.int32).reshape(2, 3)
 
@@ -202,3 +202,36 @@ def test_threads_read_and_add_through_one_handle(fits):
         assert (fits[f"N{number}"].read() == PIXELS + number).all()
     assert [hdu.index for hdu in fits] == list(range(44))
     assert len(FITS.from_bytes(fits.to_bytes())) == 44
+
+
+def test_every_error_calls_an_hdu_by_the_same_name(tmp_path):
+    path = str(tmp_path / "named.fits")
+    with FITS(path, "w+") as fits:
+        fits.write_image(PIXELS, extname="SCI")
+        fits.write_image(PIXELS, extname="SCI", compress="GZIP_1")
+        fits.write_image(PIXELS)
+    names = [f"HDU 0 ('SCI') of {path}", f"HDU 1 ('SCI') of {path}", f"HDU 2 of {path}"]
+    with FITS(path) as fits:
+        for hdu, name in zip(fits, names, strict=True):
+            for fail in (
+                lambda hdu=hdu: hdu.header["ABSENT"],
+                lambda hdu=hdu: hdu.header.__setitem__("OBSERVER", "me"),
+                lambda hdu=hdu: hdu.header.edit().__enter__().__delitem__("ABSENT"),
+                lambda hdu=hdu: hdu[99, 99],
+                lambda hdu=hdu: hdu.read_many([(99, 99)]),
+                lambda hdu=hdu: hdu.write(PIXELS),
+                lambda hdu=hdu: hdu.extend(PIXELS),
+            ):
+                with pytest.raises(FitsError) as error:
+                    fail()
+                assert error.value.where == name, str(error.value)
+                assert str(error.value).count("HDU ") == 1
+
+
+def test_the_name_of_an_hdu_in_errors_is_the_one_that_it_has_now():
+    with FITS("mem://", "w+") as fits:
+        fits.write_image(PIXELS, extname="OLD")
+        fits[0].header["EXTNAME"] = "NEW"
+        for fail in (lambda: fits[0][99, 99], lambda: fits[0].header["ABSENT"]):
+            with pytest.raises(FitsError, match=r"HDU 0 \('NEW'\) of mem://"):
+                fail()

@@ -10,10 +10,11 @@ import sys
 import numpy as np
 import pytest
 
-from rustfits.container import locator
+from rustfits.codec import registry
 from rustfits.container.fitsfile import FITS
 from rustfits.errors import FileMissing, FitsIOError, HandleTainted, LocationError, NotAFitsBuffer, NotAFitsFile
 from rustfits.storage import gzipped
+from rustfits.storage.memory import MemoryStorage
 
 PIXELS = np.arange(12, dtype=np.int16).reshape(3, 4)
 
@@ -316,9 +317,9 @@ def test_a_plugin_opens_urls_and_a_download_may_be_gzip(monkeypatch, raw):
     def answer(url, mode, options):
         asked.append((url, mode, options))
         content = gzip.compress(raw) if url.endswith("gz") else raw
-        return locator.MemoryStorage(content, name=url, writable=False)
+        return MemoryStorage(content, name=url, writable=False)
 
-    monkeypatch.setattr(locator.registry, "open_storage", answer)
+    monkeypatch.setattr(registry, "open_storage", answer)
     for url in ("https://example.org/x.fits", "https://example.org/x.fits.gz", "s3://bucket/x.fits"):
         with FITS(url) as fits:
             assert fits.filename == url

@@ -271,7 +271,7 @@ NUMBERS = st.sampled_from(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     keys=st.permutations(["BITPIX", "NAXIS", "NAXIS1", "NAXIS2", "PCOUNT", "GCOUNT"]) | st.just(None),
     values=st.lists(NUMBERS, min_size=6, max_size=6)
@@ -299,7 +299,7 @@ def test_the_quick_look_suffices_for_usual_headers():
     assert quick_size(header("SIMPLE  =                    T", *sized, *counts), primary=True) is None
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     data=st.data(),
     raw=st.sampled_from(

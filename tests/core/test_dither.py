@@ -48,7 +48,7 @@ def test_where_runs_begin_does_not_depend_on_the_precision():
     assert np.array_equal(dither.random_starts(), exact)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     row=st.one_of(st.integers(0, 20), st.integers(9980, 10020), st.integers(0, 2**40)),
     zdither0=st.integers(-(2**70), 2**70),

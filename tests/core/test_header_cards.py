@@ -178,14 +178,8 @@ def test_a_byte_that_is_not_printable_is_refused_or_read_as_an_underscore(byte):
 def test_typed_reading_names_the_keyword_and_what_was_found():
     cards = parsed("I       = 5", "R       = 2.5", "S       = 'x'", "L       = T", "U       =")
     assert (cards.integer("I"), cards.real("R"), cards.real("I"), cards.text("S")) == (5, 2.5, 5.0, "x")
-    assert cards.logical("L") is True
-    assert (cards.integer("NO", 3), cards.real("NO", 1), cards.text("NO", "d"), cards.logical("NO", False)) == (
-        3,
-        1.0,
-        "d",
-        False,
-    )
-    for read in (cards.integer, cards.real, cards.text, cards.logical):
+    assert (cards.integer("NO", 3), cards.real("NO", 1), cards.text("NO", "d")) == (3, 1.0, "d")
+    for read in (cards.integer, cards.real, cards.text):
         with pytest.raises(HeaderError, match="NO is missing"):
             read("NO")
         with pytest.raises(HeaderError, match="U has no value"):
@@ -195,7 +189,6 @@ def test_typed_reading_names_the_keyword_and_what_was_found():
         (cards.integer, "L", "L has True; it must be an integer"),
         (cards.real, "S", "S has 'x'; it must be a number"),
         (cards.text, "I", "I has 5; it must be a string"),
-        (cards.logical, "I", "I has 5; it must be T or F"),
     ]:
         with pytest.raises(HeaderError, match=message):
             read(key)

@@ -139,7 +139,7 @@ class Model:
         assert present == set(self.values) | {name for name, texts in self.texts.items() if texts}
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(OPERATIONS, max_size=25), st.booleans())
 def test_any_sequence_of_changes_leaves_what_a_dict_would_hold(operations, batched):
     file, header = open_header()

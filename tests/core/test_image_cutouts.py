@@ -9,7 +9,7 @@ from plain_images import image_of, pixels_of
 from rustfits.errors import ImageError
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(st.tuples(st.integers(-20, 40), st.integers(-20, 40)), max_size=6),
     st.tuples(st.integers(1, 9), st.integers(1, 9)),

@@ -47,7 +47,7 @@ def test_rows_are_appended():
     assert_file_is_whole(hdu)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.sampled_from(["u1", "u2", "f8"]),
     st.lists(

@@ -27,7 +27,7 @@ def images_and_keys(draw):
     return shape, tuple(keys)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(
     images_and_keys(), st.sampled_from(DTYPES), st.sampled_from([0, 8, 64, 8192]), st.sampled_from([20, 150, 1 << 18])
 )

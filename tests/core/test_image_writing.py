@@ -55,7 +55,7 @@ def sections_and_values(draw):
     return shape, tuple(keys), draw(st.booleans())
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(
     sections_and_values(), st.sampled_from(DTYPES), st.sampled_from([0, 64, 8192]), st.sampled_from([20, 150, 1 << 20])
 )
@@ -74,7 +74,7 @@ def test_assignment_changes_what_numpy_would_change(case, dtype, max_gap, chunk)
     assert np.array_equal(hdu.read(), expected)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(hnp.array_shapes(min_dims=1, max_dims=4, min_side=1, max_side=8), st.sampled_from(DTYPES), st.data())
 def test_a_block_is_written_at_its_corner(shape, dtype, data):
     expected = pixels_of(dtype, shape)

@@ -10,8 +10,9 @@ import pytest
 from known_file import CONTENT, alone
 
 from rustfits.errors import FileLocked, FitsIOError, JournalError
-from rustfits.storage.journal import SUFFIX, Journal
+from rustfits.storage.journal import Journal
 from rustfits.storage.local import LocalStorage
+from rustfits.storage.undo import JOURNAL_SUFFIX
 
 
 def test_the_journal_lies_beside_the_file_itself_whatever_link_led_there(path):
@@ -22,7 +23,7 @@ def test_the_journal_lies_beside_the_file_itself_whatever_link_led_there(path):
     storage = LocalStorage(str(link), "r+")
     with storage.transaction():
         storage.write(0, b"x")
-        assert path.with_name(path.name + SUFFIX).exists()
+        assert path.with_name(path.name + JOURNAL_SUFFIX).exists()
     storage.close()
     assert [found.name for found in folder.iterdir()] == ["link.fits"]
 
@@ -33,7 +34,7 @@ def test_the_journal_lies_beside_the_file_though_the_current_folder_changes(path
     monkeypatch.chdir("/")
     with storage.transaction():
         storage.write(0, b"x")
-        assert path.with_name(path.name + SUFFIX).exists()
+        assert path.with_name(path.name + JOURNAL_SUFFIX).exists()
     storage.close()
     assert alone(path)
 
@@ -56,7 +57,7 @@ def test_whoever_may_write_the_file_may_undo_its_change(path, mode):
     path.chmod(mode)
     with storage.transaction():
         storage.write(0, b"x")
-        assert stat.S_IMODE(path.with_name(path.name + SUFFIX).stat().st_mode) == mode
+        assert stat.S_IMODE(path.with_name(path.name + JOURNAL_SUFFIX).stat().st_mode) == mode
     storage.close()
 
 
@@ -73,7 +74,7 @@ def test_a_reader_is_told_of_a_change_that_goes_on(path):
 
 def test_a_journal_found_at_the_first_change_is_left_for_the_next_open(path):
     storage = LocalStorage(str(path), "r+")
-    left = path.with_name(path.name + SUFFIX)
+    left = path.with_name(path.name + JOURNAL_SUFFIX)
     left.write_bytes(b"")
     with pytest.raises(JournalError, match="close and reopen"), storage.transaction():
         storage.write(0, b"x")
@@ -102,7 +103,7 @@ def test_a_journal_is_on_the_disk_before_the_file_changes_if_power_may_fail(path
         storage.write(10, b"abc")
         storage.write(10, b"def")
         storage.truncate(len(CONTENT) + 5)
-    name, left, folder = path.name, path.name + SUFFIX, path.parent.name
+    name, left, folder = path.name, path.name + JOURNAL_SUFFIX, path.parent.name
     noted = [("pwritev", left), ("fsync", left)]  # the bytes as they were, and as they will be
     assert calls == [
         *noted,

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rustfits.codec import kernels
+from rustfits.codec import choice
 from rustfits.codec.codec import TileBatch
 from rustfits.codec.kernels import Kernels
 from rustfits.errors import InvalidParameter, TileDecodeError
@@ -113,13 +113,13 @@ class TestInflate:
     def test_thousands_of_empty_members_are_soon_read(self):
         assert inflate([gzip.compress(b"") * 20000 + gzip.compress(b"abcd")], [4]) == [b"abcd"]
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @given(stream=st.binary(max_size=200), nbytes=st.integers(0, 300))
     def test_any_bytes_at_all_end_in_a_tile_or_in_an_error(self, stream, nbytes):
         with contextlib.suppress(TileDecodeError):
             assert len(inflate([stream], [nbytes])[0]) == nbytes
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @given(position=st.integers(0, len(gzip.compress(TEXT)) - 1), bit=st.integers(0, 7))
     def test_a_flipped_bit_never_gives_other_bytes(self, position, bit):
         stream = bytearray(gzip.compress(TEXT, mtime=0))
@@ -150,7 +150,7 @@ class TestDeflate:
 
 
 class TestShuffle:
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @given(
         npixels=st.lists(st.integers(0, 40), max_size=8),
         itemsize=st.sampled_from([1, 2, 4, 8]),
@@ -305,35 +305,34 @@ def _read_tiles(path, dtype, tile, shape):
 class TestActive:
     @pytest.fixture(autouse=True)
     def _fresh(self, monkeypatch):
-        monkeypatch.setattr(kernels, "_active", None)
-        monkeypatch.setattr(kernels, "_find", None)
+        monkeypatch.setattr(choice, "_active", None)
         monkeypatch.delenv("RUSTFITS_KERNELS", raising=False)
 
-    def test_the_core_serves_where_no_plugin_does(self):
-        kernels.set_provider(lambda: None)
-        assert kernels.active().name == "numpy"
+    def test_the_core_serves_where_no_plugin_does(self, monkeypatch):
+        monkeypatch.setattr(choice, "_of_plugin", lambda: None)
+        assert choice.active().name == "numpy"
 
-    def test_a_plugin_is_asked_once_and_only_when_kernels_are_needed(self):
+    def test_a_plugin_is_asked_once_and_only_when_kernels_are_needed(self, monkeypatch):
         asked = []
         offered = Kernels()
-        kernels.set_provider(lambda: asked.append(1) or offered)
+        monkeypatch.setattr(choice, "_of_plugin", lambda: asked.append(1) or offered)
         assert not asked
-        assert kernels.active() is kernels.active() is offered
+        assert choice.active() is choice.active() is offered
         assert len(asked) == 1
 
     def test_the_environment_can_keep_to_the_core(self, monkeypatch):
         monkeypatch.setenv("RUSTFITS_KERNELS", "numpy")
-        kernels.set_provider(lambda: pytest.fail("nobody is to be asked"))
-        assert type(kernels.active()) is Kernels
+        monkeypatch.setattr(choice, "_of_plugin", lambda: pytest.fail("nobody is to be asked"))
+        assert type(choice.active()) is Kernels
 
     def test_an_unknown_choice_is_refused(self, monkeypatch):
         monkeypatch.setenv("RUSTFITS_KERNELS", "cuda")
         with pytest.raises(InvalidParameter, match="RUSTFITS_KERNELS must be 'numpy' or 'auto'; got 'cuda'"):
-            kernels.active()
+            choice.active()
 
     def test_kernels_can_be_set_and_forgotten(self):
         mine = Kernels()
-        kernels.set_active(mine)
-        assert kernels.active() is mine
-        kernels.set_active(None)
-        assert kernels.active() is not mine
+        choice.set_active(mine)
+        assert choice.active() is mine
+        choice.set_active(None)
+        assert choice.active() is not mine

@@ -1,12 +1,39 @@
 import signal
 import threading
 import time
+from contextlib import contextmanager
+from types import SimpleNamespace
 
 import pytest
 
+from rustfits.storage import locks
 from rustfits.storage.locks import ReadWriteLock
 
-SOON = 5  # seconds that no test waits for when all is well
+SOON = 60  # seconds that no test waits for when all is well
+
+
+@pytest.fixture
+def waiting(monkeypatch):
+    """Return a semaphore that is released whenever somebody begins to wait for a lock, from then on for certain."""
+    found = threading.Semaphore(0)
+
+    class Condition(threading.Condition):
+        def wait(self, timeout=None):
+            found.release()  # the lock's mutex is held: whoever does something to the lock now comes too late
+            return super().wait(timeout)
+
+    known = SimpleNamespace(Condition=Condition, Lock=threading.Lock, get_ident=threading.get_ident)
+    monkeypatch.setattr(locks, "threading", known)
+    return found
+
+
+@contextmanager
+def shared(lock):
+    lock.acquire_shared()
+    try:
+        yield
+    finally:
+        lock.release_shared()
 
 
 def start(target):
@@ -20,7 +47,7 @@ def test_readers_share_the_lock():
     together = threading.Barrier(3)
 
     def read():
-        with lock.shared():
+        with shared(lock):
             together.wait(SOON)
 
     threads = [start(read) for _ in range(3)]
@@ -43,7 +70,7 @@ def test_a_writer_is_alone():
 
     def read():
         for _ in range(50):
-            with lock.shared():
+            with shared(lock):
                 most.append(1 + len(inside))
 
     threads = [start(write), start(write), start(read)]
@@ -54,9 +81,9 @@ def test_a_writer_is_alone():
 
 def test_both_ways_nest_and_a_writer_may_read():
     lock = ReadWriteLock()
-    with lock.shared(), lock.shared():
+    with shared(lock), shared(lock):
         pass
-    with lock.exclusive(), lock.shared(), lock.exclusive():
+    with lock.exclusive(), shared(lock), lock.exclusive():
         pass
     with lock.exclusive():
         pass
@@ -64,22 +91,22 @@ def test_both_ways_nest_and_a_writer_may_read():
 
 def test_a_reader_that_asks_to_write_is_told_so_instead_of_waiting_for_itself():
     lock = ReadWriteLock()
-    with lock.shared(), pytest.raises(AssertionError), lock.exclusive():
+    with shared(lock), pytest.raises(AssertionError), lock.exclusive():
         pass
     with lock.exclusive():
         pass
 
 
-def test_a_waiting_writer_goes_before_new_readers_but_not_before_nested_ones():
+def test_a_waiting_writer_goes_before_new_readers_but_not_before_nested_ones(waiting):
     lock = ReadWriteLock()
     order = []
-    reading, writer_waits = threading.Event(), threading.Event()
+    reading, both_wait = threading.Event(), threading.Event()
 
     def first_reader():
-        with lock.shared():
+        with shared(lock):
             reading.set()
-            assert writer_waits.wait(SOON)
-            with lock.shared():
+            assert both_wait.wait(SOON)
+            with shared(lock):
                 order.append("nested read")
 
     def writer():
@@ -87,17 +114,16 @@ def test_a_waiting_writer_goes_before_new_readers_but_not_before_nested_ones():
             order.append("write")
 
     def second_reader():
-        with lock.shared():
+        with shared(lock):
             order.append("read")
 
     threads = [start(first_reader)]
     assert reading.wait(SOON)
     threads.append(start(writer))
-    while not lock._waiting:
-        time.sleep(0.001)
+    assert waiting.acquire(timeout=SOON)
     threads.append(start(second_reader))
-    time.sleep(0.02)
-    writer_waits.set()
+    assert waiting.acquire(timeout=SOON)
+    both_wait.set()
     for thread in threads:
         thread.join(SOON)
     assert order == ["nested read", "write", "read"]
@@ -107,7 +133,7 @@ def test_an_exception_lets_the_lock_go():
     lock = ReadWriteLock()
     with pytest.raises(KeyError), lock.exclusive():
         raise KeyError
-    with pytest.raises(KeyError), lock.shared():
+    with pytest.raises(KeyError), shared(lock):
         raise KeyError
     done = threading.Event()
 
@@ -119,7 +145,7 @@ def test_an_exception_lets_the_lock_go():
     assert done.wait(SOON)
 
 
-def test_all_who_wait_get_their_turn_writers_first():
+def test_all_who_wait_get_their_turn_writers_first(waiting):
     lock, order = ReadWriteLock(), []
 
     def write():
@@ -127,47 +153,57 @@ def test_all_who_wait_get_their_turn_writers_first():
             order.append("write")
 
     def read():
-        with lock.shared():
+        with shared(lock):
             order.append("read")
 
-    with lock.shared():
-        threads = [start(write) for _ in range(3)]
-        while lock._waiting < 3:
-            time.sleep(0.001)
-        threads += [start(read) for _ in range(3)]
-        time.sleep(0.02)
+    with shared(lock):
+        threads = []
+        for target in (write, read):
+            threads += [start(target) for _ in range(3)]
+            for _ in range(3):
+                assert waiting.acquire(timeout=SOON)
     for thread in threads:
         thread.join(SOON)
     assert order == ["write"] * 3 + ["read"] * 3
 
 
-@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="interrupts itself with a timer of POSIX")
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="interrupts itself with a signal of POSIX")
 @pytest.mark.parametrize("holds", ["shared", "exclusive"])
-def test_a_writer_that_is_interrupted_while_it_waits_leaves_nobody_waiting(holds):
+def test_a_writer_that_is_interrupted_while_it_waits_leaves_nobody_waiting(waiting, holds):
     lock = ReadWriteLock()
-    held, go_on, done = threading.Event(), threading.Event(), threading.Event()
+    held, asks, interrupted, go_on, done = (threading.Event() for _ in range(5))
+    me = threading.get_ident()
 
     def hold():
-        with getattr(lock, holds)():
+        with shared(lock) if holds == "shared" else lock.exclusive():
             held.set()
             assert go_on.wait(SOON)
 
     def read():
-        while not lock._waiting:
-            time.sleep(0.001)
-        with lock.shared():
+        assert waiting.acquire(timeout=SOON)  # the writer waits
+        asks.set()
+        with shared(lock):
             done.set()
 
-    def interrupt(*_):
-        raise KeyboardInterrupt
+    def interrupt():
+        assert asks.wait(SOON)
+        assert waiting.acquire(timeout=SOON)  # the reader waits too
+        while not interrupted.wait(0.01):  # one signal may come just before the system is asked to wait
+            signal.pthread_kill(me, signal.SIGALRM)
 
-    threads = [start(hold), start(read)]
+    def raise_once(*_):
+        if not interrupted.is_set():
+            interrupted.set()
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, raise_once)
+    threads = [start(hold)]
     assert held.wait(SOON)
-    before = signal.signal(signal.SIGALRM, interrupt)
     try:
-        signal.setitimer(signal.ITIMER_REAL, 0.1)
+        threads += [start(read), start(interrupt)]
         with pytest.raises(KeyboardInterrupt), lock.exclusive():
             pass
+        threads[-1].join(SOON)
     finally:
         signal.signal(signal.SIGALRM, before)
     if holds == "exclusive":

@@ -20,8 +20,8 @@ API = """
 """
 PLUGIN_CLASSES = {"Rice1": "rice", "Hcompress1": "hcompress", "Plio1": "plio"}
 NO_PLUGINS = """
-import importlib_metadata
-importlib_metadata.entry_points = lambda **wanted: ()
+from rustfits.codec import discovery
+discovery.entry_points = lambda group, **how: ()
 """
 
 

@@ -131,7 +131,7 @@ class TestAsCfitsio:
 
 
 class TestPromises:
-    @settings(max_examples=80, deadline=None)
+    @settings(max_examples=80)
     @given(
         shape=st.tuples(st.integers(1, 12), st.integers(1, 40)),
         dtype=st.sampled_from(["f4", "f8"]),

@@ -18,10 +18,11 @@ from rustfits.storage import journal, leftover, recovery
 from rustfits.storage.base import HEAD_NBYTES
 from rustfits.storage.evidence import judge
 from rustfits.storage.filelock import try_lock
-from rustfits.storage.journal import FRAME, HEADER_NBYTES, MAGIC, SUFFIX
+from rustfits.storage.journal import FRAME, HEADER_NBYTES, MAGIC
 from rustfits.storage.leftover import find
 from rustfits.storage.local import LocalStorage
 from rustfits.storage.pages import crc_of_pages
+from rustfits.storage.undo import JOURNAL_SUFFIX
 
 AS_ROOT = os.geteuid() == 0
 SECOND = 10**9
@@ -44,7 +45,7 @@ def change(storage):
 def hot(path):
     """Leave the file half-changed, with its journal, as a process killed a second ago does; return the journal."""
     lifted(path, -100)
-    left = path.with_name(path.name + SUFFIX)
+    left = path.with_name(path.name + JOURNAL_SUFFIX)
     copies = [path.with_name("copy"), path.with_name("copy of the journal")]
     storage = LocalStorage(str(path), "r+")
     with pytest.raises(KeyError), storage.transaction():
@@ -64,7 +65,7 @@ def hot(path):
 
 def refused(path, modes=("r", "r+"), match="may be half-made"):
     """Assert that opening is refused and touches nothing; return the last message."""
-    left = path.with_name(path.name + SUFFIX)
+    left = path.with_name(path.name + JOURNAL_SUFFIX)
     before = path.read_bytes(), left.read_bytes()
     for mode in modes:
         with pytest.raises(JournalError, match=match) as caught:
@@ -113,7 +114,7 @@ def test_a_journal_cut_short_anywhere_is_never_applied_wrongly(path, hot):
 
 
 def test_a_journal_of_which_nothing_reached_the_disk_is_removed(path):
-    left = path.with_name(path.name + SUFFIX)
+    left = path.with_name(path.name + JOURNAL_SUFFIX)
     for content in (b"", bytes(20), bytes(500), MAGIC[:3], MAGIC + struct.pack("<I", 1) + b"xyz"):
         left.write_bytes(content)
         LocalStorage(str(path), "r").close()
@@ -272,7 +273,7 @@ def test_a_file_moved_together_with_its_journal_is_recovered(path, hot):
     for move in (shutil.copy2, os.rename):
         moved = folder / "moved.fits"
         move(path, moved)
-        move(hot, moved.with_name(moved.name + SUFFIX))
+        move(hot, moved.with_name(moved.name + JOURNAL_SUFFIX))
         LocalStorage(str(moved), "r").close()
         assert moved.read_bytes() == CONTENT
         assert alone(moved)
@@ -335,7 +336,7 @@ def other_things(left, path):
 
 @pytest.mark.parametrize("what", ["folder", "link", "link to nothing", "second name", "pipe", "other bytes"])
 def test_what_is_no_journal_stops_no_reader_and_is_named_to_writers(path, what):
-    left = path.with_name(path.name + SUFFIX)
+    left = path.with_name(path.name + JOURNAL_SUFFIX)
     other_things(left, path)[what]()
     LocalStorage(str(path), "r").close()
     for mode in ("r+", "w+"):
@@ -427,7 +428,8 @@ def test_where_the_folder_cannot_be_written_the_error_says_what_to_do(path, monk
     storage = LocalStorage(str(path), "r+")
     monkeypatch.setattr(journal.os, "open", no_new_files)
     message = (
-        rf"cannot create .*{SUFFIX}: Permission denied; a change needs a journal beside its file: get leave to write"
+        rf"cannot create .*{JOURNAL_SUFFIX}: Permission denied; "
+        "a change needs a journal beside its file: get leave to write"
     )
     with pytest.raises(FitsIOError, match=message), storage.transaction():
         storage.write(0, b"x")
@@ -518,7 +520,7 @@ def version_2(content, saved, size):
 
 
 def test_a_journal_of_the_version_before_is_refused_with_the_same_advice_and_can_be_applied(path):
-    left = path.with_name(path.name + SUFFIX)
+    left = path.with_name(path.name + JOURNAL_SUFFIX)
     left.write_bytes(version_2(CONTENT, [(1000, CONTENT[1000:1500]), (0, CONTENT[:100])], len(CONTENT)))
     half = bytearray(CONTENT + b"grown")
     half[1000:1500], half[:100] = bytes(500), bytes(100)

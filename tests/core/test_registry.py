@@ -64,6 +64,10 @@ def test_a_missing_codec_can_be_caught_in_every_way_that_is_promised():
             registry.codec_class("NO_SUCH_1")
 
 
+def test_the_core_has_the_codecs_that_it_says_it_has():
+    assert tuple(PLUGINS) == registry.OWN
+
+
 def test_the_list_of_codecs_begins_with_those_of_the_core():
     listed = rustfits.codecs()
     assert list(listed)[: len(PLUGINS)] == ["GZIP_1", "GZIP_2", "NOCOMPRESS"]

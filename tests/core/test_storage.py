@@ -177,7 +177,7 @@ steps = st.one_of(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.binary(max_size=120), st.lists(steps, max_size=12))
 def test_whatever_was_done_is_undone(content, changes):
     memory = MemoryStorage(content)

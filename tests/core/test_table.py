@@ -102,7 +102,7 @@ def test_an_empty_table_has_no_data_and_is_an_hdu_all_the_same():
 NUMBERS = {"B": "u1", "I": "i2", "J": "i4", "K": "i8", "E": "f4", "D": "f8", "C": "c8", "M": "c16"}
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.lists(st.tuples(st.sampled_from(sorted(NUMBERS)), st.integers(0, 4)), min_size=1, max_size=5),
     st.integers(0, 7),
@@ -371,7 +371,7 @@ FORMS = st.one_of(
 NUMBER = st.one_of(st.integers(-2, 40), st.sampled_from([10**9, 2**31, 2**63 - 1, 2**63]))
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(
     st.lists(FORMS, min_size=1, max_size=4),
     st.fixed_dictionaries({}, optional={"NAXIS1": NUMBER, "NAXIS2": NUMBER, "TFIELDS": NUMBER, "THEAP": NUMBER}),

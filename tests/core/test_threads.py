@@ -49,10 +49,13 @@ def test_much_work_is_shared():
 @pytest.mark.parametrize("nthreads", [1, 2, 6])
 def test_the_failure_of_the_first_item_is_raised_whatever_the_number_of_threads(nthreads):
     threads.set_num_threads(nthreads)
+    later = threading.Event()
 
     def work(item):
-        if item == 7:
-            time.sleep(0.05)
+        if item == 7 and nthreads > 1:
+            assert later.wait(30)  # for a failure that comes earlier
+        if item > 7:
+            later.set()
         if item >= 7:
             raise ValueError(f"item {item}")
 

@@ -109,7 +109,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(steps)
 def test_it_behaves_like_a_plain_least_recently_used_cache(steps):
     cache, model, capacity = TileCache(160), [], 8

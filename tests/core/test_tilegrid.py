@@ -43,7 +43,7 @@ def tiles_of(image, grid):
     return tiles
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.data(), grids(), st.integers(1, 9))
 def test_a_section_put_together_from_tiles_is_what_numpy_indexing_gives(data, grid, ntiles):
     image = np.arange(prod(grid.shape)).reshape(grid.shape)
@@ -69,7 +69,7 @@ def test_a_section_put_together_from_tiles_is_what_numpy_indexing_gives(data, gr
     assert set(rows) == {row for row, tile in enumerate(tiles) if np.isin(tile, expected).any()}
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(grids(), st.integers(1, 9))
 def test_blocks_in_order_name_every_row_once_and_gather_its_pixels(grid, ntiles):
     image = np.arange(prod(grid.shape)).reshape(grid.shape)

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import rustfits
 from rustfits import (
     FITS,
     FileLocked,
@@ -19,6 +18,7 @@ from rustfits import (
     TransactionOpen,
     TransactionUndone,
 )
+from rustfits.hdu.image import raster
 from rustfits.storage import filelock
 
 ZEROS = np.zeros((20, 30), "i2")
@@ -148,7 +148,7 @@ def test_a_change_that_failed_half_way_undoes_the_transaction_though_it_was_caug
         with pytest.raises(TransactionUndone, match=r"everything it did to .*file\.fits is undone"), fits.transaction():
             fits["A"].header["OBJECT"] = "M13"
             with monkeypatch.context() as patched, pytest.raises(ZeroDivisionError):
-                patched.setattr(rustfits.hdu.image.image.Raster, "write", lambda *_: 1 / 0)
+                patched.setattr(raster.Raster, "write", lambda *_: 1 / 0)
                 fits["A"].extend(ZEROS)
             assert "OBJECT" not in fits["A"].header
             assert fits["A"].shape == ZEROS.shape

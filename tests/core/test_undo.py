@@ -21,7 +21,7 @@ class Watched(MemoryUndo):
         super()._keep(pieces)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(ranges, st.integers(0, 70))
 def test_every_byte_is_saved_once_and_none_that_does_not_change(touched, size):
     content = bytearray(np.arange(size, dtype=np.uint8).tobytes())

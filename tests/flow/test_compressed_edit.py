@@ -14,7 +14,7 @@ from rustfits import FITS, Gzip1, Gzip2, NoCompress
 # -- against numpy ----------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.data(), images(), st.integers(0, 99))
 def test_any_sequence_of_edits_does_what_numpy_does(data, image, seed):
     name, dtype = image[:2]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from rustfits import FITS, Gzip1, Gzip2
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data(), images(), st.integers(0, 99), st.integers(0, 3000))
 def test_a_block_leaves_the_file_that_one_call_leaves(data, image, seed, capacity):
     rows = data.draw(st.lists(st.integers(1, 7), min_size=1, max_size=12))

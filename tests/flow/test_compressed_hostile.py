@@ -157,7 +157,7 @@ def run_with_file(code, raw):
 def test_files_with_bytes_changed_at_random_never_do_worse_than_an_error(codec):
     whole, _ = image_file(compress=codec(tile_shape=(7, 11)))
 
-    @settings(max_examples=120, deadline=None)
+    @settings(max_examples=120)
     @given(st.lists(st.tuples(st.integers(2880, len(whole) - 1), st.integers(0, 255)), min_size=1, max_size=6))
     @example([(len(whole) - 1, 0)])
     def check(changes):

@@ -48,7 +48,7 @@ def assert_same_bits(found, expected):
     assert np.asarray(found).tobytes() == expected.tobytes()
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(st.data(), images())
 def test_any_section_equals_numpy_indexing_bit_for_bit(data, image):
     pixels, codec = image

@@ -33,7 +33,7 @@ def point(fits, offsets):
     return FITS.from_bytes(raw, "r+")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(images(), st.integers(0, 99))
 def test_repacking_after_edits_gives_the_bytes_of_writing_at_once(image, seed):
     with FITS("mem://", "w+") as fits, FITS("mem://", "w+") as other:
@@ -104,7 +104,7 @@ def test_large_heaps_are_repacked_in_pieces(fits, monkeypatch, memory, move, ord
     np.testing.assert_array_equal(fits["NEXT"].read(), NEXT)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.tuples(st.integers(0, 60), st.integers(1, 20)), max_size=15))
 def test_every_range_keeps_its_bytes_and_no_byte_is_kept_in_vain(ranges):
     heap = np.arange(100)

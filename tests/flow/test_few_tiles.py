@@ -27,7 +27,7 @@ def entry(size):
     return st.one_of(st.integers(-size, size - 1), bounds.map(lambda pair: slice(*pair)))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     keys=st.lists(st.tuples(entry(SHAPE[0]), entry(SHAPE[1])), min_size=1, max_size=8),
     capacity=st.sampled_from([0, 300, 2000, 1 << 20]),

@@ -247,9 +247,7 @@ class Edits(RuleBasedStateMachine):
         shutil.rmtree(self.folder)
 
 
-Edits.TestCase.settings = settings(
-    max_examples=60, stateful_step_count=8, deadline=None, suppress_health_check=list(HealthCheck)
-)
+Edits.TestCase.settings = settings(max_examples=60, stateful_step_count=8, suppress_health_check=list(HealthCheck))
 TestAnySequenceOfEditsOfAFileOfAnyOriginIsReadAlikeEverywhere = Edits.TestCase
 
 

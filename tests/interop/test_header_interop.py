@@ -38,7 +38,6 @@ HIERARCH = st.from_regex("ESO [A-Z][A-Z0-9]{0,9}( [A-Z0-9]{1,9}){1,2}", fullmatc
 
 LIMITS = settings(
     max_examples=30,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 

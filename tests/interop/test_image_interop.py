@@ -100,7 +100,7 @@ def test_what_cfitsio_wrote_is_read_here(tmp_path, dtype, shape):
             assert hdu.verify_datasum() is True
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(hnp.array_shapes(min_dims=1, max_dims=3, min_side=1, max_side=30), st.sampled_from(DTYPES), st.data())
 def test_sections_are_those_that_astropy_cuts_out(tmp_path_factory, shape, dtype, data):
     path = tmp_path_factory.mktemp("sections") / "image.fits"
@@ -115,7 +115,7 @@ def test_sections_are_those_that_astropy_cuts_out(tmp_path_factory, shape, dtype
         assert np.array_equal(theirs[0].section[key], fits[0][key], equal_nan=pixels.dtype.kind == "f")
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.sampled_from(["u1", "i2", "i4", "f4", "f8"]), st.floats(1e-6, 1e3), st.floats(-1e6, 1e6))
 def test_scaled_pixels_are_those_of_astropy(tmp_path_factory, dtype, bscale, bzero):
     path = tmp_path_factory.mktemp("scaled") / "image.fits"

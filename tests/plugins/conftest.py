@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from rustfits.codec.kernels import Kernels, active
+from rustfits.codec.choice import active
+from rustfits.codec.kernels import Kernels
 
 sys.path.insert(0, str(Path(__file__).parent))
 collect_ignore = ["example_bz2"]  # a distribution of its own; test_third_party.py builds it and runs its tests

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import rustfits
-from rustfits.codec.kernels import Kernels, active, set_active
+from rustfits.codec.choice import active, set_active
+from rustfits.codec.kernels import Kernels
 from rustfits.errors import FitsError
 from rustfits.tiles.fewtiles import FewTiles
 
@@ -65,7 +66,7 @@ def test_boxes_are_those_of_the_whole_image(shape, dtype, tmp_path):
     finally:
         set_active(None)
 
-    @settings(max_examples=8, deadline=None)
+    @settings(max_examples=8)
     @given(keys=st.lists(boxes(shape), min_size=1, max_size=8), capacity=st.sampled_from([0, 20_000, 60_000, 1 << 25]))
     def check(keys, capacity):
         with rustfits.FITS(path) as fits:

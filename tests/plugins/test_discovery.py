@@ -1,5 +1,6 @@
 """Plugins are found by name, loaded one by one, and each way in which one can be wrong has its own error."""
 
+import shutil
 import textwrap
 
 GOOD = """
@@ -236,3 +237,97 @@ def test_a_codec_is_loaded_once_by_many_threads(site):
         print(len(found), len(toy_toy_1.calls))
     """)
     assert printed == "1 1"
+
+
+# -- where distributions are looked for -------------------------------------------------------------------------------
+
+
+LISTED = """
+    from rustfits.codec import discovery
+    for entry in discovery.entry_points("rustfits.codecs"):
+        if entry.name.startswith("TOY"):
+            print(entry.name, discovery.origin_of(entry))
+"""
+
+
+def zipped(site, name):
+    """Put all that is installed into a zip file, as the only place where it is."""
+    archive = shutil.make_archive(str(site.folder.parent / name), "zip", site.folder)
+    for each in site.folder.iterdir():
+        shutil.rmtree(each) if each.is_dir() else each.unlink()
+    return archive
+
+
+def test_what_is_found_is_what_importlib_metadata_finds(site):
+    site.install("toy", TOY_1=GOOD)
+    info = next(site.folder.glob("toy-*.dist-info"))
+    text = "; no\n[rustfits.codecs]\n# [x]\n TOY_1 = toy_toy_1 \n\nTOY_2=a:b.c [x]\n[console_scripts]\nx = y\n"
+    info.joinpath("entry_points.txt").write_text(text)
+    site.folder.joinpath("old.egg-info").mkdir()
+    site.folder.joinpath("old.egg-info", "entry_points.txt").write_text("[rustfits.storage]\ns3 = old\n")
+    site.folder.joinpath("file.egg-info").write_text("Name: file\n")
+    printed = site.run("""
+        import importlib_metadata
+        from rustfits.codec import installed
+        found = installed._listed()
+        assert found is not None
+        expected = [entry for entry in importlib_metadata.entry_points() if entry.group.startswith("rustfits.")]
+        facts = lambda entry: (entry.group, entry.name, entry.value, entry.dist.name, entry.dist.version)
+        for entry in expected:
+            if entry.value == "old":
+                entry.dist._path.joinpath("PKG-INFO").write_text("Name: old\\nVersion: 3\\n")
+        assert sorted(map(facts, found)) == sorted(map(facts, expected))
+        print(len(found) >= 3)
+    """)
+    assert printed == "True"
+
+
+def test_a_distribution_shadows_one_of_its_name_later_on_the_path(site, tmp_path_factory):
+    other = type(site)(tmp_path_factory.mktemp("later"))
+    site.install("Toy.box", "1.0", TOY_1=GOOD)
+    other.install("toy_box", "2.0", TOY_1=GOOD, TOY_2=GOOD)
+    assert site.run(LISTED, PYTHONPATH=f"{site.folder}:{other.folder}") == "TOY_1 Toy.box 1.0"
+    assert site.run(LISTED, PYTHONPATH=f"{other.folder}:{site.folder}").splitlines() == [
+        "TOY_1 toy_box 2.0",
+        "TOY_2 toy_box 2.0",
+    ]
+
+
+def test_a_codec_in_a_zip_file_is_found(site):
+    site.install("toy", "2.5", TOY_1=GOOD)
+    archive = zipped(site, "toys")
+    assert site.run(LISTED, PYTHONPATH=archive) == "TOY_1 toy 2.5"
+    code = "from rustfits.codec import registry; print(registry.codec_class('TOY_1').__module__)"
+    assert site.run(code, PYTHONPATH=archive) == "toy_toy_1"
+
+
+def test_a_codec_that_somebody_elses_finder_knows_is_found(site):
+    site.install("toy", "2.5", TOY_1=GOOD)
+    finder = f"""
+        import sys
+        from importlib import metadata
+
+        class Finder:
+            @staticmethod
+            def find_spec(*_):
+                return None
+
+            @staticmethod
+            def find_distributions(context):
+                here = metadata.DistributionFinder.Context(name=context.name, path=[{str(site.folder)!r}])
+                return metadata.MetadataPathFinder.find_distributions(here)
+
+        sys.meta_path.append(Finder)
+    """
+    printed = site.run(textwrap.dedent(finder) + textwrap.dedent(LISTED), PYTHONPATH="")
+    assert printed == "TOY_1 toy 2.5"
+
+
+def test_an_entry_point_may_name_an_attribute_and_extras(site):
+    site.install("toy", TOY_1=textwrap.dedent(GOOD) + "\nimport sys\nplugin = sys.modules[__name__]\n")
+    info = next(site.folder.glob("toy-*.dist-info"))
+    for value in ("toy_toy_1:plugin", "toy_toy_1 : plugin", "toy_toy_1:plugin [fast, slow]"):
+        info.joinpath("entry_points.txt").write_text(f"[rustfits.codecs]\nTOY_1 = {value}\n")
+        assert site.run("from rustfits.codec import registry; print(registry.codec_class('TOY_1').zcmptype)") == "TOY_1"
+    info.joinpath("entry_points.txt").write_text("[rustfits.codecs]\nTOY_1 = toy-toy:1\n")
+    assert "cannot be loaded (ValueError" in site.error("registry.codec_class('TOY_1')")

@@ -33,10 +33,10 @@ HDU_TYPE = """
 """
 LOOK_AT_KERNELS = """
     import warnings
-    from rustfits.codec import registry
+    from rustfits.codec import choice
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        print(registry.kernels().name)
+        print(choice.active().name)
     print(*(f"{type(w.message).__name__}: {w.message}" for w in caught))
 """
 
@@ -44,10 +44,10 @@ LOOK_AT_KERNELS = """
 def alone(code):
     """Return code that sees the made-up distributions only, not those that happen to be installed."""
     return f"""
-    import importlib_metadata
-    real = importlib_metadata.entry_points
-    importlib_metadata.entry_points = lambda **wanted: [
-        entry for entry in real(**wanted) if not entry.dist.name.startswith("rustfits")
+    from rustfits.codec import discovery
+    real = discovery.entry_points
+    discovery.entry_points = lambda group, **how: [
+        entry for entry in real(group, **how) if not entry.dist.name.startswith("rustfits")
     ]
     {code}
     """
@@ -56,6 +56,37 @@ def alone(code):
 def test_kernels_of_a_plugin_are_used(site):
     site.install("swift", group="rustfits.kernels", any=KERNELS)
     assert site.run(alone(LOOK_AT_KERNELS)) == "swift"
+
+
+def test_kernels_of_a_plugin_are_found_by_whoever_needs_them_first(site):
+    """Nothing but a codec of the core was imported when it encodes: no file was opened, no plugin asked for."""
+    site.install("swift", group="rustfits.kernels", any=KERNELS)
+    encode = """
+    import numpy as np
+    from rustfits import Gzip1
+    from rustfits.codec.batch import PixelBatch
+    Gzip1().encode(PixelBatch(np.zeros(6, "i2"), np.array([[2, 3]]), np.zeros(1, "i8")))
+    from rustfits.codec import choice
+    print(choice.active().name)
+    """
+    assert site.run(alone(encode)) == "swift"
+
+
+def test_many_reads_of_a_plain_image_find_the_kernels_of_a_plugin(site):
+    site.install("swift", group="rustfits.kernels", any=KERNELS)
+    read = """
+    import numpy as np, rustfits
+    from rustfits.codec import choice
+    with rustfits.FITS("mem://", "w+") as fits:
+        hdu = fits.write_image(np.zeros((4, 5)))
+        hdu._file.storage.descriptor = 99  # as if it were a file's
+        hdu[1:3]
+        print(choice._active)
+        for _ in range(choice.FEW_READS):
+            hdu[1:3]
+        print(choice._active.name)
+    """
+    assert site.run(alone(read)).split() == ["None", "swift"]
 
 
 def test_the_environment_keeps_to_the_kernels_of_the_core(site):

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import rustfits
-from rustfits.codec.kernels import Kernels, active, set_active
+from rustfits.codec.choice import active, set_active
+from rustfits.codec.kernels import Kernels
 from rustfits.errors import FitsError
 from rustfits.tiles import reader
 from rustfits.tiles.decode import TileDecoder
@@ -63,7 +64,7 @@ def test_sections_are_those_of_the_core(shape, dtype, tmp_path, cores_way):
     set_active(None)
     ends = [st.tuples(st.integers(0, size), st.integers(0, size)).map(sorted) for size in shape]
 
-    @settings(max_examples=12, deadline=None)
+    @settings(max_examples=12)
     @given(box=st.tuples(*ends), capacity=st.sampled_from([0, 60_000, 1 << 25]))
     def check(box, capacity):
         key = tuple(slice(first, stop) for first, stop in box)

@@ -2,14 +2,17 @@
 
     python tests/sanitize/run.py [--seconds N] [--only PLUGIN] [--compiler NAME] [--seed N [--round N]]
 
-Each plugin has a harness, plugins/NAME/tests/c/sanitize.c, which harness.h beside this file makes a program. It is built
-with every compiler there is, with the address and undefined behaviour sanitizers and every warning an error, and runs
-every variant of the kernels that the machine can. A fault prints the seed and the round that repeat it.
+Each plugin has a harness, plugins/NAME/tests/c/sanitize.c, which harness.h beside this file makes a program. It is
+built with every compiler there is, with the address and undefined behaviour sanitizers and every warning an error, and
+runs every variant of the kernels that the machine can. A fault prints the seed and the round that repeat it. What the
+plugins' setup.py make is built and loaded with clang, too: all other tests are of what gcc made.
 """
 
 from __future__ import annotations
 
 import argparse
+import ctypes
+import importlib.util
 import os
 import secrets
 import shlex
@@ -55,6 +58,29 @@ class Build:
 
     def program(self, folder: Path) -> Path:
         return folder / self.name.replace(" ", "_")
+
+
+def can_build_distributions() -> bool:
+    """Return whether this Python has what the setup.py of a plugin needs."""
+    return all(importlib.util.find_spec(name) for name in ("pip", "setuptools", "Cython"))
+
+
+def build_distribution(plugin: str, folder: Path) -> str:
+    """Build and load what setup.py makes, with clang; return what went wrong."""
+    place, target = folder / "sources" / plugin, folder / "site"
+    shutil.copytree(ROOT / "plugins" / plugin, place, ignore=shutil.ignore_patterns("build", "*.so", "*.egg-info"))
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation"]
+    command += ["--disable-pip-version-check", "--target", str(target / plugin), str(place)]
+    made = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "CC": "clang"})
+    if made.returncode:
+        return f"CC=clang {shlex.join(command)}\n{made.stdout}{made.stderr}"
+    extensions = sorted(target.glob(f"{plugin}/*/*.so"))
+    try:
+        for path in extensions:
+            ctypes.CDLL(str(path), mode=os.RTLD_NOW)  # finds every symbol
+    except OSError as error:
+        return str(error)
+    return "" if extensions else "no extension was built"
 
 
 def has_sanitizers(compiler: str, folder: Path) -> bool:
@@ -108,7 +134,7 @@ def run_one(build: Build, folder: Path, arguments: list[str], seconds: float) ->
     return said, "" if " rounds, " in said and not said.startswith("0 ") else f"{said}\nsanitize: no round was run"
 
 
-def say_fault(build: Build, seed: int, fault: str) -> None:
+def say_fault(build: Build, seed: str, fault: str) -> None:
     print(f"sanitize: FAULT in {build.name}, seed {seed}:\n{fault}", flush=True)
     again = f"python tests/sanitize/run.py --only {build.plugin} --compiler {build.compiler} --seed {seed}"
     print(f"sanitize: to repeat it: {again} --round ROUND, where ROUND is the number above", flush=True)
@@ -126,6 +152,40 @@ def options() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def built(plugins: list[str], todo: list[Build], folder: Path, pool: ThreadPoolExecutor) -> int:
+    """Build everything, and return how much of it cannot be."""
+    faults = 0
+    harnesses = [(build.name, pool.submit(compile_one, build, folder)) for build in todo]
+    distributions = []
+    if any(build.compiler == "clang" for build in todo):
+        if can_build_distributions():
+            distributions = [
+                (f"rustfits-{plugin} clang", pool.submit(build_distribution, plugin, folder)) for plugin in plugins
+            ]
+        else:
+            print("sanitize: SKIPPED setup.py with clang, for this Python lacks pip, setuptools or Cython", flush=True)
+    for name, done in (*harnesses, *distributions):
+        if fault := done.result():
+            faults += 1
+            print(f"sanitize: {name} cannot be built:\n{fault}", flush=True)
+    print(f"sanitize: {len(harnesses) + len(distributions) - faults} programs and distributions are built", flush=True)
+    return faults
+
+
+def ran(todo: list[Build], folder: Path, pool: ThreadPoolExecutor, arguments: list[str], seconds: float) -> int:
+    """Run what was built, and return how many found a fault."""
+    faults = 0
+    running = [(build, pool.submit(run_one, build, folder, arguments, seconds)) for build in todo]
+    for build, done in running:
+        said, fault = done.result()
+        faults += bool(fault)
+        if fault:
+            say_fault(build, arguments[0], fault)
+        else:
+            print(f"sanitize: {build.name}: {said}", flush=True)
+    return faults
+
+
 def main() -> int:
     """Build, run and tell; return 1 if anything went wrong, or nothing was run."""
     chosen = options()
@@ -138,32 +198,18 @@ def main() -> int:
         compilers = [compiler for compiler in wanted if has_sanitizers(compiler, folder)]
         for compiler in wanted:
             if compiler not in compilers:
-                print(
-                    f"sanitize: SKIPPED {compiler}, which is not here with its sanitizers: {PEERS[compiler]}",
-                    flush=True,
-                )
+                print(f"sanitize: SKIPPED {compiler}, not here with its sanitizers: apt-get install {PEERS[compiler]}")
         todo = builds(plugins, compilers, chosen.seconds)
-        if not todo:
-            print("sanitize: nothing was run, for there is no compiler")
-            return 1
-        faults = 0
-        for build, fault in zip(todo, pool.map(lambda build: compile_one(build, folder), todo), strict=True):
-            if fault:
-                faults += 1
-                print(f"sanitize: {build.name} cannot be built:\n{fault}", flush=True)
+        faults = built(plugins, todo, folder, pool)
         todo = [build for build in todo if build.program(folder).exists()]
         share = chosen.seconds * ncpus / max(len(todo), 1)
-        arguments = [str(seed), f"{share:.3f}", *([str(chosen.round)] if chosen.round is not None else [])]
         print(f"sanitize: seed {seed}, {share:.0f} seconds each", flush=True)
-        for build, (said, fault) in zip(
-            todo, pool.map(lambda build: run_one(build, folder, arguments, share), todo), strict=True
-        ):
-            if fault:
-                faults += 1
-                say_fault(build, seed, fault)
-            else:
-                print(f"sanitize: {build.name}: {said}", flush=True)
-    print(f"sanitize: {faults} faults" if faults else f"sanitize: {len(todo)} harnesses, no fault")
+        arguments = [str(seed), f"{share:.3f}", *([str(chosen.round)] if chosen.round is not None else [])]
+        faults += ran(todo, folder, pool, arguments, share)
+    if not todo:
+        print("sanitize: NOTHING was run")
+    else:
+        print(f"sanitize: {len(todo)} harnesses, {faults or 'no'} fault{'s' if faults > 1 else ''}")
     return int(faults > 0 or not todo)
 
 

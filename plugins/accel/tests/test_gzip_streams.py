@@ -71,7 +71,7 @@ class TestGzip:
             VARIANTS[0].inflate("GZIP_1", batch_of([stream]), np.array([100]), np.empty(100, np.uint8))
         assert str(found.value) == str(expected.value)
 
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=150)
     @given(position=st.integers(0, 10**6), bit=st.integers(0, 7), kept=st.integers(0, 10**6))
     def test_a_flipped_bit_never_gives_other_bytes(self, position, bit, kept, without):
         text = bytes(range(200)) * 3

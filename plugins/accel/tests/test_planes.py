@@ -40,7 +40,7 @@ def members_of(tiles, nplanes):
     return [part.tobytes() for part in np.split(out, np.cumsum(length)[:-1])]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     seed=st.integers(0, 99),
     itemsize=st.sampled_from([1, 2, 4, 8]),

@@ -18,14 +18,14 @@ def test_the_entry_point_offers_the_compiled_kernels():
 
 
 def test_the_core_uses_them_unless_told_otherwise(monkeypatch):
-    from rustfits.codec import kernels, registry
+    from rustfits.codec import choice
 
-    monkeypatch.setattr(kernels, "_active", None)
+    monkeypatch.setattr(choice, "_active", None)
     monkeypatch.delenv("RUSTFITS_KERNELS", raising=False)
-    assert isinstance(registry.kernels(), CompiledKernels)
-    monkeypatch.setattr(kernels, "_active", None)
+    assert isinstance(choice.active(), CompiledKernels)
+    monkeypatch.setattr(choice, "_active", None)
     monkeypatch.setenv("RUSTFITS_KERNELS", "numpy")
-    assert type(registry.kernels()) is Kernels
+    assert type(choice.active()) is Kernels
 
 
 @pytest.mark.parametrize("isa", [0, 1, 99])

@@ -22,7 +22,7 @@ def bits(pixels):
     return np.where(np.isnan(pixels), np.nan, pixels).view(f"u{pixels.itemsize}")
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(
     npixels=st.lists(st.one_of(st.integers(0, 70), st.sampled_from([9499, 10001, 20500])), max_size=5),
     first_row=st.one_of(st.integers(0, 5), st.integers(9990, 10005), st.integers(0, 2**40)),
@@ -77,7 +77,7 @@ def awkward_pixels(rng, npixels, dtype, kind):
 KINDS = ["noise", "noise", "integers", "few values", "constant", "extremes", "any bits", "one outlier"]
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 @given(
     shapes=st.lists(st.tuples(st.integers(1, 3), st.integers(0, 14), st.integers(1, 70)), max_size=4),
     first_row=st.one_of(st.integers(0, 5), st.integers(9990, 10005)),
@@ -132,7 +132,7 @@ def test_quantize_tiles_of_many_pixels(shape, dtype):
     assert results[1:] == results[:1] * len(VARIANTS)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(
     npixels=st.lists(st.one_of(st.integers(0, 80), st.sampled_from([511, 512, 513, 1500])), max_size=6),
     itemsize=st.sampled_from([1, 2, 4, 8]),
@@ -155,7 +155,7 @@ def test_shuffle(npixels, itemsize, seed):
         assert np.array_equal(restored.view(f"u{itemsize}"), data.view(f">u{itemsize}"))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     shape=st.lists(st.integers(0, 7), max_size=5),
     last=st.sampled_from([1, 3, 16, 50]),
@@ -178,7 +178,7 @@ def test_gather(shape, last, order, steps, kinds):
     assert np.array_equal(expected, source)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     npixels=st.integers(0, 300),
     dtype=st.sampled_from(["u1", "i2", "u2", "i4", "f4", "f8", "i8"]),
@@ -305,7 +305,7 @@ class TestLengthsThatDisagree:
             _kernel.to_pixels(bytes(nbytes), itemsize, True, np.zeros(8, np.uint8))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     count=st.lists(st.integers(1, 4), max_size=4),
     nbytes=st.integers(1, 9),

@@ -103,7 +103,7 @@ def test_lossy_streams_and_smoothed_pixels_equal_those_of_cfitsio(dtype, scale, 
         np.testing.assert_array_equal(found, want)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(st.sampled_from(sorted(LIMITS)), hnp.array_shapes(min_dims=2, max_dims=2, max_side=40), st.data())
 def test_any_pixels_come_back(dtype, shape, data):
     elements = st.sampled_from(LIMITS[dtype]) | hnp.from_dtype(np.dtype(dtype))
@@ -152,7 +152,7 @@ def test_a_damaged_stream_is_named_and_spares_its_neighbours(damage, text):
     np.testing.assert_array_equal(out[[0, 2]], [GOOD, GOOD])
 
 
-@settings(deadline=None, max_examples=500)
+@settings(max_examples=500)
 @given(st.lists(st.tuples(st.integers(14, 200), st.integers(0, 255)), max_size=6), st.integers(26, 400), st.booleans())
 def test_damaged_bytes_give_pixels_or_an_error(flips, nbytes, smooth):
     blob = bytearray(encode([image("star", "i2")[:20, :20]], Hcompress1(scale=3))[0][:nbytes])

@@ -71,7 +71,6 @@ def test_a_full_run_of_zeros_before_a_lone_pixel_survives(nzeros):
     np.testing.assert_array_equal(decode(encode(pixels), nzeros + 3), pixels)
 
 
-@settings(deadline=None)
 @given(
     hnp.arrays(
         np.int32,
@@ -83,7 +82,6 @@ def test_any_pixels_come_back(pixels):
     np.testing.assert_array_equal(decode(encode(pixels), pixels.shape[1]), pixels)
 
 
-@settings(deadline=None)
 @given(
     hnp.arrays(
         np.uint8,
@@ -167,7 +165,7 @@ def test_a_damaged_list_is_named_and_spares_its_neighbours(blob, text):
     np.testing.assert_array_equal(out.reshape(3, 9)[[0, 2]], [np.arange(9)] * 2)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(st.binary(max_size=80), st.integers(0, 50))
 def test_random_bytes_give_pixels_or_an_error(blob, npixels):
     with contextlib.suppress(TileDecodeError):

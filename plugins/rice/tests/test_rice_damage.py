@@ -84,7 +84,7 @@ def test_the_first_pixels_of_tiles_come_whatever_follows_them(sigma, dtype, vari
             np.testing.assert_array_equal(out, [pixels[:npixels]] * len(blobs))
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(st.data())
 def test_every_variant_says_the_same_of_changed_bytes(data):
     dtype = data.draw(st.sampled_from(["u1", "i2", "i4"]))
@@ -106,7 +106,7 @@ def test_every_variant_says_the_same_of_changed_bytes(data):
             assert (out == pixels)[wanted == 0].all()
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(
     st.lists(st.binary(max_size=60), min_size=1, max_size=40),
     st.integers(0, 300),

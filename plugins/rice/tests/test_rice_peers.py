@@ -115,7 +115,7 @@ def test_tiles_equal_those_of_fpack_byte_for_byte(dtype, tmp_path):
     assert_tiles_are_ours(heap_tiles(tmp_path / "plain.fits.fz"), tiles_of(pixels, (1, 101)), Rice1())
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(st.data())
 def test_any_pixels_in_any_blocks_give_the_bytes_of_cfitsio(data):
     codecs = pytest.importorskip("astropy.io.fits.hdu.compressed._codecs", reason="peer not installed: astropy")
@@ -133,7 +133,7 @@ def test_any_pixels_in_any_blocks_give_the_bytes_of_cfitsio(data):
         assert_tiles_are_ours([blob] * ntiles, [pixels] * ntiles, Rice1(blocksize=block))
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(st.data())
 def test_tiles_of_any_sizes_come_back_together(data):
     dtype = np.dtype(data.draw(st.sampled_from(DTYPES)))

@@ -11,7 +11,6 @@ import numpy as np
 from rustfits.codec.codec import TileCodec
 from rustfits.errors import ImageError, InvalidParameter
 from rustfits.hdu.image.cards import (
-    MAX_NBYTES,
     Entry,
     blank_entries,
     check_dims,
@@ -24,6 +23,7 @@ from rustfits.heap.bintable import ELEMENT_NBYTES
 from rustfits.pixels.scaling import bitpix_dtype, stored_form
 from rustfits.quantize.dither import NULL_PIXEL
 from rustfits.quantize.parameters import Quantize
+from rustfits.storage.extent import MAX_NBYTES
 from rustfits.tiles.grid import MAX_NDIM, TileGrid
 from rustfits.tiles.zimage import COMPRESSED, GZIPPED, RAW, element_of
 

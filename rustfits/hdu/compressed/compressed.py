@@ -4,37 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rustfits.codec.codec import TileCodec
 from rustfits.errors import CodecError, FitsError, ImageError, NotSupported
-from rustfits.hdu import sums
-from rustfits.hdu.checksum import parse_datasum
-from rustfits.hdu.compressed import sums as compressed_sums
 from rustfits.hdu.compressed.cache_members import CacheMembers
-from rustfits.hdu.compressed.cards import resolved
-from rustfits.hdu.compressed.edit import assigned, checked_rows, extended
-from rustfits.hdu.compressed.extending import CAPACITY_NBYTES, Extending, PendingRows
 from rustfits.hdu.compressed.values import BLANK_KEYWORDS, PREFIX, WHAT, checked_image, stored_copy
 from rustfits.hdu.image.image import ImageHDU
 from rustfits.header.cards import Cards
 from rustfits.header.state import HeaderState
-from rustfits.heap.repack import repack
 from rustfits.heap.spare import Spare
 from rustfits.pixels.scaling import Scaling
 from rustfits.pixels.sections import Section
-from rustfits.quantize.parameters import Quantize
 from rustfits.storage.openfile import Extent, OpenFile
 from rustfits.storage.reread import repeated
 from rustfits.tiles.cache import TileCache
 from rustfits.tiles.decode import TileDecoder
-from rustfits.tiles.encode import encode_image
-from rustfits.tiles.newtiles import NewTiles
 from rustfits.tiles.reader import TileReader
 from rustfits.tiles.zimage import TileTable
+
+if TYPE_CHECKING:
+    from rustfits.hdu.compressed.extending import PendingRows
+    from rustfits.quantize.parameters import Quantize
+    from rustfits.tiles.newtiles import NewTiles
 
 
 class CompressedImageHDU(CacheMembers, ImageHDU):
@@ -53,7 +48,7 @@ class CompressedImageHDU(CacheMembers, ImageHDU):
     _codec: TileCodec | None  # as the user gave it, for an HDU created through this handle
     _quantize: Quantize | None  # likewise
     _pending: PendingRows | None  # inside `extending`
-    _pending_nbytes: int
+    _pending_nbytes: int | None = None  # how much may wait, if tests have set it
 
     @classmethod
     def _attach(cls, file: OpenFile, extent: Extent, state: HeaderState, index: int) -> Self:
@@ -63,7 +58,6 @@ class CompressedImageHDU(CacheMembers, ImageHDU):
         hdu._spare = Spare()
         file.after_undoing(hdu._spare.forget)
         hdu._codec = hdu._quantize = hdu._pending = None
-        hdu._pending_nbytes = CAPACITY_NBYTES
         return hdu
 
     # -- what the header says -------------------------------------------------------------------------------------
@@ -167,6 +161,8 @@ class CompressedImageHDU(CacheMembers, ImageHDU):
             raise NotSupported(
                 "start= is for uncompressed images: a compressed image is written whole; pass an array of its shape"
             )
+        from rustfits.tiles.encode import encode_image
+
         with self._changing():
             self._check_not_extending("write()")
             facts = self._facts
@@ -175,11 +171,15 @@ class CompressedImageHDU(CacheMembers, ImageHDU):
 
     def _remember_codec(self, codec: TileCodec, quantize: Quantize | None) -> None:
         """Keep what the header cannot hold, such as the level of gzip, of an HDU that was just created."""
+        from rustfits.hdu.compressed.cards import resolved
+
         self._codec, self._quantize = resolved(codec, self._facts.shape), quantize
         for known in ("_known_table", "_known_reader"):
             self.__dict__.pop(known, None)
 
     def __setitem__(self, key: Any, value: Any) -> None:
+        from rustfits.hdu.compressed.edit import assigned
+
         with self._changing():
             self._check_not_extending("item assignment")
             section = self._section(key)
@@ -217,6 +217,8 @@ class CompressedImageHDU(CacheMembers, ImageHDU):
         FitsIOError
             If the bytes cannot be read or written. Nothing is changed by any of these errors.
         """
+        from rustfits.hdu.compressed.edit import checked_rows
+
         with self._changing():
             facts, pending = self._facts, self._pending
             rows = checked_rows(data, facts.shape, facts.scaling, facts.blank, what=WHAT)
@@ -242,10 +244,14 @@ class CompressedImageHDU(CacheMembers, ImageHDU):
             When it is entered inside another one of this HDU; when pixels are asked for inside it. What `extend` does
             not find wrong at once, such as pixels the codec cannot hold, the end of the block may raise.
         """
+        from rustfits.hdu.compressed.extending import Extending
+
         return Extending(self, self._file, self._index, self._begin_extending, self._end_extending)
 
     def _begin_extending(self) -> None:
-        self._pending = PendingRows(self._pending_nbytes)
+        from rustfits.hdu.compressed.extending import CAPACITY_NBYTES, PendingRows
+
+        self._pending = PendingRows(CAPACITY_NBYTES if self._pending_nbytes is None else self._pending_nbytes)
 
     def _end_extending(self) -> None:
         try:
@@ -262,6 +268,8 @@ class CompressedImageHDU(CacheMembers, ImageHDU):
             self._pending.drop(nrows)
 
     def _append(self, rows: NDArray[Any], scaling: Scaling) -> None:
+        from rustfits.hdu.compressed.edit import extended
+
         self._make(extended(self._decoder(), rows, scaling, self._quantize, self._spare))
 
     def _make(self, new: NewTiles) -> None:
@@ -288,6 +296,8 @@ class CompressedImageHDU(CacheMembers, ImageHDU):
         FitsIOError
             If the bytes cannot be read or written. Nothing is changed by any of these errors.
         """
+        from rustfits.heap.repack import repack
+
         with self._changing():
             self._check_not_extending("repack()")
             repack(self._file, self._extent, self._state, self._table.layout, self._spare)
@@ -315,6 +325,8 @@ class CompressedImageHDU(CacheMembers, ImageHDU):
         FitsIOError
             If the bytes cannot be read or written.
         """
+        from rustfits.hdu.compressed import sums as compressed_sums
+
         with self._changing():
             data = self._data_sum()
             self._state.change({"ZDATASUM": (str(data), compressed_sums.DATASUM_COMMENT)})
@@ -324,6 +336,8 @@ class CompressedImageHDU(CacheMembers, ImageHDU):
 
         As `add_datasum`.
         """
+        from rustfits.hdu.compressed import sums as compressed_sums
+
         with self._changing():
             data = self._data_sum()
             checksum = compressed_sums.checksum_of(self._state.cards, self._table, data)
@@ -345,6 +359,9 @@ class CompressedImageHDU(CacheMembers, ImageHDU):
         FitsIOError
             If the bytes cannot be read.
         """
+        from rustfits.hdu import sums
+        from rustfits.hdu.checksum import parse_datasum
+
         with self._reading:
             self._check_not_extending("verify_datasum()")
             cards = self._state.cards
@@ -358,6 +375,9 @@ class CompressedImageHDU(CacheMembers, ImageHDU):
 
         None if all of them are absent. As `verify_datasum`.
         """
+        from rustfits.hdu import sums
+        from rustfits.hdu.compressed import sums as compressed_sums
+
         with self._reading:
             self._check_not_extending("verify_checksum()")
             cards = self._state.cards
@@ -366,4 +386,6 @@ class CompressedImageHDU(CacheMembers, ImageHDU):
             return "ZDATASUM" in cards and compressed_sums.verified(cards, self._table, self._data_sum())
 
     def _data_sum(self) -> int:
+        from rustfits.hdu.compressed import sums as compressed_sums
+
         return compressed_sums.data_sum(self._table, self._reader(False))

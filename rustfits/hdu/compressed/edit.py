@@ -14,7 +14,6 @@ from rustfits.codec.codec import TileCodec
 from rustfits.errors import HeaderError, ImageError
 from rustfits.hdu.compressed.cards import resolved
 from rustfits.hdu.compressed.values import BLANK_KEYWORDS, PREFIX, WHAT, checked_image
-from rustfits.hdu.image.cards import MAX_NBYTES
 from rustfits.hdu.image.facts import ImageFacts
 from rustfits.header.cards import Cards
 from rustfits.heap.bintable import Column
@@ -24,6 +23,7 @@ from rustfits.pixels.scaling import Scaling
 from rustfits.pixels.sections import Section, box_section
 from rustfits.quantize.dither import NULL_PIXEL
 from rustfits.quantize.parameters import Quantize
+from rustfits.storage.extent import MAX_NBYTES
 from rustfits.tiles.decode import TileDecoder, TileEntries
 from rustfits.tiles.encode import encode_blocks, encode_image, set_scales
 from rustfits.tiles.grid import Block, TileGrid

@@ -118,7 +118,7 @@ class Extending(Generic[H]):
         with self._hdu._changing():
             if self._index in self._file.contexts:
                 raise ImageError(
-                    f"HDU {self._index} is already inside {self._file.contexts[self._index]}(); leave that block first"
+                    f"the HDU is already inside {self._file.contexts[self._index]}(); leave that block first"
                 )
             self._begin()
             self._file.contexts[self._index] = "extending"

@@ -12,9 +12,8 @@ import numpy as np
 from rustfits.errors import ImageError, PixelOverflow
 from rustfits.header.cards import Cards
 from rustfits.pixels.scaling import Scaling, stored_form
-
-MAX_NAXIS = 999  # FITS 4.0, section 4.4.1.1
-MAX_NBYTES = (1 << 63) - 1  # offsets in files are 64-bit numbers
+from rustfits.pixels.sections import MAX_NAXIS
+from rustfits.storage.extent import MAX_NBYTES
 
 Entry = tuple[str, object, str]
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from rustfits.errors import HeaderError
-from rustfits.hdu.image.cards import MAX_NAXIS
 from rustfits.header.cards import Cards
 from rustfits.pixels.scaling import Scaling, bitpix_dtype, blank_value
+from rustfits.pixels.sections import MAX_NAXIS
 
 
 class ImageFacts:

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, ClassVar, NoReturn, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rustfits.errors import ImageError, NotSupported
 from rustfits.hdu.base import HDU
-from rustfits.hdu.image.cutouts import boxes, fill_for, gather, no_fill
 from rustfits.hdu.image.facts import ImageFacts
-from rustfits.hdu.image.raster import Raster, shaped
-from rustfits.hdu.image.values import checked_pixels, checked_start, plan_growth, stored_scalar
 from rustfits.hdu.sum_members import SumMembers
 from rustfits.pixels.scaling import Scaling
-from rustfits.pixels.sections import Section, box_section, full_section, parse_section
+from rustfits.pixels.sections import Section, box_section, full_section, parse_section, shaped
 from rustfits.storage.reread import Straddled, repeated
+
+if TYPE_CHECKING:
+    from rustfits.hdu.image.raster import Raster
 
 
 class ImageHDU(SumMembers, HDU):
@@ -211,6 +211,8 @@ class ImageHDU(SumMembers, HDU):
         FitsIOError
             If the bytes cannot be read.
         """
+        from rustfits.hdu.image.cutouts import boxes, fill_for, gather, no_fill
+
         with self._reading:
             self._check_axes()
             dtype = self._facts.scaling.dtype
@@ -303,6 +305,9 @@ class ImageHDU(SumMembers, HDU):
         FitsIOError
             If the bytes cannot be written.
         """
+        from rustfits.hdu.image.raster import Raster
+        from rustfits.hdu.image.values import plan_growth
+
         with self._changing():
             values = self._checked(data)
             corner = self._corner(start, (len(self), *[0] * (self.ndim - 1)))
@@ -332,6 +337,8 @@ class ImageHDU(SumMembers, HDU):
     def _raster(self, facts: ImageFacts) -> Raster:
         raster: Raster | None = self.__dict__.get("_known_raster")
         if raster is None or raster.shape is not facts.shape or raster.start != self._extent.data_start:
+            from rustfits.hdu.image.raster import Raster
+
             raster = Raster(self._file.storage, self._extent.data_start, facts.shape, facts.stored)
             self.__dict__["_known_raster"] = raster
         return raster
@@ -347,10 +354,16 @@ class ImageHDU(SumMembers, HDU):
         return parse_section(key, shape)
 
     def _corner(self, start: Sequence[int] | None, default: tuple[int, ...]) -> tuple[int, ...]:
-        return default if start is None else checked_start(start, self.ndim)
+        if start is None:
+            return default
+        from rustfits.hdu.image.values import checked_start
+
+        return checked_start(start, self.ndim)
 
     def _checked(self, data: object) -> NDArray[Any]:
         """Return the pixels that `write` or `extend` was given, checked."""
+        from rustfits.hdu.image.values import checked_pixels
+
         self._check_axes()
         facts = self._facts
         if isinstance(data, np.ndarray) and not data.flags.c_contiguous:
@@ -362,6 +375,8 @@ class ImageHDU(SumMembers, HDU):
 
         None if there is nothing to write.
         """
+        from rustfits.hdu.image.values import checked_pixels, stored_scalar
+
         facts = self._facts
         if not isinstance(value, np.ndarray) or not value.ndim:
             return None if section.empty else np.array(stored_scalar(value, facts.scaling, facts.blank))

@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property
 from math import prod
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rustfits.codec.kernels import active
+from rustfits.codec.choice import active, in_time
+from rustfits.codec.moves import Moves
 from rustfits.errors import TruncatedFile
-from rustfits.hdu.image.cards import MAX_NBYTES
 from rustfits.parallel.memory import PAST_NBYTES, empty
 from rustfits.parallel.threads import run, scratch
 from rustfits.pixels.scaling import Scaling
 from rustfits.pixels.sections import Section
 from rustfits.storage.base import UNCHECKED_NBYTES, Storage
+from rustfits.storage.extent import MAX_NBYTES
+
+if TYPE_CHECKING:
+    from rustfits.codec.kernels import Kernels
 
 FEW_ROWS, FEW_NPIXELS = 256, 1 << 16  # of a section whose rows are read one by one, if they are far apart
 MAX_GAP_NBYTES = 1 << 13  # a hole up to this size is read and thrown away: one more read would take longer
 WRITE_NBYTES = 1 << 20  # bytes made ready and written at a time: more than it needs for the cache, fewer calls in all
+
+
+_MOVES = Moves()
 
 
 class Layout(NamedTuple):
@@ -103,6 +109,9 @@ class Raster:
         self._strides = pixel_strides(shape)
         self._big_endian = stored.newbyteorder(">")
 
+        self._looked = False  # for a cutter
+        self._cutter: Callable[[object], NDArray[Any] | None] | None = None
+
     def check(self, section: Section) -> None:
         """Raise `TruncatedFile` if the file ends before the section does."""
         needed = self._stop(section)
@@ -135,15 +144,21 @@ class Raster:
 
     def cut(self, key: object) -> NDArray[Any] | None:
         """Return the stored pixels of a box by the kernels' short way; None leaves ``hdu[key]`` to `read`."""
+        if not self._looked:
+            self._look_for_cutter()
         cutter = self._cutter
         return None if cutter is None else cutter(key)
 
-    @cached_property
-    def _cutter(self) -> Callable[[object], NDArray[Any] | None] | None:
+    def _look_for_cutter(self) -> None:
+        kernels = in_time()
+        if kernels is not None:
+            self._looked, self._cutter = True, self._cutter_of(kernels)
+
+    def _cutter_of(self, kernels: Kernels) -> Callable[[object], NDArray[Any] | None] | None:
         stop = self.start + prod(self.shape) * self._stored.itemsize
         if self._storage.descriptor < 0 or not self.shape or stop > MAX_NBYTES:
             return None
-        return active().cutter(
+        return kernels.cutter(
             shape=self.shape,
             dtype=self._stored,
             descriptor=self._storage.descriptor,
@@ -176,7 +191,7 @@ class Raster:
         if together:
             self._storage.read_into(start, pixels)
         else:
-            active().read_rows(self._storage, start, count[:-1], tuple(distances), pixels)
+            (in_time() or _MOVES).read_rows(self._storage, start, count[:-1], tuple(distances), pixels)
         if scaling.trivial:
             return pixels.astype(scaling.dtype)
         out = np.empty(count, dtype=scaling.dtype)
@@ -336,17 +351,12 @@ def pixel_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(strides[::-1])
 
 
-def shaped(pixels: NDArray[Any], section: Section) -> Any:
-    """Drop the axes indexed by integers; a pixel of its own becomes a numpy scalar."""
-    if not section.dropped:
-        return pixels
-    return pixels.reshape(-1)[0] if section.scalar else pixels.reshape(section.shape)
-
-
 def _place(pixels: NDArray[Any], scaling: Scaling, out: NDArray[Any], *, past: bool = False) -> None:
     """Scale big-endian pixels into their place while they are in the cache."""
-    if scaling.trivial:
-        active().to_native(out, pixels, past=past)
+    if scaling.trivial and past:
+        active().to_native(out, pixels, past=True)
+    elif scaling.trivial:
+        out[...] = pixels  # what kernels do too
     elif scaling.convention:
         stored = out.view(scaling.stored)
         stored[...] = pixels
