@@ -82,12 +82,9 @@ class HDUList:
                     extent.gone = extent.doubtful = True
             self._hdus = [hdu for _, hdu in after]
 
-    def append(self, cards: Cards, room: int = 0) -> HDU:
-        """Add an HDU with this header and data of zeros at the end of the file. Inside `OpenFile.changing`.
-
-        ``room``, a multiple of 2880, is how many bytes the header takes at least.
-        """
-        self._file.append(cards.encode().ljust(room), data_size(cards, primary=not self._hdus))
+    def append(self, cards: Cards) -> HDU:
+        """Add an HDU with this header and data of zeros at the end of the file. Inside `OpenFile.changing`."""
+        self._file.append(cards.encode(), data_size(cards, primary=not self._hdus))
         self._hdus.append(cards)
         hdu = self._at(len(self._hdus) - 1)
         self._file.on_failure(lambda: self._hdus.remove(hdu))
