@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rustfits.codec.builtin import Gzip1, Gzip2, NoCompress
     from rustfits.codec.codec import TileCodec
     from rustfits.codec.hookspecs import hookimpl
+    from rustfits.codec.include import get_include
     from rustfits.codec.registry import CodecSource, codecs
     from rustfits.container.fitsfile import FITS
     from rustfits.container.remote import Remote
@@ -137,6 +138,7 @@ __all__ = [
     "__version__",
     "codecs",
     "convenience",
+    "get_include",
     "get_num_threads",
     "hookimpl",
     "is_protected_key",
@@ -167,6 +169,7 @@ _MODULES = {
     "TileBatch": "codec.batch",
     "TileCodec": "codec.codec",
     "codecs": "codec.registry",
+    "get_include": "codec.include",
     "get_num_threads": "parallel.threads",
     "hookimpl": "codec.hookspecs",
     "is_protected_key": "header.keys",

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rustfits.codec.choice import choose_variant
     from rustfits.codec.codec import (
         API_VERSION,
         EncodedTiles,
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     )
     from rustfits.codec.hookspecs import hookimpl
     from rustfits.codec.kernels import Kernels
+    from rustfits.codec.readers import BoxReader, Dither, HeapBytes, PlainImage, TiledImage, TileIndex, TileKeeper
     from rustfits.errors import (
         InvalidParameter,
         ParameterOverflow,
@@ -36,19 +38,27 @@ if TYPE_CHECKING:
 __all__ = [
     "API_VERSION",
     "DITHER_METHODS",
+    "BoxReader",
+    "Dither",
     "EncodedTiles",
+    "HeapBytes",
     "Int64s",
     "InvalidParameter",
     "Kernels",
     "Parameter",
     "ParameterOverflow",
     "PixelBatch",
+    "PlainImage",
     "Storage",
     "TileBatch",
     "TileCodec",
     "TileDecodeError",
     "TileEncodeError",
+    "TileIndex",
+    "TileKeeper",
+    "TiledImage",
     "UnsupportedPixels",
+    "choose_variant",
     "effective_level",
     "hookimpl",
     "method_number",
@@ -61,8 +71,10 @@ __all__ = [
 _MODULES = {
     "codec.batch": ("EncodedTiles", "Int64s", "PixelBatch", "TileBatch", "raise_first_fault"),
     "codec.codec": ("API_VERSION", "Parameter", "TileCodec"),
+    "codec.choice": ("choose_variant",),
     "codec.hookspecs": ("hookimpl",),
     "codec.kernels": ("Kernels",),
+    "codec.readers": ("BoxReader", "Dither", "HeapBytes", "PlainImage", "TiledImage", "TileIndex", "TileKeeper"),
     "errors": ("InvalidParameter", "ParameterOverflow", "TileDecodeError", "TileEncodeError", "UnsupportedPixels"),
     "quantize.dither": ("DITHER_METHODS", "method_number", "random_starts", "random_table"),
     "quantize.noise": ("row_lengths",),

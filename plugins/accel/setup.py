@@ -62,10 +62,7 @@ setup(
             "rustfits_accel._cut",
             [f"{HERE}/_cut.pyx", *(f"{HERE}/c/{name}.c" for name in CUT_NAMES)],
             include_dirs=[f"{HERE}/c"],
-            depends=[
-                *(f"{HERE}/{name}" for name in ("_kernel.pxd", "_key.pxd", "_image.pxi", "_placer.pxi")),
-                *HEADERS,
-            ],
+            depends=[*(f"{HERE}/{name}" for name in ("_kernel.pxd", "_key.pxd")), *HEADERS],
             extra_link_args=LINK_FLAGS,
             extra_compile_args=FLAGS,
         ),

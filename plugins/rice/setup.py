@@ -6,7 +6,7 @@ C = "src/rustfits_rice/c"
 SOURCES = [
     f"{C}/{name}.c" for name in ("decode", "encode", "encode_avx2", "lanes", "lanes_pixels", "pixels", "symbols")
 ]
-HEADERS = [f"{C}/{name}.h" for name in ("bits", "lanes", "rice", "sink", "stream")]
+HEADERS = [f"{C}/{name}.h" for name in ("bits", "lanes", "rice", "rustfits", "sink", "stream")]
 
 setup(
     # The coders by themselves, so that the binding, which does no work, can be compiled for size.

@@ -1,8 +1,9 @@
-"""Which kernels are in use: the core's, or those that a plugin offers."""
+"""Which kernels are in use: the core's, or those that a plugin offers, and which variant of them."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rustfits.errors import InvalidParameter, PluginError
@@ -62,6 +63,32 @@ def set_active(kernels: Kernels | None) -> None:
     _active = kernels
     if kernels is not None:
         watch.use(kernels.unchanged)
+
+
+def choose_variant(variable: str, names: Sequence[str], best: int) -> int:
+    """Return the number of the variant to use: the best one, or the one that an environment variable names.
+
+    Parameters
+    ----------
+    variable : str
+        Name of the environment variable, such as ``RUSTFITS_RICE_KERNEL``; empty or not set means the best.
+    names : sequence of str
+        Of all variants, in lower case, from the plainest to the one that asks most of a machine.
+    best : int
+        Number of the last variant that this machine can run.
+
+    Raises
+    ------
+    InvalidParameter
+        If there is no variant of that name, or this machine cannot run it.
+    """
+    wanted = os.environ.get(variable)
+    usable = list(names[: best + 1])
+    if not wanted:
+        return best
+    if wanted.lower() not in usable:
+        raise InvalidParameter(variable, wanted, f"must be one of {', '.join(usable)} on this machine")
+    return usable.index(wanted.lower())
 
 
 def _of_plugin() -> Kernels | None:

@@ -167,19 +167,15 @@ class TileCodec:
         Returns
         -------
         PyCapsule named ``rustfits.decoder.1``, or None
-            Points at a struct whose first member is the function ``void decode(const void *struct, const uint8_t *data,
-            int64_t data_nbytes, const int64_t *start, const int64_t *length, const int64_t *npixels, int64_t ntiles,
-            void *out, int64_t out_nbytes, int32_t *status)``. It does what `decode` does to a batch of those arrays,
-            but reports the fault of a tile as a status that is not 0. It is called without the GIL, by many threads.
+            Points at a ``rustfits_decoder`` of the C header ``rustfits.h`` (`rustfits.get_include`), which says what it
+            does: what `decode` does to a batch, but it reports the fault of a tile as a status that is not 0.
         """
         return None
 
     def c_resumer(self, pixel: np.dtype[Any]) -> object | None:
         """Return a decoder like that of `c_decoder` that can begin in the middle of a tile, if there is one.
 
-        A PyCapsule named ``rustfits.resumer.1``, or None. The function is ``void decode(..., int64_t ntiles,
-        int64_t step, const int64_t *first, uint64_t *const *mark, void *out, ...)``, the struct's second member an
-        int64_t of which every ``step`` is a multiple. The manual, in "Writing a codec", says what marks are.
+        A PyCapsule named ``rustfits.resumer.1``, which points at a ``rustfits_resumer`` of ``rustfits.h``, or None.
         """
         return None
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import sys
 import zlib
-from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,9 +23,11 @@ from rustfits.quantize.noise import row_lengths
 from rustfits.quantize.quantum import dequantize_piece, effective_level, find_quantum, quantize_tile
 from rustfits.storage import watch
 
+if TYPE_CHECKING:
+    from rustfits.codec.readers import BoxReader, HeapBytes, PlainImage, TiledImage, TileIndex, TileKeeper
+
 Float64s = NDArray[np.float64]
 Bytes = NDArray[np.uint8]
-Placer = Callable[..., bool]
 
 _GZIP = zlib.MAX_WBITS | 16
 _DEFAULT_LEVEL = 6
@@ -46,34 +47,40 @@ class Kernels(Moves):
 
     name: ClassVar[str] = "numpy"
 
-    def cutter(self, **image: Any) -> Callable[[object], NDArray[Any] | None] | None:
-        """Return what cuts boxes out of an image in one step, if there is such a thing; None if not.
+    # -- boxes ------------------------------------------------------------------------------------------------------
+
+    def box_reader(self, image: TiledImage, tiles: TileIndex, heap: HeapBytes, keeper: TileKeeper) -> BoxReader | None:
+        """Return what reads boxes of a compressed image in one step, from the key to the pixels; None if nothing does.
+
+        It does what the core's form, `rustfits.tiles.boxes.Boxes`, does: it finds the tiles of the box, takes those
+        that are cached, asks whether to keep the others, reads and decodes them, makes floats of quantised ones, and
+        copies the pixels to their places. Results, errors and what is cached are the same.
 
         Parameters
         ----------
-        **image
-            What `rustfits.tiles.fewtiles.FewTiles` knows of a compressed image and of its tiles; or of a plain image,
-            which has no ``tile``, `rustfits.hdu.image.raster.Raster`.
+        image : TiledImage
+        tiles : TileIndex
+        heap : HeapBytes
+        keeper : TileKeeper
 
         Returns
         -------
-        callable or None
-            Takes the key of ``hdu[key]`` and returns the stored pixels, a new array; None leaves the key to the core.
+        BoxReader or None
+            Used until a tile of the image changes.
         """
         return None
 
-    def placer(self, **image: Any) -> Placer | None:
-        """Return what decodes tiles of a compressed image to their places in a section; None if there is no such thing.
+    def raster_reader(self, image: PlainImage) -> BoxReader | None:
+        """Return what reads small boxes of an uncompressed image in one step; None if nothing does.
 
         Parameters
         ----------
-        **image
-            As of `rustfits.tiles.shortway.image_facts`.
+        image : PlainImage
 
         Returns
         -------
-        callable or None
-            Takes what `rustfits.tiles.shortway.place` passes, from several threads; False leaves the tiles to the core.
+        BoxReader or None
+            Used as long as the image stays where it is.
         """
         return None
 

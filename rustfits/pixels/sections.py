@@ -153,11 +153,20 @@ def _parse_box(key: object, shape: tuple[int, ...]) -> Section | None:
         if type(entry) is not slice or entry.step is not None:
             return None
         start, stop = entry.start, entry.stop
-        if type(start) is not int or type(stop) is not int or not 0 <= start <= stop <= size:
+        if type(start) is not int or type(stop) is not int:
+            if not _indexes(start) or not _indexes(stop):
+                return None  # the other way says what is wrong, if anything is
+            start, stop = operator.index(start), operator.index(stop)
+        if not 0 <= start <= stop <= size:
             return None
         starts.append(start)
         counts.append(stop - start)
     return box_section(tuple(starts), tuple(counts))
+
+
+def _indexes(bound: object) -> bool:
+    """Tell whether an end of a slice is an integer of any kind, as the NumPy ones of catalogues are, but no bool."""
+    return hasattr(bound, "__index__") and not isinstance(bound, bool)
 
 
 def _expand(entries: tuple[object, ...], ndim: int) -> list[object]:

@@ -1,4 +1,8 @@
-"""Decoded tiles kept for the next read, up to a number of bytes, least recently used ones dropped first."""
+"""Decoded tiles kept for the next read, up to a number of bytes, least recently used ones dropped first.
+
+Which tiles of a read are worth keeping is decided here and nowhere else: by `TileCache.survivors` for reads of many
+tiles, by `Keeper.worth` for boxes, whoever decodes them. Tiles are kept whole or not at all.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +11,23 @@ import operator
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rustfits.errors import ParameterOverflow
 
+if TYPE_CHECKING:
+    from rustfits.codec.readers import Place
+
 Int64s = NDArray[np.int64]
-Place = tuple[NDArray[Any], int, int]
-"""An array that holds a cached tile, not to be changed; where in it the tile begins; its pixels."""
 
 DEFAULT_NBYTES = 32 << 20
 PART_NBYTES = 4 << 20  # that are kept of a read that does not fit
+# Of an image larger than the cache: to keep a tile takes about as long as to decode it, and so does looking up many.
+MAX_KEPT = 4  # tiles of one box
+OFTEN = 3  # times that a tile is wanted of late
 
 
 @dataclass(slots=True, eq=False)
@@ -88,16 +96,14 @@ class TileCache:
         Bytes that may be held; see `resize`.
     generation : int
         A number that changes whenever the cache is cleared; see `add`.
-    tiles : dict
-        By table row, oldest first: the chunk that a tile is in, where it begins, its pixels, and whether those are all.
-        For others to ask whether a tile is there at all.
     """
 
     def __init__(self, nbytes: int = DEFAULT_NBYTES) -> None:
         self.capacity = nbytes
         self._used = 0
         self._held = 0  # bytes of all chunks, those of dropped tiles included
-        self.tiles: dict[int, tuple[_Chunk, int, int, bool]] = {}
+        # By table row, oldest first: the chunk that a tile is in, where it begins, its pixels.
+        self._tiles: dict[int, tuple[_Chunk, int, int]] = {}
         self.generation = 0
         self._lock = threading.Lock()
 
@@ -128,7 +134,7 @@ class TileCache:
     def clear(self) -> None:
         """Drop every tile."""
         with self._lock:
-            self.tiles.clear()
+            self._tiles.clear()
             self._used = self._held = 0
             self.generation += 1
 
@@ -145,46 +151,28 @@ class TileCache:
         CachedTiles or None
             None if none of them is there.
         """
-        if not self.tiles:
-            return None
-        with self._lock:
-            tiles = self.tiles
-            keys = rows.tolist()
-            found = [tiles.pop(key, None) for key in keys]
-            tiles.update((key, tile) for key, tile in zip(keys, found, strict=True) if tile is not None)
-            found = [tile if tile is not None and tile[3] else None for tile in found]
-        if not any(found):
+        places = self.take(rows.tolist())
+        if not any(places):
             return None
         return CachedTiles(
-            [None if tile is None else tile[0].pixels for tile in found],
-            np.array([0 if tile is None else tile[1] for tile in found], dtype=np.int64),
+            [None if place is None else place[0] for place in places],
+            np.array([0 if place is None else place[1] for place in places], dtype=np.int64),
         )
 
     def take(self, rows: list[int]) -> list[Place | None]:
-        """Look few tiles up; None for each that is not there. Of some there may be the first pixels alone."""
-        if not self.tiles:
+        """As `find`, for few tiles; None for each that is not there."""
+        if not self._tiles:
             return [None] * len(rows)
         places: list[Place | None] = []
         with self._lock:
             for row in rows:
-                tile = self.tiles.pop(row, None)
+                tile = self._tiles.pop(row, None)
                 if tile is None:
                     places.append(None)
                 else:
-                    self.tiles[row] = tile
+                    self._tiles[row] = tile
                     places.append((tile[0].pixels, tile[1], tile[2]))
         return places
-
-    def take_one(self, row: int) -> Place | None:
-        """As `take`, for one tile."""
-        if row not in self.tiles:
-            return None
-        with self._lock:
-            tile = self.tiles.pop(row, None)
-            if tile is None:
-                return None
-            self.tiles[row] = tile
-            return tile[0].pixels, tile[1], tile[2]
 
     def survivors(self, nbytes: Int64s) -> NDArray[np.bool_]:
         """Tell which tiles of a read are worth keeping, ``(n,)`` bool.
@@ -210,7 +198,6 @@ class TileCache:
         pixels: NDArray[Any],
         *,
         generation: int,
-        whole: bool = True,
     ) -> None:
         """Keep tiles as just used, dropping others where they need the room.
 
@@ -222,8 +209,6 @@ class TileCache:
             The tiles back to back. Taken over, not copied: nobody may change it afterwards.
         generation : int
             Of the cache when the tiles were read: if it was cleared since, they may be out of date and are not kept.
-        whole : bool
-            Whether these are all pixels of the tiles, and not only the first ones of some, which `take` alone finds.
         """
         nbytes = pixels.nbytes
         if not nbytes or nbytes > self.capacity:
@@ -234,7 +219,7 @@ class TileCache:
         with self._lock:
             if generation != self.generation:
                 return
-            tiles = self.tiles
+            tiles = self._tiles
             for row in rows:
                 if row in tiles:
                     self._drop(row)
@@ -242,10 +227,10 @@ class TileCache:
                 self._make_room(nbytes)
             chunk = _Chunk(pixels, nbytes)
             if len(rows) == 1:  # as for a cutout
-                tiles[rows[0]] = chunk, 0, npixels[0], whole
+                tiles[rows[0]] = chunk, 0, npixels[0]
             else:
                 starts = itertools.accumulate(npixels, initial=0)
-                kept = zip(itertools.repeat(chunk), starts, npixels, itertools.repeat(whole), strict=False)
+                kept = zip(itertools.repeat(chunk), starts, npixels, strict=False)
                 tiles.update(zip(rows, kept, strict=False))
             self._used += nbytes
             self._held += nbytes
@@ -254,14 +239,14 @@ class TileCache:
 
     def _make_room(self, nbytes: int) -> None:
         while self._used + nbytes > self.capacity:
-            self._drop(next(iter(self.tiles)))
+            self._drop(next(iter(self._tiles)))
         if self._held + nbytes > 2 * self.capacity:
             self._compact()
 
     def _drop(self, row: int) -> None:
-        tile = self.tiles.pop(row, None)
+        tile = self._tiles.pop(row, None)
         if tile is not None:
-            chunk, _, npixels, _ = tile
+            chunk, _, npixels = tile
             nbytes = npixels * chunk.pixels.itemsize
             self._used -= nbytes
             chunk.live_nbytes -= nbytes
@@ -270,9 +255,73 @@ class TileCache:
 
     def _compact(self) -> None:
         """Copy the tiles out of their chunks, which are kept alive by a few tiles each."""
-        for row, (chunk, start, npixels, whole) in list(self.tiles.items()):
+        for row, (chunk, start, npixels) in list(self._tiles.items()):
             if chunk.live_nbytes < chunk.pixels.nbytes:
                 own = chunk.pixels[start : start + npixels].copy()
                 own.setflags(write=False)
-                self.tiles[row] = (_Chunk(own, own.nbytes), 0, npixels, whole)
+                self._tiles[row] = (_Chunk(own, own.nbytes), 0, npixels)
         self._held = self._used
+
+
+class Keeper:
+    """The cache as boxes of one image use it, until it is cleared; threads may share it.
+
+    Parameters
+    ----------
+    cache : TileCache
+    image_nbytes, ntiles : int
+        Bytes of the image's pixels, and its tiles.
+
+    Attributes
+    ----------
+    generation : int
+        Of the cache, when this was made.
+    """
+
+    def __init__(self, cache: TileCache, image_nbytes: int, ntiles: int) -> None:
+        self._cache, self._image_nbytes, self._ntiles = cache, image_nbytes, ntiles
+        self.generation = cache.generation
+        # How often tiles were wanted of late. Threads that count at once may lose a count, which is no harm.
+        self._wanted: dict[int, int] = {}
+        self._nwanted = 0
+
+    def take(self, rows: list[int], nbytes: int) -> list[Place | None] | None:
+        """Look the tiles of a box up, as `TileCache.take`; None if they are too large for the cache.
+
+        Such a box is a read like others, of which `TileCache.survivors` are kept.
+        """
+        return None if nbytes > self._cache.capacity > 0 else self._cache.take(rows)
+
+    def worth(self, rows: list[int], nbytes: int, whole: bool) -> bool:
+        """Tell whether to keep the tiles that a box lacks, and hence to decode all of them whole.
+
+        Always, if the image fits the cache. A larger image drives its tiles out, as a rule, before they are wanted
+        again: of it those of a box of few tiles are kept that are decoded whole in any case, or wanted often.
+
+        Parameters
+        ----------
+        rows : list of int
+            Table rows of the tiles that are not cached.
+        nbytes : int
+            Bytes of their pixels.
+        whole : bool
+            Whether one of them is wanted whole, or they cannot be decoded in part.
+        """
+        if nbytes > self._cache.capacity:
+            return False
+        if self._image_nbytes <= self._cache.capacity:
+            return True
+        if len(rows) > MAX_KEPT:
+            return False
+        wanted = self._wanted
+        self._nwanted += len(rows)
+        if self._nwanted > self._ntiles:
+            wanted.clear()
+            self._nwanted = len(rows)
+        for row in rows:
+            wanted[row] = wanted.get(row, 0) + 1
+        return whole or any(wanted.get(row, 0) >= OFTEN for row in rows)
+
+    def add(self, rows: list[int], npixels: list[int], pixels: NDArray[Any]) -> None:
+        """Keep tiles, unless the cache was cleared since; as `TileCache.add`."""
+        self._cache.add(rows, npixels, pixels, generation=self.generation)

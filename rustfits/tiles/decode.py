@@ -208,14 +208,13 @@ class TileDecoder:
             here = np.flatnonzero((source < 0) & (count != 0))
             if here.size:
                 source[here], start[here] = number, offset[here]
-                algorithm = self.table.fault(0, "").algorithm
                 length[here] = check_descriptors(
                     self.storage,
                     heap,
                     column,
                     (count[here], offset[here]),
                     rows=rows[here],
-                    algorithm=algorithm,
+                    algorithm=self.table.algorithm,
                 )
         empty = np.flatnonzero(source < 0)
         if empty.size:
@@ -294,7 +293,7 @@ class TileDecoder:
 
     def _decode_column(self, number: int, entries: TileEntries, shapes: Int64s, out: NDArray[Any]) -> None:
         """Decode tiles that are all in one of `SOURCES`."""
-        data, position = read_ranges(self.storage, self.heap_start, entries.start, entries.length, coded_bytes)
+        data, position = read_ranges(self.storage, self.heap_start, entries.start, entries.length, _coded_bytes)
         batch = TileBatch(data, position, entries.length, shapes, entries.rows)
         if number == 0:
             self._decode_coded(batch, entries, out)
@@ -375,7 +374,7 @@ class TileDecoder:
             out[...] = wide
 
 
-def coded_bytes(nbytes: int) -> NDArray[np.uint8]:
+def _coded_bytes(nbytes: int) -> NDArray[np.uint8]:
     """Return room for the bytes of tiles, until they are decoded."""
     return scratch("coded", nbytes, np.uint8)
 

@@ -23,6 +23,9 @@ from rustfits.pixels.sections import Section
 Int64s = NDArray[np.int64]
 Move = Callable[[NDArray[Any], NDArray[Any]], None]
 
+# What a box takes of one tile: its row in the table, its shape, which pixels, and where they land in the box.
+Part = tuple[int, tuple[int, ...], tuple[slice, ...], tuple[slice, ...]]
+
 MAX_NDIM = 32  # a block is seen as an array with two axes per image axis, and numpy has 64
 
 
@@ -244,6 +247,11 @@ class TileGrid:
         """Table rows from one tile to the next along each axis."""
         return tuple([prod(self.ntiles_along[axis + 1 :]) for axis in range(len(self.shape))])
 
+    @cached_property
+    def clipped(self) -> tuple[int, ...]:
+        """Pixels of a full tile along each axis, no more than the image has."""
+        return tuple([min(tile, npixels) for tile, npixels in zip(self.tile, self.shape, strict=True)])
+
     def tile_shapes(self, rows: Int64s) -> Int64s:
         """Return the pixels of tiles along each axis, ``(n, ndim)``, clipped to the image.
 
@@ -283,6 +291,40 @@ class TileGrid:
             )
         ]
         return [Block(combination, self.stride) for combination in itertools.product(*axes)]
+
+    def parts(self, box: Section, most: int) -> list[Part] | None:
+        """Return what a box takes of each tile, by row; None if they are more than ``most``.
+
+        As `select`, in plain numbers: of few tiles, arrays take longer than all the rest of a read.
+
+        Parameters
+        ----------
+        box : Section
+            With steps of 1, and not empty.
+        most : int
+        """
+        parts: list[Part] = [(0, (), (), ())]
+        for start, count, size, tile, stride in zip(
+            box.start, box.count, self.shape, self.clipped, self.stride, strict=True
+        ):
+            stop = start + count
+            first, last = start // tile, (stop - 1) // tile
+            if (last - first + 1) * len(parts) > most:
+                return None
+            cells = []
+            for number in range(first, last + 1):
+                origin = number * tile
+                begin = start - origin if start > origin else 0
+                length = tile if origin + tile <= size else size - origin
+                end = stop - origin if stop - origin < length else length
+                target = origin + begin - start
+                cells.append((number * stride, length, slice(begin, end), slice(target, target + end - begin)))
+            parts = [
+                (row + share, (*shape, length), (*inside, here), (*target, there))
+                for row, shape, inside, target in parts
+                for share, length, here, there in cells
+            ]
+        return parts
 
     def in_order(self) -> Iterator[Block]:
         """Return blocks that make up the whole image with every row after the one before."""

@@ -18,7 +18,7 @@ from rustfits.pixels.sections import Section
 from rustfits.tiles.decode import TileDecoder, TileEntries
 from rustfits.tiles.encode import BATCH_NBYTES, TileCompressor, gzipped
 from rustfits.tiles.grid import Block
-from rustfits.tiles.onetile import entry_of
+from rustfits.tiles.plan import Plan
 from rustfits.tiles.requantize import requantize
 from rustfits.tiles.zimage import TileTable
 
@@ -66,16 +66,9 @@ class TileRecoder:
         TileDecodeError, FitsIOError
             If a tile has no data, or they are damaged.
         """
-        blocks = self._table.grid.select(section)
-        npixels = sum(block.ntiles * block.tile_npixels for block in blocks)
-        most = min(BATCH_NBYTES // self._table.stored.itemsize, -(-npixels // threads.workers(npixels)))
-        parts = [part for block in blocks for part in block.split(max(most // block.tile_npixels, 1))]
-        entries = None
-        if len(parts) == 1 and parts[0].ntiles == 1:
-            entries = entry_of(self._decoder, int(parts[0].rows[0]))
-        if entries is None:
-            entries = self._decoder.entries(np.concatenate([part.rows for part in parts]))
-        return self.recode_entries(parts, entries, values)
+        plan = Plan.of(self._table.grid, [section], BATCH_NBYTES // self._table.stored.itemsize)
+        parts = [job.block for batch in plan.batches for job in batch.jobs]
+        return self.recode_entries(parts, self._decoder.entries(plan.rows), values)
 
     def recode_entries(self, parts: list[Block], entries: TileEntries, values: NDArray[Any]) -> list[Run]:
         """Do the work of `recode` for blocks of tiles that the table says ``entries`` of, all in their order."""

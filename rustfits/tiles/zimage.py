@@ -272,9 +272,14 @@ class TileTable:
         column = self.layout.column("ZBLANK")
         return column if self.stored.kind != "f" and column is not None and not column.descriptor else None
 
+    @property
+    def algorithm(self) -> str:
+        """What errors call the codec, which may be none that there is."""
+        return (self.zcmptype or "ZCMPTYPE missing").strip()
+
     def fault(self, row: int, reason: str) -> TileDecodeError:
         """Return the error for the tile in a table row, from 0."""
-        return TileDecodeError((self.zcmptype or "ZCMPTYPE missing").strip(), row, reason)
+        return TileDecodeError(self.algorithm, row, reason)
 
 
 def with_fallback(table: TileTable) -> TileTable:

@@ -11,7 +11,8 @@ from rustfits.pixels.sections import box_section, full_section, parse_section, s
 
 
 def axis_keys(npixels):
-    bound = st.none() | st.integers(-npixels - 2, npixels + 2)
+    number = st.integers(-npixels - 2, npixels + 2)
+    bound = st.none() | number | number.map(np.int16)
     keys = st.builds(slice, bound, bound, st.none() | st.integers(1, npixels + 3))
     return keys if not npixels else keys | st.integers(-npixels, npixels - 1) | st.just(np.int16(0))
 

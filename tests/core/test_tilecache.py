@@ -86,7 +86,7 @@ def test_the_memory_of_dropped_tiles_is_given_back():
     for first in range(0, 1000, 10):
         add(cache, list(range(first, first + 10)))
         cache.find(np.array([first]))
-    chunks = {id(tile[0]): tile[0].pixels.nbytes for tile in cache.tiles.values()}
+    chunks = {id(tile[0]): tile[0].pixels.nbytes for tile in cache._tiles.values()}
     assert cache.used <= 2000
     assert sum(chunks.values()) <= 4000
 
@@ -124,7 +124,7 @@ def test_it_behaves_like_a_plain_least_recently_used_cache(steps):
             add(cache, argument)
             model = [row for row in model if row not in argument] + argument
         model = model[max(len(model) - capacity, 0) :]
-        assert list(cache.tiles) == model
+        assert list(cache._tiles) == model
         assert cache.used == 20 * len(model) <= cache.capacity
         assert cache._held <= 2 * cache.capacity  # tiles that were dropped keep no more memory than that alive
 

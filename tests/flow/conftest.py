@@ -8,7 +8,7 @@ import pytest
 import rustfits
 from rustfits import FITS, Gzip1
 from rustfits.parallel import threads
-from rustfits.tiles import fewtiles, reader
+from rustfits.tiles import boxes, reader
 
 sys.path.insert(0, str(Path(__file__).parent))
 from editing import NEXT, PIXELS
@@ -35,7 +35,7 @@ def shared_out(monkeypatch):
         return submit(work, count)
 
     monkeypatch.setattr(threads, "SMALL_NPIXELS", 1)
-    monkeypatch.setattr(fewtiles, "SMALL_NPIXELS", 1)  # so few tiles are a batch like others
+    monkeypatch.setattr(boxes, "SMALL_NPIXELS", 1)  # so few tiles are a batch like others
     monkeypatch.setattr(reader, "BATCH_NBYTES", 1 << 14)  # of which images have several
     monkeypatch.setattr(threads._POOL, "submit", counted)
     yield found

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from cutting import OTHER_KEYS, refuse, starts_and_counts
+from cutting import INTEGERS, OTHER_KEYS, refuse, starts_and_counts
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,7 +16,7 @@ import rustfits
 from rustfits.codec.choice import active, set_active
 from rustfits.codec.kernels import Kernels
 from rustfits.errors import FitsError
-from rustfits.tiles.fewtiles import FewTiles
+from rustfits.tiles.boxes import Boxes
 
 pytest.importorskip("rustfits_accel", reason="the short way is in rustfits-accel")
 pytest.importorskip("rustfits_rice", reason="its decoder for compiled callers is in rustfits-rice")
@@ -90,8 +91,15 @@ def test_a_box_of_slices_goes_the_short_way(dtype, tmp_path, monkeypatch):
     write(path, (300, 150), dtype)
     with rustfits.FITS(path) as fits:
         fits[1][1:3, 5:9]  # the first one does not
-        monkeypatch.setattr(FewTiles, "read", refuse)
+        monkeypatch.setattr(Boxes, "read", refuse)
         assert fits[1][140:170, 20:60].shape == (30, 40)
+        for kind in INTEGERS:
+            assert fits[1][kind(70) : kind(100), kind(20) : kind(60)].shape == (30, 40)
+        for bound in (None, True, -3, np.int64(301), 10**30):
+            with pytest.raises(AssertionError, match="short way"):
+                fits[1][140:bound, 20:60]
+        with pytest.raises(TypeError):
+            fits[1][140:150.0, 20:60]
         with pytest.raises(AssertionError, match="short way"):
             fits[1][140:170:2, 20:60]
 
@@ -106,7 +114,16 @@ def test_a_cache_larger_than_any_memory_is_no_obstacle(tmp_path):
             assert np.array_equal(hdu[70:100, 80:100], image((200, 300), "i4")[70:100, 80:100])
 
 
-@pytest.mark.usefixtures("compiled")
+@pytest.fixture(params=["compiled", "core"])
+def either(request):
+    """Read with the compiled kernels, where they are not kept out, and with those of the core."""
+    if request.param == "core":
+        set_active(Kernels())
+    yield
+    set_active(None)
+
+
+@pytest.mark.usefixtures("either")
 def test_of_an_image_larger_than_the_cache_only_what_is_wanted_often_or_whole_is_kept(tmp_path):
     path = tmp_path / "image.fits"
     write(path, (200, 300), "i4")
@@ -115,11 +132,6 @@ def test_of_an_image_larger_than_the_cache_only_what_is_wanted_often_or_whole_is
     with rustfits.FITS(path) as fits:
         hdu = fits[1]
         hdu.set_tile_cache_size(5 * tile)
-        hdu[0:1, 0:1]  # the first box does not go the short way
-        hdu.clear_tile_cache()
-        hdu[0:1, 0:1]
-        hdu.set_tile_cache_size(0)
-        hdu.set_tile_cache_size(5 * tile)
         used = []
         for row in (90, 100, 110, 85):
             assert np.array_equal(hdu[row : row + 9, 95:105], pixels[row : row + 9, 95:105])
@@ -127,6 +139,32 @@ def test_of_an_image_larger_than_the_cache_only_what_is_wanted_often_or_whole_is
         assert used == [0, 0, tile, tile]
         assert np.array_equal(hdu[80:160, 0:90], pixels[80:160, 0:90])
         assert hdu.tile_cache_used == 2 * tile
+
+
+@pytest.mark.parametrize("dtype", ["i2", "f4"])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_core_and_compiled_kernels_keep_the_same_tiles(shape, dtype, tmp_path):
+    path = tmp_path / "image.fits"
+    write(path, shape, dtype)
+
+    @settings(max_examples=8)
+    @given(keys=st.lists(boxes(shape), min_size=1, max_size=12), capacity=st.sampled_from([0, 20_000, 60_000, 1 << 25]))
+    def check(keys, capacity):
+        seen = []
+        for kernels in (None, Kernels()):
+            set_active(kernels)
+            try:
+                with rustfits.FITS(path) as fits:
+                    fits[1].set_tile_cache_size(capacity)
+                    seen += [
+                        (fits[1][key].tobytes(), fits[1].tile_cache_used, list(fits[1]._cache._tiles))
+                        for key in [*keys, *keys]
+                    ]
+            finally:
+                set_active(None)
+        assert seen[: len(seen) // 2] == seen[len(seen) // 2 :]
+
+    check()
 
 
 @pytest.mark.parametrize("key", [*OTHER_KEYS, (slice(190, 999), slice(4, 9))])
@@ -224,25 +262,24 @@ class TestWhatIsHandedAround:
             kept.append(target)
 
         monkeypatch.setattr(storage, "read_into", keeping)
-        monkeypatch.setattr(FewTiles, "read", refuse)
+        monkeypatch.setattr(Boxes, "read", refuse)
         hdu.set_tile_cache_size(0)  # so that all is read again
         hdu[self.BOX]
         assert kept
         assert all(isinstance(target, np.ndarray) and target.flags.owndata for target in kept)
 
     def test_an_interrupt_lets_go_of_the_tiles_that_were_found(self, hdu, monkeypatch):
-        tile = hdu._cache.take_one(0)[0]
-        references, take_one = sys.getrefcount(tile), hdu._cache.take_one
+        key = (slice(70, 165), slice(80, 100))  # two more tiles, which are not there
+        tile = hdu._cache.take([0])[0][0]
+        references = sys.getrefcount(tile)
 
-        def interrupted(row):
-            if row:
-                raise KeyboardInterrupt
-            return take_one(row)
+        def interrupted(*_):
+            raise KeyboardInterrupt
 
-        monkeypatch.setattr(hdu._cache, "take_one", interrupted)
+        monkeypatch.setattr(np, "empty", interrupted)
         for _ in range(5):
             with pytest.raises(KeyboardInterrupt):
-                hdu[self.BOX]
+                hdu[key]
         assert sys.getrefcount(tile) == references
 
     def test_a_decoder_that_cannot_resume_is_refused(self, hdu):
@@ -254,23 +291,19 @@ class TestWhatIsHandedAround:
         nothing = ctypes.create_string_buffer(64)
         capsule = new_capsule(ctypes.addressof(nothing), b"rustfits.resumer.1", None)
         with pytest.raises(ValueError, match="resumes every 0 pixels"):
-            active().cutter(**facts_of(hdu), resumer=capsule)
+            resuming(hdu, capsule)
 
 
-def facts_of(hdu):
-    """What the core says of an image to the short way, but for the decoder that resumes."""
-    found = {}
+def resuming(hdu, capsule):
+    """Ask for what reads boxes of an image with another decoder that resumes."""
+    compiled = active()
 
     class Asked(Kernels):
-        def cutter(self, **image):
-            found.update(image)
+        def box_reader(self, image, tiles, heap, keeper):
+            return compiled.box_reader(replace(image, resumer=capsule, prefixes=True), tiles, heap, keeper)
 
-    before = active()
     set_active(Asked())
     try:
-        hdu.clear_tile_cache()
-        FewTiles(hdu._decoder(), hdu._cache)._new_cutter()
+        Boxes(hdu._decoder(), hdu._cache)._new_reader()
     finally:
-        set_active(before)
-    del found["resumer"]
-    return found
+        set_active(compiled)

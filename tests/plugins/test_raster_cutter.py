@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from cutting import OTHER_KEYS, refuse, starts_and_counts
+from cutting import INTEGERS, OTHER_KEYS, refuse, starts_and_counts
 from hypothesis import given, settings
 
 import rustfits
@@ -12,6 +12,7 @@ from rustfits.codec.choice import set_active
 from rustfits.codec.kernels import Kernels
 from rustfits.errors import HandleClosed, TruncatedFile
 from rustfits.hdu.image.raster import Raster
+from rustfits.plugin import PlainImage
 
 raster = pytest.importorskip("rustfits_accel._raster", reason="the short way is in rustfits-accel")
 
@@ -60,6 +61,9 @@ def test_a_box_of_slices_goes_the_short_way(shape, tmp_path, monkeypatch):
     with rustfits.FITS(path) as fits:
         monkeypatch.setattr(Raster, "read", refuse)
         assert np.array_equal(fits[0][key], image(shape, "f4")[key])
+        for kind in INTEGERS:
+            numbers = tuple(slice(kind(each.start), kind(each.stop)) for each in key)
+            assert np.array_equal(fits[0][numbers], image(shape, "f4")[key])
         with pytest.raises(AssertionError, match="short way"):
             fits[0][..., 3]
 
@@ -135,6 +139,6 @@ def test_an_image_in_memory_has_no_short_way_and_the_same_boxes():
 
 @pytest.mark.parametrize("wrong", [{"shape": ()}, {"shape": (1,) * 9}, {"start": -1}, {"shape": (1 << 40, 1 << 40)}])
 def test_an_image_that_no_file_can_hold_is_refused(wrong):
-    known = {"shape": (3, 4), "dtype": np.dtype("f4"), "descriptor": 0, "start": 0}
+    known = {"shape": (3, 4), "dtype": np.dtype("f4"), "descriptor": 0, "start": 0, "max_nrows": 9, "max_npixels": 99}
     with pytest.raises(ValueError, match=r"axes|no place"):
-        raster.RasterCutter(**{**known, **wrong}, max_nrows=9, max_npixels=99)
+        raster.RasterCutter(PlainImage(**{**known, **wrong}))

@@ -1,7 +1,6 @@
 """Every compiled kernel gives the bits of the core's form, in every instruction set this machine has."""
 
 import gzip
-import tempfile
 
 import numpy as np
 import pytest
@@ -9,10 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kernel_variants import CORE, VARIANTS, batch_of
 
-from rustfits.errors import TruncatedFile
 from rustfits.plugin import DITHER_METHODS, InvalidParameter
-from rustfits.storage.local import LocalStorage
-from rustfits_accel import CompiledKernels, _kernel
+from rustfits_accel import _kernel
 
 BLANK, ZERO = -2147483647, -2147483646
 
@@ -163,7 +160,7 @@ def test_shuffle(npixels, itemsize, seed):
     steps=st.sampled_from([1, 2]),
     kinds=st.sampled_from([("i2", "i2"), (">f4", ">f4"), ("f8", "f8"), ("f8", "f4"), (">i4", "i4")]),
 )
-def test_gather(shape, last, order, steps, kinds):
+def test_gather_and_scatter(shape, last, order, steps, kinds):
     """Axes in any order, with gaps or without, and dtypes that have to be converted."""
     axes = list(range(len(shape) + 1))
     order.shuffle(axes)
@@ -176,6 +173,11 @@ def test_gather(shape, last, order, steps, kinds):
     VARIANTS[0].gather(found, source)
     assert np.array_equal(found, expected)
     assert np.array_equal(expected, source)
+    for kernels in (CORE, VARIANTS[0]):
+        image[...] = 0
+        kernels.scatter(source, found)
+        assert np.array_equal(source, expected)
+        assert np.count_nonzero(image) == np.count_nonzero(expected)  # and nothing beside them
 
 
 @settings(max_examples=100)
@@ -183,17 +185,16 @@ def test_gather(shape, last, order, steps, kinds):
     npixels=st.integers(0, 300),
     dtype=st.sampled_from(["u1", "i2", "u2", "i4", "f4", "f8", "i8"]),
     begin=st.integers(0, 40),
-    past=st.booleans(),
     gap=st.sampled_from([1, 2]),
 )
-def test_to_native(npixels, dtype, begin, past, gap):
+def test_to_native(npixels, dtype, begin, gap):
     source = np.random.default_rng(5).integers(0, 256, 8 * 700, dtype=np.uint8).view(f">{dtype}")[: npixels * gap : gap]
     room = np.zeros(begin + npixels + 40, dtype)
     expected = room.copy()
-    CORE.to_native(expected[begin : begin + npixels], source, past=past)
+    CORE.to_native(expected[begin : begin + npixels], source)
     for kernels in VARIANTS:
         found = room.copy()
-        kernels.to_native(found[begin : begin + npixels], source, past=past)
+        kernels.to_native(found[begin : begin + npixels], source)
         assert np.array_equal(found.view(np.uint8), expected.view(np.uint8))
 
 
@@ -220,6 +221,9 @@ def test_pixels_that_lie_together_are_gathered_by_the_kernel():
     assert np.array_equal(tiles, source)
     assert not _kernel.gather(source[..., :7], np.zeros((6, 8, 20, 7), dtype=image.dtype))  # too short
     assert not _kernel.gather(source[::-1], tiles)
+    image[...] = 0
+    assert _kernel.scatter(tiles, source)
+    assert np.array_equal(tiles, source)
     with pytest.raises(ValueError, match="do not fit"):
         _kernel.gather(source, tiles[:5])
     with pytest.raises(ValueError, match="do not fit"):
@@ -303,53 +307,6 @@ class TestLengthsThatDisagree:
     def test_bytes_that_are_not_the_pixels_wanted_are_refused(self, nbytes, itemsize):
         with pytest.raises(ValueError, match="pixels of"):
             _kernel.to_pixels(bytes(nbytes), itemsize, True, np.zeros(8, np.uint8))
-
-
-@settings(max_examples=60)
-@given(
-    count=st.lists(st.integers(1, 4), max_size=4),
-    nbytes=st.integers(1, 9),
-    gaps=st.lists(st.integers(0, 30), min_size=4, max_size=4),
-    start=st.integers(0, 20),
-)
-def test_rows_of_a_raster_are_read_from_where_they_are(count, nbytes, gaps, start):
-    stride, extent = [], nbytes
-    for number, gap in zip(reversed(count), gaps, strict=False):
-        stride.insert(0, extent + gap)
-        extent = (number - 1) * stride[0] + extent
-    content = np.random.default_rng(1).integers(0, 256, start + extent, dtype=np.uint8)
-    with tempfile.NamedTemporaryFile() as file:
-        file.write(content.tobytes())
-        file.flush()
-        storage = LocalStorage(file.name, "r")
-        for kernels in (CORE, CompiledKernels()):
-            found = np.zeros((*count, nbytes), dtype=np.uint8)
-            kernels.read_rows(storage, start, tuple(count), tuple(stride), found)
-            rows = np.ndarray(found.shape, np.uint8, content, offset=start, strides=(*stride, 1))
-            assert np.array_equal(found, rows)
-            with pytest.raises(TruncatedFile, match=f"wanted {nbytes} bytes"):
-                kernels.read_rows(storage, start + 1, tuple(count), tuple(stride), found)
-        storage.close()
-
-
-@pytest.mark.parametrize(
-    ("count", "stride"),
-    [
-        ((2,), ()),
-        ((0,), (4,)),
-        ((3,), (4,)),
-        ((-2,), (4,)),
-        ((8,), (4,)),
-        ((2,), (-4,)),
-        ((4,), (2**61,)),
-        ((2, 2), (2**62, 8)),
-    ],
-)
-def test_rows_that_do_not_fit_are_refused(count, stride, tmp_path):
-    path = tmp_path / "file"
-    path.write_bytes(bytes(99))
-    with path.open("rb") as file, pytest.raises(ValueError, match=r"strides|rows"):
-        _kernel.read_rows(file.fileno(), 0, count, stride, np.zeros(4 if count != (8,) else 0, np.uint8))
 
 
 @pytest.mark.parametrize("start", [-1, 10_000, 10_001, 2**63 - 1, -(2**63)])

@@ -14,7 +14,6 @@ from hypothesis.extra import numpy as hnp
 from rustfits.plugin import InvalidParameter, PixelBatch, TileBatch, TileDecodeError
 from rustfits.testing.peers import heap_tiles, write_with_cfitsio
 from rustfits_hcompress import Hcompress1, _kernel
-from rustfits_hcompress.codec import VARIANTS, choose_variant
 
 LIMITS = {"u1": (0, 2**8 - 1), "i2": (-(2**15), 2**15 - 1), "i4": (-(2**31), 2**31 - 1)}
 
@@ -224,14 +223,6 @@ def test_the_parameters_of_any_writer_are_understood(parameters, codec):
 def test_wrong_parameters_are_refused(keywords, error, text):
     with pytest.raises(error, match=text):
         Hcompress1(**keywords)
-
-
-def test_a_kernel_can_be_chosen_by_name():
-    best = _kernel.best_kernel()
-    assert choose_variant(None, best) == choose_variant("", best) == choose_variant(VARIANTS[best], best) == best
-    assert choose_variant("Portable", best) == 0
-    with pytest.raises(InvalidParameter, match="RUSTFITS_HCOMPRESS_KERNEL must be one of portable on this machine"):
-        choose_variant("avx2", 0)
 
 
 @pytest.mark.parametrize(

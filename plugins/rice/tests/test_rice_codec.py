@@ -10,7 +10,6 @@ import pytest
 
 from rustfits.plugin import InvalidParameter, PixelBatch, TileBatch
 from rustfits_rice import Rice1, _kernel
-from rustfits_rice.codec import VARIANTS, choose_variant
 from rustfits_rice.plugin import rustfits_register_codec
 
 
@@ -114,14 +113,6 @@ def test_no_tiles_are_no_work():
     assert tiles.data.size == tiles.length.size == 0
     empty = np.empty(0, dtype=np.uint8)
     Rice1().decode(TileBatch(empty, nothing, nothing, np.empty((0, 2), dtype=np.int64), nothing), empty)
-
-
-def test_a_kernel_can_be_chosen_by_name():
-    best = _kernel.best_variant()
-    assert choose_variant(None, best) == choose_variant("", best) == choose_variant(VARIANTS[best], best) == best
-    assert choose_variant("Portable", best) == 0
-    with pytest.raises(InvalidParameter, match="RUSTFITS_RICE_KERNEL must be one of portable on this machine"):
-        choose_variant("bmi2", 0)
 
 
 @pytest.mark.parametrize(

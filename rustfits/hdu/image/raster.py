@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rustfits.codec.choice import active, in_time
-from rustfits.codec.moves import Moves
 from rustfits.errors import TruncatedFile
 from rustfits.parallel.memory import PAST_NBYTES, empty
 from rustfits.parallel.threads import run, scratch
@@ -21,13 +20,11 @@ from rustfits.storage.extent import MAX_NBYTES
 
 if TYPE_CHECKING:
     from rustfits.codec.kernels import Kernels
+    from rustfits.codec.readers import BoxReader
 
 FEW_ROWS, FEW_NPIXELS = 256, 1 << 16  # of a section whose rows are read one by one, if they are far apart
 MAX_GAP_NBYTES = 1 << 13  # a hole up to this size is read and thrown away: one more read would take longer
 WRITE_NBYTES = 1 << 20  # bytes made ready and written at a time: more than it needs for the cache, fewer calls in all
-
-
-_MOVES = Moves()
 
 
 class Layout(NamedTuple):
@@ -109,8 +106,8 @@ class Raster:
         self._strides = pixel_strides(shape)
         self._big_endian = stored.newbyteorder(">")
 
-        self._looked = False  # for a cutter
-        self._cutter: Callable[[object], NDArray[Any] | None] | None = None
+        self._looked = False  # for a reader of boxes
+        self._box_reader: BoxReader | None = None
 
     def check(self, section: Section) -> None:
         """Raise `TruncatedFile` if the file ends before the section does."""
@@ -139,64 +136,29 @@ class Raster:
         TruncatedFile
             Before much memory is asked for.
         """
-        few = self._read_few(section, scaling)
-        return self.read_many([section], scaling)[0] if few is None else few
+        return self.read_many([section], scaling)[0]
 
     def cut(self, key: object) -> NDArray[Any] | None:
         """Return the stored pixels of a box by the kernels' short way; None leaves ``hdu[key]`` to `read`."""
         if not self._looked:
-            self._look_for_cutter()
-        cutter = self._cutter
-        return None if cutter is None else cutter(key)
+            self._look_for_reader()
+        reader = self._box_reader
+        return None if reader is None else reader(key)
 
-    def _look_for_cutter(self) -> None:
+    def _look_for_reader(self) -> None:
         kernels = in_time()
         if kernels is not None:
-            self._looked, self._cutter = True, self._cutter_of(kernels)
+            self._looked, self._box_reader = True, self._reader_of(kernels)
 
-    def _cutter_of(self, kernels: Kernels) -> Callable[[object], NDArray[Any] | None] | None:
-        stop = self.start + prod(self.shape) * self._stored.itemsize
-        if self._storage.descriptor < 0 or not self.shape or stop > MAX_NBYTES:
+    def _reader_of(self, kernels: Kernels) -> BoxReader | None:
+        from rustfits.codec.readers import PlainImage
+
+        stop, descriptor = self.start + prod(self.shape) * self._stored.itemsize, self._storage.descriptor
+        if descriptor < 0 or not self.shape or stop > MAX_NBYTES:
             return None
-        return kernels.cutter(
-            shape=self.shape,
-            dtype=self._stored,
-            descriptor=self._storage.descriptor,
-            start=self.start,
-            max_nrows=FEW_ROWS,
-            max_npixels=FEW_NPIXELS,
+        return kernels.raster_reader(
+            PlainImage(self.shape, self._stored, descriptor, self.start, max_nrows=FEW_ROWS, max_npixels=FEW_NPIXELS)
         )
-
-    def _read_few(self, section: Section, scaling: Scaling) -> NDArray[Any] | None:
-        """Return few pixels that lie together, or in few short rows far apart, without planning; None for any other."""
-        itemsize, count = self._big_endian.itemsize, section.count
-        if section.step.count(1) != len(count) or not 0 < section.npixels <= FEW_NPIXELS:
-            return None
-        together = count[0] * self._strides[0] == section.npixels  # of all axes but the first, everything
-        nbytes, first = count[-1] * itemsize, 0
-        for begin, stride in zip(section.start, self._strides, strict=True):
-            first += begin * stride
-        start = last = self.start + first * itemsize
-        nrows, distances = 1, []
-        for number, stride in zip(count[:-1], self._strides[:-1], strict=True):
-            distance = stride * itemsize
-            nrows *= number
-            if number > 1 and not together and (distance - nbytes <= MAX_GAP_NBYTES or nrows > FEW_ROWS):
-                return None
-            distances.append(distance)
-            last += (number - 1) * distance
-        if last > MAX_NBYTES:
-            return None  # the other way says what is wrong with it
-        pixels = np.empty(count, dtype=self._big_endian)
-        if together:
-            self._storage.read_into(start, pixels)
-        else:
-            (in_time() or _MOVES).read_rows(self._storage, start, count[:-1], tuple(distances), pixels)
-        if scaling.trivial:
-            return pixels.astype(scaling.dtype)
-        out = np.empty(count, dtype=scaling.dtype)
-        _place(pixels, scaling, out)
-        return out
 
     def read_many(self, sections: Sequence[Section], scaling: Scaling) -> list[NDArray[Any]]:
         """Return the pixels of many sections; small ones are read together. As `read`."""
@@ -354,7 +316,7 @@ def pixel_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
 def _place(pixels: NDArray[Any], scaling: Scaling, out: NDArray[Any], *, past: bool = False) -> None:
     """Scale big-endian pixels into their place while they are in the cache."""
     if scaling.trivial and past:
-        active().to_native(out, pixels, past=True)
+        active().to_native(out, pixels)
     elif scaling.trivial:
         out[...] = pixels  # what kernels do too
     elif scaling.convention:

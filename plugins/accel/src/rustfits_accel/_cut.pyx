@@ -1,7 +1,6 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, embedsignature=False
 # cython: freethreading_compatible=True
-"""Cutouts of compressed images in one step from the key to the pixels: plan, look up, read, decode, copy. And, in
-`_placer.pxi`, tiles that are decoded to their places.
+"""Cutouts of compressed images in one step from the key to the pixels: plan, look up, read, decode, copy.
 
 Only what is in order goes this way. Anything else is left to the core, which does it again and says what is wrong.
 """
@@ -18,22 +17,44 @@ from rustfits_accel._key cimport rf_box_of
 from rustfits_accel._kernel cimport dither_of, rf_dequantize_f32, rf_dequantize_f64, rf_dither, rf_read
 
 
-include "_image.pxi"
-include "_placer.pxi"
+cdef extern from "cut.h" nogil:
+    enum:
+        RF_CUT_NDIM
+        RF_CUT_NTILES
+    struct rf_grid:
+        int64_t ndim
+        int64_t *size
+        int64_t *tile
+        int64_t *stride
+    struct rf_part:
+        int64_t row
+        int64_t npixels
+        int64_t *shape
+        int64_t *count
+        int64_t skipped
+    int32_t rf_cut_parts(const rf_grid *, const int64_t *, const int64_t *, int64_t, rf_part *)
+    int64_t rf_cut_first(const rf_part *, int64_t, int64_t *)
+    int64_t rf_cut_stretch(rf_part *, int64_t, int64_t, const uint64_t *, int64_t, int64_t, int64_t *)
+    void rf_cut_place(const rf_part *, int64_t, int64_t, const uint8_t *, const int64_t *, uint8_t *)
 
 
-# What a codec offers in another capsule; `rustfits.codec.codec.TileCodec.c_resumer` says what it means.
-cdef struct resumer_t:
-    void (*decode)(const resumer_t *, const uint8_t *, int64_t, const int64_t *, const int64_t *, const int64_t *,
-                   int64_t, int64_t, const int64_t *, uint64_t *const *, void *, int64_t, int32_t *) noexcept nogil
-    int64_t block
+cdef extern from "rustfits.h" nogil:
+    const char *RUSTFITS_DECODER
+    const char *RUSTFITS_RESUMER
+    ctypedef struct rustfits_decoder:
+        void (*decode)(const rustfits_decoder *, const uint8_t *, int64_t, const int64_t *, const int64_t *,
+                       const int64_t *, int64_t, void *, int64_t, int32_t *) noexcept nogil
+    ctypedef struct rustfits_resumer:
+        void (*decode)(const rustfits_resumer *, const uint8_t *, int64_t, const int64_t *, const int64_t *,
+                       const int64_t *, int64_t, int64_t, const int64_t *, uint64_t *const *, void *, int64_t,
+                       int32_t *) noexcept nogil
+        int64_t block
 
+
+MAX_NDIM = RF_CUT_NDIM
 
 cdef int64_t MAX_GAP = 1 << 12  # bytes that are read for nothing rather than asked for apart
 cdef int64_t MAX_NBYTES = 8 << 20  # of one cutout's tiles
-# Of an image larger than the cache: to keep a tile takes about as long as to decode it, and so does looking up many.
-cdef int MAX_KEPT = 4  # tiles of one cutout
-cdef uint8_t OFTEN = 3  # times that a tile is wanted
 # Pixels between two marks in a tile, at least: of many rows, and of one, of which a box takes a short piece.
 cdef int64_t MIN_STEP = 1 << 9
 cdef int64_t MIN_ROW_STEP = 1 << 7
@@ -61,56 +82,81 @@ cdef struct cut_t:  # one cutout under way
     Py_buffer held[RF_CUT_NTILES]  # of the cache's arrays, as long as their pixels are copied
 
 
-cdef class Cutter(Image):
-    """Cuts boxes out of one image; as `rustfits.codec.kernels.Kernels.cutter`, whose arguments these are."""
+cdef class Cutter:
+    """Cuts boxes out of one image; as `rustfits.codec.kernels.Kernels.box_reader`."""
 
-    cdef int64_t max_ntiles, image_nbytes, generation
-    cdef bint prefixes
+    cdef rf_grid grid
+    cdef int64_t itemsize, max_ntiles
+    cdef object dtype
+    cdef bint quantized, prefixes
+    cdef const float[::1] random
+    cdef const int64_t[::1] random_starts
+    cdef rf_dither dither
     cdef const uint8_t[::1] good
     cdef const int64_t[::1] starts, lengths, npixels, nulls
     cdef const double[::1] scales, zeros
-    cdef object cache, read_into
+    cdef object take, worth, add, read_into
     cdef int32_t descriptor
-    cdef int64_t heap_start, nwanted
-    cdef uint8_t[::1] wanted  # how often each tile was, of late
-    cdef object resumer_capsule
-    cdef const resumer_t *resumer  # NULL if there is none
+    cdef int64_t heap_start
+    cdef object decoder_capsule, resumer_capsule
+    cdef const rustfits_decoder *decoder
+    cdef const rustfits_resumer *resumer  # NULL if there is none
     cdef uint64_t[::1] marks  # of all tiles, as many of each
     cdef int64_t step, nmarks
 
-    def __init__(self, *, shape, tile, stride, max_ntiles, dtype, good, start, length, npixels, numbers, dithering,
-                 decoder, prefixes, resumer, read_into, place, cache, generation):
-        cdef int64_t ntiles = len(good)
-        self.know(shape, tile, stride, dtype, dithering, decoder)
-        if max_ntiles > RF_CUT_NTILES:
-            raise ValueError(f"up to {max_ntiles} tiles are too many")
-        self.max_ntiles = max_ntiles
-        last = 0
-        self.image_nbytes = self.itemsize
-        for size, length_along, apart in zip(shape, tile, stride):
-            self.image_nbytes *= size
-            last += (size - 1) // length_along * apart
-        if last >= ntiles:
-            raise ValueError(f"{shape} pixels in tiles of {tile}, {ntiles} tiles in all")
-        self.good, self.starts, self.lengths, self.npixels = good, start, length, npixels
+    def __init__(self, image, tiles, heap, keeper, dithering):
+        self.know_image(image)
+        self.know_tiles(image, tiles)
         if self.quantized:
-            self.scales, self.zeros, self.nulls = numbers
-        for each in (start, length, npixels, *(numbers or ())):
+            if self.itemsize not in (4, 8):
+                raise ValueError(f"quantised pixels are floats of 4 or 8 bytes, not {image.dtype}")
+            self.random, self.random_starts, seed, method, isa = dithering
+            self.dither = dither_of(self.random, self.random_starts, seed, method, isa)
+        self.read_into, self.descriptor, self.heap_start = heap.read_into, heap.descriptor, heap.offset
+        self.take, self.worth, self.add = keeper.take, keeper.worth, keeper.add
+        self.decoder_capsule = image.decoder
+        self.decoder = <const rustfits_decoder *>PyCapsule_GetPointer(image.decoder, RUSTFITS_DECODER)
+        if image.resumer is not None and self.prefixes:
+            self.resume_with(image.resumer, image.tile)
+
+    cdef int know_image(self, image) except -1:
+        """Take and check what is known of the image as a whole."""
+        cdef int64_t axis
+        shape, tile, stride = image.shape, image.tile, image.stride
+        if not 0 < len(shape) == len(tile) == len(stride) <= RF_CUT_NDIM:
+            raise ValueError(f"{len(shape)} axes in tiles of {len(tile)}")
+        self.grid.ndim = len(shape)
+        for axis in range(self.grid.ndim):
+            self.grid.size[axis], self.grid.tile[axis], self.grid.stride[axis] = shape[axis], tile[axis], stride[axis]
+            if not 0 < tile[axis] <= shape[axis] or stride[axis] < 1:
+                raise ValueError(f"axis {axis}: {shape[axis]} pixels in tiles of {tile[axis]}, {stride[axis]} apart")
+        if image.max_ntiles > RF_CUT_NTILES:
+            raise ValueError(f"up to {image.max_ntiles} tiles are too many")
+        self.max_ntiles, self.prefixes = image.max_ntiles, image.prefixes
+        self.dtype, self.itemsize, self.quantized = image.dtype, image.dtype.itemsize, image.dither is not None
+        return 0
+
+    cdef int know_tiles(self, image, tiles) except -1:
+        """Take and check what is known of each tile."""
+        cdef int64_t ntiles = len(tiles.good)
+        last = 0
+        for size, length, apart in zip(image.shape, image.tile, image.stride):
+            last += (size - 1) // length * apart
+        if last >= ntiles:
+            raise ValueError(f"{image.shape} pixels in tiles of {image.tile}, {ntiles} tiles in all")
+        for each in (tiles.start, tiles.length, tiles.npixels, *(tiles.numbers or ())):
             if len(each) != ntiles:
                 raise ValueError(f"{ntiles} tiles, but {len(each)} numbers of them")
-        self.prefixes = prefixes
-        self.read_into = read_into
-        self.descriptor, self.heap_start = place
-        self.wanted, self.nwanted = np.zeros(ntiles, dtype=np.uint8), 0
-        self.cache, self.generation = cache, generation
-        if resumer is not None:
-            self.resume_with(resumer, tile)
+        self.good, self.starts, self.lengths, self.npixels = tiles.good, tiles.start, tiles.length, tiles.npixels
+        if self.quantized:
+            self.scales, self.zeros, self.nulls = tiles.numbers
+        return 0
 
     cdef int resume_with(self, capsule, tile) except -1:
         """Make room for marks, if they are not too many."""
         cdef int64_t most = 1, least
         self.resumer_capsule = capsule
-        cdef const resumer_t *resumer = <const resumer_t *>PyCapsule_GetPointer(capsule, "rustfits.resumer.1")
+        cdef const rustfits_resumer *resumer = <const rustfits_resumer *>PyCapsule_GetPointer(capsule, RUSTFITS_RESUMER)
         for length in tile:
             most *= length
         least = MIN_ROW_STEP if most == tile[len(tile) - 1] else MIN_STEP
@@ -137,29 +183,25 @@ cdef class Cutter(Image):
 
     cdef object box(self, cut_t *cut, const int64_t *count):
         """Return the pixels of a box whose parts are known."""
-        cdef int64_t capacity = min(self.cache.capacity, LARGEST)
-        cdef bint fleeting = self.image_nbytes > capacity
         cdef Py_buffer target
         cdef int32_t i
         cdef int64_t total = 0
         cdef void *fresh = NULL
-        kept = None
         cut.nheld = 0
         try:
-            if not self.look_up(cut, fleeting):
+            if not self.look_up(cut):
                 return None
             if cut.nmissing:
                 for i in range(cut.nmissing):
                     total += cut.npixels[i]
-                if total * max(self.itemsize, 4) > MAX_NBYTES:
-                    return None
-                if cut.keep and total * self.itemsize <= capacity:
+                if cut.keep:
                     kept = np.empty(total, self.dtype)
                     PyObject_GetBuffer(kept, &cut.held[cut.nheld], PyBUF_WRITABLE)
                     cut.nheld += 1
                     if not self.decode(cut, <uint8_t *>cut.held[cut.nheld - 1].buf, total):
                         return None
-                    self.keep(cut, kept)
+                    self.add([cut.row[i] for i in range(cut.nmissing)], [cut.npixels[i] for i in range(cut.nmissing)],
+                             kept)
                 else:
                     fresh = PyMem_RawMalloc(total * self.itemsize)
                     if fresh is NULL:
@@ -170,7 +212,7 @@ cdef class Cutter(Image):
             PyObject_GetBuffer(box, &target, PyBUF_WRITABLE)
             with nogil:
                 for i in range(cut.nparts):
-                    rf_cut_place(&cut.parts[i], 1, self.grid.ndim, self.itemsize, &cut.pixels[i], count, 0,
+                    rf_cut_place(&cut.parts[i], self.grid.ndim, self.itemsize, cut.pixels[i], count,
                                  <uint8_t *>target.buf)
             PyBuffer_Release(&target)
             return box
@@ -179,53 +221,77 @@ cdef class Cutter(Image):
                 PyBuffer_Release(&cut.held[i])
             PyMem_RawFree(fresh)
 
-    cdef bint look_up(self, cut_t *cut, bint fleeting) except *:
-        """Find out which tiles the cache has, and which to decode; False if one of those is not in order.
-
-        Of a tile whose first rows are enough no more is decoded, unless it is worth keeping: whole tiles of an image
-        that fits the cache always are, of a larger (fleeting) one those that `worth_keeping` tells.
-        """
+    cdef bint look_up(self, cut_t *cut) except *:
+        """Find out which tiles the cache has, and how to decode the others; False if one of those is not in order."""
         cdef int32_t i
-        cdef int64_t available, wanted, begin
-        cdef int64_t shape[RF_CUT_NDIM]
-        cdef bint worth
         cdef rf_part *part
-        cdef dict tiles = self.cache.tiles
+        cdef int64_t total = 0
+        for i in range(cut.nparts):
+            total += cut.parts[i].npixels
+        cdef list places = self.take([cut.parts[i].row for i in range(cut.nparts)], total * self.itemsize)
+        if places is None:
+            return False
+        if len(places) != cut.nparts:
+            raise ValueError(f"{len(places)} places of {cut.nparts} tiles")
         cut.nmissing = 0
-        cut.keep = not fleeting
         for i in range(cut.nparts):
             part = &cut.parts[i]
-            row = part.row
-            place = self.cache.take_one(row) if row in tiles else None
-            available = place[2] if place is not None else 0
-            worth = True
-            if available < part.npixels and self.prefixes:
-                wanted = rf_cut_first(part, self.grid.ndim, shape)
-                worth = not fleeting or (available < wanted and self.worth_keeping(part))
-                # First rows are enough if they are there, or if the tile is not to be kept.
-                if available >= wanted or not worth:
-                    part.npixels = wanted
-                    for axis in range(self.grid.ndim):
-                        part.shape[axis] = shape[axis]
-            if available >= part.npixels:
-                PyObject_GetBuffer(place[0], &cut.held[cut.nheld], PyBUF_SIMPLE)
-                begin = place[1]
-                cut.pixels[i] = <const uint8_t *>cut.held[cut.nheld].buf + begin * self.itemsize
+            place = places[i]
+            if place is not None:
+                pixels, start, _ = place
+                PyObject_GetBuffer(pixels, &cut.held[cut.nheld], PyBUF_SIMPLE)
                 cut.nheld += 1
-                if begin < 0 or available > cut.held[cut.nheld - 1].len // self.itemsize - begin:
+                if not self.found(cut, i, start):
                     return False
                 continue
-            if not self.good[part.row]:
+            if not self.good[part.row] or part.npixels != self.npixels[part.row]:
                 return False
-            cut.keep = cut.keep or worth
             cut.missing[cut.nmissing] = i
             cut.npixels[cut.nmissing] = part.npixels
             cut.first[cut.nmissing] = 0
             cut.row[cut.nmissing] = part.row
             cut.nmissing += 1
-        cut.keep = cut.keep and not (fleeting and cut.nmissing > MAX_KEPT)
-        if self.resumer is not NULL and not cut.keep:
+        return not cut.nmissing or self.plan(cut)
+
+    cdef bint found(self, cut_t *cut, int32_t number, int64_t start):
+        """Note where the pixels of a cached tile are, in the buffer held last; False if they are not all there."""
+        cdef const Py_buffer *held = &cut.held[cut.nheld - 1]
+        if start < 0 or cut.parts[number].npixels > held.len // self.itemsize - start:
+            return False
+        cut.pixels[number] = <const uint8_t *>held.buf + start * self.itemsize
+        return True
+
+    cdef bint plan(self, cut_t *cut) except *:
+        """Say what to decode of the missing tiles: all of each if they are to be kept, or else as little as will do."""
+        cdef int32_t i
+        cdef int64_t total = 0, axis
+        cdef int64_t shape[RF_CUT_NDIM]
+        cdef bint whole = not self.prefixes
+        cdef rf_part *part
+        for i in range(cut.nmissing):
+            part = &cut.parts[cut.missing[i]]
+            total += part.npixels
+            whole = whole or self.wanted_whole(part)
+        if total * max(self.itemsize, 4) > MAX_NBYTES:
+            return False
+        cut.keep = self.worth([cut.row[i] for i in range(cut.nmissing)], total * self.itemsize, whole)
+        if cut.keep or not self.prefixes:
+            return True
+        for i in range(cut.nmissing):
+            part = &cut.parts[cut.missing[i]]
+            part.npixels = cut.npixels[i] = rf_cut_first(part, self.grid.ndim, shape)
+            for axis in range(self.grid.ndim):
+                part.shape[axis] = shape[axis]
+        if self.resumer is not NULL:
             self.shorten(cut)
+        return True
+
+    cdef bint wanted_whole(self, const rf_part *part) noexcept:
+        """Tell whether a box takes all pixels of a tile."""
+        cdef int64_t axis
+        for axis in range(self.grid.ndim):
+            if part.count[axis] != part.shape[axis]:
+                return False
         return True
 
     cdef void shorten(self, cut_t *cut) noexcept:
@@ -237,19 +303,6 @@ cdef class Cutter(Image):
             cut.marks[i] = &self.marks[row * self.nmarks]
             cut.npixels[i] = rf_cut_stretch(&cut.parts[cut.missing[i]], self.grid.ndim, self.npixels[row], cut.marks[i],
                                             self.step, self.resumer.block, &cut.first[i])
-
-    cdef bint worth_keeping(self, const rf_part *part):
-        """Tell whether to keep a tile of an image larger than the cache: one wanted whole, or often of late."""
-        cdef int64_t axis
-        cdef bint whole = True
-        for axis in range(self.grid.ndim):
-            whole = whole and part.count[axis] == part.shape[axis]
-        self.nwanted += 1
-        if self.nwanted > self.wanted.shape[0]:
-            self.wanted[:] = 0
-            self.nwanted = 1
-        self.wanted[part.row] = min(self.wanted[part.row] + 1, OFTEN)
-        return whole or self.wanted[part.row] >= OFTEN
 
     cdef bint decode(self, cut_t *cut, uint8_t *pixels, int64_t total) except *:
         """Read and decode the missing tiles back to back; False if one has a fault."""
@@ -283,17 +336,26 @@ cdef class Cutter(Image):
         """Say where the pixels wanted of each tile begin; of quantised ones, only those become floats. False if they are
         not all among those of the tiles."""
         cdef int64_t i, offset = 0, begin
+        cdef uint8_t *target
+        cdef bint done = True
         cdef rf_part *part
         for i in range(cut.nmissing):
             part = &cut.parts[cut.missing[i]]
             begin = offset + part.skipped - cut.first[i]
-            if begin + part.npixels > offset + cut.npixels[i]:
+            if begin < 0 or begin + part.npixels > offset + cut.npixels[i]:
                 return False
-            if self.quantized and not self.dequantize(
-                    <const int32_t *>numbers + begin, total - begin, 1, &part.npixels, &cut.scale[i], &cut.zero[i],
-                    &cut.null[i], &cut.row[i], pixels + begin * self.itemsize, &part.skipped):
+            target = pixels + begin * self.itemsize
+            if self.quantized and self.itemsize == 4:
+                done = rf_dequantize_f32(<const int32_t *>numbers + begin, total - begin, &part.npixels, &part.skipped,
+                                         &cut.scale[i], &cut.zero[i], &cut.row[i], &cut.null[i], 1, &self.dither,
+                                         <float *>target, total - begin)
+            elif self.quantized:
+                done = rf_dequantize_f64(<const int32_t *>numbers + begin, total - begin, &part.npixels, &part.skipped,
+                                         &cut.scale[i], &cut.zero[i], &cut.row[i], &cut.null[i], 1, &self.dither,
+                                         <double *>target, total - begin)
+            if not done:
                 return False
-            cut.pixels[cut.missing[i]] = pixels + begin * self.itemsize
+            cut.pixels[cut.missing[i]] = target
             offset += cut.npixels[i]
         return True
 
@@ -356,14 +418,3 @@ cdef class Cutter(Image):
         if nbytes:
             memcpy(target, &found[0], nbytes)
         return 0
-
-    cdef object keep(self, cut_t *cut, pixels):
-        """Give the tiles that were decoded to the cache."""
-        cdef int32_t i
-        cdef bint whole = True
-        rows, npixels = [], []
-        for i in range(cut.nmissing):
-            rows.append(cut.row[i])
-            npixels.append(cut.npixels[i])
-            whole = whole and cut.npixels[i] == self.npixels[cut.row[i]]
-        self.cache.add(rows, npixels, pixels, generation=self.generation, whole=whole)

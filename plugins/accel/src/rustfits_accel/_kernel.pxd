@@ -70,7 +70,8 @@ cdef extern from "read.h" nogil:
 
 cdef extern from "gather.h" nogil:
     const int RF_GATHER_NDIM
-    void rf_gather(const uint8_t *, const int64_t *, uint8_t *, const int64_t *, const int64_t *, int64_t, int64_t)
+    void rf_gather(const uint8_t *, const int64_t *, uint8_t *, const int64_t *, const int64_t *, int64_t, int64_t,
+                   int32_t)
 
 
 ctypedef fused floating:

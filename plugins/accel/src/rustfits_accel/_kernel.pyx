@@ -164,31 +164,6 @@ def gzip_planes(const uint8_t[::1] data, const int64_t[::1] nbytes, const uint32
     return out[:used], length, repeats
 
 
-def read_rows(int32_t descriptor, int64_t start, tuple count, tuple stride, uint8_t[::1] target):
-    """Fill ``target`` with rows of a raster in a file; False if that cannot be done this way."""
-    cdef int64_t counts[RF_READ_NDIM]
-    cdef int64_t strides[RF_READ_NDIM]
-    cdef int64_t ndim = len(count), nbytes = target.shape[0], end = start, axis
-    cdef bint done
-    if descriptor < 0 or ndim > RF_READ_NDIM:
-        return False
-    if len(stride) != ndim or start < 0:
-        raise ValueError(f"{ndim} axes with {len(stride)} strides, from byte {start} on")
-    for axis in range(ndim):
-        counts[axis], strides[axis] = count[axis], stride[axis]
-        if counts[axis] < 1 or nbytes % counts[axis]:
-            raise ValueError(f"{count} rows do not fill {target.shape[0]} bytes evenly")
-        nbytes //= counts[axis]
-        if strides[axis] < 0 or strides[axis] > (INT64_MAX - end) // counts[axis]:
-            raise ValueError(f"{count} rows {stride} bytes apart, from byte {start} on, have no place in a file")
-        end += strides[axis] * counts[axis]
-    if nbytes < 1:
-        raise ValueError("rows of no bytes")
-    with nogil:
-        done = rf_read_rows(descriptor, start, ndim, counts, strides, nbytes, &target[0])
-    return done
-
-
 def unchanged(int32_t descriptor, int64_t size, int64_t mtime_ns):
     """Tell whether an open file has that size and time of modification."""
     cdef bint same
@@ -201,7 +176,16 @@ cdef int64_t SHORT = 64  # bytes that lie together: with fewer, calls take longe
 
 
 def gather(source, target):
-    """Copy one array to another of the same dtype and shape; False if that is done as well in another way."""
+    """Copy pixels from an image to tiles, arrays of one dtype and shape; False if another way does it as well."""
+    return _copy(source, target, False)
+
+
+def scatter(source, target):
+    """Copy pixels from tiles to an image, past the cache; otherwise as `gather`."""
+    return _copy(source, target, True)
+
+
+cdef bint _copy(source, target, bint past) except *:
     cdef Py_buffer given, taken
     cdef bint done = False
     PyObject_GetBuffer(source, &given, PyBUF_STRIDED_RO)
@@ -212,7 +196,7 @@ def gather(source, target):
                 raise ValueError(f"{source.shape} pixels of {given.itemsize} bytes do not fit {target.shape} of "
                                  f"{taken.itemsize}")
             if given.len:
-                done = _gather(&given, &taken)
+                done = _copy_pixels(&given, &taken, past)
         finally:
             PyBuffer_Release(&taken)
     finally:
@@ -220,11 +204,13 @@ def gather(source, target):
     return done
 
 
-cdef bint _gather(Py_buffer *source, Py_buffer *target) noexcept:
-    """Put the axes in the order of the source's memory, join those that lie together, and copy."""
+cdef bint _copy_pixels(Py_buffer *source, Py_buffer *target, bint past) noexcept:
+    """Put the axes in the order of the image's memory, join those that lie together, and copy."""
     cdef int64_t count[RF_GATHER_NDIM]
     cdef int64_t source_step[RF_GATHER_NDIM]
     cdef int64_t target_step[RF_GATHER_NDIM]
+    cdef int64_t *image_step = &target_step[0] if past else &source_step[0]
+    cdef Py_buffer *image = target if past else source
     cdef int64_t ndim = 0, nbytes = source.itemsize, axis, place
     if source.ndim > RF_GATHER_NDIM:
         return False
@@ -234,7 +220,7 @@ cdef bint _gather(Py_buffer *source, Py_buffer *target) noexcept:
         if source.strides[axis] < 0 or target.strides[axis] < 0:
             return False
         place = ndim
-        while place > 0 and source_step[place - 1] < source.strides[axis]:
+        while place > 0 and image_step[place - 1] < image.strides[axis]:
             count[place] = count[place - 1]
             source_step[place], target_step[place] = source_step[place - 1], target_step[place - 1]
             place -= 1
@@ -247,5 +233,6 @@ cdef bint _gather(Py_buffer *source, Py_buffer *target) noexcept:
     if nbytes < SHORT:
         return False
     with nogil:
-        rf_gather(<const uint8_t *>source.buf, source_step, <uint8_t *>target.buf, target_step, count, ndim, nbytes)
+        rf_gather(<const uint8_t *>source.buf, source_step, <uint8_t *>target.buf, target_step, count, ndim, nbytes,
+                  past)
     return True

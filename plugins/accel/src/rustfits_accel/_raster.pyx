@@ -19,7 +19,7 @@ cdef int64_t MAX_SPAN = 1 << 17  # and from the first to the last pixel of a box
 
 
 cdef class RasterCutter:
-    """Cuts boxes out of one image in a file; as `rustfits.codec.kernels.Kernels.cutter`, whose arguments these are."""
+    """Cuts boxes out of one image in a file; as `rustfits.codec.kernels.Kernels.raster_reader`."""
 
     cdef int64_t ndim, start, itemsize, max_nrows, max_npixels
     cdef int64_t size[RF_READ_NDIM]
@@ -27,12 +27,13 @@ cdef class RasterCutter:
     cdef int32_t descriptor
     cdef object dtype
 
-    def __init__(self, *, shape, dtype, descriptor, start, max_nrows, max_npixels):
+    def __init__(self, image):
+        shape, dtype, start = image.shape, image.dtype, image.start
         if not 0 < len(shape) <= RF_READ_NDIM or start < 0:
             raise ValueError(f"{len(shape)} axes, from byte {start} on")
-        self.ndim, self.start, self.descriptor = len(shape), start, descriptor
+        self.ndim, self.start, self.descriptor = len(shape), start, image.descriptor
         self.dtype, self.itemsize = dtype, dtype.itemsize
-        self.max_nrows, self.max_npixels = max_nrows, max_npixels
+        self.max_nrows, self.max_npixels = image.max_nrows, image.max_npixels
         stride = self.itemsize
         for axis in range(len(shape) - 1, -1, -1):
             self.size[axis], self.stride[axis] = shape[axis], stride
@@ -89,6 +90,6 @@ cdef class RasterCutter:
         with nogil:
             done = rf_read(self.descriptor, offset, span, room)
             if done:
-                rf_gather(room, self.stride, target, step, count, last, row)
+                rf_gather(room, self.stride, target, step, count, last, row, False)
         PyMem_RawFree(room)
         return done

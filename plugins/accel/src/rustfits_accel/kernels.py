@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Callable
-from math import prod
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rustfits.plugin import (
     EncodedTiles,
-    InvalidParameter,
     Kernels,
-    Storage,
     effective_level,
     method_number,
     random_starts,
@@ -23,8 +19,12 @@ from rustfits.plugin import (
     row_lengths,
 )
 from rustfits_accel import _kernel
-from rustfits_accel._cut import MAX_NDIM, MAX_PLACED, Cutter, Placer
+from rustfits_accel._cut import MAX_NDIM, Cutter
+from rustfits_accel._raster import MAX_NDIM as MAX_RASTER_NDIM
 from rustfits_accel._raster import RasterCutter
+
+if TYPE_CHECKING:
+    from rustfits.plugin import BoxReader, HeapBytes, PlainImage, TiledImage, TileIndex, TileKeeper
 
 try:
     import deflate as libdeflate
@@ -38,22 +38,6 @@ DEFAULT_LEVEL = 6
 LEVELS = (0, 2, 2, 2, 3, 3, 5, 6, 7, 8)
 MIN_NBYTES = 1 << 11  # of a tile whose planes have blocks of their own, which have headers
 _LARGE = 1 << 31  # deflate counts bytes in 32 bits, and so are the pixels of a row counted here
-
-
-def choose_isa(wanted: str | None, best: int) -> int:
-    """Return the number of the instruction set to use: the best one, or the one that RUSTFITS_ACCEL_KERNEL names.
-
-    Raises
-    ------
-    InvalidParameter
-        If there is none of that name, or this machine lacks it.
-    """
-    usable = ISAS[: best + 1]
-    if not wanted:
-        return best
-    if wanted.lower() not in usable:
-        raise InvalidParameter("RUSTFITS_ACCEL_KERNEL", wanted, f"must be one of {', '.join(usable)} on this machine")
-    return usable.index(wanted.lower())
 
 
 class CompiledKernels(Kernels):
@@ -75,47 +59,39 @@ class CompiledKernels(Kernels):
         best: int = _kernel.best_isa()
         self.isa = best if isa is None else min(isa, best)
 
-    def cutter(self, **image: Any) -> Callable[[object], NDArray[Any] | None] | None:
-        """Return what cuts boxes out of an image; as in `Kernels`."""
-        if len(image["shape"]) > MAX_NDIM:
+    def box_reader(self, image: TiledImage, tiles: TileIndex, heap: HeapBytes, keeper: TileKeeper) -> BoxReader | None:
+        """Return what reads boxes of a compressed image; as in `Kernels`."""
+        if len(image.shape) > MAX_NDIM:
             return None
-        return Cutter(**self._with_dither(image)) if "tile" in image else RasterCutter(**image)
-
-    def placer(self, **image: Any) -> Callable[..., bool] | None:
-        """Return what decodes tiles to their places; as in `Kernels`."""
-        width = image["dtype"].itemsize if image["dither"] is None else 4
-        small = prod(image["tile"]) * width <= MAX_PLACED
-        return Placer(**self._with_dither(image)) if small and len(image["shape"]) <= MAX_NDIM else None
-
-    def _with_dither(self, image: dict[str, Any]) -> dict[str, Any]:
-        """Return what is known of an image with the tables of the dither in place of its name."""
-        dither = image.pop("dither")
-        if dither is not None:
-            method, zdither0 = dither
+        dithering = None
+        if image.dither is not None:
             table = random_table()
-            dither = table, random_starts(), (int(zdither0) - 1) % table.size, method_number(method), self.isa
-        return {**image, "dithering": dither}
+            seed = (int(image.dither.zdither0) - 1) % table.size
+            dithering = table, random_starts(), seed, method_number(image.dither.method), self.isa
+        return Cutter(image, tiles, heap, keeper, dithering)
 
-    def read_rows(
-        self, storage: Storage, start: int, count: tuple[int, ...], stride: tuple[int, ...], target: NDArray[Any]
-    ) -> None:
-        """Read rows of a raster that are far apart; as in `Kernels`, whose form says what is wrong."""
-        if not _kernel.read_rows(storage.descriptor, start, count, stride, target.reshape(-1).view(np.uint8)):
-            super().read_rows(storage, start, count, stride, target)
+    def raster_reader(self, image: PlainImage) -> BoxReader | None:
+        """Return what reads boxes of an uncompressed image; as in `Kernels`."""
+        return RasterCutter(image) if len(image.shape) <= MAX_RASTER_NDIM else None
 
     def gather(self, target: NDArray[Any], source: NDArray[Any]) -> None:
         """Copy pixels to where they lie tile by tile; as in `Kernels`, whose form does what is not mere copying."""
         if source.dtype != target.dtype or not _kernel.gather(source, target):
             super().gather(target, source)
 
-    def to_native(self, target: NDArray[Any], source: NDArray[Any], *, past: bool) -> None:
+    def scatter(self, target: NDArray[Any], source: NDArray[Any]) -> None:
+        """Copy pixels of tiles to their places, past the cache if there is a way; as in `Kernels`."""
+        if source.dtype != target.dtype or not _kernel.scatter(source, target):
+            super().scatter(target, source)
+
+    def to_native(self, target: NDArray[Any], source: NDArray[Any]) -> None:
         """Convert big-endian pixels, past the cache if there is a way; as in `Kernels`."""
         together = target.flags.c_contiguous and source.flags.c_contiguous
-        if past and together and target.itemsize in (2, 4, 8) and source.dtype == target.dtype.newbyteorder(">"):
+        if together and target.itemsize in (2, 4, 8) and source.dtype == target.dtype.newbyteorder(">"):
             given, taken = (each.reshape(-1).view(np.uint8) for each in (source, target))
             if _kernel.to_pixels_past(given, target.itemsize, self.isa, taken):
                 return
-        super().to_native(target, source, past=past)
+        super().to_native(target, source)
 
     def inflate_tile(self, stream: memoryview, out: NDArray[np.uint8], itemsize: int, shuffled: bool) -> None:
         """Inflate one stream into ``out``; as in `Kernels`, whose form settles whatever is out of the ordinary."""

@@ -375,27 +375,17 @@ static void shorten(struct rf_part *part)
 static void cut_round(void)
 {
     struct rf_part *parts = room((int64_t)sizeof(struct rf_part) * RF_CUT_NTILES);
-    const uint8_t *pixels[RF_CUT_NTILES];
     make_grid();
     int32_t ntiles = rf_cut_parts(&cut.grid, cut.start, cut.count, RF_CUT_NTILES, parts);
-    struct rf_part part;
-    for (int k = 0; k < 20; k++)
-        if (rf_cut_part(&cut.grid, next_extreme(), cut.start, cut.count, &part) && part.row >= cut.ntiles)
-            fail("a part of a tile that is not there");
     if (!ntiles)
         return;
-    int32_t past = (int32_t)next(2);
     uint8_t *box = room(cut.box_npixels * cut.itemsize);
     for (int32_t i = 0; i < ntiles; i++) {
-        if (!rf_cut_part(&cut.grid, parts[i].row, cut.start, cut.count, &part) || part.npixels != parts[i].npixels)
-            fail("a part is not found by its row");
+        if (parts[i].row < 0 || parts[i].row >= cut.ntiles)
+            fail("a part of a tile that is not there");
         if (next(2))
             shorten(&parts[i]);
-        pixels[i] = tile_of(&parts[i]);
-    }
-    for (int64_t i = 0, run; i < ntiles; i += run) {
-        run = next(2) ? 1 : rf_cut_run(parts + i, ntiles - i, cut.grid.ndim);
-        rf_cut_place(parts + i, run, cut.grid.ndim, cut.itemsize, pixels + i, cut.count, past, box);
+        rf_cut_place(&parts[i], cut.grid.ndim, cut.itemsize, tile_of(&parts[i]), cut.count, box);
     }
     int64_t place[RF_CUT_NDIM] = {0}, at[RF_CUT_NDIM], done = 0;
     do {
@@ -424,7 +414,7 @@ static void rows_round(void)
     nbytes = total + row - 1;
     uint8_t *source = room(nbytes), *target = room(wanted), *gathered = room(wanted);
     fill(source, nbytes);
-    rf_gather(source, from, gathered, to, count, ndim, row);
+    rf_gather(source, from, gathered, to, count, ndim, row, (int32_t)next(2));
     if (!file && !(file = tmpfile()))
         fail("no temporary file");
     int descriptor = fileno(file);

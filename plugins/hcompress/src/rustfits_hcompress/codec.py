@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import operator
-import os
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
@@ -17,6 +16,7 @@ from rustfits.plugin import (
     TileBatch,
     TileCodec,
     TileEncodeError,
+    choose_variant,
     raise_first_fault,
 )
 from rustfits_hcompress import _kernel
@@ -36,25 +36,7 @@ TILE_HEIGHTS = (16, 24, 20, 30, 28, 26, 22, 18, 14)  # tried in this order, as C
 WHOLE_HEIGHT = 30  # images up to this height are one tile
 
 
-def choose_variant(wanted: str | None, best: int) -> int:
-    """Return the number of the kernel to use: the best one, or the one that RUSTFITS_HCOMPRESS_KERNEL names.
-
-    Raises
-    ------
-    InvalidParameter
-        If there is none of that name, or this machine cannot run it.
-    """
-    usable = VARIANTS[: best + 1]
-    if not wanted:
-        return best
-    if wanted.lower() not in usable:
-        raise InvalidParameter(
-            "RUSTFITS_HCOMPRESS_KERNEL", wanted, f"must be one of {', '.join(usable)} on this machine"
-        )
-    return usable.index(wanted.lower())
-
-
-VARIANT = choose_variant(os.environ.get("RUSTFITS_HCOMPRESS_KERNEL"), _kernel.best_kernel())
+VARIANT = choose_variant("RUSTFITS_HCOMPRESS_KERNEL", VARIANTS, _kernel.best_kernel())
 
 
 class Hcompress1(TileCodec):

@@ -27,8 +27,17 @@ cdef extern from "rice.h":
                            int64_t *length, int32_t *status) nogil
 
 
-cdef const char *DECODER = "rustfits.decoder.1"
-cdef const char *RESUMER = "rustfits.resumer.1"
+cdef extern from "rustfits.h" nogil:
+    const char *RUSTFITS_DECODER
+    const char *RUSTFITS_RESUMER
+    ctypedef struct rustfits_decoder:
+        void (*decode)(const rustfits_decoder *, const uint8_t *, int64_t, const int64_t *, const int64_t *,
+                       const int64_t *, int64_t, void *, int64_t, int32_t *) noexcept nogil
+    ctypedef struct rustfits_resumer:
+        void (*decode)(const rustfits_resumer *, const uint8_t *, int64_t, const int64_t *, const int64_t *,
+                       const int64_t *, int64_t, int64_t, const int64_t *, uint64_t *const *, void *, int64_t,
+                       int32_t *) noexcept nogil
+        int64_t block
 
 
 def best_variant():
@@ -93,18 +102,17 @@ def encode(const uint8_t[::1] pixels, const int64_t[::1] npixels, int32_t block,
     return out[:used], length
 
 
-# What `rustfits.codec.codec.TileCodec.c_decoder` describes: a function, then what it needs to know.
-cdef struct decoder_t:
-    void (*decode)(const decoder_t *, const uint8_t *, int64_t, const int64_t *, const int64_t *, const int64_t *,
-                   int64_t, void *, int64_t, int32_t *) noexcept nogil
+cdef struct decoder_t:  # what callers know of, then what the kernel needs to know
+    rustfits_decoder base
     int32_t variant
     int32_t bytepix
     int32_t block
 
 
-cdef void decode_tiles(const decoder_t *decoder, const uint8_t *data, int64_t data_nbytes, const int64_t *start,
+cdef void decode_tiles(const rustfits_decoder *base, const uint8_t *data, int64_t data_nbytes, const int64_t *start,
                        const int64_t *length, const int64_t *npixels, int64_t ntiles, void *out, int64_t out_nbytes,
                        int32_t *status) noexcept nogil:
+    cdef const decoder_t *decoder = <const decoder_t *>base
     rf_rice_decode(decoder.variant, decoder.bytepix, data, data_nbytes, start, length, npixels, ntiles, decoder.block,
                    out, out_nbytes // decoder.bytepix, status)
 
@@ -128,27 +136,26 @@ def c_decoder(int32_t bytepix, int32_t block, int32_t variant):
     cdef decoder_t *decoder = <decoder_t *>PyMem_RawMalloc(sizeof(decoder_t))
     if decoder is NULL:
         raise MemoryError
-    decoder.decode, decoder.variant, decoder.bytepix, decoder.block = decode_tiles, variant, bytepix, block
-    return capsule_of(decoder, DECODER)
+    decoder.base.decode = decode_tiles
+    decoder.variant, decoder.bytepix, decoder.block = variant, bytepix, block
+    return capsule_of(decoder, RUSTFITS_DECODER)
 
 
-# What `rustfits.codec.codec.TileCodec.c_resumer` describes, likewise a function and what it needs to know.
-cdef struct resumer_t:
-    void (*decode)(const resumer_t *, const uint8_t *, int64_t, const int64_t *, const int64_t *, const int64_t *,
-                   int64_t, int64_t, const int64_t *, uint64_t *const *, void *, int64_t, int32_t *) noexcept nogil
-    int64_t block
+cdef struct resumer_t:  # likewise
+    rustfits_resumer base
     int32_t variant
     int32_t bytepix
 
 
-cdef void resume_tiles(const resumer_t *resumer, const uint8_t *data, int64_t data_nbytes, const int64_t *start,
+cdef void resume_tiles(const rustfits_resumer *base, const uint8_t *data, int64_t data_nbytes, const int64_t *start,
                        const int64_t *length, const int64_t *npixels, int64_t ntiles, int64_t step,
                        const int64_t *first, uint64_t *const *mark, void *out, int64_t out_nbytes,
                        int32_t *status) noexcept nogil:
+    cdef const resumer_t *resumer = <const resumer_t *>base
     cdef rf_rice_marks marks
     marks.step, marks.first, marks.mark = step, first, mark
     rf_rice_resume(resumer.variant, resumer.bytepix, data, data_nbytes, start, length, npixels, ntiles,
-                   <int32_t>resumer.block, &marks, out, out_nbytes // resumer.bytepix, status)
+                   <int32_t>resumer.base.block, &marks, out, out_nbytes // resumer.bytepix, status)
 
 
 def c_resumer(int32_t bytepix, int32_t block, int32_t variant):
@@ -157,5 +164,6 @@ def c_resumer(int32_t bytepix, int32_t block, int32_t variant):
     cdef resumer_t *resumer = <resumer_t *>PyMem_RawMalloc(sizeof(resumer_t))
     if resumer is NULL:
         raise MemoryError
-    resumer.decode, resumer.block, resumer.variant, resumer.bytepix = resume_tiles, block, variant, bytepix
-    return capsule_of(resumer, RESUMER)
+    resumer.base.decode, resumer.base.block = resume_tiles, block
+    resumer.variant, resumer.bytepix = variant, bytepix
+    return capsule_of(resumer, RUSTFITS_RESUMER)

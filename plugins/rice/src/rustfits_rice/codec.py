@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import operator
-import os
 from collections.abc import Mapping
 from dataclasses import field
 from typing import Any, ClassVar, Self
@@ -17,6 +16,7 @@ from rustfits.plugin import (
     PixelBatch,
     TileBatch,
     TileCodec,
+    choose_variant,
     raise_first_fault,
 )
 from rustfits_rice import _kernel
@@ -32,23 +32,7 @@ CODED_DTYPES: dict[int, np.dtype[Any]] = {1: np.dtype(np.uint8), 2: np.dtype(np.
 LARGEST_BLOCK = 2**31 - 1
 
 
-def choose_variant(wanted: str | None, best: int) -> int:
-    """Return the number of the kernel to use: the best one, or the one that RUSTFITS_RICE_KERNEL names.
-
-    Raises
-    ------
-    InvalidParameter
-        If there is none of that name, or this machine cannot run it.
-    """
-    usable = VARIANTS[: best + 1]
-    if not wanted:
-        return best
-    if wanted.lower() not in usable:
-        raise InvalidParameter("RUSTFITS_RICE_KERNEL", wanted, f"must be one of {', '.join(usable)} on this machine")
-    return usable.index(wanted.lower())
-
-
-VARIANT = choose_variant(os.environ.get("RUSTFITS_RICE_KERNEL"), _kernel.best_variant())
+VARIANT = choose_variant("RUSTFITS_RICE_KERNEL", VARIANTS, _kernel.best_variant())
 
 
 class Rice1(TileCodec):

@@ -32,10 +32,6 @@ struct rf_part {
 int32_t rf_cut_parts(const struct rf_grid *grid, const int64_t *start, const int64_t *count, int64_t max_ntiles,
                      struct rf_part *parts);
 
-/* Find what the box takes of the tile of this row. Returns 0 if that is nothing, or if there is no such tile. */
-int32_t rf_cut_part(const struct rf_grid *grid, int64_t row, const int64_t *start, const int64_t *count,
-                    struct rf_part *part);
-
 /* The shape of a tile that ends with what is wanted of it, along its first axis of more than one pixel: the first
  * pixels of the tile, which some codecs decode alone. Returns their number. */
 int64_t rf_cut_first(const struct rf_part *part, int64_t ndim, int64_t *shape);
@@ -49,13 +45,9 @@ int64_t rf_cut_first(const struct rf_part *part, int64_t ndim, int64_t *shape);
 int64_t rf_cut_stretch(struct rf_part *part, int64_t ndim, int64_t npixels, const uint64_t *marks, int64_t step,
                        int64_t block, int64_t *first);
 
-/* How many of the first parts differ along the last axis alone: of tiles side by side, say. */
-int64_t rf_cut_run(const struct rf_part *parts, int64_t nparts, int64_t ndim);
-
-/* Copy what is wanted of such tiles, of which pixels[i] are the first parts[i].npixels behind those skipped, to its
- * place in a box of shape count: line by line, each through all tiles, as that is how the box lies in memory. With
- * past, past the cache, which the box does not fit. */
-void rf_cut_place(const struct rf_part *parts, int64_t nparts, int64_t ndim, int64_t itemsize,
-                  const uint8_t *const *pixels, const int64_t *count, int32_t past, uint8_t *box);
+/* Copy what is wanted of a tile, of which pixels are the first part->npixels behind those skipped, to its place in a box
+ * of shape count. */
+void rf_cut_place(const struct rf_part *part, int64_t ndim, int64_t itemsize, const uint8_t *pixels,
+                  const int64_t *count, uint8_t *box);
 
 #endif
