@@ -116,11 +116,11 @@ def write(
     FitsError
         Whatever `FITS` and `FITS.write` raise.
     """
-    from rustfits.container.creation import check_writable
+    from rustfits.container.creation import planned
 
-    check_writable(data, extname, header)
+    new = planned(data, extname, header, primary=mode == "w+")
     with FITS(filename, mode) as fits:
-        fits.write(data, extname=extname, header=header)
+        new.append_to(fits._file, fits._hdus, data)
 
 
 def _is_readable(hdu: HDU) -> bool:

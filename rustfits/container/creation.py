@@ -6,25 +6,19 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike
 
 from rustfits.container.hdulist import HDUList
 from rustfits.errors import ImageError
 from rustfits.hdu.base import HDU
 from rustfits.hdu.image.image import ImageHDU
-from rustfits.header.cards import Cards
-from rustfits.header.state import HeaderState
 from rustfits.storage.openfile import OpenFile
 
 if TYPE_CHECKING:
     from rustfits.codec.codec import TileCodec
-    from rustfits.container.newimage import NewImage
-    from rustfits.hdu.compressed.compressed import CompressedImageHDU
-    from rustfits.header.header import FITSHeader
+    from rustfits.container.newimage import Header, NewImage
     from rustfits.quantize.parameters import Quantize
-    from rustfits.tiles.encode import EncodedImage
 
-    Header = FITSHeader | Mapping[str, Any]
     Compress = str | TileCodec | None
 
 
@@ -75,11 +69,9 @@ class Creation:
         """
         from rustfits.container.newimage import NewImage
 
-        new = NewImage.plan(
-            dtype, dims, compress=compress, quantize=quantize, extname=extname, extver=extver, blank=blank
-        )
-        with self._file.changing(self._file.filename):
-            self._create(new, new.cards(primary=not len(self._hdus)))
+        names: dict[str, Any] = {"extname": extname, "extver": extver, "blank": blank}
+        new = NewImage.plan(dtype, dims, compress=compress, quantize=quantize, primary=not len(self._hdus), **names)
+        new.append_to(self._file, self._hdus, None)
 
     def write_image(
         self,
@@ -115,21 +107,11 @@ class Creation:
         from rustfits.container.newimage import NewImage
 
         pixels = np.asanyarray(data)
+        names: dict[str, Any] = {"extname": extname, "extver": extver, "blank": blank}
         new = NewImage.of_pixels(
-            pixels, compress=compress, quantize=quantize, extname=extname, extver=extver, blank=blank
+            pixels, compress=compress, quantize=quantize, header=header, primary=not len(self._hdus), **names
         )
-        with self._file.changing(self._file.filename):
-            cards = new.cards(primary=not len(self._hdus))
-            # A codec may find pixels that it cannot hold: that must be known before anything is appended.
-            encoded = _encoded(new, cards, pixels)
-            # The header goes last, as its BSCALE is not meant for these pixels; its room is there from the start.
-            hdu = self._create(new, cards, room=len(updated(cards, header).encode()))
-            if encoded is None:
-                hdu.write(pixels)
-            else:
-                _compressed(hdu)._store(encoded)
-            hdu._state.commit(updated(hdu._state.cards, header))  # writing set PCOUNT, so not the cards from before
-        return hdu
+        return new.append_to(self._file, self._hdus, pixels)
 
     def write(self, data: Any, *, extname: str | None = None, header: Header | None = None) -> HDU:
         """Append an HDU of the kind that suits ``data``: an image for an array; a table for one with fields, or a dict.
@@ -221,46 +203,6 @@ class Creation:
         with self._file.changing(self._file.filename):
             raise not_there_yet("binary tables")
 
-    def _create(self, new: NewImage, cards: Cards, room: int = 0) -> ImageHDU:
-        """Append the HDU of ``new`` without pixels, its header filled up to ``room`` bytes. Inside `changing`."""
-        if new.codec is not None and not len(self._hdus):
-            from rustfits.hdu.image.cards import empty_primary_cards
-
-            self._hdus.append(empty_primary_cards())
-        hdu = self._hdus.append(cards, room)
-        assert isinstance(hdu, ImageHDU)
-        if new.codec is not None:
-            _compressed(hdu)._remember_codec(new.codec, new.quantize)
-        return hdu
-
-
-def _encoded(new: NewImage, cards: Cards, pixels: NDArray[Any]) -> EncodedImage | None:
-    """Return the tiles of a new image; None if it is not to be compressed."""
-    if new.codec is None:
-        return None
-    from rustfits.hdu.compressed.edit import encode_new
-
-    return encode_new(cards, new.codec, new.quantize, pixels)
-
-
-def _compressed(hdu: ImageHDU) -> CompressedImageHDU:
-    """Return the HDU of which it is known that it is compressed."""
-    from rustfits.hdu.compressed.compressed import CompressedImageHDU
-
-    assert isinstance(hdu, CompressedImageHDU)
-    return hdu
-
-
-def updated(cards: Cards, header: Header | None) -> Cards:
-    """Return ``cards`` as `FITSHeader.update` would leave them; errors as there."""
-    if header is None:
-        return cards
-    from rustfits.header.header import FITSHeader
-
-    state = HeaderState(None, None, cards)
-    FITSHeader._of(state).update(header)
-    return state.cards
-
 
 def suited_hdu(data: object) -> Literal["image", "table"]:
     """Return the kind of HDU that `FITS.write` makes of ``data``.
@@ -280,8 +222,8 @@ def suited_hdu(data: object) -> Literal["image", "table"]:
     )
 
 
-def check_writable(data: object, extname: str | None, header: Header | None) -> None:
-    """Refuse what `FITS.write` would refuse, before a file is opened for it; errors as there."""
+def planned(data: object, extname: str | None, header: Header | None, *, primary: bool) -> NewImage:
+    """Return what `FITS.write` would write, before a file is opened for it; errors as there."""
     if suited_hdu(data) == "table":
         from rustfits.container.newtable import check_table_data, not_there_yet
 
@@ -289,7 +231,4 @@ def check_writable(data: object, extname: str | None, header: Header | None) -> 
         raise not_there_yet("binary tables")
     from rustfits.container.newimage import NewImage
 
-    new = NewImage.of_pixels(
-        np.asanyarray(data), compress=None, quantize=None, extname=extname, extver=None, blank=None
-    )
-    updated(new.cards(primary=False), header)
+    return NewImage.of_pixels(np.asanyarray(data), header=header, primary=primary, extname=extname, extver=None)

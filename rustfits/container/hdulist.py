@@ -13,7 +13,7 @@ from rustfits.hdu.base import HDU
 from rustfits.hdu.kinds import hdu_class
 from rustfits.header.card import CARD
 from rustfits.header.cards import Cards
-from rustfits.header.state import HeaderState, Place
+from rustfits.header.state import HeaderState
 from rustfits.storage.openfile import Extent, OpenFile
 
 _SHOWN_NAMES = 20  # in the message about a name that is not there
@@ -82,12 +82,9 @@ class HDUList:
                     extent.gone = extent.doubtful = True
             self._hdus = [hdu for _, hdu in after]
 
-    def append(self, cards: Cards, room: int = 0) -> HDU:
-        """Add an HDU with this header and data of zeros at the end of the file. Inside `OpenFile.changing`.
-
-        ``room``, a multiple of 2880, is how many bytes the header takes at least.
-        """
-        self._file.append(cards.encode().ljust(room), data_size(cards, primary=not self._hdus))
+    def append(self, cards: Cards) -> HDU:
+        """Add an HDU with this header and data of zeros at the end of the file. Inside `OpenFile.changing`."""
+        self._file.append(cards.encode(), data_size(cards, primary=not self._hdus))
         self._hdus.append(cards)
         hdu = self._at(len(self._hdus) - 1)
         self._file.on_failure(lambda: self._hdus.remove(hdu))
@@ -185,7 +182,7 @@ class HDUList:
             cards = _cards_of(found) if isinstance(found, bytes) else found
             extent = self._file.extents[index]
             state = HeaderState(self._file, extent, cards)
-            state.place = Place(state, index, self._file.filename)
+            state.index = index
             hdu = self._hdus[index] = hdu_class(cards, primary=not index)._attach(self._file, extent, state, index)
             return hdu
 

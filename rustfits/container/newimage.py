@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,28 +12,45 @@ from numpy.typing import DTypeLike, NDArray
 
 from rustfits.codec import registry
 from rustfits.codec.codec import TileCodec
+from rustfits.container.hdulist import HDUList
 from rustfits.errors import ImageError
 from rustfits.hdu.compressed.cards import compressed_cards
-from rustfits.hdu.image.cards import image_cards
+from rustfits.hdu.compressed.compressed import CompressedImageHDU
+from rustfits.hdu.compressed.edit import encode_new
+from rustfits.hdu.image.cards import empty_primary_cards, image_cards
+from rustfits.hdu.image.facts import ImageFacts
+from rustfits.hdu.image.image import ImageHDU
+from rustfits.hdu.image.raster import Raster
+from rustfits.hdu.image.values import checked_pixels
 from rustfits.header.cards import Cards
+from rustfits.header.header import FITSHeader
+from rustfits.header.state import HeaderState
+from rustfits.pixels.sections import full_section
 from rustfits.quantize.parameters import Quantize
+from rustfits.storage.openfile import OpenFile
+
+Header = FITSHeader | Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class NewImage:
-    """What the arguments of `FITS.create_image_hdu` ask for.
+    """What the arguments of `FITS.create_image_hdu` and `FITS.write_image` ask for.
 
     Attributes
     ----------
     dtype : dtype
         Of the pixels, as the user sees them.
-    dims : tuple of int
+    dims : sequence of int
         Numpy order.
     codec : TileCodec or None
         None for an uncompressed image.
     quantize : Quantize or None
     names : dict
         The arguments extname, extver and blank, for the header.
+    header : FITSHeader, mapping or None
+        Cards that the user adds.
+    primary : bool
+        Whether the image is the first HDU of its file, as far as was known; no table can be.
     """
 
     dtype: np.dtype[Any]
@@ -40,10 +58,20 @@ class NewImage:
     codec: TileCodec | None
     quantize: Quantize | None
     names: Mapping[str, Any]
+    header: Header | None
+    primary: bool
 
     @classmethod
     def plan(
-        cls, dtype: DTypeLike, dims: Sequence[int], *, compress: object, quantize: object, **names: Any
+        cls,
+        dtype: DTypeLike,
+        dims: Sequence[int],
+        *,
+        primary: bool,
+        compress: object = None,
+        quantize: object = None,
+        header: Header | None = None,
+        **names: Any,
     ) -> NewImage:
         """Check the arguments.
 
@@ -59,12 +87,12 @@ class NewImage:
             raise TypeError(f"quantize= must be None or a Quantize, not {quantize!r}")
         if quantize is not None and codec is None:
             raise ImageError("quantize= is for compressed images: pass compress= too")
-        new = cls(np.dtype(dtype), dims, codec, quantize, names)
-        new.cards(primary=False)
+        new = cls(np.dtype(dtype), dims, codec, quantize, names, header, primary)
+        new.cards  # noqa: B018  # all else that can be wrong shows when they are made
         return new
 
     @classmethod
-    def of_pixels(cls, pixels: NDArray[Any], **arguments: Any) -> NewImage:
+    def of_pixels(cls, pixels: NDArray[Any], *, blank: int | None = None, **arguments: Any) -> NewImage:
         """Check the arguments of `plan`, and an array that is to be written.
 
         Raises
@@ -74,15 +102,72 @@ class NewImage:
         """
         if not pixels.ndim:
             raise ImageError("a single number has NAXIS=0, which holds no pixels; pass an array of one axis or more")
-        new = cls.plan(pixels.dtype, pixels.shape, **arguments)
+        new = cls.plan(pixels.dtype, pixels.shape, blank=blank, **arguments)
         if new.codec is None and not pixels.flags.c_contiguous:
             raise ImageError("data must be C-contiguous; pass numpy.ascontiguousarray(data)")
-        if new.names["blank"] is None and pixels.dtype.kind in "iu" and np.ma.is_masked(pixels):
+        if blank is None and pixels.dtype.kind in "iu" and np.ma.is_masked(pixels):
             raise ImageError("masked integer pixels need a number that stands for them: pass blank=")
         return new
 
-    def cards(self, *, primary: bool) -> Cards:
-        """Return the header; ``primary`` says whether it is the first of its file, which no table can be."""
+    @cached_property
+    def plain(self) -> Cards:
+        """The header that the pixels are written by: its BSCALE is the one that is meant for them."""
         if self.codec is None:
-            return image_cards(self.dtype, self.dims, primary=primary, **self.names)
+            return image_cards(self.dtype, self.dims, primary=self.primary, **self.names)
         return compressed_cards(self.codec, self.dtype, self.dims, quantize=self.quantize, **self.names)
+
+    @cached_property
+    def cards(self) -> Cards:
+        """The header, with what the user adds."""
+        return updated(self.plain, self.header)
+
+    def append_to(self, file: OpenFile, hdus: HDUList, pixels: NDArray[Any] | None) -> ImageHDU:
+        """Append the image to a file; all that can be wrong with its pixels is known before anything is appended.
+
+        Parameters
+        ----------
+        file : OpenFile
+        hdus : HDUList
+            Of the file.
+        pixels : array or None
+            None for zeros, or, if it is compressed, for no tiles yet.
+        """
+        with file.changing(file.filename):
+            if self.codec is not None:
+                return self._append_tiles(file, hdus, self.codec, pixels)
+            if self.primary is bool(len(hdus)):  # others have added or taken back an HDU since
+                return replace(self, primary=not self.primary).append_to(file, hdus, pixels)
+            return self._append_pixels(file, hdus, pixels)
+
+    def _append_pixels(self, file: OpenFile, hdus: HDUList, pixels: NDArray[Any] | None) -> ImageHDU:
+        facts, values = ImageFacts(self.plain), None
+        if pixels is not None:
+            values = checked_pixels(pixels, pixels.ndim, facts.scaling, facts.blank, what=ImageHDU._bitpix_name)
+        hdu = hdus.append(self.cards)
+        assert isinstance(hdu, ImageHDU)
+        if values is not None:
+            raster = Raster(file.storage, hdu._extent.data_start, facts.shape, facts.stored)
+            raster.write(full_section(facts.shape), values, facts.scaling)
+        return hdu
+
+    def _append_tiles(self, file: OpenFile, hdus: HDUList, codec: TileCodec, pixels: NDArray[Any] | None) -> ImageHDU:
+        tiles = None if pixels is None else encode_new(self.plain, codec, self.quantize, pixels)
+        cards = self.cards if tiles is None else tiles.complete(self.cards)
+        with file.storage.gathered():
+            if not len(hdus):
+                hdus.append(empty_primary_cards())
+            hdu = hdus.append(cards)
+            assert isinstance(hdu, CompressedImageHDU)
+            hdu._remember_codec(codec, self.quantize)
+            if tiles is not None:
+                tiles.writer.fill(file.storage, hdu._extent)
+        return hdu
+
+
+def updated(cards: Cards, header: Header | None) -> Cards:
+    """Return ``cards`` as `FITSHeader.update` would leave them; errors as there."""
+    if header is None:
+        return cards
+    state = HeaderState(None, None, cards)
+    FITSHeader._of(state).update(header)
+    return state.cards

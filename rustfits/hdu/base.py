@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, ClassVar, NoReturn, Self
 
 from rustfits.header.cards import Cards
-from rustfits.header.state import HeaderState
+from rustfits.header.state import HeaderState, Place
 from rustfits.storage.openfile import Extent, OpenFile, Reading
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class HDU:
         """Build the HDU that lies at ``extent``; reads and checks nothing."""
         hdu: Self = object.__new__(cls)
         hdu._file, hdu._extent, hdu._state, hdu._index = file, extent, state, index
-        hdu._place = state.place
+        hdu._place = Place(state)
         hdu._reading = file.reading(hdu._place, extent, state.is_in_file)
         return hdu
 

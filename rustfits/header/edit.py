@@ -46,7 +46,7 @@ class HeaderChanges(ABC):
             raise
 
     def _locate(self, error: FitsError) -> None:
-        place = str(self._state.place)
+        place = self._state.place
         if place:
             error.locate(place)
 

@@ -31,13 +31,13 @@ def hdu_name(index: int, filename: str, cards: Cards | None = None) -> str:
 class Place:
     """How messages call the HDU of a header: worked out when there is one, since every small read has a place."""
 
-    __slots__ = ("_filename", "_index", "_state")
+    __slots__ = ("_state",)
 
-    def __init__(self, state: HeaderState, index: int, filename: str) -> None:
-        self._state, self._index, self._filename = state, index, filename
+    def __init__(self, state: HeaderState) -> None:
+        self._state = state
 
     def __str__(self) -> str:
-        return hdu_name(self._index, self._filename, self._state.cards_anyhow)
+        return self._state.place
 
 
 class HeaderState:
@@ -53,12 +53,12 @@ class HeaderState:
 
     Attributes
     ----------
-    place : object
-        Whose text is how messages call the HDU; none for a header without a file.
+    index : int or None
+        Of the HDU in its file; None for a header that lives in memory alone.
     """
 
     def __init__(self, file: OpenFile | None, extent: Extent | None, cards: Cards) -> None:
-        self.place: object = ""
+        self.index: int | None = None
         self._file = file
         self._extent = extent
         self._cards = cards
@@ -78,6 +78,14 @@ class HeaderState:
         return self._cards
 
     @property
+    def place(self) -> str:
+        """How messages call the HDU; nothing for a header that lives in memory alone."""
+        # Not kept: an object that knew its header would be a circle, and a file that is dropped must be closed at once.
+        if self._file is None or self.index is None:
+            return ""
+        return hdu_name(self.index, self._file.filename, self._cards)
+
+    @property
     def cards_anyhow(self) -> Cards:
         """The cards in memory, whatever the state of the file: for messages and ``repr``."""
         return self._cards
@@ -95,7 +103,7 @@ class HeaderState:
 
     def changing(self) -> AbstractContextManager[None]:
         """Hold off everybody else, so that what is read inside is still true when it is committed."""
-        return nullcontext() if self._file is None else self._file.changing(self.place, self._extent)
+        return nullcontext() if self._file is None else self._file.changing(Place(self), self._extent)
 
     def commit(self, cards: Cards) -> None:
         """Write new cards to the file, then show them; the header grows by whole blocks if it must.

@@ -139,14 +139,32 @@ class TableLayout:
             )
         return cls(row_nbytes, nrows, heap_start, table_nbytes + pcount - heap_start, tuple(columns))
 
-    def grown(self, nrows: int, heap_start: int, heap_nbytes: int) -> TableLayout:
-        """Return the layout with the same columns, but other numbers of rows and of bytes in the heap."""
-        return TableLayout(self.row_nbytes, nrows, heap_start, heap_nbytes, self.columns)
+    def put_into(self, cards: Cards) -> None:
+        """Write the numbers of rows and bytes into a header, in the cards that say something else.
+
+        THEAP is there only where the heap does not follow the table at once.
+        """
+        table_nbytes = self.row_nbytes * self.nrows
+        pcount = self.heap_start + self.heap_nbytes - table_nbytes
+        for keyword, value in (("NAXIS1", self.row_nbytes), ("NAXIS2", self.nrows), ("PCOUNT", pcount)):
+            if cards.get(keyword) != value:
+                cards.set(keyword, value)
+        known = "THEAP" in cards
+        if self.heap_start == table_nbytes:
+            if known:
+                cards.remove("THEAP")
+        elif not known or cards.get("THEAP") != self.heap_start:
+            cards.set("THEAP", self.heap_start, None if known else "start of the heap, in bytes", after="TFIELDS")
 
     @property
     def table_nbytes(self) -> int:
         """Bytes of all rows."""
         return self.row_nbytes * self.nrows
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the data unit."""
+        return self.heap_start + self.heap_nbytes
 
     @cached_property
     def _by_name(self) -> dict[str, Column]:

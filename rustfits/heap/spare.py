@@ -1,14 +1,14 @@
-"""Room at the end of a compressed image's heap, so that what is behind it in the file need not move for each edit."""
+"""Room at the end of a heap, so that what is behind it in the file need not move for each edit."""
 
 from __future__ import annotations
 
 from rustfits.heap.bintable import TableLayout
 
-SMALL_TAIL_NBYTES = 1 << 20  # up to as much behind an image is moved each time
+SMALL_TAIL_NBYTES = 1 << 20  # up to as much behind a table is moved each time
 
 
 class Spare:
-    """Room at the end of the heap of an image that is changed often, with other HDUs behind it.
+    """Room at the end of the heap of a table that is changed often, with other HDUs behind it.
 
     To move those for each changed pixel takes long. From the second move on some room is left, half as much as all
     changes took so far, so that they move as often as that has grown by half. Only the handle that left it knows of
@@ -38,7 +38,7 @@ class Spare:
         again, self._moved = self._moved, True
         return min((self._taken + nbytes) // 2, behind) if again else 0
 
-    def set(self, heap_start: int, heap_nbytes: int, used: int, *, taken: int) -> None:
-        """Note where the heap is after a change, how long, how much of it is used, and what the change took."""
+    def set(self, layout: TableLayout, *, used: int, taken: int) -> None:
+        """Note the table after a change, how much of its heap is used, and what the change took."""
         self._taken += taken
-        self._heap, self._used = (heap_start, heap_nbytes), used
+        self._heap, self._used = (layout.heap_start, layout.heap_nbytes), used

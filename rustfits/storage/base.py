@@ -19,6 +19,7 @@ CHUNK_NBYTES = 1 << 19  # bytes read at a time: what is done to them next finds 
 GZIP_MAGIC = b"\x1f\x8b\x08"  # gzip's two bytes, and deflate, the only method there is (RFC 1952, section 2.3.1)
 HEAD_NBYTES = 8 * 2880  # hold most headers whole
 ANNOUNCED_NBYTES = 16 << 20  # bytes written at one go: bounds the hashes, and the time since they were announced
+ZEROS_NBYTES = 1 << 20  # zeros written at a time: bounds memory
 UNCHECKED_NBYTES = 1 << 16  # reads up to this size do without asking for the size of the storage first
 
 
@@ -214,6 +215,12 @@ class Storage(ABC):
     def write_many(self, offsets: Iterable[int], pieces: Iterable[NDArray[Any]]) -> None:
         """Write contiguous pieces, none over another, which are of a few MB together; only inside `transaction`."""
         self._change([(offset, as_bytes(piece)) for offset, piece in zip(offsets, pieces, strict=True) if piece.nbytes])
+
+    def write_zeros(self, start: int, stop: int) -> None:
+        """Write zeros from byte ``start`` to byte ``stop``; only inside `transaction`."""
+        zeros = bytes(min(stop - start, ZEROS_NBYTES))
+        for offset in range(start, stop, ZEROS_NBYTES):
+            self.write(offset, memoryview(zeros)[: stop - offset])
 
     @contextmanager
     def gathered(self) -> Iterator[None]:

@@ -272,7 +272,7 @@ class OpenFile:
         new_stop = extent.data_start + padded(nbytes)
         self._shift(extent, extent.stop, new_stop - extent.stop)
         self._place(extent, extent.header_start, extent.data_start, nbytes)
-        self._zero(extent.data_start + (min(old_nbytes, nbytes) if zero else nbytes), new_stop)
+        self.storage.write_zeros(extent.data_start + (min(old_nbytes, nbytes) if zero else nbytes), new_stop)
 
     def _end(self) -> int:
         """Return the first byte after the last HDU, which must be there whole, its padding apart."""
@@ -308,13 +308,6 @@ class OpenFile:
             extent.header_start, extent.data_start, extent.data_nbytes = old
 
         self.on_failure(undo)
-
-    def _zero(self, start: int, stop: int) -> None:
-        zeros = bytes(min(stop - start, 1 << 20))
-        while start < stop:
-            nbytes = min(len(zeros), stop - start)
-            self.storage.write(start, memoryview(zeros)[:nbytes])
-            start += nbytes
 
     def _check_no_transaction(self, verb: str) -> None:
         if self._depth:

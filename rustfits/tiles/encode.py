@@ -11,18 +11,18 @@ from numpy.typing import NDArray
 
 from rustfits.codec import choice
 from rustfits.codec.batch import EncodedTiles, PixelBatch
-from rustfits.errors import ImageError, PluginError
-from rustfits.header.cards import Cards
-from rustfits.heap.bintable import ELEMENT_NBYTES
-from rustfits.heap.ranges import LIMITS
+from rustfits.errors import PluginError
+from rustfits.heap.bintable import ELEMENT_NBYTES, Column
+from rustfits.heap.spare import Spare
+from rustfits.heap.writer import HeapWriter, Run
 from rustfits.parallel import threads
 from rustfits.parallel.memory import Shelf
 from rustfits.pixels.scaling import Scaling
 from rustfits.quantize.dither import NO_DITHER, NRANDOM, NULL_PIXEL
 from rustfits.quantize.parameters import Quantize
 from rustfits.tiles.grid import Block
-from rustfits.tiles.rows import TileRows, with_wide_columns
-from rustfits.tiles.zimage import GZIPPED, SOURCES, TileTable, with_fallback
+from rustfits.tiles.newtiles import NewTiles, run_of
+from rustfits.tiles.zimage import GZIPPED, SOURCES, Quantization, TileTable, with_fallback, with_wide_columns
 
 Float64s = NDArray[np.float64]
 Int64s = NDArray[np.int64]
@@ -30,28 +30,6 @@ Int64s = NDArray[np.int64]
 _NONE = np.empty(0, dtype=np.int64)
 
 BATCH_NBYTES = 4 << 20  # of pixels that one thread encodes at a time
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class EncodedImage:
-    """A compressed image, ready to be written: the data unit, and what changes in the header.
-
-    Attributes
-    ----------
-    rows : (nbytes,) uint8 array
-        The table.
-    heap : list of uint8 array
-        Its heap, in pieces.
-    nbytes : int
-        Of the data unit.
-    cards : Cards
-        The header.
-    """
-
-    rows: NDArray[np.uint8]
-    heap: list[NDArray[np.uint8]]
-    nbytes: int
-    cards: Cards
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,10 +54,21 @@ class EncodedBatch:
     scale: Float64s | None = None
     zero: Float64s | None = None
 
+    def runs(self, table: TileTable) -> list[Run]:
+        """Return the tiles by the column that they go to: that of the codec, or the one for what is not quantised."""
+        runs = [run_of(table, table.own_source, self.rows, self.tiles)]
+        if self.fallback is not None:
+            runs.append(run_of(table, table.fallback_source, self.rows, self.fallback))
+        return [run for run in runs if run is not None]
+
 
 def encode_image(
-    table: TileTable, pixels: NDArray[Any], scaling: Scaling, quantize: Quantize | None = None
-) -> EncodedImage:
+    table: TileTable,
+    pixels: NDArray[Any],
+    scaling: Scaling,
+    quantize: Quantize | None = None,
+    spare: Spare | None = None,
+) -> NewTiles:
     """Compress a whole image; nothing is written.
 
     Parameters
@@ -93,22 +82,22 @@ def encode_image(
     quantize : Quantize, optional
         Level and seed for an image of quantised floats; what the header says of method and seed goes before. Without
         it the level is the default one.
+    spare : Spare, optional
+        Of the table that there is.
 
     Returns
     -------
-    EncodedImage
+    NewTiles
 
     Raises
     ------
     TileEncodeError
         If the codec cannot hold the pixels of a tile.
-    ImageError
-        If the heap would be larger than its descriptors can say.
     HeaderError
         If the table cannot hold a compressed image.
     """
     batches, changes = encode_blocks(table, table.grid.in_order(), pixels, scaling, quantize, null=NULL_PIXEL)
-    return _laid_out(table, batches, changes)
+    return _placed(table, batches, changes, spare)
 
 
 def encode_blocks(
@@ -352,46 +341,33 @@ def _batches(blocks: Iterator[Block], itemsize: int, most: int) -> Iterator[list
         yield batch
 
 
-def _joined(parts: list[Float64s | None]) -> Float64s:
-    return np.concatenate([part for part in parts if part is not None] or [np.empty(0)])
-
-
-def _laid_out(table: TileTable, batches: list[EncodedBatch], changes: dict[str, Any]) -> EncodedImage:
-    """Put the tiles into the heap in the order of their rows, right behind the table."""
+def _placed(table: TileTable, batches: list[EncodedBatch], changes: dict[str, Any], spare: Spare | None) -> NewTiles:
+    """Put the tiles of a whole image into its table."""
     table = with_wide_columns(table)
     if any(batch.fallback is not None for batch in batches):
         table = with_fallback(table)
-    layout = table.layout
-    heap: list[NDArray[np.uint8]] = []
-    position = 0
-    own, fallback = SOURCES[table.own_source], SOURCES[table.fallback_source]
-    places: dict[str, list[tuple[Int64s, Int64s]]] = {own: [], fallback: []}  # start and length of each tile
+    new = NewTiles(table, HeapWriter.anew(table.layout, spare), anew=True)
     for batch in batches:
-        for name, tiles in ((own, batch.tiles), (fallback, batch.fallback)):
-            if tiles is not None:
-                heap.append(tiles.data)
-                places[name].append((position + np.cumsum(tiles.length) - tiles.length, tiles.length))
-                position += tiles.data.size
-            elif name == fallback:
-                places[name].append((np.zeros_like(batch.tiles.length),) * 2)
-    rows = TileRows(layout)
-    for name, parts in places.items():
-        start, length = (np.concatenate(each) for each in zip(*parts, strict=True)) if parts else (_NONE, _NONE)
-        rows.set_descriptors(name, start, length)
-    if table.quantization is not None:
-        scale, zero = table.quantization.scale, table.quantization.zero
-        rows.set_numbers("ZSCALE", scale, _joined([batch.scale for batch in batches]))
-        rows.set_numbers("ZZERO", zero, _joined([batch.zero for batch in batches]))
-        rows.set_null(table.quantization.null)
-    for other in layout.columns:
-        if other.descriptor and position > LIMITS[other.code]:
-            raise ImageError(
-                f"the compressed image takes {position} bytes, but descriptors of type {other.code} reach only "
-                f"{LIMITS[other.code]}; create the image with heap_format='Q'"
-            )
-    cards = table.cards.copy()
-    for keyword, value in {"PCOUNT": position, **rows.cards, **changes}.items():
-        cards.set(keyword, value)
-    if "THEAP" in cards:
-        cards.remove("THEAP")
-    return EncodedImage(rows.array.view(np.uint8), heap, layout.table_nbytes + position, cards)
+        for run in batch.runs(table):
+            new.writer.add([run])  # each by itself: what was not quantised follows the other tiles of its batch
+    quantization = table.quantization
+    if quantization is not None:
+        set_scales(new, quantization, batches)
+        if isinstance(quantization.null, Column):
+            nrows = table.layout.nrows
+            new.set_numbers("ZBLANK", quantization.null, np.arange(nrows), np.full(nrows, NULL_PIXEL))
+        else:
+            new.set_keywords({"ZBLANK": NULL_PIXEL})
+    new.set_keywords(changes)
+    return new
+
+
+def set_scales(new: NewTiles, quantization: Quantization, batches: list[EncodedBatch]) -> None:
+    """Store ZSCALE and ZZERO of the tiles of some batches; errors as `NewTiles.set_numbers`."""
+    rows = np.concatenate([_NONE, *(batch.rows for batch in batches)])
+    for name, place, values in (
+        ("ZSCALE", quantization.scale, [batch.scale for batch in batches]),
+        ("ZZERO", quantization.zero, [batch.zero for batch in batches]),
+    ):
+        known = [np.empty(0), *(each for each in values if each is not None)]
+        new.set_numbers(name, place, rows, np.concatenate(known))

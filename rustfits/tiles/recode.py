@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from rustfits.codec.batch import EncodedTiles
 from rustfits.errors import ImageError
 from rustfits.heap.bintable import ELEMENT_DTYPES
+from rustfits.heap.writer import Run
 from rustfits.parallel import threads
 from rustfits.pixels.scaling import Scaling
 from rustfits.pixels.sections import Section
@@ -24,24 +24,6 @@ from rustfits.tiles.zimage import TileTable
 
 Int64s = NDArray[np.int64]
 Decode = Callable[[TileEntries, NDArray[Any]], None]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class StoredTiles:
-    """Tiles that are ready for the heap.
-
-    Attributes
-    ----------
-    source : int
-        Which of `rustfits.tiles.zimage.SOURCES` they go to.
-    rows : (n,) int64 array
-        Table rows, from 0.
-    tiles : EncodedTiles
-    """
-
-    source: int
-    rows: Int64s
-    tiles: EncodedTiles
 
 
 class TileRecoder:
@@ -64,7 +46,7 @@ class TileRecoder:
         self._decoder, self._table, self._scaling = decoder, table, scaling
         self._compressor = TileCompressor(table)
 
-    def recode(self, section: Section, values: NDArray[Any]) -> list[StoredTiles]:
+    def recode(self, section: Section, values: NDArray[Any]) -> list[Run]:
         """Return the tiles that a section touches, with new pixels there; nothing is written.
 
         Parameters
@@ -88,10 +70,10 @@ class TileRecoder:
         parts = [job.block for batch in plan.batches for job in batch.jobs]
         return self.recode_entries(parts, self._decoder.entries(plan.rows), values)
 
-    def recode_entries(self, parts: list[Block], entries: TileEntries, values: NDArray[Any]) -> list[StoredTiles]:
+    def recode_entries(self, parts: list[Block], entries: TileEntries, values: NDArray[Any]) -> list[Run]:
         """Do the work of `recode` for blocks of tiles that the table says ``entries`` of, all in their order."""
         jobs = list(_alike(parts, entries))
-        done: list[StoredTiles | None] = [None] * len(jobs)
+        done: list[Run | None] = [None] * len(jobs)
 
         def work(number: int) -> None:
             done[number] = self._recode(*jobs[number], values)
@@ -99,7 +81,7 @@ class TileRecoder:
         threads.run(work, range(len(jobs)), npixels=sum(block.ntiles * block.tile_npixels for block, _ in jobs))
         return [tiles for tiles in done if tiles is not None]
 
-    def _recode(self, block: Block, entries: TileEntries, values: NDArray[Any]) -> StoredTiles:
+    def _recode(self, block: Block, entries: TileEntries, values: NDArray[Any]) -> Run:
         """Change tiles of one shape that are all in one column."""
         source = int(entries.source[0])
         if source == 0 and self._table.quantization is not None:
@@ -113,7 +95,9 @@ class TileRecoder:
             grid = [axis.number.size for axis in block.axes]
             inside: Any = (..., *_inside(block))
             pixels.reshape(*grid, *block.tile_shape)[inside] = self._stored(_selected(block, values))
-        return StoredTiles(source, entries.rows, self._encoded(source, pixels.reshape(-1), block, entries.rows))
+        tiles, column = self._encoded(source, pixels.reshape(-1), block, entries.rows), self._table.sources[source]
+        assert column is not None  # the tiles are in it
+        return Run(column, entries.rows, tiles.data, tiles.length)
 
     def _tiles(self, block: Block, entries: TileEntries, decode: Decode, dtype: np.dtype[Any]) -> NDArray[Any]:
         """Return the tiles as they are, with room for pixels to come, ``(ntiles, *tile_shape)``."""

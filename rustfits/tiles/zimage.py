@@ -71,26 +71,33 @@ class TileTable:
         self.cards = cards
         self._codec = codec
 
-    def grown(self, cards: Cards, nrows: int, heap_start: int, heap_nbytes: int) -> TileTable:
-        """Return the table after an edit that changed tiles, rows and heap alone; what is known of it stays known.
+    def after(self, cards: Cards, layout: TableLayout) -> TileTable:
+        """Return the image after an edit that changed tiles, rows and heap alone; what is known of it stays known.
 
         Parameters
         ----------
         cards : Cards
-            As they are now: other than before in NAXIS2, PCOUNT, THEAP, the lengths in brackets of TFORMn, and the
+            As they are now: other than before in what ``layout`` says, the lengths in brackets of TFORMn, and the
             length of the image's first axis, at most.
-        nrows, heap_start, heap_nbytes : int
-            As in `TableLayout`.
+        layout : TableLayout
+            With the same columns.
         """
         other = TileTable(cards, self._codec)
-        known = self.__dict__
-        for name in ("stored", "sources", "own_source", "fallback_source", "coded", "offset", "quantization", "codec"):
-            if name in known:
-                other.__dict__[name] = known[name]
-        if cards.get(f"ZNAXIS{len(self.grid.shape)}") == self.grid.shape[0]:
-            other.__dict__["grid"] = self.grid
-        other.__dict__["layout"] = self.layout.grown(nrows, heap_start, heap_nbytes)
+        other.__dict__.update({**self.__dict__, "cards": cards, "layout": layout})
+        if cards.get(f"ZNAXIS{len(self.grid.shape)}") != self.grid.shape[0]:
+            del other.__dict__["grid"]
         return other
+
+    def reshaped(self, cards: Cards, *, nrows: int | None = None, row_nbytes: int | None = None) -> TileTable:
+        """Return the image that has other columns or rows, as changed ``cards`` say but for their number of bytes.
+
+        For the time being the heap follows the table, as far as its cards say.
+        """
+        layout = self.layout
+        nrows = layout.nrows if nrows is None else nrows
+        row_nbytes = layout.row_nbytes if row_nbytes is None else row_nbytes
+        TableLayout(row_nbytes, nrows, row_nbytes * nrows, layout.heap_nbytes, ()).put_into(cards)
+        return TileTable(cards, self.codec)
 
     @cached_property
     def stored(self) -> np.dtype[Any]:
@@ -290,10 +297,21 @@ def with_fallback(table: TileTable) -> TileTable:
     cards.set("TFIELDS", number)
     cards.set(f"TTYPE{number}", GZIPPED, "name of the column", after=last[1] if last[1] in cards else last[0])
     cards.set(f"TFORM{number}", f"1{code}B(0)", "format of the column", after=f"TTYPE{number}")
-    row_nbytes = layout.row_nbytes + ELEMENT_NBYTES[code]
-    cards.set("NAXIS1", row_nbytes)
-    # For the time being the heap follows the table, as far as these cards say.
-    cards.set("PCOUNT", layout.heap_nbytes)
-    if "THEAP" in cards:
-        cards.remove("THEAP")
-    return TileTable(cards, table.codec)
+    return table.reshaped(cards, row_nbytes=layout.row_nbytes + ELEMENT_NBYTES[code])
+
+
+def with_wide_columns(table: TileTable) -> TileTable:
+    """Return the table with room in its columns for the numbers of any tile; the same if they have it.
+
+    Only for an image that is written anew as a whole. Other software may keep scales in single precision, in which the
+    origin of a tile with nulls is hundreds of quanta off, or nulls in 16 bits.
+    """
+    quantization = table.quantization
+    if quantization is None:
+        return table
+    cards, nbytes = table.cards.copy(), table.layout.row_nbytes
+    for place, codes in ((quantization.scale, "D"), (quantization.zero, "D"), (quantization.null, "JK")):
+        if isinstance(place, Column) and place.code not in codes:
+            cards.set(f"TFORM{place.number}", f"1{codes[0]}")
+            nbytes += ELEMENT_NBYTES[codes[0]] - place.nbytes
+    return table if nbytes == table.layout.row_nbytes else table.reshaped(cards, row_nbytes=nbytes)

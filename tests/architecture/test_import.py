@@ -27,11 +27,13 @@ NOT_TO_READ = {
     "rustfits.hdu.image.values",
     "rustfits.hdu.table.table",
     "rustfits.header.edit",
+    "rustfits.heap.writer",
     "rustfits.quantize.quantum",
     "rustfits.storage.gzipped",
     "rustfits.storage.journal",
     "rustfits.storage.recovery",
     "rustfits.tiles.encode",
+    "rustfits.tiles.newtiles",
     "rustfits.tiles.recode",
 }
 

@@ -2,7 +2,7 @@
 
 from rustfits.header.cards import Cards
 from rustfits.header.header import FITSHeader
-from rustfits.header.state import HeaderState, Place
+from rustfits.header.state import HeaderState
 from rustfits.storage.memory import MemoryStorage
 from rustfits.storage.openfile import BLOCK, OpenFile
 
@@ -35,7 +35,7 @@ class Handle:
                 extent = self.file.append(cards.encode(), 10)
                 self.storage.write(extent.data_start, bytes([index + 1]) * 10)
             self.states.append(HeaderState(self.file, extent, cards))
-            self.states[-1].place = Place(self.states[-1], index, "name.fits")
+            self.states[-1].index = index
         self.headers = [FITSHeader._of(state) for state in self.states]
 
     def on_disk(self, index):

@@ -1,6 +1,8 @@
 """The container as a sequence: keys, names, listing, and what is left after close."""
 
+import gc
 import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -235,3 +237,24 @@ def test_the_name_of_an_hdu_in_errors_is_the_one_that_it_has_now():
         for fail in (lambda: fits[0][99, 99], lambda: fits[0].header["ABSENT"]):
             with pytest.raises(FitsError, match=r"HDU 0 \('NEW'\) of mem://"):
                 fail()
+
+
+def test_nothing_of_a_file_that_is_dropped_waits_for_the_collector_of_circles(tmp_path):
+    path = tmp_path / "dropped.fits"
+    with FITS(path, "w+") as fits:
+        fits.write_image(PIXELS, extname="PLAIN")
+        fits.write_image(PIXELS, extname="PACKED", compress="GZIP_1")
+    gc.collect()
+    gc.disable()
+    try:
+        fits = FITS(path, "r+")
+        for hdu in fits:
+            hdu.read()
+            hdu[0, 1:]
+            hdu.header["OBJECT"] = "M13"
+            hdu[0] = 7
+        storage = weakref.ref(fits._file.storage)
+        del fits, hdu
+        assert storage() is None
+    finally:
+        gc.enable()

@@ -7,8 +7,7 @@ import numpy as np
 
 import rustfits
 from rustfits import FITS
-from rustfits.heap import spare
-from rustfits.tiles import growth
+from rustfits.heap import spare, writer
 
 
 def pixels(shape, dtype, seed=0):
@@ -123,11 +122,11 @@ def repack_a_compressed_image(fits):
 @contextmanager
 def room_for_the_table():
     """Let small heaps leave room, too, when the table before them grows."""
-    growth.SMALL_HEAP_NBYTES, small = 0, growth.SMALL_HEAP_NBYTES
+    writer.SMALL_HEAP_NBYTES, small = 0, writer.SMALL_HEAP_NBYTES
     try:
         yield
     finally:
-        growth.SMALL_HEAP_NBYTES = small
+        writer.SMALL_HEAP_NBYTES = small
 
 
 def set_pixels_of_quantised_tiles(fits):

@@ -168,7 +168,7 @@ class Count:
 
 @pytest.mark.parametrize("tile", [(1, 2000), (10, 500)])
 def test_a_stream_of_rows_writes_bytes_in_proportion_to_its_length(fits, monkeypatch, tile):
-    monkeypatch.setattr("rustfits.tiles.growth.SMALL_HEAP_NBYTES", 10_000)
+    monkeypatch.setattr("rustfits.heap.writer.SMALL_HEAP_NBYTES", 10_000)
     fits.create_image_hdu("u1", (0, 2000), compress=NoCompress(tile_shape=tile))
     hdu = fits[1]
     count = Count(monkeypatch, fits._file.storage)

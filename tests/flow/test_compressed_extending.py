@@ -18,7 +18,7 @@ from rustfits import FITS, Gzip1, Gzip2
 def test_a_block_leaves_the_file_that_one_call_leaves(data, image, seed, capacity):
     rows = data.draw(st.lists(st.integers(1, 7), min_size=1, max_size=12))
     with pytest.MonkeyPatch.context() as room, FITS("mem://", "w+") as first, FITS("mem://", "w+") as second:
-        room.setattr("rustfits.tiles.growth.SMALL_HEAP_NBYTES", data.draw(st.sampled_from([0, 500, 1 << 18])))
+        room.setattr("rustfits.heap.writer.SMALL_HEAP_NBYTES", data.draw(st.sampled_from([0, 500, 1 << 18])))
         pieces = [pixels_of(*image[:2], (n, *image[2][1:]), seed + n) for n in rows]
         one, _ = create(first, image, seed)
         other, _ = create(second, image, seed)

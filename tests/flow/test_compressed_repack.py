@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import rustfits
 from rustfits import FITS, Gzip1, NoCompress
-from rustfits.tiles.repack import segments_of
+from rustfits.heap.segments import segments_of
 
 NOISE = np.random.default_rng(0).integers(-1000, 1000, (60, 50), dtype="i4")
 
@@ -62,7 +62,7 @@ def test_a_compact_heap_is_left_alone_and_the_cache_is_cleared(fits):
 
 
 def test_orphans_and_room_go_and_the_file_gets_shorter(fits, monkeypatch):
-    monkeypatch.setattr("rustfits.tiles.growth.SMALL_HEAP_NBYTES", 0)
+    monkeypatch.setattr("rustfits.heap.writer.SMALL_HEAP_NBYTES", 0)
     hdu = fits.write_image(NOISE, compress=NoCompress(tile_shape=(7, 20)))
     fits.write_image(NEXT, extname="NEXT")
     for _ in range(5):
@@ -86,8 +86,8 @@ def test_orphans_and_room_go_and_the_file_gets_shorter(fits, monkeypatch):
 @pytest.mark.parametrize("move", [1000, 1 << 22])
 @pytest.mark.parametrize("order", ["file", "reversed", "mixed"])
 def test_large_heaps_are_repacked_in_pieces(fits, monkeypatch, memory, move, order):
-    monkeypatch.setattr("rustfits.tiles.repack.MEMORY_NBYTES", memory)
-    monkeypatch.setattr("rustfits.tiles.repack.MOVE_NBYTES", move)
+    monkeypatch.setattr("rustfits.heap.segments.MEMORY_NBYTES", memory)
+    monkeypatch.setattr("rustfits.heap.segments.MOVE_NBYTES", move)
     hdu = fits.write_image(NOISE, compress=NoCompress())
     fits.write_image(NEXT, extname="NEXT")
     rows = {"file": range(0, 60, 2), "reversed": range(59, -1, -1), "mixed": [5, 3, 40, 41, 2, 59]}[order]

@@ -254,7 +254,7 @@ TestAnySequenceOfEditsOfAFileOfAnyOriginIsReadAlikeEverywhere = Edits.TestCase
 @pytest.fixture
 def room(monkeypatch):
     """Leave room between table and heap, however small the heap is."""
-    monkeypatch.setattr("rustfits.tiles.growth.SMALL_HEAP_NBYTES", 0)
+    monkeypatch.setattr("rustfits.heap.writer.SMALL_HEAP_NBYTES", 0)
 
 
 @pytest.mark.parametrize("origin", ["rustfits", "fitsio", "astropy", pytest.param("fpack", marks=program("fpack"))])

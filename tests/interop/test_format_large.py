@@ -10,6 +10,7 @@ from handmade import BLOCK, Table, edited, gzipped, headers, image_cards, ntiles
 
 import rustfits
 import rustfits.plugin
+from rustfits.storage.memory import MemoryStorage
 
 PIXELS = np.random.default_rng(3).integers(-300, 300, (24, 32), dtype="i4")
 TILE = (5, 8)
@@ -128,32 +129,35 @@ class Bulky(rustfits.TileCodec):
 
 
 class TestWriting:
-    def encoded(self, heap_format):
+    def image(self, heap_format):
         from rustfits.hdu.compressed.cards import compressed_cards
+        from rustfits.heap.bintable import TableLayout
         from rustfits.pixels.scaling import Scaling
         from rustfits.tiles.encode import encode_image
         from rustfits.tiles.zimage import TileTable
 
         codec = Bulky(tile_shape=(4, 32), heap_format=heap_format)
         table = TileTable(compressed_cards(codec, "i4", PIXELS.shape), codec)
-        return encode_image(table, PIXELS, Scaling(np.dtype("i4")))
+        new = encode_image(table, PIXELS, Scaling(np.dtype("i4")))
+        return new, TableLayout.from_cards(new.complete(table.cards))
 
     def test_descriptors_of_64_bits_reach_as_far_as_the_heap(self):
-        encoded = self.encoded("Q")
-        count, start = encoded.rows.view(">i8").reshape(-1, 2).T
+        new, layout = self.image("Q")
+        _, raw = new._writer._rows(MemoryStorage(), 0)
+        count, start = raw.view(">i8").reshape(-1, 2).T
         assert start.tolist() == [row * 3 * GIB // 2 for row in range(6)]
         assert (count == 3 * GIB // 2).all()
-        assert encoded.cards.integer("PCOUNT") == 9 * GIB
-        assert encoded.nbytes == 9 * GIB + 6 * 16
+        assert layout.heap_nbytes == 9 * GIB
+        assert layout.nbytes == 9 * GIB + 6 * 16
 
     def test_a_heap_too_large_for_32_bits_is_refused_and_what_to_do_is_told(self):
         with pytest.raises(rustfits.ImageError, match=r"9663676416 bytes.*heap_format='Q'"):
-            self.encoded("P")
+            self.image("P")
 
     def test_nothing_is_appended_then(self, monkeypatch):
-        import rustfits.tiles.encode as encode
+        from rustfits.heap.ranges import LIMITS
 
-        monkeypatch.setitem(encode.LIMITS, "P", 1000)  # in place of two gigabytes
+        monkeypatch.setitem(LIMITS, "P", 1000)  # in place of two gigabytes
         with rustfits.FITS("mem://", "w+") as file:
             with pytest.raises(rustfits.ImageError, match="heap_format='Q'"):
                 file.write_image(PIXELS, compress=rustfits.Gzip1(tile_shape=TILE, level=0))

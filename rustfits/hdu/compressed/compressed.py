@@ -29,8 +29,7 @@ from rustfits.tiles.zimage import TileTable
 if TYPE_CHECKING:
     from rustfits.hdu.compressed.extending import PendingRows
     from rustfits.quantize.parameters import Quantize
-    from rustfits.tiles.encode import EncodedImage
-    from rustfits.tiles.growth import Growth
+    from rustfits.tiles.newtiles import NewTiles
 
 
 class CompressedImageHDU(CacheMembers, ImageHDU):
@@ -168,19 +167,7 @@ class CompressedImageHDU(CacheMembers, ImageHDU):
             self._check_not_extending("write()")
             facts = self._facts
             pixels = checked_image(data, facts.shape, facts.scaling, facts.blank, what=WHAT)
-            self._store(encode_image(self._table, pixels, facts.scaling, self._quantize))
-
-    def _store(self, encoded: EncodedImage) -> None:
-        """Write what was encoded for this HDU; inside `changing`."""
-        storage = self._file.storage
-        self._file.resize_data(self._extent, encoded.nbytes, zero=False)
-        position = self._extent.data_start
-        for piece in (encoded.rows, *encoded.heap):
-            storage.write(position, piece)
-            position += piece.nbytes
-        self._spare.forget()
-        self._cache.clear()
-        self._state.commit(encoded.cards)
+            self._make(encode_image(self._table, pixels, facts.scaling, self._quantize, self._spare))
 
     def _remember_codec(self, codec: TileCodec, quantize: Quantize | None) -> None:
         """Keep what the header cannot hold, such as the level of gzip, of an HDU that was just created."""
@@ -285,13 +272,13 @@ class CompressedImageHDU(CacheMembers, ImageHDU):
 
         self._make(extended(self._decoder(), rows, scaling, self._quantize, self._spare))
 
-    def _make(self, growth: Growth) -> None:
+    def _make(self, new: NewTiles) -> None:
         """Write what was encoded; inside `changing`."""
         facts = self._facts
-        table = growth.write(self._file, self._extent, self._state)
+        table = new.write(self._file, self._extent, self._state)
         self.__dict__.pop("_known_reader", None)
         if table is not None:
-            self.__dict__["_known_table"], self.__dict__["_known_facts"] = table, facts.grown(table.cards)
+            self.__dict__["_known_table"], self.__dict__["_known_facts"] = table, facts.after(table.cards)
         self._cache.clear()
 
     def repack(self) -> None:
@@ -309,12 +296,11 @@ class CompressedImageHDU(CacheMembers, ImageHDU):
         FitsIOError
             If the bytes cannot be read or written. Nothing is changed by any of these errors.
         """
-        from rustfits.tiles.repack import repack
+        from rustfits.heap.repack import repack
 
         with self._changing():
             self._check_not_extending("repack()")
-            repack(self._file, self._extent, self._state, self._table)
-            self._spare.forget()
+            repack(self._file, self._extent, self._state, self._table.layout, self._spare)
             self._cache.clear()
 
     def _check_not_extending(self, what: str) -> None:

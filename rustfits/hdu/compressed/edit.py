@@ -18,21 +18,22 @@ from rustfits.hdu.image.facts import ImageFacts
 from rustfits.header.cards import Cards
 from rustfits.heap.bintable import Column
 from rustfits.heap.spare import Spare
+from rustfits.heap.writer import HeapWriter
 from rustfits.pixels.scaling import Scaling
 from rustfits.pixels.sections import Section, box_section
 from rustfits.quantize.dither import NULL_PIXEL
 from rustfits.quantize.parameters import Quantize
 from rustfits.storage.extent import MAX_NBYTES
 from rustfits.tiles.decode import TileDecoder, TileEntries
-from rustfits.tiles.encode import EncodedBatch, EncodedImage, encode_blocks, encode_image
+from rustfits.tiles.encode import encode_blocks, encode_image, set_scales
 from rustfits.tiles.grid import Block, TileGrid
-from rustfits.tiles.growth import Growth
-from rustfits.tiles.recode import StoredTiles, TileRecoder
+from rustfits.tiles.newtiles import NewTiles
+from rustfits.tiles.recode import TileRecoder
 from rustfits.tiles.requantize import LARGEST
 from rustfits.tiles.zimage import Quantization, TileTable, with_fallback
 
 
-def encode_new(cards: Cards, codec: TileCodec, quantize: Quantize | None, data: ArrayLike) -> EncodedImage:
+def encode_new(cards: Cards, codec: TileCodec, quantize: Quantize | None, data: ArrayLike) -> NewTiles:
     """Compress the pixels of an image that is still to be created, with everything checked.
 
     Parameters
@@ -83,7 +84,7 @@ def checked_rows(
     return checked_image(pixels, pixels.shape, scaling, blank, what=what)
 
 
-def assigned(decoder: TileDecoder, section: Section, values: NDArray[Any], scaling: Scaling, spare: Spare) -> Growth:
+def assigned(decoder: TileDecoder, section: Section, values: NDArray[Any], scaling: Scaling, spare: Spare) -> NewTiles:
     """Encode the tiles that a section touches, with new pixels there.
 
     Parameters
@@ -98,15 +99,15 @@ def assigned(decoder: TileDecoder, section: Section, values: NDArray[Any], scali
         Of the image.
     """
     table = decoder.table
-    growth = Growth(table, table.layout.nrows, spare)
-    growth.add(TileRecoder(decoder, table, scaling).recode(section, values))
-    growth.set_keywords(_null_keyword(table))
-    return growth
+    new = NewTiles(table, HeapWriter(table.layout, spare))
+    new.writer.add(TileRecoder(decoder, table, scaling).recode(section, values))
+    new.set_keywords(_null_keyword(table))
+    return new
 
 
 def extended(
     decoder: TileDecoder, pixels: NDArray[Any], scaling: Scaling, quantize: Quantize | None, spare: Spare
-) -> Growth:
+) -> NewTiles:
     """Encode rows that are appended to an image.
 
     Parameters
@@ -133,18 +134,18 @@ def extended(
     shape, tile = table.grid.shape, table.grid.tile
     length = shape[0] + pixels.shape[0]
     grown = _grown(table, length)
-    growth = Growth(table, grown.layout.nrows, spare)
-    growth.set_keywords({f"ZNAXIS{len(shape)}": length, **_null_keyword(table)})
+    new = NewTiles(table, HeapWriter(table.layout, spare, nrows=grown.layout.nrows))
+    new.set_keywords({f"ZNAXIS{len(shape)}": length, **_null_keyword(table)})
     # Pixels up to here complete tiles that are there already.
     full = min(-(-shape[0] // tile[0]) * tile[0], length) if shape[0] else 0
     if full > shape[0]:
         section = box_section((shape[0], *[0] * (len(shape) - 1)), (full - shape[0], *shape[1:]))
-        growth.add(TileRecoder(decoder, grown, scaling).recode(section, pixels[: full - shape[0]]))
+        new.writer.add(TileRecoder(decoder, grown, scaling).recode(section, pixels[: full - shape[0]]))
     if full < length:
         strip = TileGrid((length - full, *shape[1:]), tile)
-        new = pixels[full - shape[0] :]
-        _add_tiles(growth, decoder, grown, strip, new, scaling=scaling, quantize=quantize)
-    return growth
+        rest = pixels[full - shape[0] :]
+        _add_tiles(new, decoder, grown, strip, rest, scaling=scaling, quantize=quantize)
+    return new
 
 
 def _grown(table: TileTable, length: int) -> TileTable:
@@ -155,15 +156,11 @@ def _grown(table: TileTable, length: int) -> TileTable:
         raise ImageError(f"an image of {grid.shape} has {grid.ntiles} tiles of {grid.tile}: too many for a file")
     cards = table.cards.copy()
     cards.set(f"ZNAXIS{len(grid.shape)}", length)
-    cards.set("NAXIS2", nrows)
-    cards.set("PCOUNT", table.layout.heap_nbytes)
-    if "THEAP" in cards:
-        cards.remove("THEAP")
-    return TileTable(cards, table.codec)
+    return table.reshaped(cards, nrows=nrows)
 
 
 def _add_tiles(
-    growth: Growth,
+    new: NewTiles,
     decoder: TileDecoder,
     grown: TileTable,
     strip: TileGrid,
@@ -182,7 +179,7 @@ def _add_tiles(
     ):
         parts = list(blocks)
         entries = _constant_entries(quantization, np.concatenate([part.rows for part in parts]))
-        growth.add(TileRecoder(decoder, grown, scaling).recode_entries(parts, entries, pixels))
+        new.writer.add(TileRecoder(decoder, grown, scaling).recode_entries(parts, entries, pixels))
         return
     null = NULL_PIXEL
     if quantization is not None and not isinstance(quantization.null, Column):
@@ -194,17 +191,13 @@ def _add_tiles(
     )
     if any(batch.fallback is not None for batch in batches):
         grown = with_fallback(grown)
-        growth.add_columns(grown)
-    growth.set_keywords(changes)
-    growth.add(_stored(batches, grown.own_source, grown.fallback_source))
+        new.add_columns(grown)
+    new.set_keywords(changes)
+    new.writer.add([run for batch in batches for run in batch.runs(grown)])
     if quantization is not None:
-        for name, place, values in (
-            ("ZSCALE", quantization.scale, [batch.scale for batch in batches]),
-            ("ZZERO", quantization.zero, [batch.zero for batch in batches]),
-        ):
-            growth.set_numbers(name, place, rows, np.concatenate([each for each in values if each is not None]))
+        set_scales(new, quantization, batches)
         if isinstance(quantization.null, Column):
-            growth.set_numbers("ZBLANK", quantization.null, rows, np.full(rows.size, NULL_PIXEL))
+            new.set_numbers("ZBLANK", quantization.null, rows, np.full(rows.size, NULL_PIXEL))
 
 
 def _constant_entries(quantization: Quantization, rows: NDArray[np.int64]) -> TileEntries:
@@ -222,16 +215,6 @@ def _lowered(blocks: Iterable[Block], number: int) -> Iterator[Block]:
     for block in blocks:
         head, *rest = block.axes
         yield Block((replace(head, number=head.number + number), *rest), block.stride)
-
-
-def _stored(batches: list[EncodedBatch], own: int, fallback: int) -> Iterator[StoredTiles]:
-    """Split batches by the column that tiles go to: that of the codec, or the one for what cannot be quantised."""
-    for batch in batches:
-        if batch.fallback is None:
-            yield StoredTiles(own, batch.rows, batch.tiles)
-            continue
-        for source, tiles in ((own, batch.tiles), (fallback, batch.fallback)):
-            yield StoredTiles(source, batch.rows, tiles)
 
 
 def _null_keyword(table: TileTable) -> dict[str, Any]:

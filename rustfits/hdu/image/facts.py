@@ -32,12 +32,12 @@ class ImageFacts:
         self._prefix = prefix
         self._blank_keywords = blank_keywords
 
-    def grown(self, cards: Cards) -> ImageFacts:
+    def after(self, cards: Cards) -> ImageFacts:
         """Return the facts after an edit that changed nothing but the length of the first axis, at most."""
         other = ImageFacts(cards, self._prefix, self._blank_keywords)
-        for name in ("bitpix", "stored", "scaling", "blank"):
-            if name in self.__dict__:
-                other.__dict__[name] = self.__dict__[name]
+        other.__dict__.update({**self.__dict__, "cards": cards})
+        for name in ("shape", "size"):
+            other.__dict__.pop(name, None)
         return other
 
     @cached_property

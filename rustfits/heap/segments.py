@@ -1,4 +1,4 @@
-"""The heap of a compressed image without its unused bytes, its tiles in the order of their rows; nothing is decoded."""
+"""The used parts of a heap: which bytes they are, and copying them together."""
 
 from __future__ import annotations
 
@@ -8,14 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rustfits.errors import HeaderError
-from rustfits.header.state import HeaderState
-from rustfits.heap.bintable import Column
-from rustfits.heap.ranges import check_descriptors, descriptors, read_rows
 from rustfits.storage.base import MOVE_NBYTES, Storage
-from rustfits.storage.openfile import Extent, OpenFile
-from rustfits.tiles.growth import check_whole, set_heap_start, set_maximum
-from rustfits.tiles.zimage import TileTable
 
 Int64s = NDArray[np.int64]
 
@@ -73,60 +66,11 @@ def segments_of(start: Int64s, length: Int64s) -> Segments:
     return Segments(seg_start[order], seg_length, moved)
 
 
-def repack(file: OpenFile, extent: Extent, state: HeaderState, table: TileTable) -> None:
-    """Drop what no descriptor points at, and the room between table and heap; inside `changing`.
+def gather(storage: Storage, old: int, new: int, segments: Segments) -> None:
+    """Copy segments of the heap that begins at byte ``old`` back to back to byte ``new``, which is not after it.
 
-    Does nothing if there is nothing to drop.
-
-    Raises
-    ------
-    TruncatedFile, HeaderError
-        If the HDU is not there whole, or its size is not that of a table.
-    TileDecodeError
-        If a descriptor points outside the heap.
-    FitsIOError
-        If the bytes cannot be read or written.
+    Only inside `Storage.transaction`.
     """
-    storage, layout = file.storage, table.layout
-    check_whole(storage, extent, layout)
-    columns = [column for column in layout.columns if column.descriptor]
-    if not columns:
-        raise HeaderError("the table has no column of descriptors, so it has no heap to repack")
-    rows = np.arange(layout.nrows)
-    cells = read_rows(storage, extent.data_start, layout, columns, rows)
-    heap_start = extent.data_start + layout.heap_start
-    found = [_ranges(storage, (heap_start, layout.heap_nbytes), column, cells, rows) for column in columns]
-    # Row by row, and in a row column by column.
-    start, length = (np.stack(each, axis=1).reshape(-1) for each in zip(*found, strict=True))
-    used = length > 0
-    segments = segments_of(start[used], length[used])
-    if layout.heap_start == layout.table_nbytes and segments.nbytes == layout.heap_nbytes:
-        return
-    _move(storage, heap_start, extent.data_start + layout.table_nbytes, segments)
-    moved = np.zeros_like(start)
-    moved[used] = segments.moved
-    cards = state.cards.copy()
-    for column, offset in zip(columns, moved.reshape(rows.size, -1).T, strict=True):
-        cells[column.name][:, 1] = offset
-        set_maximum(cards, column, int(cells[column.name][:, 0].max(initial=0)))
-    storage.write(extent.data_start, cells.view(np.uint8))
-    file.resize_data(extent, layout.table_nbytes + segments.nbytes, zero=False)
-    cards.set("PCOUNT", segments.nbytes)
-    set_heap_start(cards, layout.table_nbytes, layout.table_nbytes)
-    state.commit(cards)
-
-
-def _ranges(
-    storage: Storage, heap: tuple[int, int], column: Column, cells: NDArray[np.void], rows: Int64s
-) -> tuple[Int64s, Int64s]:
-    """Return the bytes that the descriptors of one column point at."""
-    count, offset = descriptors(cells, column)
-    length = check_descriptors(storage, heap, column, (count, offset), rows=rows, algorithm="repack()")
-    return np.where(length > 0, offset, 0), length
-
-
-def _move(storage: Storage, old: int, new: int, segments: Segments) -> None:
-    """Copy segments of the heap that begins at byte ``old`` back to back to byte ``new``, which is not after it."""
     start, length = _joined(segments)
     if not start.size:
         return

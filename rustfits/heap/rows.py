@@ -1,0 +1,56 @@
+"""Rows of a table as raw bytes: every byte of them counts, those that belong to no column too."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rustfits.heap.ranges import MAX_GAP, merge_ranges
+from rustfits.storage.base import Storage
+
+Bytes = NDArray[np.uint8]
+Int64s = NDArray[np.int64]
+
+
+def read_raw(storage: Storage, data_start: int, width: int, rows: Int64s) -> Bytes:
+    """Read rows of ``width`` bytes, from 0 and ascending: ``(n, width)``, writable.
+
+    Raises
+    ------
+    TruncatedFile
+        If the file ends before.
+    """
+    start, length = _spans(width, rows)
+    buffer = np.empty(int(length.sum()), dtype=np.uint8)
+    storage.read_ranges(data_start + start, length, buffer)
+    raw: Bytes = buffer.reshape(-1, width)
+    if len(raw) == rows.size:
+        return raw
+    place = np.cumsum(length) - length
+    holder = np.searchsorted(start, rows * width, side="right") - 1
+    found: Bytes = raw[(place[holder] + rows * width - start[holder]) // width]
+    return found
+
+
+def write_raw(storage: Storage, data_start: int, rows: Int64s, raw: Bytes) -> None:
+    """Write rows, from 0 and ascending; those between neighbours are read and written as they are, to save requests."""
+    if not rows.size:
+        return
+    width = raw.shape[1]
+    start, length = _spans(width, rows)
+    for begin, nbytes in zip(start.tolist(), length.tolist(), strict=True):
+        first = begin // width
+        low, high = np.searchsorted(rows, [first, first + nbytes // width])
+        if (high - low) * width == nbytes:
+            storage.write(data_start + begin, raw[low:high])
+            continue
+        span = np.frombuffer(storage.read(data_start + begin, nbytes), dtype=np.uint8).reshape(-1, width)
+        span[rows[low:high] - first] = raw[low:high]
+        storage.write(data_start + begin, span)
+
+
+def _spans(width: int, rows: Int64s) -> tuple[Int64s, Int64s]:
+    """Return the byte ranges of whole rows that are read and written together, from the start of the table."""
+    if rows.size == 1 or int(rows[-1] - rows[0]) == rows.size - 1:
+        return rows[:1] * width, np.array([rows.size * width])
+    return merge_ranges(rows * width, np.full(rows.size, width), max_gap=MAX_GAP)
