@@ -48,11 +48,19 @@ def test_any_cutouts_are_those_of_the_whole_image(shape, dtype, data, capacity):
         assert all(np.array_equal(hdu[key], whole[key]) for key in keys)
 
 
-def test_first_rows_alone_are_not_kept():
+def test_a_cutout_decodes_no_row_after_its_last_one_and_keeps_none(monkeypatch):
+    decoded, decode = [], rustfits.Rice1.decode
+
+    def counted(codec, batch, out):
+        decoded.append(out.size)
+        decode(codec, batch, out)
+
+    monkeypatch.setattr(rustfits.Rice1, "decode", counted)
     with written((200, 300), "i4") as fits:
         hdu = fits[1]
         hdu.set_tile_cache_size(60_000)
-        assert hdu[5:25, 10:30].shape == (20, 20)
+        assert hdu[5:25, 10:30].shape == (20, 20)  # a first box is for the core
+        assert decoded == [25 * 90]
         assert hdu.tile_cache_used == 0
 
 
