@@ -270,7 +270,7 @@ class HeapWriter:
             self._pieces.append(np.zeros(padded(nbytes) - layout.heap_start - self._stop, np.uint8))
             return
         file.resize_data(extent, nbytes, zero=False)
-        if before.heap_nbytes and layout.heap_start != before.heap_start:
+        if layout.heap_start != before.heap_start:
             storage.move(start + before.heap_start, start + layout.heap_start, before.heap_nbytes)
             storage.write_zeros(start + layout.table_nbytes, start + layout.heap_start)
         if layout.heap_nbytes > before.heap_nbytes:  # what moved away is still there

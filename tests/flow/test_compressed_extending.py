@@ -32,6 +32,17 @@ def test_a_block_leaves_the_file_that_one_call_leaves(data, image, seed, capacit
         assert_sound(second)
 
 
+def test_the_room_of_a_table_that_was_empty_is_zeros(monkeypatch):
+    monkeypatch.setattr("rustfits.heap.writer.SMALL_HEAP_NBYTES", 0)
+    with FITS("mem://", "w+") as fits:
+        hdu, _ = create(fits, ("GZIP_1", "u8", (0, 3, 5), None, "P"), 25)
+        hdu.extend(pixels_of("GZIP_1", "u8", (23, 3, 5), 1))
+        start, layout = hdu._extent.data_start, hdu.header
+        rows, heap = layout["NAXIS1"] * layout["NAXIS2"], layout["THEAP"]
+        assert heap > rows
+        assert not any(fits.to_bytes()[start + rows : start + heap])
+
+
 @needs_rice
 @pytest.mark.parametrize("capacity", [0, 1000, 4000])
 def test_drains_of_quantised_rows_leave_the_file_that_one_call_leaves(capacity):
