@@ -28,7 +28,7 @@ PATIENCE = 0.25  # seconds to wait for others who change the file, beside the ti
 MIN_TRIES = 3  # of a read, whatever they take
 
 _STEP = 1000  # ns: Windows counts in 100 ns, others in microseconds
-_PAUSE = 0.002  # seconds
+_PAUSE = 2_000_000  # ns
 _MULTIGRAIN = ("ext4", "xfs", "btrfs", "tmpfs")  # from Linux 6.13 on
 _CAN_STAMP = os.utime in os.supports_fd
 
@@ -103,7 +103,7 @@ class Watch:
 
     def opened(self, *, changed: bool = False) -> None:
         """Wait until the headers can be read, if the file was changed of late; as `settle`."""
-        if changed or time.time_ns() - self.mtime_ns < RECENT:
+        if changed or (time.time_ns() - self.mtime_ns < RECENT and self._unrest(self.own, changed=False)):
             self.settle(changed=changed)
             self.own = self.size, self.mtime_ns
 
@@ -140,14 +140,12 @@ class Watch:
         tries = Tries(self.path)
         while True:
             found = self._look()
-            _await_call(self.descriptor, found[0])
-            self._await_journal()
             rest = self._unrest(found, changed=changed)
-            if not rest and self._look() == found:
+            if not rest:
                 self.size, self.mtime_ns = found
                 return
             tries.again(PATIENCE + _tick(found) / SECOND)
-            time.sleep(rest / SECOND if rest else _PAUSE)
+            time.sleep(rest / SECOND)
 
     def committed(self) -> None:
         """Take what our own change has left for known, and mark it as quiet: others see that it is done.
@@ -182,15 +180,20 @@ class Watch:
         return self._stamps
 
     def _unrest(self, found: State, *, changed: bool) -> int:
-        """Return for how many ns the file is not quiet yet."""
+        """Return for how many ns a state that was just found is not to be relied on; 0 if it is. As `settle`."""
+        _await_call(self.descriptor, found[0])
+        self._await_journal()
         tick, age = _tick(found), time.time_ns() - found[1]
-        if not -tick < age < tick:
-            return 0
-        # Who was not seen changing the file may be done with it: then it is enough that another change would show.
-        return 0 if not changed and tick == TICK and _shows_every_change(self.descriptor) else tick - age
+        # Who was not seen changing the file may be done with it: it is enough then that another change would show.
+        enough = not changed and tick == TICK
+        if -tick < age < tick and not (enough and _shows_every_change(self.descriptor)):
+            return tick - age
+        return 0 if unchanged(self.descriptor, *found) else _PAUSE
 
     def _await_journal(self) -> None:
         """Wait for one of our own writers; errors as `at_open`."""
+        if not os.path.lexists(self.path + JOURNAL_SUFFIX):
+            return
         try:
             named = os.stat(self.path)
         except OSError:

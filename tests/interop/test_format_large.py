@@ -143,7 +143,7 @@ class TestWriting:
 
     def test_descriptors_of_64_bits_reach_as_far_as_the_heap(self):
         new, layout = self.image("Q")
-        _, raw = new._writer._rows(MemoryStorage(), 0)
+        _, raw = new.writer._rows(MemoryStorage(), 0)
         count, start = raw.view(">i8").reshape(-1, 2).T
         assert start.tolist() == [row * 3 * GIB // 2 for row in range(6)]
         assert (count == 3 * GIB // 2).all()

@@ -151,10 +151,16 @@ static void release_rooms(void)
     }
 }
 
-/* Whether so many bytes are the same, of none of which there need be an address. */
+/* Whether so many bytes are the same, from some byte on of each; of no bytes there need be no address. */
+static inline int same_at(const void *one, int64_t one_at, const void *other, int64_t other_at, int64_t nbytes)
+{
+    return nbytes == 0 ||
+           memcmp((const uint8_t *)one + one_at, (const uint8_t *)other + other_at, (size_t)nbytes) == 0;
+}
+
 static inline int same(const void *one, const void *other, int64_t nbytes)
 {
-    return nbytes == 0 || memcmp(one, other, (size_t)nbytes) == 0;
+    return same_at(one, 0, other, 0, nbytes);
 }
 
 /* -- damage -- */

@@ -136,7 +136,7 @@ static void quantize_round(void)
                            !same(quantized, first_quantized, it.ntiles)))
             fail("the instruction sets quantise differently");
         for (int64_t i = 0, at = 0; dither.isa && i < it.ntiles; at += it.npixels[i++])
-            if (quantized[i] && !same(out + at, first + at, 4 * it.npixels[i]))
+            if (quantized[i] && !same_at(out, 4 * at, first, 4 * at, 4 * it.npixels[i]))
                 fail("the instruction sets give different integers");
         memcpy(first_scale, scale, sizeof scale);
         memcpy(first_zero, zero, sizeof zero);
@@ -239,7 +239,7 @@ static void shuffle_round(void)
         int64_t npixels = nbytes[i] / itemsize;
         uint8_t *given = copy_of(out + at, nbytes[i]), *back = room(nbytes[i]);
         rf_to_pixels(given, npixels, itemsize, 1, back);
-        if (!same(back, data + at, nbytes[i]))
+        if (!same_at(back, 0, data, at, nbytes[i]))
             fail("other pixels come back");
         uint8_t *turned = room(nbytes[i]), *past = room(nbytes[i]);
         rf_to_pixels(back, npixels, itemsize, 0, turned);

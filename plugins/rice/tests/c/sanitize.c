@@ -68,7 +68,7 @@ static void encode_tiles(void)
         uint8_t *few = copy_of(it.pixels, pixels_n * it.bytepix), *part = room(less);
         rf_rice_encode(variant, it.bytepix, few, pixels_n, it.npixels, it.ntiles, it.block, part, less, length, status);
         for (int64_t i = 0; i < it.ntiles; from += it.length[i++], done += length[i - 1])
-            if (status[i] ? length[i] != 0 : length[i] != it.length[i] || !same(part + done, first + from, length[i]))
+            if (status[i] ? length[i] != 0 : length[i] != it.length[i] || !same_at(part, done, first, from, length[i]))
                 fail("other bytes where there is little room");
     }
     it.data = copy_of(first, it.used);
@@ -116,7 +116,7 @@ static void decode_tiles(void)
         for (int64_t i = 0, at = 0; i < it.ntiles && status[i] != RF_RICE_NO_ROOM; at += it.bytepix * npixels[i++]) {
             if (it.whole && status[i])
                 fail("a fault in a whole tile");
-            if (variant && !status[i] && !same(out + at, first + at, it.bytepix * npixels[i]))
+            if (variant && !status[i] && !same_at(out, at, first, at, it.bytepix * npixels[i]))
                 fail("the variants decode differently");
         }
         if (it.whole && !same(out, it.pixels, it.total * it.bytepix))
@@ -167,7 +167,7 @@ static void leave_marks(int32_t variant)
 static void decode_from_marks(int32_t variant)
 {
     int32_t status[MOST_TILES];
-    int64_t room_n = 0, before = 0;
+    int64_t room_n = 0, before = 0, at = 0;
     leave_marks(variant);
     for (int64_t i = 0; i < it.ntiles; i++) {
         if (by.nknown[i] && !it.whole && !next(5))
@@ -180,8 +180,9 @@ static void decode_from_marks(int32_t variant)
     }
     uint8_t *out = room(room_n * it.bytepix);
     resume(variant, out, room_n, status);
-    for (int64_t i = 0; it.whole && i < it.ntiles; before += it.npixels[i], out += by.npixels[i++] * it.bytepix)
-        if (status[i] || !same(out, it.pixels + (before + by.first[i]) * it.bytepix, by.npixels[i] * it.bytepix))
+    for (int64_t i = 0; it.whole && i < it.ntiles; before += it.npixels[i], at += by.npixels[i++])
+        if (status[i] || !same_at(out, at * it.bytepix, it.pixels, (before + by.first[i]) * it.bytepix,
+                                  by.npixels[i] * it.bytepix))
             fail("other pixels come from marks");
 }
 
