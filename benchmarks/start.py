@@ -28,7 +28,7 @@ READS = {
 def seconds(code: str, path: str) -> tuple[float, float]:
     """Return the seconds of the processor, and of the clock, of one process."""
     begin = time.perf_counter()
-    process = subprocess.Popen([sys.executable, "-c", code, path])
+    process = subprocess.Popen([sys.executable, "-c", code, path], stdin=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
     clock = time.perf_counter() - begin
     process.returncode = os.waitstatus_to_exitcode(status)
