@@ -108,7 +108,7 @@ def _listed() -> list[Entry] | None:
         for child in children:
             low = child.lower()
             if low.endswith((".dist-info", ".egg-info")):
-                name = _normalized(low[: -len(".dist-info")].partition("-")[0])
+                name = _normalized(low.rpartition(".")[0].partition("-")[0])
                 if name not in names:
                     names.add(name)
                     found += _of_distribution(os.path.join(root, child))

@@ -293,6 +293,21 @@ def test_a_distribution_shadows_one_of_its_name_later_on_the_path(site, tmp_path
     ]
 
 
+def test_a_folder_of_sources_that_was_built_in_is_the_same_distribution(site, tmp_path_factory):
+    """Setuptools leaves an .egg-info there, without a version in its name."""
+    sources = type(site)(tmp_path_factory.mktemp("sources"))
+    site.install("toy-box", "1.0", TOY_1=GOOD)
+    sources.install("toy-box", "1.0", TOY_1=GOOD)
+    info = sources.folder / "toy_box-1.0.dist-info"
+    info.joinpath("METADATA").rename(info / "PKG-INFO")
+    info.rename(sources.folder / "toy_box.egg-info")
+    path = f"{site.folder}:{sources.folder}"
+    assert site.run(LISTED, PYTHONPATH=path) == "TOY_1 toy-box 1.0"
+    assert (
+        site.run("from rustfits.codec import registry; print(registry.as_codec('TOY_1').level)", PYTHONPATH=path) == "3"
+    )
+
+
 def test_a_codec_in_a_zip_file_is_found(site):
     site.install("toy", "2.5", TOY_1=GOOD)
     archive = zipped(site, "toys")
