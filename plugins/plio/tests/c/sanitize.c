@@ -19,7 +19,12 @@ static struct {
 static void fill(uint8_t *pixels, int64_t npixels)
 {
     uint32_t longest = 1 + next(60), mask = ((uint32_t)1 << next(28)) - 1;
-    for (int64_t i = 0; i < npixels;) {
+    int longest_list = next(8) == 0; /* each pixel far from the one before: three words for each */
+    for (int64_t i = 0; longest_list && i < npixels; i++) {
+        uint32_t value = i % 2 ? 1 : (1u << 27) - 1;
+        memcpy(pixels + it.pixel * i, &value, (size_t)it.pixel);
+    }
+    for (int64_t i = 0; !longest_list && i < npixels;) {
         uint32_t value = next(2) ? 0 : (uint32_t)next64() & mask;
         for (int64_t n = 1 + next(next(20) ? longest : 9000); n && i < npixels; n--, i++)
             memcpy(pixels + it.pixel * i, &value, (size_t)it.pixel); /* of a little-endian machine the low bytes */
