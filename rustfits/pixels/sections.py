@@ -70,6 +70,12 @@ class Section:
         )
 
     @property
+    def key(self) -> tuple[slice, ...]:
+        """A key that selects the same pixels, and drops no axis."""
+        bounds = zip(self.start, self.stop, self.step, strict=True)
+        return tuple([slice(start, stop, None if step == 1 else step) for start, stop, step in bounds])
+
+    @property
     def ndim(self) -> int:
         """Axes of the image."""
         return len(self.count)

@@ -104,6 +104,26 @@ def test_a_box_of_slices_goes_the_short_way(dtype, tmp_path, monkeypatch):
             fits[1][140:170:2, 20:60]
 
 
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.parametrize("dtype", ["i4", "u2", "f4"])
+def test_integers_in_a_key_take_the_short_way_too(dtype, tmp_path, monkeypatch):
+    path = tmp_path / "image.fits"
+    write(path, (300, 150), dtype)
+    with rustfits.FITS(path) as fits:
+        hdu = fits[1]
+        whole = hdu.read()
+        hdu[1:3, 5:9]  # the first box does not
+        monkeypatch.setattr(Boxes, "read", refuse)
+        for key in ((7, 9), (-1, -1), (np.int64(7), slice(3, 60)), (slice(20, 70), 149), -300, (..., 7, slice(3, 9))):
+            found = hdu[key]
+            assert type(found) is type(whole[key])
+            assert np.array_equal(found, whole[key], equal_nan=dtype == "f4")
+        with pytest.raises(AssertionError, match="short way"):
+            hdu[7, ::2]
+        with pytest.raises(IndexError):
+            hdu[300, 0]
+
+
 def test_a_cache_larger_than_any_memory_is_no_obstacle(tmp_path):
     path = tmp_path / "image.fits"
     write(path, (200, 300), "i4")

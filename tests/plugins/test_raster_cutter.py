@@ -68,6 +68,31 @@ def test_a_box_of_slices_goes_the_short_way(shape, tmp_path, monkeypatch):
             fits[0][..., 3]
 
 
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.parametrize("dtype", ["i2", "u2", "f4", "u1"])
+def test_integers_in_a_key_take_the_short_way_too(dtype, tmp_path, monkeypatch):
+    path, whole = tmp_path / "image.fits", image((40, 50, 60), dtype)
+    write(path, whole.shape, dtype)
+    with rustfits.FITS(path) as fits:
+        hdu = fits[0]
+        monkeypatch.setattr(Raster, "read_many", refuse)
+        for key in (
+            (7, 9, 11),
+            (-1, -1, -1),
+            (np.int64(7), slice(3, 40), 2),
+            (slice(20, 30), 49),
+            -40,
+            (slice(3, 9), ..., 5),
+        ):
+            found = hdu[key]
+            assert type(found) is type(whole[key])
+            assert np.array_equal(found, whole[key])
+        with pytest.raises(AssertionError, match="short way"):
+            hdu[7, ::2]
+        with pytest.raises(IndexError):
+            hdu[40, 0, 0]
+
+
 @pytest.mark.parametrize(
     "key",
     [
