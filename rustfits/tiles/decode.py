@@ -245,7 +245,7 @@ class TileDecoder:
 
     # -- the pixels -----------------------------------------------------------------------------------------------
 
-    def decode(self, entries: TileEntries, out: NDArray[Any], shapes: Int64s | None = None) -> None:
+    def decode(self, entries: TileEntries, out: NDArray[Any], shapes: Int64s) -> None:
         """Read and decode tiles.
 
         Parameters
@@ -253,8 +253,8 @@ class TileDecoder:
         entries : TileEntries
         out : (npixels of all tiles,) contiguous array of the table's `stored` dtype
             Filled with the tiles, back to back.
-        shapes : (n, ndim) int64 array, optional
-            Pixels of the tiles along each axis, if that is known.
+        shapes : (n, ndim) int64 array
+            Pixels of the tiles along each axis.
 
         Raises
         ------
@@ -263,8 +263,6 @@ class TileDecoder:
         CodecNotInstalled, PluginError
             If a tile needs a codec that is not there.
         """
-        if shapes is None:
-            shapes = self.table.grid.tile_shapes(entries.rows)
         source = entries.source
         used = {source.item()} if source.size == 1 else set(source.tolist())
         if len(used) == 1:
@@ -277,18 +275,17 @@ class TileDecoder:
             self._decode_column(number, entries.part(here), shapes[here], tiles)
             out[np.repeat(here, npixels)] = tiles
 
-    def decode_integers(self, entries: TileEntries, out: NDArray[np.int32]) -> None:
+    def decode_integers(self, entries: TileEntries, out: NDArray[np.int32], shapes: Int64s) -> None:
         """Read and decode tiles of quantised floats, but leave them the integers that they are stored as.
 
         Parameters
         ----------
         entries : TileEntries
             All of them in the first of `SOURCES`.
-        out, and errors
+        out, shapes, and errors
             As for `decode`.
         """
         data, position = read_ranges(self.storage, self.heap_start, entries.start, entries.length)
-        shapes = self.table.grid.tile_shapes(entries.rows)
         self._decode_pixels(TileBatch(data, position, entries.length, shapes, entries.rows), out)
 
     def _decode_column(self, number: int, entries: TileEntries, shapes: Int64s, out: NDArray[Any]) -> None:

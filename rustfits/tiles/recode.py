@@ -23,7 +23,7 @@ from rustfits.tiles.requantize import requantize
 from rustfits.tiles.zimage import TileTable
 
 Int64s = NDArray[np.int64]
-Decode = Callable[[TileEntries, NDArray[Any]], None]
+Decode = Callable[[TileEntries, NDArray[Any], Int64s], None]
 
 
 class TileRecoder:
@@ -104,12 +104,13 @@ class TileRecoder:
         tiles = np.empty((block.ntiles, *block.tile_shape), dtype=dtype)
         if all(axis.full for axis in block.axes):  # nothing of them will be left
             return tiles
-        before = tuple(self._decoder.table.grid.tile_shapes(entries.rows[:1])[0].tolist())
+        shapes = self._decoder.table.grid.tile_shapes(entries.rows)
+        before = tuple(shapes[0].tolist())
         if before == block.tile_shape:
-            decode(entries, tiles.reshape(-1))
+            decode(entries, tiles.reshape(-1), shapes)
             return tiles
         old = np.empty((block.ntiles, *before), dtype=dtype)
-        decode(entries, old.reshape(-1))
+        decode(entries, old.reshape(-1), shapes)
         tiles[:, : before[0]] = old
         return tiles
 
