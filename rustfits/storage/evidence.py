@@ -9,7 +9,6 @@ as they were. Names, device and inode prove nothing: files are moved, and device
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +16,7 @@ import numpy as np
 from rustfits.storage.journal import read_exactly, samples_crc
 from rustfits.storage.leftover import Leftover
 from rustfits.storage.sectors import SECTOR_NBYTES, sector_hashes, sectors_of
+from rustfits.storage.undo import joined
 
 _AT_A_TIME = 1 << 20  # bytes compared at a time: bounds memory
 
@@ -96,8 +96,8 @@ def _sizes(found: Leftover) -> tuple[int, int]:
     return min(sizes), max(sizes + ends)
 
 
-def _regions(found: Leftover, size: int) -> Iterator[tuple[int, int]]:
-    """Yield ranges of whole sectors that the change can have written, ascending, none touching another."""
+def _regions(found: Leftover, size: int) -> list[tuple[int, int]]:
+    """Return ranges of whole sectors that the change can have written, ascending, none touching another."""
     ranges = [sectors_of(offset, offset + nbytes) for offset, nbytes, _ in found.saved if nbytes]
     if len(found.sectors):
         numbers = np.unique(found.sectors)
@@ -106,17 +106,7 @@ def _regions(found: Leftover, size: int) -> Iterator[tuple[int, int]]:
         ranges += zip((first * SECTOR_NBYTES).tolist(), (last * SECTOR_NBYTES).tolist(), strict=True)
     if size > found.size:
         ranges.append(sectors_of(found.size, size))
-    pending: tuple[int, int] | None = None
-    for start, stop in sorted(ranges):
-        if pending is None:
-            pending = start, stop
-        elif start <= pending[1]:
-            pending = pending[0], max(pending[1], stop)
-        else:
-            yield pending
-            pending = start, stop
-    if pending is not None:
-        yield pending
+    return joined(ranges, max((stop for _, stop in ranges), default=0))
 
 
 class _View:

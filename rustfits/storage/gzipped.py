@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from rustfits.errors import FitsIOError, HandleTainted, OpenFailed
+from rustfits.storage.folder import adopt_owner, sync_folder
 from rustfits.storage.local import open_descriptor
 from rustfits.storage.memory import MemoryStorage
 
@@ -164,19 +165,13 @@ class _GzipFile:
             self.status = os.stat(self.path)
         with _temporary(folder, name) as (descriptor, temporary):
             self._compress_into(descriptor)
-            for owner in (
-                self.status.st_uid,
-                -1,
-            ):  # only root may give files to other users
-                with suppress(OSError):
-                    os.fchown(descriptor, owner, self.status.st_gid)
-                    break
+            adopt_owner(descriptor, self.status)
             os.fchmod(descriptor, stat.S_IMODE(self.status.st_mode))
             if durable:
                 os.fsync(descriptor)
             os.replace(temporary, self.path)
         if durable:
-            _sync_folder(folder)
+            sync_folder(self.path)
 
     def _compress_into(self, descriptor: int) -> None:
         member = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP_WINDOW)
@@ -196,14 +191,6 @@ def _temporary(folder: str, name: str) -> Iterator[tuple[int, str]]:
         with suppress(OSError):
             os.unlink(path)
         raise
-    finally:
-        os.close(descriptor)
-
-
-def _sync_folder(folder: str) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
     finally:
         os.close(descriptor)
 

@@ -21,6 +21,7 @@ from contextlib import contextmanager, suppress
 from typing import TypeAlias
 
 from rustfits.errors import FileReplaced, FitsIOError, JournalError
+from rustfits.storage.folder import adopt_owner, sync_folder
 from rustfits.storage.pages import crc_of_pages
 from rustfits.storage.sectors import HASH_NBYTES, SECTOR_NBYTES, sector_hashes, sectors_of
 from rustfits.storage.undo import JOURNAL_SUFFIX, Piece, ReadBytes, Undo, Write, WriteBytes
@@ -331,15 +332,6 @@ def this_boot() -> bytes:
 _BOOT: list[bytes] = []
 
 
-def sync_folder(path: str) -> None:
-    """Make the names in the folder of ``path`` reach the disk."""
-    descriptor = os.open(os.path.dirname(os.path.abspath(path)), os.O_RDONLY | _CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def read_exactly(descriptor: int, offset: int, nbytes: int, *, partly: bool = False) -> bytes:
     """Return bytes of a file; fewer at its end if ``partly``, else that is an OSError."""
     pieces = []
@@ -359,8 +351,6 @@ def _told(verb: str, path: str, error: OSError) -> FitsIOError:
 
 
 def _adopt_permissions(descriptor: int, status: os.stat_result) -> None:
-    with suppress(OSError):  # only root may give files away; some file systems know no permissions
-        if status.st_gid != os.getegid() or status.st_uid != os.geteuid():
-            os.fchown(descriptor, status.st_uid if os.geteuid() == 0 else -1, status.st_gid)
-    with suppress(OSError):
+    adopt_owner(descriptor, status)
+    with suppress(OSError):  # some file systems know no permissions
         os.fchmod(descriptor, stat.S_IMODE(status.st_mode) & 0o666)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from rustfits.storage.folder import sync_folder
 from rustfits.storage.journal import (
     ANNOUNCED,
     CRC,
@@ -27,7 +28,6 @@ from rustfits.storage.journal import (
     VERSION,
     frame_crc,
     read_exactly,
-    sync_folder,
     this_boot,
 )
 from rustfits.storage.pages import crc_of_pages
@@ -38,7 +38,6 @@ from rustfits.storage.undo import JOURNAL_SUFFIX
 # bytes as they were, how many they are, and a checksum.
 _HEADER_2 = struct.Struct("<8sIIQ16s16s")
 _RECORD_2 = struct.Struct("<QQI")
-
 
 _HEADER_DAMAGED = "the header of the journal is damaged"
 _CONTRADICTION = "the journal contradicts itself"

@@ -67,7 +67,7 @@ class Undo(ABC):
         pieces: list[Piece] = []
         added: list[tuple[int, int]] = []
         nbytes = 0
-        for start, stop in _joined(ranges, self.size):
+        for start, stop in joined(ranges, self.size):
             for begin, after in self._missing(start, stop):
                 for offset in range(begin, after, SAVE_NBYTES):
                     wanted = min(SAVE_NBYTES, after - offset)
@@ -129,18 +129,18 @@ class Undo(ABC):
         self._stops[first:last] = [stop]
 
 
-def _joined(ranges: Iterable[tuple[int, int]], size: int) -> list[tuple[int, int]]:
+def joined(ranges: Iterable[tuple[int, int]], size: int) -> list[tuple[int, int]]:
     """Return what of the ranges lies below ``size``, ascending, none touching another."""
-    joined: list[tuple[int, int]] = []
+    found: list[tuple[int, int]] = []
     for start, end in sorted(ranges):
         stop = min(end, size)
         if start >= stop:
             continue
-        if joined and start <= joined[-1][1]:
-            joined[-1] = joined[-1][0], max(stop, joined[-1][1])
+        if found and start <= found[-1][1]:
+            found[-1] = found[-1][0], max(stop, found[-1][1])
         else:
-            joined.append((start, stop))
-    return joined
+            found.append((start, stop))
+    return found
 
 
 class MemoryUndo(Undo):

@@ -16,8 +16,8 @@ ROOMS = [
     ("parallel", "memory threads"),
     (
         "storage",
-        "undo filelock pages sectors journal leftover evidence recovery watch reread extent base local memory gzipped "
-        "locks openfile",
+        "undo filelock folder pages sectors journal leftover evidence recovery watch reread extent base local memory "
+        "gzipped locks openfile",
     ),
     ("header", "keys card cards state edit header"),
     ("quantize", "dither noise quantum parameters"),
