@@ -14,7 +14,8 @@ from rustfits.hdu.kinds import hdu_class
 from rustfits.header.card import CARD
 from rustfits.header.cards import Cards
 from rustfits.header.state import HeaderState
-from rustfits.storage.openfile import Extent, OpenFile
+from rustfits.storage.extent import Extent
+from rustfits.storage.openfile import OpenFile
 
 _SHOWN_NAMES = 20  # in the message about a name that is not there
 

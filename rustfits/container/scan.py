@@ -12,7 +12,7 @@ from rustfits.header.cards import Cards
 from rustfits.header.state import hdu_name
 from rustfits.pixels.sections import MAX_NAXIS
 from rustfits.storage.base import HEAD_NBYTES, Storage
-from rustfits.storage.openfile import BLOCK, Extent, padded
+from rustfits.storage.extent import BLOCK, Extent, padded
 from rustfits.storage.watch import Tries
 
 BITPIX_VALUES = (8, 16, 32, 64, -32, -64)  # FITS 4.0, table 8

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, ClassVar, NoReturn, Self
 
 from rustfits.header.cards import Cards
 from rustfits.header.state import HeaderState, Place
-from rustfits.storage.openfile import Extent, OpenFile, Reading
+from rustfits.storage.extent import Extent
+from rustfits.storage.openfile import OpenFile, Reading
 
 if TYPE_CHECKING:
     from rustfits.header.header import FITSHeader

@@ -6,7 +6,8 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from rustfits.header.state import HeaderState
-from rustfits.storage.openfile import Extent, OpenFile, Reading
+from rustfits.storage.extent import Extent
+from rustfits.storage.openfile import OpenFile, Reading
 from rustfits.storage.reread import repeated
 
 

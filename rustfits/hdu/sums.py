@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from rustfits.hdu.checksum import ALL_ONES, ZEROS, encode, fold, parse_datasum, storage_sum
 from rustfits.header.state import HeaderState
-from rustfits.storage.openfile import Extent, OpenFile, padded
+from rustfits.storage.extent import Extent, padded
+from rustfits.storage.openfile import OpenFile
 
 DATASUM_COMMENT = "data unit checksum"
 CHECKSUM_COMMENT = "HDU checksum"

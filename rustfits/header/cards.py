@@ -21,7 +21,7 @@ from rustfits.header.card import (
     unusual_name,
 )
 from rustfits.header.keys import COMMENTARY, NOT_KEYS, canonical, checked_str, key_field, stripped
-from rustfits.storage.openfile import padded
+from rustfits.storage.extent import padded
 
 
 class Cards:

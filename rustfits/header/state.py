@@ -9,7 +9,8 @@ import numpy as np
 
 from rustfits.errors import HeaderError, TruncatedFile
 from rustfits.header.cards import Cards
-from rustfits.storage.openfile import Extent, OpenFile
+from rustfits.storage.extent import Extent
+from rustfits.storage.openfile import OpenFile
 
 
 def hdu_name(index: int, filename: str, cards: Cards | None = None) -> str:

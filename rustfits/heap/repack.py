@@ -11,7 +11,8 @@ from rustfits.heap.ranges import check_descriptors, descriptors, read_rows
 from rustfits.heap.segments import segments_of
 from rustfits.heap.spare import Spare
 from rustfits.heap.writer import HeapWriter, check_whole
-from rustfits.storage.openfile import Extent, OpenFile
+from rustfits.storage.extent import Extent
+from rustfits.storage.openfile import OpenFile
 
 
 def repack(file: OpenFile, extent: Extent, state: HeaderState, layout: TableLayout, spare: Spare) -> None:

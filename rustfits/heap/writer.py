@@ -25,7 +25,8 @@ from rustfits.heap.rows import read_raw, write_raw
 from rustfits.heap.segments import Segments, gather
 from rustfits.heap.spare import Spare
 from rustfits.storage.base import Storage
-from rustfits.storage.openfile import Extent, OpenFile, padded
+from rustfits.storage.extent import Extent, padded
+from rustfits.storage.openfile import OpenFile
 
 Bytes = NDArray[np.uint8]
 Int64s = NDArray[np.int64]

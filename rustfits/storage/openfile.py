@@ -19,12 +19,10 @@ from rustfits.errors import (
 )
 from rustfits.storage import watch as watching
 from rustfits.storage.base import Storage
-from rustfits.storage.extent import BLOCK, GONE, MOVED, Extent, padded
+from rustfits.storage.extent import GONE, MOVED, Extent, padded
 from rustfits.storage.locks import ReadWriteLock
 from rustfits.storage.reread import Straddled, repeated
 from rustfits.storage.watch import Tries
-
-__all__ = ["BLOCK", "Extent", "OpenFile", "Reading", "padded"]
 
 
 class OpenFile:

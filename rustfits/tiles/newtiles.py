@@ -13,7 +13,8 @@ from rustfits.header.cards import Cards
 from rustfits.header.state import HeaderState
 from rustfits.heap.bintable import Column
 from rustfits.heap.writer import HeapWriter, Run
-from rustfits.storage.openfile import Extent, OpenFile
+from rustfits.storage.extent import Extent
+from rustfits.storage.openfile import OpenFile
 from rustfits.tiles.grid import MAX_NDIM
 from rustfits.tiles.zimage import SOURCES, TileTable
 

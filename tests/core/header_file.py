@@ -3,8 +3,9 @@
 from rustfits.header.cards import Cards
 from rustfits.header.header import FITSHeader
 from rustfits.header.state import HeaderState
+from rustfits.storage.extent import BLOCK
 from rustfits.storage.memory import MemoryStorage
-from rustfits.storage.openfile import BLOCK, OpenFile
+from rustfits.storage.openfile import OpenFile
 
 PRIMARY = [("SIMPLE", True), ("BITPIX", 8), ("NAXIS", 1), ("NAXIS1", 10), ("EXTEND", True)]
 EXTENSION = [("XTENSION", "IMAGE"), ("BITPIX", 8), ("NAXIS", 1), ("NAXIS1", 10), ("PCOUNT", 0), ("GCOUNT", 1)]

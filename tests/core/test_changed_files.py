@@ -19,7 +19,7 @@ from rustfits.codec.kernels import Kernels
 from rustfits.container import scan as scanning
 from rustfits.header.cards import Cards
 from rustfits.storage import recovery, watch
-from rustfits.storage.openfile import padded
+from rustfits.storage.extent import padded
 from rustfits.storage.reread import Straddled, repeated
 from rustfits.storage.undo import JOURNAL_SUFFIX
 

@@ -11,7 +11,7 @@ from rustfits.header.cards import Cards
 from rustfits.header.edit import FITSHeaderEdit
 from rustfits.header.header import FITSHeader
 from rustfits.header.state import HeaderState
-from rustfits.storage.openfile import BLOCK
+from rustfits.storage.extent import BLOCK
 
 # -- item access ------------------------------------------------------------------------------------------------------
 

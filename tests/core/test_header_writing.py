@@ -9,7 +9,7 @@ from rustfits.errors import FitsIOError, HandleClosed, HandleTainted, ProtectedK
 from rustfits.header.cards import Cards
 from rustfits.header.header import FITSHeader
 from rustfits.header.state import HeaderState
-from rustfits.storage.openfile import BLOCK
+from rustfits.storage.extent import BLOCK
 
 # -- edit -------------------------------------------------------------------------------------------------------------
 

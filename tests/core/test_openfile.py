@@ -9,8 +9,9 @@ from rustfits.errors import (
     TransactionUndone,
     TruncatedFile,
 )
+from rustfits.storage.extent import BLOCK, padded
 from rustfits.storage.memory import MemoryStorage
-from rustfits.storage.openfile import BLOCK, OpenFile, padded
+from rustfits.storage.openfile import OpenFile
 
 HEADER = b"H" * BLOCK
 

@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import rustfits
-from rustfits.storage.openfile import padded
+from rustfits.storage.extent import padded
 
 PIXELS = (np.arange(600, dtype=np.int32) ** 2).reshape(20, 30)
 

@@ -19,7 +19,8 @@ from rustfits.header.state import HeaderState
 from rustfits.heap.spare import Spare
 from rustfits.pixels.scaling import Scaling
 from rustfits.pixels.sections import Section
-from rustfits.storage.openfile import Extent, OpenFile
+from rustfits.storage.extent import Extent
+from rustfits.storage.openfile import OpenFile
 from rustfits.storage.reread import repeated
 from rustfits.tiles.cache import TileCache
 from rustfits.tiles.decode import TileDecoder
