@@ -247,7 +247,7 @@ class FITS(Creation):
     @property
     def hdus(self) -> list[HDU]:
         """A new list of the HDUs."""
-        return self._hdus.snapshot()
+        return self._hdus.copy()
 
     def __len__(self) -> int:
         return len(self._hdus)

@@ -91,7 +91,7 @@ class HDUList:
         self._file.on_failure(lambda: self._hdus.remove(hdu))
         return hdu
 
-    def snapshot(self) -> list[HDU]:
+    def copy(self) -> list[HDU]:
         """Return the HDUs in a new list."""
         return [self._at(index) for index in range(len(self._hdus))]
 

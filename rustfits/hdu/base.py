@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, ClassVar, NoReturn, Self
 
 from rustfits.header.cards import Cards
-from rustfits.header.state import HeaderState, Place
+from rustfits.header.state import HeaderState, Place, Snapshot
 from rustfits.storage.extent import Extent
 from rustfits.storage.openfile import OpenFile, Reading
 
@@ -44,9 +44,15 @@ class HDU:
         """Build the HDU that lies at ``extent``; reads and checks nothing."""
         hdu: Self = object.__new__(cls)
         hdu._file, hdu._extent, hdu._state, hdu._index = file, extent, state, index
+        state.show(cls._snapshot_of(state.cards_anyhow))
         hdu._place = Place(state)
         hdu._reading = file.reading(hdu._place, extent, state.is_in_file)
         return hdu
+
+    @classmethod
+    def _snapshot_of(cls, cards: Cards) -> Snapshot:
+        """Return what the cards of an HDU of this kind say."""
+        return Snapshot(cards)
 
     @property
     def extname(self) -> str | None:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from rustfits.errors import HeaderError, ImageError, TruncatedFile
 from rustfits.header.cards import Cards
-from rustfits.header.state import HeaderState
+from rustfits.header.state import HeaderState, Snapshot
 from rustfits.heap.bintable import ELEMENT_NBYTES, MAX_ROW_NBYTES, Column, TableLayout
 from rustfits.heap.ranges import LIMITS, descriptors, read_rows
 from rustfits.heap.rows import read_raw, write_raw
@@ -198,7 +198,14 @@ class HeapWriter:
 
     # -- writing --------------------------------------------------------------------------------------------------
 
-    def write(self, file: OpenFile, extent: Extent, state: HeaderState, cards: Cards) -> TableLayout:
+    def write(
+        self,
+        file: OpenFile,
+        extent: Extent,
+        state: HeaderState,
+        cards: Cards,
+        after: Callable[[Cards, TableLayout], Snapshot] | None = None,
+    ) -> None:
         """Make the changes; inside `changing`.
 
         Parameters
@@ -207,11 +214,8 @@ class HeapWriter:
             Of the HDU.
         cards : Cards
             Its header, but for what follows from rows and heap. Not to be changed afterwards.
-
-        Returns
-        -------
-        TableLayout
-            The table as it is now.
+        after : callable, optional
+            Makes the snapshot to come, of the header and the layout, if the caller can without reading them.
 
         Raises
         ------
@@ -240,12 +244,11 @@ class HeapWriter:
             write_raw(storage, data_start, rows, raw)
             if nbytes < extent.data_nbytes:
                 file.resize_data(extent, nbytes, zero=False)
-            state.commit_inside(cards)
+            state.commit_inside(cards, None if after is None else after(cards, layout))
         if self._compact:
             self._spare.forget()
         else:
             self._spare.set(layout, used=self._stop, taken=self._stop - self._kept)
-        return layout
 
     def fill(self, storage: Storage, extent: Extent) -> None:
         """Write the data unit of an HDU that was just made with the header of `complete`, and that size."""

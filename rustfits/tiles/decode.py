@@ -16,7 +16,7 @@ from rustfits.parallel.threads import scratch
 from rustfits.pixels.sections import Section
 from rustfits.quantize.dither import NULL_PIXEL
 from rustfits.storage.base import Storage
-from rustfits.tiles.zimage import SOURCES, TileTable
+from rustfits.tiles.zimage import SOURCES, CompressedSnapshot
 
 Int64s = NDArray[np.int64]
 Float64s = NDArray[np.float64]
@@ -98,28 +98,30 @@ class TileDecoder:
 
     Parameters
     ----------
-    table : TileTable
+    snapshot : CompressedSnapshot
     storage : Storage
     data_start : int
         Byte at which the data unit starts.
 
     Attributes
     ----------
+    table : TileTable
+        Of the snapshot.
     heap_start : int
         Byte of the storage at which the heap starts.
     """
 
-    def __init__(self, table: TileTable, storage: Storage, data_start: int) -> None:
-        self.table = table
+    def __init__(self, snapshot: CompressedSnapshot, storage: Storage, data_start: int) -> None:
+        self.snapshot, self.table, self._layout = snapshot, snapshot.table, snapshot.layout
         self.storage = storage
         self._data_start = data_start
-        self.heap_start = data_start + table.layout.heap_start
+        self.heap_start = data_start + self._layout.heap_start
 
     # -- the table ------------------------------------------------------------------------------------------------
 
     def row_bytes(self, row: int) -> bytearray:
         """Return one row of the table, from 0, as it is stored; `TruncatedFile` if the file ends before."""
-        width = self.table.layout.row_nbytes
+        width = self._layout.row_nbytes
         return self.storage.read(self._data_start + row * width, width)
 
     def read_heap(self, start: int, target: NDArray[np.uint8]) -> None:
@@ -166,7 +168,7 @@ class TileDecoder:
         source = np.full(rows.size, -1, dtype=np.int8)
         start, length = np.zeros(rows.size, dtype=np.int64), np.zeros(rows.size, dtype=np.int64)
         good = np.zeros(rows.size, dtype=bool)
-        there = min(self.table.layout.heap_nbytes, self.storage.size() - self.heap_start)
+        there = min(self._layout.heap_nbytes, self.storage.size() - self.heap_start)
         for number, column in enumerate(self.table.sources):
             if column is None:
                 continue
@@ -183,7 +185,7 @@ class TileDecoder:
         quantization = self.table.quantization
         extra = () if quantization is None else (quantization.scale, quantization.zero, quantization.null)
         columns = [*filter(None, self.table.sources), *(each for each in extra if isinstance(each, Column))]
-        return read_rows(self.storage, self._data_start, self.table.layout, columns, rows)
+        return read_rows(self.storage, self._data_start, self._layout, columns, rows)
 
     def _numbers(self, table: NDArray[Any]) -> tuple[Float64s, Float64s, Int64s] | None:
         """Return ZSCALE, ZZERO and ZBLANK of each tile; None if the image is not quantised."""
@@ -199,7 +201,7 @@ class TileDecoder:
     def _sources(self, table: NDArray[Any], rows: Int64s) -> tuple[NDArray[np.int8], Int64s, Int64s]:
         source = np.full(rows.size, -1, dtype=np.int8)
         start, length = np.zeros(rows.size, dtype=np.int64), np.zeros(rows.size, dtype=np.int64)
-        heap = (self.heap_start, self.table.layout.heap_nbytes)
+        heap = (self.heap_start, self._layout.heap_nbytes)
         for number, column in enumerate(self.table.sources):
             if column is None:
                 continue
@@ -240,7 +242,7 @@ class TileDecoder:
         ):
             rows = rows[..., None] + (start + np.arange(count) * step) // tile * stride
         used, which = np.unique(rows, return_inverse=True)
-        table = read_rows(self.storage, self._data_start, self.table.layout, [column], used)
+        table = read_rows(self.storage, self._data_start, self._layout, [column], used)
         return _per_tile(table, column, np.int64)[which].reshape(section.count)
 
     # -- the pixels -----------------------------------------------------------------------------------------------

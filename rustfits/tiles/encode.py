@@ -22,7 +22,15 @@ from rustfits.quantize.dither import NO_DITHER, NRANDOM, NULL_PIXEL
 from rustfits.quantize.parameters import Quantize
 from rustfits.tiles.grid import Block
 from rustfits.tiles.newtiles import NewTiles, run_of
-from rustfits.tiles.zimage import GZIPPED, SOURCES, Quantization, TileTable, with_fallback, with_wide_columns
+from rustfits.tiles.zimage import (
+    GZIPPED,
+    SOURCES,
+    CompressedSnapshot,
+    Quantization,
+    TileTable,
+    with_fallback,
+    with_wide_columns,
+)
 
 Float64s = NDArray[np.float64]
 Int64s = NDArray[np.int64]
@@ -63,7 +71,7 @@ class EncodedBatch:
 
 
 def encode_image(
-    table: TileTable,
+    snapshot: CompressedSnapshot,
     pixels: NDArray[Any],
     scaling: Scaling,
     quantize: Quantize | None = None,
@@ -73,7 +81,7 @@ def encode_image(
 
     Parameters
     ----------
-    table : TileTable
+    snapshot : CompressedSnapshot
         Of the image that gets the pixels.
     pixels : array of the image's shape
         What `Scaling.convert` takes, with no value that it would refuse; any real numbers for floats that are not
@@ -96,8 +104,9 @@ def encode_image(
     HeaderError
         If the table cannot hold a compressed image.
     """
+    table = snapshot.table
     batches, changes = encode_blocks(table, table.grid.in_order(), pixels, scaling, quantize, null=NULL_PIXEL)
-    return _placed(table, batches, changes, spare)
+    return _laid_out(snapshot, batches, changes, spare)
 
 
 def encode_blocks(
@@ -341,12 +350,15 @@ def _batches(blocks: Iterator[Block], itemsize: int, most: int) -> Iterator[list
         yield batch
 
 
-def _placed(table: TileTable, batches: list[EncodedBatch], changes: dict[str, Any], spare: Spare | None) -> NewTiles:
+def _laid_out(
+    snapshot: CompressedSnapshot, batches: list[EncodedBatch], changes: dict[str, Any], spare: Spare | None
+) -> NewTiles:
     """Put the tiles of a whole image into its table."""
-    table = with_wide_columns(table)
+    snapshot = with_wide_columns(snapshot)
     if any(batch.fallback is not None for batch in batches):
-        table = with_fallback(table)
-    new = NewTiles(table, HeapWriter.anew(table.layout, spare), anew=True)
+        snapshot = with_fallback(snapshot)
+    table, layout = snapshot.table, snapshot.layout
+    new = NewTiles(snapshot, HeapWriter.anew(layout, spare), anew=True)
     for batch in batches:
         for run in batch.runs(table):
             new.writer.add([run])  # each by itself: what was not quantised follows the other tiles of its batch
@@ -354,8 +366,7 @@ def _placed(table: TileTable, batches: list[EncodedBatch], changes: dict[str, An
     if quantization is not None:
         set_scales(new, quantization, batches)
         if isinstance(quantization.null, Column):
-            nrows = table.layout.nrows
-            new.set_numbers("ZBLANK", quantization.null, np.arange(nrows), np.full(nrows, NULL_PIXEL))
+            new.set_numbers("ZBLANK", quantization.null, np.arange(layout.nrows), np.full(layout.nrows, NULL_PIXEL))
         else:
             new.set_keywords({"ZBLANK": NULL_PIXEL})
     new.set_keywords(changes)
@@ -365,9 +376,9 @@ def _placed(table: TileTable, batches: list[EncodedBatch], changes: dict[str, An
 def set_scales(new: NewTiles, quantization: Quantization, batches: list[EncodedBatch]) -> None:
     """Store ZSCALE and ZZERO of the tiles of some batches; errors as `NewTiles.set_numbers`."""
     rows = np.concatenate([_NONE, *(batch.rows for batch in batches)])
-    for name, place, values in (
+    for name, holder, values in (
         ("ZSCALE", quantization.scale, [batch.scale for batch in batches]),
         ("ZZERO", quantization.zero, [batch.zero for batch in batches]),
     ):
         known = [np.empty(0), *(each for each in values if each is not None)]
-        new.set_numbers(name, place, rows, np.concatenate(known))
+        new.set_numbers(name, holder, rows, np.concatenate(known))

@@ -25,15 +25,15 @@ ROOMS = [
         "codec",
         "batch codec inflate moves readers kernels include hookspecs installed discovery choice builtin registry",
     ),
-    ("pixels", "bitpix sections scaling"),
+    ("pixels", "bitpix sections scaling facts"),
     ("heap", "bintable ranges rows segments spare writer repack"),
     ("tiles", "grid plan cache zimage newtiles decode fetch boxes reader encode requantize recode"),
     ("", "plugin"),
     ("testing", "samples conformance peers __init__"),
     ("hdu", "base checksum sums sum_members"),
-    ("hdu.image", "cards facts values raster cutouts image"),
-    ("hdu.compressed", "cache_members cards values sums edit extending compressed"),
-    ("hdu.table", "columns facts ascii_facts rows members table"),
+    ("hdu.image", "cards values raster cutouts image"),
+    ("hdu.compressed", "cards values sums edit extending compressed"),
+    ("hdu.table", "columns facts ascii_facts rows base table"),
     ("hdu", "kinds"),
     ("container", "remote locator scan hdulist newimage newtable creation fitsfile"),
     ("", "convenience fitsio __init__"),
@@ -146,10 +146,11 @@ def test_a_module_says_in_its_docstring_what_it_is(path):
     assert ast.get_docstring(ast.parse(path.read_text()))
 
 
-def test_hdu_classes_are_three_deep_at_most():
+def test_hdu_classes_are_four_deep_at_most():
+    # An HDU, a table, a binary one, and one that is compressed: what all tables have is no mixin beside them.
     import rustfits
 
     for name in rustfits.__all__:
         found = getattr(rustfits, name)
         if isinstance(found, type) and issubclass(found, rustfits.HDU):
-            assert sum(issubclass(base, rustfits.HDU) for base in found.__mro__) <= 3
+            assert sum(issubclass(base, rustfits.HDU) for base in found.__mro__) <= 4

@@ -10,12 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rustfits.codec.codec import TileCodec
 from rustfits.errors import HeaderError, ImageError
-from rustfits.hdu.compressed.cards import resolved
-from rustfits.hdu.compressed.values import BLANK_KEYWORDS, PREFIX, WHAT, checked_image
-from rustfits.hdu.image.facts import ImageFacts
-from rustfits.header.cards import Cards
+from rustfits.hdu.compressed.values import WHAT, checked_image
 from rustfits.heap.bintable import Column
 from rustfits.heap.spare import Spare
 from rustfits.heap.writer import HeapWriter
@@ -30,25 +26,23 @@ from rustfits.tiles.grid import Block, TileGrid
 from rustfits.tiles.newtiles import NewTiles
 from rustfits.tiles.recode import TileRecoder
 from rustfits.tiles.requantize import LARGEST
-from rustfits.tiles.zimage import Quantization, TileTable, with_fallback
+from rustfits.tiles.zimage import CompressedSnapshot, Quantization, TileTable, with_fallback
 
 
-def encode_new(cards: Cards, codec: TileCodec, quantize: Quantize | None, data: ArrayLike) -> NewTiles:
+def encode_new(table: TileTable, quantize: Quantize | None, data: ArrayLike) -> NewTiles:
     """Compress the pixels of an image that is still to be created, with everything checked.
 
     Parameters
     ----------
-    cards : Cards
-        From `compressed_cards`.
-    codec : TileCodec
+    table : TileTable
+        Of the cards from `compressed_cards`, with the codec that the user passed.
     quantize : Quantize or None
         What the user passed.
     data : array-like
         As for `CompressedImageHDU.write`, errors too.
     """
-    facts = ImageFacts(cards, PREFIX, BLANK_KEYWORDS)
-    pixels = checked_image(data, facts.shape, facts.scaling, facts.blank, what=WHAT)
-    return encode_image(TileTable(cards, resolved(codec, facts.shape)), pixels, facts.scaling, quantize)
+    pixels = checked_image(data, table.shape, table.scaling, table.blank, what=WHAT)
+    return encode_image(CompressedSnapshot(table.cards, table), pixels, table.scaling, quantize)
 
 
 def checked_rows(
@@ -98,10 +92,10 @@ def assigned(decoder: TileDecoder, section: Section, values: NDArray[Any], scali
     spare : Spare
         Of the image.
     """
-    table = decoder.table
-    new = NewTiles(table, HeapWriter(table.layout, spare))
-    new.writer.add(TileRecoder(decoder, table, scaling).recode(section, values))
-    new.set_keywords(_null_keyword(table))
+    snapshot = decoder.snapshot
+    new = NewTiles(snapshot, HeapWriter(snapshot.layout, spare))
+    new.writer.add(TileRecoder(decoder, snapshot.table, scaling).recode(section, values))
+    new.set_keywords(_null_keyword(snapshot))
     return new
 
 
@@ -130,17 +124,17 @@ def extended(
     HeaderError
         If the table cannot hold the new tiles.
     """
-    table = decoder.table
-    shape, tile = table.grid.shape, table.grid.tile
+    snapshot = decoder.snapshot
+    shape, tile = snapshot.table.grid.shape, snapshot.table.grid.tile
     length = shape[0] + pixels.shape[0]
-    grown = _grown(table, length)
-    new = NewTiles(table, HeapWriter(table.layout, spare, nrows=grown.layout.nrows))
-    new.set_keywords({f"ZNAXIS{len(shape)}": length, **_null_keyword(table)})
+    grown = _grown(snapshot, length)
+    new = NewTiles(snapshot, HeapWriter(snapshot.layout, spare, nrows=grown.layout.nrows))
+    new.set_keywords({f"ZNAXIS{len(shape)}": length, **_null_keyword(snapshot)})
     # Pixels up to here complete tiles that are there already.
     full = min(-(-shape[0] // tile[0]) * tile[0], length) if shape[0] else 0
     if full > shape[0]:
         section = box_section((shape[0], *[0] * (len(shape) - 1)), (full - shape[0], *shape[1:]))
-        new.writer.add(TileRecoder(decoder, grown, scaling).recode(section, pixels[: full - shape[0]]))
+        new.writer.add(TileRecoder(decoder, grown.table, scaling).recode(section, pixels[: full - shape[0]]))
     if full < length:
         strip = TileGrid((length - full, *shape[1:]), tile)
         rest = pixels[full - shape[0] :]
@@ -148,21 +142,22 @@ def extended(
     return new
 
 
-def _grown(table: TileTable, length: int) -> TileTable:
+def _grown(snapshot: CompressedSnapshot, length: int) -> CompressedSnapshot:
     """Return the image with another length of its first axis, and rows for all of its tiles."""
-    grid = TileGrid((length, *table.grid.shape[1:]), table.grid.tile)
-    nrows = max(table.layout.nrows, grid.ntiles)
-    if nrows * table.layout.row_nbytes > MAX_NBYTES:
+    before, layout = snapshot.table.grid, snapshot.layout
+    grid = TileGrid((length, *before.shape[1:]), before.tile)
+    nrows = max(layout.nrows, grid.ntiles)
+    if nrows * layout.row_nbytes > MAX_NBYTES:
         raise ImageError(f"an image of {grid.shape} has {grid.ntiles} tiles of {grid.tile}: too many for a file")
-    cards = table.cards.copy()
+    cards = snapshot.cards.copy()
     cards.set(f"ZNAXIS{len(grid.shape)}", length)
-    return table.reshaped(cards, nrows=nrows)
+    return snapshot.reshaped(cards, nrows=nrows)
 
 
 def _add_tiles(
     new: NewTiles,
     decoder: TileDecoder,
-    grown: TileTable,
+    grown: CompressedSnapshot,
     strip: TileGrid,
     pixels: NDArray[Any],
     *,
@@ -170,16 +165,15 @@ def _add_tiles(
     quantize: Quantize | None,
 ) -> None:
     """Encode rows of new tiles, ``strip``, at the end of an image."""
-    blocks = _lowered(strip.in_order(), grown.grid.ntiles_along[0] - strip.ntiles_along[0])
-    first = grown.grid.ntiles - strip.ntiles
-    rows = np.arange(first, grown.grid.ntiles)
-    quantization = grown.quantization
+    table = grown.table
+    blocks = _lowered(strip.in_order(), table.grid.ntiles_along[0] - strip.ntiles_along[0])
+    quantization = table.quantization
     if quantization is not None and not any(
         isinstance(each, Column) for each in (quantization.scale, quantization.zero)
     ):
         parts = list(blocks)
         entries = _constant_entries(quantization, np.concatenate([part.rows for part in parts]))
-        new.writer.add(TileRecoder(decoder, grown, scaling).recode_entries(parts, entries, pixels))
+        new.writer.add(TileRecoder(decoder, table, scaling).recode_entries(parts, entries, pixels))
         return
     null = NULL_PIXEL
     if quantization is not None and not isinstance(quantization.null, Column):
@@ -187,16 +181,17 @@ def _add_tiles(
         if not -LARGEST - 1 <= null <= LARGEST:
             raise HeaderError(f"ZBLANK is {null}, which no integer of a quantized tile can be")
     batches, changes = encode_blocks(
-        grown, blocks, pixels, scaling, quantize, null=null, first=not decoder.table.grid.ntiles
+        table, blocks, pixels, scaling, quantize, null=null, first=not decoder.table.grid.ntiles
     )
     if any(batch.fallback is not None for batch in batches):
         grown = with_fallback(grown)
         new.add_columns(grown)
     new.set_keywords(changes)
-    new.writer.add([run for batch in batches for run in batch.runs(grown)])
+    new.writer.add([run for batch in batches for run in batch.runs(grown.table)])
     if quantization is not None:
         set_scales(new, quantization, batches)
         if isinstance(quantization.null, Column):
+            rows = np.arange(table.grid.ntiles - strip.ntiles, table.grid.ntiles)
             new.set_numbers("ZBLANK", quantization.null, rows, np.full(rows.size, NULL_PIXEL))
 
 
@@ -217,9 +212,9 @@ def _lowered(blocks: Iterable[Block], number: int) -> Iterator[Block]:
         yield Block((replace(head, number=head.number + number), *rest), block.stride)
 
 
-def _null_keyword(table: TileTable) -> dict[str, Any]:
+def _null_keyword(snapshot: CompressedSnapshot) -> dict[str, Any]:
     """Return the keyword that says which integer means NaN, if the header lacks it."""
-    quantization = table.quantization
-    if quantization is None or isinstance(quantization.null, Column) or "ZBLANK" in table.cards:
+    quantization = snapshot.table.quantization
+    if quantization is None or isinstance(quantization.null, Column) or "ZBLANK" in snapshot.cards:
         return {}
     return {"ZBLANK": quantization.null}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from math import prod
 from typing import Any
 
@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from rustfits.hdu.checksum import ALL_ONES, ZEROS, datasum, encode, fold, parse_datasum
 from rustfits.header.cards import Cards
-from rustfits.pixels.sections import full_section
-from rustfits.tiles.reader import TileReader
+from rustfits.pixels.sections import Section, full_section
 from rustfits.tiles.zimage import TileTable
 
 DATASUM_COMMENT = "checksum of uncompressed data"
@@ -22,16 +21,16 @@ _SLAB_NBYTES = 4 << 20
 _COPIED = ("BSCALE", "BZERO", "BLANK", "EXTNAME", "EXTVER")
 
 
-def data_sum(table: TileTable, reader: TileReader) -> int:
-    """Return the DATASUM of the image if it were not compressed; errors as `TileReader.read`.
+def data_sum(table: TileTable, read: Callable[[Section], NDArray[Any]]) -> int:
+    """Return the DATASUM of the image if it were not compressed; errors as ``read``.
 
     Parameters
     ----------
     table : TileTable
-    reader : TileReader
-        Must give stored pixels.
+    read : callable
+        Returns the stored pixels of a section.
     """
-    return datasum(_slabs(table, reader))
+    return datasum(_slabs(table, read))
 
 
 def header_sum(cards: Cards, table: TileTable, data: int, checksum: str) -> int:
@@ -67,7 +66,7 @@ def verified(cards: Cards, table: TileTable, data: int) -> bool:
     return fold(header_sum(cards, table, data, value) + data) in (0, ALL_ONES)
 
 
-def _slabs(table: TileTable, reader: TileReader) -> Iterator[NDArray[Any]]:
+def _slabs(table: TileTable, read: Callable[[Section], NDArray[Any]]) -> Iterator[NDArray[Any]]:
     """Yield the stored pixels in file order, big-endian, a few rows of tiles at a time."""
     shape, tile = table.grid.shape, table.grid.tile
     if 0 in shape:
@@ -77,5 +76,5 @@ def _slabs(table: TileTable, reader: TileReader) -> Iterator[NDArray[Any]]:
     whole = full_section(shape)
     for start in range(0, shape[0], step):
         section = type(whole)((start, *whole.start[1:]), (min(step, shape[0] - start), *shape[1:]), whole.step)
-        pixels = reader.read(section)
+        pixels = read(section)
         yield np.ascontiguousarray(pixels, dtype=pixels.dtype.newbyteorder(">"))

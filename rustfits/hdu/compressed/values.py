@@ -10,8 +10,6 @@ from numpy.typing import ArrayLike, NDArray
 from rustfits.errors import ImageError
 from rustfits.pixels.scaling import Scaling, fill_masked
 
-PREFIX = "Z"
-BLANK_KEYWORDS = ("ZBLANK", "BLANK")
 WHAT = "the HDU's ZBITPIX"
 
 

@@ -31,18 +31,18 @@ class AsciiTableFacts(TableFacts):
         try:
             return [label_of(np.dtype(self._element(number))) for number in self.numbers]
         except HeaderError:
-            return [f"TFORM {self.cards.get(f'TFORM{number}')!r}" for number in self.numbers]
+            return [f"TFORM {self.seen.get(f'TFORM{number}')!r}" for number in self.numbers]
 
     def _element(self, number: int) -> str:
         """Return the dtype of a column of physical values."""
-        form = self.cards.text(f"TFORM{number}")
+        form = self.seen.text(f"TFORM{number}")
         found = _TFORM.fullmatch(form)
         if found is None:
             raise HeaderError(f"TFORM{number} is {form!r}; in an ASCII table it is like I10, A8, F9.3, E15.7 or D25.17")
         code, width, digits = found.groups()
         if code == "A":
             return f"U{width}"
-        tscal, tzero = self.cards.real(f"TSCAL{number}", 1.0), self.cards.real(f"TZERO{number}", 0.0)
+        tscal, tzero = self.seen.real(f"TSCAL{number}", 1.0), self.seen.real(f"TZERO{number}", 0.0)
         if code == "I" and tscal == 1:
             if tzero == 1 << 63:
                 return "u8"
