@@ -9,6 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from rustfits.quantize.dither import Dither
+
 Int64s = NDArray[np.int64]
 Float64s = NDArray[np.float64]
 Place = tuple[NDArray[Any], int, int]
@@ -45,22 +47,6 @@ class PlainImage:
     start: int
     max_nrows: int
     max_npixels: int
-
-
-@dataclass(frozen=True, slots=True)
-class Dither:
-    """How the integers of quantised tiles become floats (FITS 4.0, section 10.2).
-
-    Attributes
-    ----------
-    method : {'NO_DITHER', 'SUBTRACTIVE_DITHER_1', 'SUBTRACTIVE_DITHER_2'}
-        Value of ZQUANTIZ.
-    zdither0 : int
-        Value of ZDITHER0; not used without dither.
-    """
-
-    method: str
-    zdither0: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)

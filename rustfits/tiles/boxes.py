@@ -189,7 +189,7 @@ class Boxes:
 
     def _image(self) -> TiledImage | None:
         """Return what kernels must know of the image; None if its codec has no decoder for them."""
-        from rustfits.codec.readers import Dither, TiledImage
+        from rustfits.codec.readers import TiledImage
 
         table, grid = self._decoder.table, self._grid
         codec, quantization = table.codec, table.quantization
@@ -202,7 +202,7 @@ class Boxes:
             grid.clipped,
             grid.stride,
             table.stored,
-            None if quantization is None else Dither(quantization.method, quantization.zdither0),
+            None if quantization is None else quantization.dither,
             decoder,
             codec.c_resumer(dtype) if self._prefixes else None,
             self._prefixes,

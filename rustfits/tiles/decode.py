@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rustfits.codec.batch import TileBatch
+from rustfits.codec.batch import QuantizedTiles, TileBatch
 from rustfits.codec.choice import active
 from rustfits.heap.bintable import ELEMENT_DTYPES, ELEMENT_NBYTES, Column
 from rustfits.heap.ranges import check_descriptors, descriptors, outside, read_ranges, read_rows
@@ -312,17 +312,10 @@ class TileDecoder:
             return
         integers = scratch("integers", out.size, np.int32)
         self._decode_pixels(batch, integers)
-        active().dequantize(
-            integers,
-            batch.npixels,
-            entries.scale,
-            entries.zero,
-            entries.rows,
-            method=quantization.method,
-            zdither0=quantization.zdither0,
-            null=entries.null,
-            out=out,
-        )
+        assert entries.numbers is not None
+        scale, zero, null = entries.numbers
+        tiles = QuantizedTiles(integers, batch.npixels, entries.rows, scale=scale, zero=zero, null=null)
+        active().dequantize(tiles, quantization.dither, out)
 
     def _decode_pixels(self, batch: TileBatch, out: NDArray[Any]) -> None:
         """Decode with the image's codec, whose numbers may be wider than the pixels."""

@@ -18,7 +18,7 @@ from rustfits.heap.writer import HeapWriter, Run
 from rustfits.parallel import threads
 from rustfits.parallel.memory import Shelf
 from rustfits.pixels.scaling import Scaling
-from rustfits.quantize.dither import NO_DITHER, NRANDOM, NULL_PIXEL
+from rustfits.quantize.dither import NRANDOM, NULL_PIXEL, Dither
 from rustfits.quantize.parameters import Quantize
 from rustfits.tiles.grid import Block
 from rustfits.tiles.newtiles import NewTiles, run_of
@@ -143,11 +143,12 @@ def encode_blocks(
     encoder = _Encoder(table, pixels, scaling)
     changes: dict[str, Any] = {}
     if table.quantization is not None:
-        seed = table.quantization.zdither0
+        dither = table.quantization.dither
         if first and quantize is not None and quantize.seed == "checksum" and batches:
-            seed = changes["ZDITHER0"] = checksum_seed(encoder.first_tile(batches[0][0]))
+            changes["ZDITHER0"] = checksum_seed(encoder.first_tile(batches[0][0]))
+            dither = dither._replace(zdither0=changes["ZDITHER0"])
         level = quantize.level if quantize else Quantize().level
-        encoder = _Quantizer(table, pixels, scaling, level=level, zdither0=seed, null=null)
+        encoder = _Quantizer(table, pixels, scaling, level=level, dither=dither, null=null)
     done: list[EncodedBatch | None] = [None] * len(batches)
     shelf = Shelf(pixels.size * table.stored.itemsize)
 
@@ -252,12 +253,10 @@ class _Quantizer(_Encoder):
     """Makes floats integers before it encodes them, and stores without loss what cannot be quantised."""
 
     def __init__(
-        self, table: TileTable, pixels: NDArray[Any], scaling: Scaling, *, level: float, zdither0: int, null: int
+        self, table: TileTable, pixels: NDArray[Any], scaling: Scaling, *, level: float, dither: Dither, null: int
     ) -> None:
         super().__init__(table, pixels, scaling)
-        method = NO_DITHER if table.quantization is None else table.quantization.method
-        self._options: dict[str, Any] = {"level": level, "method": method, "zdither0": zdither0}
-        self._null = null
+        self._level, self._dither, self._null = level, dither, null
 
     def encode(self, blocks: list[Block]) -> EncodedBatch:
         """Return the compressed tiles of some blocks, in their order, and how they were quantised."""
@@ -266,7 +265,8 @@ class _Quantizer(_Encoder):
         npixels = shapes.prod(axis=1, dtype=np.int64)
         pixels = self._stored(self._collect(blocks))
         integers = threads.scratch("integers", pixels.size, np.int32)
-        scale, zero, fits = choice.active().quantize(pixels, shapes, rows, **self._options, out=integers)
+        batch = PixelBatch(pixels, shapes, rows)
+        scale, zero, fits = choice.active().quantize(batch, self._level, self._dither, integers)
         if self._null != NULL_PIXEL:
             fits &= ~self._put_nulls(integers, npixels)
         if fits.all():

@@ -48,7 +48,7 @@ def requantize(
     ImageError
         If a number lies outside what the scale of its tile can hold.
     """
-    method = quantization.method
+    method, zdither0 = quantization.dither
     with np.errstate(all="ignore"):  # a scale read from a file may be anything
         # The order of these steps, which is CFITSIO's, decides which integer is the nearest.
         numbers = values.astype(np.float64)
@@ -56,7 +56,7 @@ def requantize(
         numbers /= entries.scale[:, None]
         if method != NO_DITHER:
             for tile, row in enumerate(entries.rows.tolist()):
-                numbers[tile] += sequence(row, quantization.zdither0, npixels)[position]
+                numbers[tile] += sequence(row, zdither0, npixels)[position]
             numbers -= 0.5
         numbers += np.copysign(0.5, numbers)
         np.trunc(numbers, out=numbers)

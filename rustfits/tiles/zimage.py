@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 from math import prod
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -17,7 +16,7 @@ from rustfits.header.state import Snapshot
 from rustfits.heap.bintable import ELEMENT_DTYPES, ELEMENT_NBYTES, Column, TableLayout, by_name, columns_in
 from rustfits.pixels.bitpix import short_name
 from rustfits.pixels.facts import ImageFacts
-from rustfits.quantize.dither import DITHER_METHODS, NO_DITHER, NULL_PIXEL
+from rustfits.quantize.dither import DITHER_METHODS, NO_DITHER, NULL_PIXEL, Dither
 from rustfits.tiles.grid import MAX_NDIM, TileGrid
 
 COMPRESSED, GZIPPED, RAW = "COMPRESSED_DATA", "GZIP_COMPRESSED_DATA", "UNCOMPRESSED_DATA"
@@ -32,22 +31,18 @@ def element_of(stored: np.dtype[Any]) -> str:
     return next(letter for letter, dtype in ELEMENT_DTYPES.items() if np.dtype(dtype).newbyteorder("=") == stored)
 
 
-@dataclass(frozen=True, slots=True)
-class Quantization:
+class Quantization(NamedTuple):
     """How the integers of quantised tiles become floats (FITS 4.0, section 10.2).
 
     Attributes
     ----------
-    method : str
-        Value of ZQUANTIZ; NO_DITHER where it is absent.
-    zdither0 : int
-        Value of ZDITHER0; 1 where it is absent.
+    dither : Dither
+        NO_DITHER where ZQUANTIZ is absent, and 1 where ZDITHER0 is.
     scale, zero, null : Column or number
         ZSCALE, ZZERO and ZBLANK: a column with one value per tile, or the value of them all.
     """
 
-    method: str
-    zdither0: int
+    dither: Dither
     scale: Column | float
     zero: Column | float
     null: Column | int
@@ -233,7 +228,7 @@ class TileTable(ImageFacts):
                 raise HeaderError(
                     f"column {column.name} must have one number per tile, not {column.repeat}{column.code}"
                 )
-        return Quantization(method, seed, scale, zero, null)
+        return Quantization(Dither(method, seed), scale, zero, null)
 
     # -- nulls of integers ----------------------------------------------------------------------------------------
 

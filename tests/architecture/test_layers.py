@@ -23,7 +23,7 @@ ROOMS = [
     ("quantize", "dither noise quantum parameters"),
     (
         "codec",
-        "batch codec inflate moves readers kernels include hookspecs installed discovery choice builtin registry",
+        "batch codec inflate readers kernels include hookspecs installed discovery choice builtin registry",
     ),
     ("pixels", "bitpix sections scaling facts"),
     ("heap", "bintable ranges rows segments spare writer repack"),
