@@ -143,7 +143,7 @@ class NewImage:
     def _append_pixels(self, file: OpenFile, hdus: HDUList, pixels: NDArray[Any] | None) -> ImageHDU:
         facts, values = ImageFacts(self.plain), None
         if pixels is not None:
-            values = checked_pixels(pixels, pixels.ndim, facts.scaling, facts.blank, what=ImageHDU._bitpix_name)
+            values = checked_pixels(pixels, pixels.ndim, facts.scaling, facts.blank, what=facts.dtype_name)
         hdu = hdus.append(self.cards)
         assert isinstance(hdu, ImageHDU)
         if values is not None:

@@ -44,7 +44,7 @@ class HDU:
         """Build the HDU that lies at ``extent``; reads and checks nothing."""
         hdu: Self = object.__new__(cls)
         hdu._file, hdu._extent, hdu._state, hdu._index = file, extent, state, index
-        state.show(cls._snapshot_of(state.cards_anyhow))
+        state.show(cls._snapshot_of(state.snapshot_anyhow.cards))
         hdu._place = Place(state)
         hdu._reading = file.reading(hdu._place, extent, state.is_in_file)
         return hdu
@@ -96,7 +96,7 @@ class HDU:
         raise TypeError(f"{type(self).__name__} objects belong to an open file and can be neither copied nor pickled")
 
     def __repr__(self) -> str:
-        name = _name(self._state.cards_anyhow)
+        name = _name(self._state.snapshot_anyhow.cards)
         lines = [
             f"  file: {self._file.filename}",
             f"  extension: {self._index}",

@@ -119,11 +119,6 @@ class HeaderState:
         """What the cards in memory say, whatever the state of the file: for messages and ``repr``."""
         return self._snapshot
 
-    @property
-    def cards_anyhow(self) -> Cards:
-        """The cards in memory, whatever the state of the file."""
-        return self._snapshot.cards
-
     def show(self, snapshot: Snapshot) -> None:
         """Replace the snapshot, and with it the cards; the file stays as it is."""
         self._snapshot = snapshot

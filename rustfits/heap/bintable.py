@@ -1,4 +1,4 @@
-"""How the rows of a binary table are laid out (FITS 4.0, section 7.3): columns, their bytes, the heap's place."""
+"""How the rows of a binary table are laid out (FITS 4.0, section 7.3): columns, their bytes and the heap."""
 
 from __future__ import annotations
 

@@ -309,8 +309,8 @@ class HeapWriter:
                 where: Int64s | slice = slice(None)
             else:
                 where = cells.rows if rows.size == self._nrows else np.searchsorted(rows, cells.rows)
-            place = raw[:, first : first + cells.column.nbytes].view(dtype.base)
-            place[where] = cells.values.reshape(cells.rows.size, -1)
+            cell = raw[:, first : first + cells.column.nbytes].view(dtype.base)
+            cell[where] = cells.values.reshape(cells.rows.size, -1)
         return rows, raw
 
     def _replaces(self, rows: Int64s) -> bool:
@@ -337,8 +337,8 @@ def heap_start_for(heap_start: int, row_nbytes: int, nrows: int, heap_nbytes: in
     """Return where the heap should begin once the table has ``nrows`` rows; it is at ``heap_start``.
 
     It stays where it is as long as the table has room. Then a heap of some size leaves room for up to twice as many
-    rows, so that a table that grows row by row moves its heap as often as its size doubles. The place follows from
-    the numbers alone, so the steps in which a table has grown do not matter.
+    rows, so that a table that grows row by row moves its heap as often as its size doubles. It follows from the
+    numbers alone, so the steps in which a table has grown do not matter.
     """
     table_nbytes = row_nbytes * nrows
     if table_nbytes <= heap_start:

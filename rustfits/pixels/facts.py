@@ -21,11 +21,14 @@ class ImageFacts(Snapshot):
     ----------
     prefix : str
         What stands before BITPIX, NAXIS and NAXISn: "Z" in the table of a compressed image (FITS 4.0, 10.1.1).
+    dtype_name : str
+        What errors call the dtype of the stored numbers.
     blank_keywords : tuple of str
         As in `blank_value`.
     """
 
     prefix: ClassVar[str] = ""
+    dtype_name: ClassVar[str] = "HDU BITPIX"
     blank_keywords: ClassVar[tuple[str, ...]] = ("BLANK",)
 
     @cached_property

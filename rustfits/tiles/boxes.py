@@ -99,27 +99,27 @@ class Boxes:
             return None
         keeper, survey = self._survey()
         rows, shapes = [part[0] for part in parts], [part[1] for part in parts]
-        places = keeper.take(rows, sum([survey.npixels[row] for row in rows]) * self._stored.itemsize)
-        if places is None:
+        tiles = keeper.take(rows, sum([survey.npixels[row] for row in rows]) * self._stored.itemsize)
+        if tiles is None:
             return None
-        missing = [index for index, place in enumerate(places) if place is None]
+        missing = [index for index, tile in enumerate(tiles) if tile is None]
         if missing:
             if not all(survey.good[parts[index][0]] for index in missing):
                 return None
-            self._fetch([parts[index] for index in missing], places, shapes, missing)
+            self._fetch([parts[index] for index in missing], tiles, shapes, missing)
         if len(parts) == 1:
-            assert places[0] is not None
-            pixels, start, _ = places[0]
+            assert tiles[0] is not None
+            pixels, start, _ = tiles[0]
             return pixels[start : start + prod(shapes[0])].reshape(shapes[0])[parts[0][2]].copy()
         out = np.empty(section.count, dtype=self._stored)
-        for place, shape, (_, _, inside, target) in zip(places, shapes, parts, strict=True):
-            assert place is not None
-            pixels, start, _ = place
+        for tile, shape, (_, _, inside, target) in zip(tiles, shapes, parts, strict=True):
+            assert tile is not None
+            pixels, start, _ = tile
             out[target] = pixels[start : start + prod(shape)].reshape(shape)[inside]
         return out
 
-    def _fetch(self, parts: list[Part], places: list[Any], shapes: list[tuple[int, ...]], missing: list[int]) -> None:
-        """Decode the missing tiles, or the first rows of tiles that are not to be kept; note places and shapes."""
+    def _fetch(self, parts: list[Part], tiles: list[Any], shapes: list[tuple[int, ...]], missing: list[int]) -> None:
+        """Decode the missing tiles, or the first rows of tiles that are not to be kept; note the tiles and shapes."""
         keeper, survey = self._survey()
         rows = [part[0] for part in parts]
         npixels = [survey.npixels[row] for row in rows]
@@ -138,7 +138,7 @@ class Boxes:
         self._decoder.decode(survey.entries.part(which), pixels, decoded)
         start = 0
         for index, count in zip(missing, npixels, strict=True):
-            places[index] = pixels, start, count
+            tiles[index] = pixels, start, count
             start += count
         if keep:
             keeper.add(rows, npixels, pixels)

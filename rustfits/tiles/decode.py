@@ -45,24 +45,6 @@ class TileEntries:
     length: Int64s
     numbers: tuple[Float64s, Float64s, Int64s] | None
 
-    @property
-    def scale(self) -> Float64s:
-        """ZSCALE of each tile of a quantised image."""
-        assert self.numbers is not None
-        return self.numbers[0]
-
-    @property
-    def zero(self) -> Float64s:
-        """ZZERO of each tile of a quantised image."""
-        assert self.numbers is not None
-        return self.numbers[1]
-
-    @property
-    def null(self) -> Int64s:
-        """ZBLANK of each tile of a quantised image."""
-        assert self.numbers is not None
-        return self.numbers[2]
-
     def part(self, which: slice | NDArray[Any]) -> TileEntries:
         """Return the entries of some of the tiles."""
         numbers = self.numbers
@@ -119,11 +101,6 @@ class TileDecoder:
         self.heap_start = data_start + self._layout.heap_start
 
     # -- the table ------------------------------------------------------------------------------------------------
-
-    def row_bytes(self, row: int) -> bytearray:
-        """Return one row of the table, from 0, as it is stored; `TruncatedFile` if the file ends before."""
-        width = self._layout.row_nbytes
-        return self.storage.read(self._data_start + row * width, width)
 
     def read_heap(self, start: int, target: NDArray[np.uint8]) -> None:
         """Fill ``target`` from byte ``start`` of the heap on; `TruncatedFile` if the file ends before."""

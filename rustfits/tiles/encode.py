@@ -22,15 +22,7 @@ from rustfits.quantize.dither import NRANDOM, NULL_PIXEL, Dither
 from rustfits.quantize.parameters import Quantize
 from rustfits.tiles.grid import Block
 from rustfits.tiles.newtiles import NewTiles, run_of
-from rustfits.tiles.zimage import (
-    GZIPPED,
-    SOURCES,
-    CompressedSnapshot,
-    Quantization,
-    TileTable,
-    with_fallback,
-    with_wide_columns,
-)
+from rustfits.tiles.zimage import GZIPPED, SOURCES, CompressedSnapshot, Quantization, TileTable
 
 Float64s = NDArray[np.float64]
 Int64s = NDArray[np.int64]
@@ -354,9 +346,9 @@ def _laid_out(
     snapshot: CompressedSnapshot, batches: list[EncodedBatch], changes: dict[str, Any], spare: Spare | None
 ) -> NewTiles:
     """Put the tiles of a whole image into its table."""
-    snapshot = with_wide_columns(snapshot)
+    snapshot = snapshot.with_wide_columns()
     if any(batch.fallback is not None for batch in batches):
-        snapshot = with_fallback(snapshot)
+        snapshot = snapshot.with_fallback()
     table, layout = snapshot.table, snapshot.layout
     new = NewTiles(snapshot, HeapWriter.anew(layout, spare), anew=True)
     for batch in batches:

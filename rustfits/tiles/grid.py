@@ -125,7 +125,7 @@ class Block:
 
     @cached_property
     def rows(self) -> Int64s:
-        """Table row of each tile, ``(ntiles,)``, in the order of the tiles in `place` and `gather`."""
+        """Table row of each tile, ``(ntiles,)``, in the order of the tiles in `scatter` and `gather`."""
         first, *rest = zip(self.axes, self.stride, strict=True)
         rows = first[0].number * first[1]
         for axis, stride in rest:
@@ -150,7 +150,7 @@ class Block:
         view = self._view(array)
         return view.reshape(-1) if view.flags.c_contiguous else None
 
-    def place(self, tiles: NDArray[Any], array: NDArray[Any], move: Move = np.copyto) -> None:
+    def scatter(self, tiles: NDArray[Any], array: NDArray[Any], move: Move = np.copyto) -> None:
         """Put the selected pixels of tiles where they belong.
 
         Parameters
@@ -179,7 +179,7 @@ class Block:
         array[where] = found.transpose(order).reshape([axis.number.size * axis.count for axis in self.axes])
 
     def gather(self, array: NDArray[Any], tiles: NDArray[Any], move: Move) -> None:
-        """Collect whole tiles from an image, in `place`'s order; the block must be one of a whole image."""
+        """Collect whole tiles from an image, in the order of `scatter`; the block must be one of a whole image."""
         grid = [axis.number.size for axis in self.axes]
         move(tiles.reshape(*grid, *self.tile_shape), self._view(array))
 

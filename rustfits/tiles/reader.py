@@ -1,4 +1,4 @@
-"""The one road from sections of a compressed image to their pixels: plan, fetch, decode, put in place, scale.
+"""The one road from sections of a compressed image to their pixels: plan, fetch, decode, scatter, scale.
 
 Boxes of few tiles take `rustfits.tiles.boxes`, the same in plain integers, or in one step by compiled kernels.
 """
@@ -33,6 +33,11 @@ class TileReader:
     ----------
     decoder : TileDecoder
     cache : TileCache
+
+    Attributes
+    ----------
+    cut : callable
+        As `Boxes.cut`.
     """
 
     def __init__(self, decoder: TileDecoder, cache: TileCache) -> None:
@@ -40,16 +45,7 @@ class TileReader:
         self._boxes = Boxes(decoder, cache)
         self._cache = cache
         self._stored = decoder.table.stored
-
-    def cut(self, key: object) -> NDArray[Any] | None:
-        """Return the stored pixels of a box by compiled kernels, or None if they leave it to the core.
-
-        Parameters
-        ----------
-        key : object
-            Of ``hdu[key]``.
-        """
-        return self._boxes.cut(key)
+        self.cut = self._boxes.cut  # for a cutout a call more is one too many
 
     def read(self, section: Section, scaling: Scaling) -> NDArray[Any]:
         """Return one section as an array of shape ``section.count``.
@@ -66,7 +62,7 @@ class TileReader:
             As `Fetch`.
         """
         # Integers in a key make it none that kernels know, but it selects a box all the same.
-        box = self._boxes.cut(section.key) if section.dropped else None
+        box = self.cut(section.key) if section.dropped else None
         if box is None:
             box = self._boxes.read(section)
         return self.read_many([section], scaling)[0] if box is None else scaling.scaled(box)
@@ -95,7 +91,7 @@ class TileReader:
         for job in batch.jobs:
             out = outs[job.target]
             copy: Move = np.copyto if out.nbytes < memory.PAST_NBYTES else active().scatter
-            job.block.place(tiles[job.which], out, copy if scaling.trivial else scale)
+            job.block.scatter(tiles[job.which], out, copy if scaling.trivial else scale)
 
     def _direct(self, batch: Batch, outs: list[NDArray[Any]], scaling: Scaling) -> NDArray[Any] | None:
         """Return the part of the result that is just the tiles of the batch, seen as stored pixels."""

@@ -63,6 +63,7 @@ class TileTable(ImageFacts):
     """
 
     prefix: ClassVar[str] = "Z"
+    dtype_name: ClassVar[str] = "the HDU's ZBITPIX"
     blank_keywords: ClassVar[tuple[str, ...]] = ("ZBLANK", "BLANK")
 
     def __init__(self, cards: Cards, codec: TileCodec | None = None) -> None:
@@ -304,38 +305,36 @@ class CompressedSnapshot(Snapshot):
             )
         return layout
 
+    def with_fallback(self) -> CompressedSnapshot:
+        """Return the image with a column for floats that cannot be quantised; the same if it has one.
 
-def with_fallback(snapshot: CompressedSnapshot) -> CompressedSnapshot:
-    """Return the image with a column for floats that cannot be quantised; the same if it has one.
+        CFITSIO leaves the column out if no tile needed it. The new one is the last of all, so that those that are there
+        stay where they are in the rows.
+        """
+        table = self.table
+        if table.sources[table.fallback_source] is not None:
+            return self
+        cards = self.cards.copy()
+        number, beside = len(table.columns) + 1, table.sources[SOURCES.index(COMPRESSED)]
+        code = "P" if beside is None else beside.code
+        last = f"TFORM{number - 1}", f"TTYPE{number - 1}"
+        cards.set("TFIELDS", number)
+        cards.set(f"TTYPE{number}", GZIPPED, "name of the column", after=last[1] if last[1] in cards else last[0])
+        cards.set(f"TFORM{number}", f"1{code}B(0)", "format of the column", after=f"TTYPE{number}")
+        return self.reshaped(cards, row_nbytes=self.layout.row_nbytes + ELEMENT_NBYTES[code])
 
-    CFITSIO leaves the column out if no tile needed it. The new one is the last of all, so that those that are there
-    stay where they are in the rows.
-    """
-    table = snapshot.table
-    if table.sources[table.fallback_source] is not None:
-        return snapshot
-    cards = snapshot.cards.copy()
-    number, beside = len(table.columns) + 1, table.sources[SOURCES.index(COMPRESSED)]
-    code = "P" if beside is None else beside.code
-    last = f"TFORM{number - 1}", f"TTYPE{number - 1}"
-    cards.set("TFIELDS", number)
-    cards.set(f"TTYPE{number}", GZIPPED, "name of the column", after=last[1] if last[1] in cards else last[0])
-    cards.set(f"TFORM{number}", f"1{code}B(0)", "format of the column", after=f"TTYPE{number}")
-    return snapshot.reshaped(cards, row_nbytes=snapshot.layout.row_nbytes + ELEMENT_NBYTES[code])
+    def with_wide_columns(self) -> CompressedSnapshot:
+        """Return the image with room in its columns for the numbers of any tile; the same if they have it.
 
-
-def with_wide_columns(snapshot: CompressedSnapshot) -> CompressedSnapshot:
-    """Return the image with room in its columns for the numbers of any tile; the same if they have it.
-
-    Only for an image that is written anew as a whole. Other software may keep scales in single precision, in which the
-    origin of a tile with nulls is hundreds of quanta off, or nulls in 16 bits.
-    """
-    quantization = snapshot.table.quantization
-    if quantization is None:
-        return snapshot
-    cards, wider = snapshot.cards.copy(), 0
-    for holder, codes in ((quantization.scale, "D"), (quantization.zero, "D"), (quantization.null, "JK")):
-        if isinstance(holder, Column) and holder.code not in codes:
-            cards.set(f"TFORM{holder.number}", f"1{codes[0]}")
-            wider += ELEMENT_NBYTES[codes[0]] - holder.nbytes
-    return snapshot.reshaped(cards, row_nbytes=snapshot.layout.row_nbytes + wider) if wider else snapshot
+        Only for an image that is written anew as a whole. Other software may keep scales in single precision, in which
+        the origin of a tile with nulls is hundreds of quanta off, or nulls in 16 bits.
+        """
+        quantization = self.table.quantization
+        if quantization is None:
+            return self
+        cards, wider = self.cards.copy(), 0
+        for holder, codes in ((quantization.scale, "D"), (quantization.zero, "D"), (quantization.null, "JK")):
+            if isinstance(holder, Column) and holder.code not in codes:
+                cards.set(f"TFORM{holder.number}", f"1{codes[0]}")
+                wider += ELEMENT_NBYTES[codes[0]] - holder.nbytes
+        return self.reshaped(cards, row_nbytes=self.layout.row_nbytes + wider) if wider else self

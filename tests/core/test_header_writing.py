@@ -175,7 +175,7 @@ def test_a_write_that_fails_leaves_memory_as_it_was(handle):
         handle.storage.writes_left, handle.storage.tainted = writes, False
         with pytest.raises(OSError, match="No space left"):
             handle.headers[0]["A"] = value
-        assert state.cards_anyhow.lines() == cards
+        assert state.snapshot_anyhow.cards.lines() == cards
         assert [(extent.header_start, extent.data_start) for extent in extents] == places
 
 
@@ -185,7 +185,7 @@ def test_a_change_inside_a_larger_one_that_fails_is_taken_back_in_memory(handle)
         header["A"] = 1
         assert header["A"] == 1
         raise RuntimeError
-    assert "A" not in handle.states[0].cards_anyhow
+    assert "A" not in handle.states[0].snapshot_anyhow.cards
     assert not handle.file.tainted
 
 

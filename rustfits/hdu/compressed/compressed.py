@@ -11,7 +11,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from rustfits.codec.codec import TileCodec
 from rustfits.errors import CodecError, FitsError, ImageError, NotSupported
-from rustfits.hdu.compressed.values import WHAT, checked_image, stored_copy
 from rustfits.hdu.image.image import ImageHDU
 from rustfits.header.cards import Cards
 from rustfits.header.state import HeaderState, Snapshot
@@ -40,7 +39,6 @@ class CompressedImageHDU(ImageHDU):
     """
 
     _kind: ClassVar[str] = "COMPRESSED_IMAGE_HDU"
-    _bitpix_name: ClassVar[str] = WHAT
 
     _cache: TileCache
     _spare: Spare
@@ -148,12 +146,13 @@ class CompressedImageHDU(ImageHDU):
             raise NotSupported(
                 "start= is for uncompressed images: a compressed image is written whole; pass an array of its shape"
             )
+        from rustfits.hdu.compressed.edit import checked_image
         from rustfits.tiles.encode import encode_image
 
         with self._changing():
             self._check_not_extending("write()")
             facts = self._facts
-            pixels = checked_image(data, facts.shape, facts.scaling, facts.blank, what=WHAT)
+            pixels = checked_image(data, facts.shape, facts)
             self._make(encode_image(self._state.snapshot, pixels, facts.scaling, self._quantize, self._spare))
 
     def _remember(self, codec: TileCodec, quantize: Quantize | None) -> None:
@@ -176,8 +175,9 @@ class CompressedImageHDU(ImageHDU):
         """As for plain images, but that an image of floats takes arrays of any real numbers."""
         if not isinstance(value, np.ndarray) or not value.ndim or value.shape != section.shape:
             return super()._checked_value(value, section)
-        facts = self._facts
-        return checked_image(value.reshape(section.count), section.count, facts.scaling, facts.blank, what=WHAT)
+        from rustfits.hdu.compressed.edit import checked_image
+
+        return checked_image(value.reshape(section.count), section.count, self._facts)
 
     def extend(self, data: ArrayLike) -> None:  # type: ignore[override]  # there is no start= here
         """Append rows: make the first axis longer. Later HDUs of the file move, and the tile cache is cleared.
@@ -202,11 +202,11 @@ class CompressedImageHDU(ImageHDU):
         FitsIOError
             If the bytes cannot be read or written. Nothing is changed by any of these errors.
         """
-        from rustfits.hdu.compressed.edit import checked_rows
+        from rustfits.hdu.compressed.edit import checked_rows, stored_copy
 
         with self._changing():
             facts, pending = self._facts, self._pending
-            rows = checked_rows(data, facts.shape, facts.scaling, facts.blank, what=WHAT)
+            rows = checked_rows(data, facts)
             if pending is None:
                 self._append(rows, facts.scaling)
                 return

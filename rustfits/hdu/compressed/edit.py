@@ -1,4 +1,4 @@
-"""The pixels of compressed images that are created, changed or extended: all is encoded, nothing written yet."""
+"""The pixels of compressed images that are created, changed or extended: checked and encoded, nothing written yet."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rustfits.errors import HeaderError, ImageError
-from rustfits.hdu.compressed.values import WHAT, checked_image
 from rustfits.heap.bintable import Column
 from rustfits.heap.spare import Spare
 from rustfits.heap.writer import HeapWriter
-from rustfits.pixels.scaling import Scaling
+from rustfits.pixels.facts import ImageFacts
+from rustfits.pixels.scaling import Scaling, fill_masked
 from rustfits.pixels.sections import Section, box_section
 from rustfits.quantize.dither import NULL_PIXEL
 from rustfits.quantize.parameters import Quantize
@@ -26,7 +26,74 @@ from rustfits.tiles.grid import Block, TileGrid
 from rustfits.tiles.newtiles import NewTiles
 from rustfits.tiles.recode import TileRecoder
 from rustfits.tiles.requantize import LARGEST
-from rustfits.tiles.zimage import CompressedSnapshot, Quantization, TileTable, with_fallback
+from rustfits.tiles.zimage import CompressedSnapshot, Quantization, TileTable
+
+
+def checked_image(data: ArrayLike, shape: tuple[int, ...], facts: ImageFacts) -> NDArray[Any]:
+    """Check a whole image, or a part of one, and fill its masked pixels.
+
+    Parameters
+    ----------
+    data : array-like, perhaps masked
+        Any layout and byte order. For floats that are not scaled any real numbers.
+    shape : tuple of int
+        What it must have.
+    facts : ImageFacts
+        Of the image.
+
+    Returns
+    -------
+    array of shape ``shape``
+        What `encode_image` takes.
+
+    Raises
+    ------
+    ImageError
+        If shape, dtype or a value does not fit, or pixels are masked that cannot be.
+    """
+    scaling = facts.scaling
+    pixels: NDArray[Any] = data if isinstance(data, np.ma.MaskedArray) else np.asarray(data)
+    if pixels.shape != shape:
+        raise ImageError(
+            f"data of shape {pixels.shape} cannot be written: its shape must be that of the image, {shape}, as a "
+            "compressed image is written whole"
+        )
+    if scaling.stored.kind == "f" and scaling.trivial and pixels.dtype.kind in "iuf":
+        if not np.ma.is_masked(pixels):
+            return np.asarray(pixels.data) if isinstance(pixels, np.ma.MaskedArray) else pixels
+        with np.errstate(all="ignore"):
+            pixels = np.ma.MaskedArray(np.ma.getdata(pixels).astype(scaling.stored), np.ma.getmask(pixels))
+    scaling.check_dtype(pixels.dtype, what=facts.dtype_name)
+    values = fill_masked(pixels, scaling, facts.blank, what=facts.dtype_name)
+    scaling.check_values(values)
+    return values
+
+
+def checked_rows(data: ArrayLike, facts: ImageFacts) -> NDArray[Any]:
+    """Check rows that are to be appended to an image, and fill their masked pixels; as `checked_image`."""
+    shape = facts.shape
+    pixels: NDArray[Any] = data if isinstance(data, np.ma.MaskedArray) else np.asarray(data)
+    if pixels.ndim != len(shape):
+        raise ImageError(f"data has {pixels.ndim} axes (shape {pixels.shape}), but the image has {len(shape)} axes")
+    if pixels.shape[1:] != shape[1:]:
+        raise ImageError(
+            f"extend makes only the slow axis (0) longer: data of shape {pixels.shape} must have the other axes of the "
+            f"image, {shape}"
+        )
+    if not pixels.shape[0]:
+        raise ImageError("data.shape[0] must be > 0: there is nothing to append")
+    if prod((shape[0] + pixels.shape[0], *shape[1:])) * facts.stored.itemsize > MAX_NBYTES:
+        raise ImageError(f"an image of {shape} and {pixels.shape} pixels is too large: files end at byte {MAX_NBYTES}")
+    return checked_image(pixels, pixels.shape, facts)
+
+
+def stored_copy(values: NDArray[Any], scaling: Scaling) -> NDArray[Any]:
+    """Return the stored form of values that `checked_image` returned, in memory of its own."""
+    if scaling.trivial and scaling.stored.kind == "f":
+        with np.errstate(all="ignore"):  # a number too large for single precision is infinite in it
+            return values.astype(scaling.stored)
+    stored = scaling.convert(values)
+    return stored.copy() if np.may_share_memory(stored, values) else stored
 
 
 def encode_new(table: TileTable, quantize: Quantize | None, data: ArrayLike) -> NewTiles:
@@ -41,41 +108,8 @@ def encode_new(table: TileTable, quantize: Quantize | None, data: ArrayLike) -> 
     data : array-like
         As for `CompressedImageHDU.write`, errors too.
     """
-    pixels = checked_image(data, table.shape, table.scaling, table.blank, what=WHAT)
+    pixels = checked_image(data, table.shape, table)
     return encode_image(CompressedSnapshot(table.cards, table), pixels, table.scaling, quantize)
-
-
-def checked_rows(
-    data: ArrayLike, shape: tuple[int, ...], scaling: Scaling, blank: int | None, *, what: str
-) -> NDArray[Any]:
-    """Check rows that are to be appended to an image, and fill their masked pixels.
-
-    Parameters
-    ----------
-    data : array-like, perhaps masked
-    shape : tuple of int
-        Of the image.
-    scaling, blank, what
-        As for `checked_image`.
-
-    Raises
-    ------
-    ImageError
-        If shape, dtype or a value does not fit.
-    """
-    pixels: NDArray[Any] = data if isinstance(data, np.ma.MaskedArray) else np.asarray(data)
-    if pixels.ndim != len(shape):
-        raise ImageError(f"data has {pixels.ndim} axes (shape {pixels.shape}), but the image has {len(shape)} axes")
-    if pixels.shape[1:] != shape[1:]:
-        raise ImageError(
-            f"extend makes only the slow axis (0) longer: data of shape {pixels.shape} must have the other axes of the "
-            f"image, {shape}"
-        )
-    if not pixels.shape[0]:
-        raise ImageError("data.shape[0] must be > 0: there is nothing to append")
-    if prod((shape[0] + pixels.shape[0], *shape[1:])) * scaling.stored.itemsize > MAX_NBYTES:
-        raise ImageError(f"an image of {shape} and {pixels.shape} pixels is too large: files end at byte {MAX_NBYTES}")
-    return checked_image(pixels, pixels.shape, scaling, blank, what=what)
 
 
 def assigned(decoder: TileDecoder, section: Section, values: NDArray[Any], scaling: Scaling, spare: Spare) -> NewTiles:
@@ -184,7 +218,7 @@ def _add_tiles(
         table, blocks, pixels, scaling, quantize, null=null, first=not decoder.table.grid.ntiles
     )
     if any(batch.fallback is not None for batch in batches):
-        grown = with_fallback(grown)
+        grown = grown.with_fallback()
         new.add_columns(grown)
     new.set_keywords(changes)
     new.writer.add([run for batch in batches for run in batch.runs(grown.table)])

@@ -52,8 +52,8 @@ def gather(
     out = np.full((len(first), *box), fill, dtype=fill.dtype)
     for row, part in zip(touched.tolist(), parts, strict=True):
         begin = (start[row] - first[row]).tolist()
-        place = tuple([slice(at, at + count) for at, count in zip(begin, part.shape, strict=True)])
-        out[row][place] = part
+        inside = tuple([slice(at, at + count) for at, count in zip(begin, part.shape, strict=True)])
+        out[row][inside] = part
     return out
 
 

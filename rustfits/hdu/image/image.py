@@ -33,9 +33,7 @@ class ImageHDU(SumMembers, HDU):
 
     label: ClassVar[str] = "IMAGE_HDU"
 
-    # What a compressed image says otherwise.
     _kind: ClassVar[str] = "IMAGE_HDU"
-    _bitpix_name: ClassVar[str] = "HDU BITPIX"
 
     # What reads the pixels, and what it was made for: a snapshot, and the first byte of the data unit.
     _source: tuple[Snapshot, int, Raster | TileReader] | None = None
@@ -380,7 +378,7 @@ class ImageHDU(SumMembers, HDU):
         facts = self._facts
         if isinstance(data, np.ndarray) and not data.flags.c_contiguous:
             raise ImageError("data must be C-contiguous: pass numpy.ascontiguousarray(data)")
-        return checked_pixels(data, self.ndim, facts.scaling, facts.blank, what=self._bitpix_name)
+        return checked_pixels(data, self.ndim, facts.scaling, facts.blank, what=facts.dtype_name)
 
     def _checked_value(self, value: object, section: Section) -> NDArray[Any] | None:
         """Return what ``hdu[key] = value`` writes: an array of the section's ``count`` shape, or one stored number.
@@ -398,5 +396,5 @@ class ImageHDU(SumMembers, HDU):
             )
         # The checks are those of whole images; the axes dropped by integers come back for them.
         return checked_pixels(
-            value.reshape(section.count), section.ndim, facts.scaling, facts.blank, what=self._bitpix_name
+            value.reshape(section.count), section.ndim, facts.scaling, facts.blank, what=facts.dtype_name
         )

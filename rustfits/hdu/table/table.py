@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rustfits.errors import TableError
-from rustfits.hdu.table.ascii_facts import AsciiTableFacts
 from rustfits.hdu.table.base import AnyTableHDU
 from rustfits.hdu.table.columns import Cells
-from rustfits.hdu.table.facts import CompressedTableFacts, TableFacts
+from rustfits.hdu.table.facts import AsciiTableFacts, CompressedTableFacts, TableFacts
 from rustfits.hdu.table.rows import RowReader, select_rows
 from rustfits.storage.reread import repeated
 
