@@ -134,7 +134,8 @@ class TileDecoder:
         if source.min(initial=0) < 0:
             reason = f"the tile has no data in any of {', '.join(SOURCES)}"
             raise self.table.fault(int(rows[source.argmin()]), reason)
-        check_end(self.storage, self.heap_start + int((start + length).max(initial=0)), "the tiles wanted")
+        if rows.size:
+            check_end(self.storage, self.heap_start + int((start + length).max()), "the tiles wanted")
         return TileEntries(rows, source, start, length, self._numbers(table))
 
     def survey(self) -> TileSurvey:

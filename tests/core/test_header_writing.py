@@ -136,14 +136,14 @@ def test_blank_cards_before_end_are_used_before_the_header_grows():
     assert handle.storage.size() == 5 * BLOCK
 
 
-def test_only_the_bytes_that_change_are_written(handle, header):
+def test_only_the_words_that_change_are_written(handle, header):
     written = []
     write = handle.storage._write
     handle.storage._write = lambda offset, data: (written.append((offset, data.nbytes)), write(offset, data))
     header["A"] = 1
     handle.states[0].change({"NAXIS1": 20})
     handle.states[0].change({"NAXIS1": 20})
-    assert written == [(5 * 80, 80 + 3), (3 * 80 + 28, 1)]
+    assert written == [(5 * 80, 80 + 8), (3 * 80 + 24, 8)]
 
 
 # -- what a file allows -----------------------------------------------------------------------------------------------
