@@ -1,9 +1,9 @@
 """The one writer of rows and heap: what changes of a table is collected in memory, and then written at once.
 
-New bytes go to the end of the heap, and what they replace stays behind in it, unused, until the heap is repacked. A
-table that grows takes the room between it and the heap (FITS 4.0, section 7.3.5, keyword THEAP); only when that is used
-up the heap moves. To write a table anew is growth of an empty one; to repack it keeps all rows and no byte of the heap
-but those that are taken over.
+New bytes go to the end of the heap. What they replace stays in it, unused, until the heap is repacked. A table that
+grows takes the room between it and the heap (FITS 4.0, section 7.3.5, keyword THEAP); the heap moves only when that is
+used up. A table that is written anew is an empty one that grows. A repack keeps all rows, and of the heap those bytes
+that are taken over.
 """
 
 from __future__ import annotations

@@ -159,7 +159,7 @@ class Boxes:
     # -- compiled -------------------------------------------------------------------------------------------------
 
     def _prepare(self, generation: int) -> BoxReader | None:
-        """Make compiled kernels ready when a second box is asked for: for a single one it is the longer way."""
+        """Make compiled kernels ready when a second box is asked for: a single one is read sooner without them."""
         if self._asked != generation or not self._max_ntiles:
             self._asked = generation
             return None

@@ -177,7 +177,8 @@ class TileCache:
     def survivors(self, nbytes: Int64s) -> NDArray[np.bool_]:
         """Tell which tiles of a read are worth keeping, ``(n,)`` bool.
 
-        Those of a read that fits, or else a few at its end: of many that drive each other out none is found again.
+        All tiles of a read that fits are worth it. Of a larger read a few at its end are: many tiles would drive each
+        other out, and none would be found again.
 
         Parameters
         ----------
@@ -295,8 +296,9 @@ class Keeper:
     def worth(self, rows: list[int], nbytes: int, whole: bool) -> bool:
         """Tell whether to keep the tiles that a box lacks, and hence to decode all of them whole.
 
-        Always, if the image fits the cache. A larger image drives its tiles out, as a rule, before they are wanted
-        again: of it those of a box of few tiles are kept that are decoded whole in any case, or wanted often.
+        All tiles of an image that fits the cache are kept. A larger image drives its tiles out, as a rule, before they
+        are wanted again. Its tiles are kept if the box has few, and if they are decoded whole in any case, or wanted
+        often.
 
         Parameters
         ----------

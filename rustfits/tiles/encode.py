@@ -270,7 +270,7 @@ class _Quantizer(_Encoder):
         return EncodedBatch(rows, tiles, _spread(fallback, ~fits), scale, zero)
 
     def _put_nulls(self, integers: NDArray[np.int32], npixels: Int64s) -> NDArray[np.bool_]:
-        """Write the image's own null; tell the tiles of which a number has become that integer."""
+        """Write the image's own null, and tell in which tiles a number has become that integer."""
         taken = np.logical_or.reduceat(integers == self._null, np.cumsum(npixels) - npixels)
         integers[integers == NULL_PIXEL] = self._null
         return taken
@@ -310,7 +310,7 @@ def checksum_seed(tile: NDArray[Any]) -> int:
 
 
 def _spread(tiles: EncodedTiles, where: NDArray[np.bool_]) -> EncodedTiles:
-    """Give tiles their places among those of a batch, of which the others are empty."""
+    """Put tiles among those of a batch, of which the others are empty."""
     length = np.zeros(where.size, dtype=np.int64)
     length[where] = tiles.length
     return EncodedTiles(tiles.data, length)

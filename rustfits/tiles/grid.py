@@ -304,7 +304,7 @@ class TileGrid:
     def parts(self, box: Section, most: int) -> list[Part] | None:
         """Return what a box takes of each tile, by row; None if they are more than ``most``.
 
-        As `select`, in plain numbers: of few tiles, arrays take longer than all the rest of a read.
+        It does what `select` does, in plain numbers: arrays of few tiles take longer than all the rest of a read.
 
         Parameters
         ----------

@@ -58,8 +58,14 @@ class TileReader:
 
         Raises
         ------
-        FitsError
-            As `Fetch`.
+        TileDecodeError
+            If a tile has no data, or they are damaged.
+        CodecNotInstalled, PluginError
+            If a tile needs a codec that is not there.
+        TruncatedFile
+            If the file ends before the table, or before the bytes of one of the tiles.
+        HeaderError
+            If the columns cannot be those of a compressed image.
         """
         # Integers in a key make it none that kernels know, but it selects a box all the same.
         box = self.cut(section.key) if section.dropped else None
@@ -68,7 +74,7 @@ class TileReader:
         return self.read_many([section], scaling)[0] if box is None else scaling.scaled(box)
 
     def read_many(self, sections: Sequence[Section], scaling: Scaling) -> list[NDArray[Any]]:
-        """Return many sections, each tile being decoded once; as `read`."""
+        """Return many sections as `read` does; each tile is decoded once."""
         plan = Plan.of(self._decoder.table.grid, sections, BATCH_NBYTES // self._stored.itemsize)
         fetch = Fetch(plan, self._decoder, self._cache)
         outs = [memory.empty(section.count, scaling.dtype) for section in sections]

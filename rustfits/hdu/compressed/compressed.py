@@ -266,8 +266,8 @@ class CompressedImageHDU(ImageHDU):
     def repack(self) -> None:
         """Drop what earlier edits left unused in the heap, and the room before it; the file gets shorter.
 
-        The tiles are laid out in their order, byte for byte as they are. A heap without holes is left alone. In any
-        case the tile cache is cleared.
+        The tiles are laid out in their order, byte for byte as they are. A heap without holes is left alone. The
+        tile cache is cleared in any case.
 
         Raises
         ------

@@ -128,7 +128,7 @@ def fill_for(fill_value: object, dtype: np.dtype[Any]) -> NDArray[Any] | None:
 def no_fill(
     first: NDArray[np.int64], box: tuple[int, ...], shape: tuple[int, ...], dtype: np.dtype[Any]
 ) -> NDArray[Any]:
-    """Return any value, 0-d, as boxes lie inside an image of shape ``shape``; raise `ImageError` if one does not."""
+    """Return a value that no pixel gets, 0-d; raise `ImageError` if a box reaches beyond an image of ``shape``."""
     if ((first < 0) | (first + np.array(box) > np.array(shape))).any():
         raise ImageError(f"some cutouts reach beyond the image: {dtype} pixels need fill_value=")
     return np.zeros((), dtype)
