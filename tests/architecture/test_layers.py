@@ -146,6 +146,13 @@ def test_a_module_says_in_its_docstring_what_it_is(path):
     assert ast.get_docstring(ast.parse(path.read_text()))
 
 
+@pytest.mark.parametrize("path", [path for path in MODULES if path.parts[-2] != "storage"], ids=name_of)
+def test_nothing_is_remembered_behind_the_back_of_a_class(path):
+    # What is known of a header is its snapshot's; that of a thread is no class at all.
+    kept = [node for node in nodes(path, ast.Attribute) if node.attr == "__dict__"]
+    assert all(ast.unparse(node.value) == "_BUFFERS" for node in kept)
+
+
 def test_hdu_classes_are_four_deep_at_most():
     # An HDU, a table, a binary one, and one that is compressed: what all tables have is no mixin beside them.
     import rustfits
