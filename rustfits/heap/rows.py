@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from rustfits.heap.ranges import MAX_GAP, merge_ranges
+from rustfits.heap.ranges import merge_ranges
+from rustfits.limits import MAX_HEAP_GAP_NBYTES
 from rustfits.storage.base import Storage
 
 Bytes = NDArray[np.uint8]
@@ -53,4 +54,4 @@ def _spans(width: int, rows: Int64s) -> tuple[Int64s, Int64s]:
     """Return the byte ranges of whole rows that are read and written together, from the start of the table."""
     if rows.size == 1 or int(rows[-1] - rows[0]) == rows.size - 1:
         return rows[:1] * width, np.array([rows.size * width])
-    return merge_ranges(rows * width, np.full(rows.size, width), max_gap=MAX_GAP)
+    return merge_ranges(rows * width, np.full(rows.size, width), max_gap=MAX_HEAP_GAP_NBYTES)

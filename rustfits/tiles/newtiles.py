@@ -13,16 +13,16 @@ from rustfits.header.cards import Cards
 from rustfits.header.state import HeaderState
 from rustfits.heap.bintable import Column
 from rustfits.heap.writer import HeapWriter, Run
+from rustfits.limits import MAX_ZNAXIS
 from rustfits.storage.extent import Extent
 from rustfits.storage.openfile import OpenFile
-from rustfits.tiles.grid import MAX_NDIM
 from rustfits.tiles.zimage import SOURCES, TileTable
 
 Int64s = NDArray[np.int64]
 
 # Keywords that may change, though what is known of image and table holds: ZBLANK is only ever written as it was
 # understood before.
-_KEPT = {"ZBLANK", *(f"ZNAXIS{axis}" for axis in range(1, MAX_NDIM + 1))}
+_KEPT = {"ZBLANK", *(f"ZNAXIS{axis}" for axis in range(1, MAX_ZNAXIS + 1))}
 
 
 class NewTiles:

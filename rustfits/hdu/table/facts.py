@@ -11,7 +11,8 @@ import numpy as np
 from rustfits.errors import HeaderError, TableError
 from rustfits.hdu.table.columns import Cells
 from rustfits.header.cards import Cards
-from rustfits.heap.bintable import MAX_FIELDS, Column, TableLayout
+from rustfits.heap.bintable import Column, TableLayout
+from rustfits.limits import MAX_FIELDS
 
 
 class TableFacts:

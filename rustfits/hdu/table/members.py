@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rustfits.errors import HeaderError, NotSupported
-from rustfits.hdu.sum_members import SumMembers
 from rustfits.hdu.table.facts import TableFacts
 from rustfits.header.cards import Cards
+from rustfits.header.state import HeaderState
 
 ELSEWHERE = "use astropy.io.fits or fitsio for that"
 
 
-class TableMembers(SumMembers):
+class TableMembers:
     """What binary and ASCII tables have in common beside what every `HDU` has; stands before it among the bases."""
 
     _noun: ClassVar[str]  # in messages
@@ -24,6 +24,7 @@ class TableMembers(SumMembers):
 
     if TYPE_CHECKING:  # `HDU` has it; here it would hide that
         _place: object
+        _state: HeaderState
 
     @property
     def _facts(self) -> TableFacts:
@@ -89,6 +90,9 @@ class TableMembers(SumMembers):
 
     def _more_lines(self, facts: TableFacts) -> list[str]:
         return []
+
+    def _check_header(self) -> None:
+        _ = self._facts.nrows, self._facts.colnames
 
     # -- what is not there yet ------------------------------------------------------------------------------------
 

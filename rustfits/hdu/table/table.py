@@ -16,6 +16,8 @@ from rustfits.hdu.table.facts import TableFacts
 from rustfits.hdu.table.members import TableMembers
 from rustfits.hdu.table.rows import RowReader, select_rows
 from rustfits.header.cards import Cards
+from rustfits.heap.bintable import TableLayout
+from rustfits.limits import MAX_FIELDS
 from rustfits.storage.reread import repeated
 
 
@@ -29,6 +31,9 @@ class TableHDU(TableMembers, HDU):
     label: ClassVar[str] = "BINARY_TBL"
     _kind: ClassVar[str] = "BINARY_TBL"
     _noun: ClassVar[str] = "a binary table"
+
+    def _check_header(self) -> None:
+        TableLayout.from_cards(self._state.cards)  # of the table as it lies in the file, compressed or not
 
     @property
     def shape(self) -> tuple[int]:
@@ -153,7 +158,9 @@ class CompressedTableHDU(TableHDU):
     def _table_cards(self, cards: Cards) -> Cards:
         table = cards.copy()
         pairs = [("ZNAXIS1", "NAXIS1"), ("ZNAXIS2", "NAXIS2"), ("ZPCOUNT", "PCOUNT")]
-        pairs += [(f"ZFORM{number}", f"TFORM{number}") for number in range(1, min(cards.integer("TFIELDS"), 999) + 1)]
+        pairs += [
+            (f"ZFORM{number}", f"TFORM{number}") for number in range(1, min(cards.integer("TFIELDS"), MAX_FIELDS) + 1)
+        ]
         for source, target in pairs:
             if source in cards:
                 table.set(target, cards.get(source))
