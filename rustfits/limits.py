@@ -1,7 +1,7 @@
 """The numbers that bound what one file may ask for, each with its reason.
 
-Those of the format, and of what depends on it, are fixed. Those under "may be set" are looked up whenever they are used:
-``rustfits.limits.MAX_UNPACKED_NBYTES = 1 << 36`` lets larger files in.
+Those of the format, and of what depends on it, are fixed. Those under "may be set" are looked up each time they are
+used: ``rustfits.limits.MAX_UNPACKED_NBYTES = 1 << 36`` lets larger files in.
 """
 
 from __future__ import annotations

@@ -53,8 +53,8 @@ def inflate(chunks: Iterator[bytes], name: str) -> bytearray:
                 content += member.decompress(rest)
                 if len(content) > limits.MAX_UNPACKED_NBYTES:
                     raise FitsIOError(
-                        f"{name} holds more than {limits.MAX_UNPACKED_NBYTES} bytes once it is decompressed, which must "
-                        "fit in memory; set rustfits.limits.MAX_UNPACKED_NBYTES if they do"
+                        f"{name} decompresses to more than {limits.MAX_UNPACKED_NBYTES} bytes, which are held in "
+                        "memory; if there is room for them, raise rustfits.limits.MAX_UNPACKED_NBYTES"
                     )
                 rest = b""
                 if member.eof:

@@ -158,9 +158,8 @@ class CompressedTableHDU(TableHDU):
     def _table_cards(self, cards: Cards) -> Cards:
         table = cards.copy()
         pairs = [("ZNAXIS1", "NAXIS1"), ("ZNAXIS2", "NAXIS2"), ("ZPCOUNT", "PCOUNT")]
-        pairs += [
-            (f"ZFORM{number}", f"TFORM{number}") for number in range(1, min(cards.integer("TFIELDS"), MAX_FIELDS) + 1)
-        ]
+        ncolumns = min(cards.integer("TFIELDS"), MAX_FIELDS)
+        pairs += [(f"ZFORM{number}", f"TFORM{number}") for number in range(1, ncolumns + 1)]
         for source, target in pairs:
             if source in cards:
                 table.set(target, cards.get(source))
