@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from rustfits.errors import ChecksumError
+from rustfits.errors import ChecksumError, FitsError
 from rustfits.hdu.report import HDUReport
 from rustfits.storage.openfile import Reading
 
@@ -17,7 +17,11 @@ class CheckedReading(Reading):
     __slots__ = ()
 
     def __enter__(self) -> None:
-        self._extent.check()
+        try:
+            self._extent.check()
+        except FitsError as error:
+            error.locate(str(self._where))
+            raise
         super().__enter__()
 
 
