@@ -75,14 +75,14 @@ class ForgivingDecoder(TileDecoder):
         except (TileDecodeError, TruncatedFile):
             pass
         try:
-            survey, table = self.survey(), self._rows(rows)
+            survey = self.survey()
         except TruncatedFile as error:  # the table itself is not there
             self.damage.update(dict.fromkeys(rows.tolist(), error))
             nothing = np.zeros(rows.size, dtype=np.int64)
             return TileEntries(rows, nothing.astype(np.int8), nothing, nothing, None)
         for index in np.flatnonzero(~np.array(survey.good)[rows]).tolist():
             try:
-                self._sources(table[index : index + 1], rows[index : index + 1])
+                super().entries(rows[index : index + 1])
             except (TileDecodeError, TruncatedFile) as error:
                 self.damage[int(rows[index])] = error
         return survey.entries.part(rows)

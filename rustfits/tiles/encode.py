@@ -190,7 +190,7 @@ class TileCompressor:
             raise PluginError(f"the codec of {self._codec.zcmptype} returned no EncodedTiles, but {tiles!r:.60}")
         width = ELEMENT_NBYTES[self._codec.descriptor_type]
         whole = tiles.length.size == rows.size and int(tiles.length.sum()) == tiles.data.size
-        if not whole or (tiles.length % width).any() or not tiles.length.all():
+        if not whole or not tiles.length.all() or (width > 1 and (tiles.length % width).any()):
             raise PluginError(
                 f"the codec of {self._codec.zcmptype} returned {tiles.data.size} bytes with {tiles.length.size} "
                 f"lengths for {rows.size} tiles: it breaks the contract of TileCodec.encode"
