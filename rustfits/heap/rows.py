@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rustfits.heap.ranges import merge_ranges
+from rustfits.limits import MAX_HEAP_GAP_NBYTES
 from rustfits.storage.base import Storage
 
 Bytes = NDArray[np.uint8]
