@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rustfits import FITS, Gzip1, Gzip2, NoCompress, Quantize
-from rustfits.errors import ChecksumError, CodecNotInstalled, ImageError, TileDecodeError, TruncatedFile
+from rustfits.errors import ChecksumError, CodecNotInstalled, FitsError, ImageError, TileDecodeError, TruncatedFile
 from rustfits.hdu import sums
 
 PIXELS = np.random.default_rng(0).integers(0, 100, (30, 40)).astype("i2")
@@ -332,6 +332,48 @@ def test_the_first_read_verifies_the_sums_of_pixels_where_there_are_no_others(ki
             path.write_bytes(fits.to_bytes())
         with FITS(path, checksum=True) as wrong, pytest.raises(ChecksumError, match="DATASUM is wrong"):
             wrong[1][0:3, 0:3]
+
+
+WHOLE = {name: bytearray(written(*kind).to_bytes()) for name, kind in KINDS.items()}
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from(sorted(KINDS)), st.data())
+def test_no_changed_byte_is_overlooked_and_none_stops_the_verification(name, data):
+    raw = WHOLE[name].copy()
+    with FITS.from_bytes(raw) as fits:
+        start, stop = fits[1]._extent.header_start, fits[1]._extent.stop
+    at = data.draw(st.integers(start, stop - 1))
+    raw[at] ^= data.draw(st.integers(1, 255))
+    try:
+        fits = FITS.from_bytes(raw, lenient=True)
+    except FitsError:
+        return
+    report = fits[1].verify()
+    # A CHECKSUM whose keyword was hit is none any more; the data are proven by DATASUM all the same.
+    assert not report.ok or "absent" in {report["CHECKSUM"].status, report["DATASUM"].status}
+    if report["CHECKSUM"].status == "bad" and report.kind == "COMPRESSED_IMAGE_HDU":
+        assert fits[1].verify_checksum() is False
+        assert fits[1].verify_datasum() in (True, False, None)
+
+
+@pytest.mark.parametrize(("old", "new"), [("'1PB(", "'1ZB("), ("ZNAXIS1 ", "ZNAXES1 "), ("ZCMPTYPE", "ZCMPTIPE")])
+def test_a_header_of_no_image_is_told_and_not_raised(old, new):
+    raw = WHOLE["i2"].replace(old.encode(), new.encode())
+    assert raw != WHOLE["i2"]
+    hdu = FITS.from_bytes(raw)[1]
+    assert hdu.verify()["tiles"].status == "bad"
+    assert (hdu.verify_checksum(), hdu.verify_datasum()) == (False, False)
+
+
+def test_a_file_that_is_verified_first_can_be_extended_in_a_block(kind, tmp_path):
+    path = tmp_path / "x.fits"
+    path.write_bytes(written(*kind).to_bytes())
+    with FITS(path, "r+", checksum=True) as fits:
+        rows = fits[1][:10] if kind[0].dtype.kind == "f" else kind[0][:10]
+        with fits[1].extending():
+            fits[1].extend(rows)
+        assert len(fits[1]) == 40
 
 
 # -- repacking --------------------------------------------------------------------------------------------------------

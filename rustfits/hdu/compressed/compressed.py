@@ -370,7 +370,7 @@ class CompressedImageHDU(CacheMembers, ImageHDU):
 
         with self._looking():
             self._check_not_extending("verify_datasum()")
-            return sums.verify_datasum(self._file, self._extent, self._state, self._decoder())
+            return sums.verify_datasum(self._file, self._extent, self._state, self._decoder)
 
     @repeated
     def verify_checksum(self) -> bool | None:
@@ -384,7 +384,7 @@ class CompressedImageHDU(CacheMembers, ImageHDU):
 
         with self._looking():
             self._check_not_extending("verify_checksum()")
-            return sums.verify_checksum(self._file, self._extent, self._state, self._decoder())
+            return sums.verify_checksum(self._file, self._extent, self._state, self._decoder)
 
     @repeated
     def damaged_tiles(self) -> list[DamagedTile]:
@@ -439,4 +439,4 @@ class CompressedImageHDU(CacheMembers, ImageHDU):
         from rustfits.hdu.compressed.verify import pixel_verdicts
 
         self._check_not_extending("verify()")
-        return pixel_verdicts(self._state.cards, self._forgiving(), own, decode=decode)
+        return pixel_verdicts(self._state.cards, self._forgiving, own, decode=decode)

@@ -7,12 +7,13 @@ them as they were, and the sum is right all the same.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rustfits.errors import CodecError, CodecNotInstalled, PluginError, TruncatedFile
+from rustfits.errors import CodecError, CodecNotInstalled, HeaderError, PluginError, TruncatedFile
 from rustfits.hdu import sums
 from rustfits.hdu.checksum import ALL_ONES, ZEROS, datasum, encode, fold
 from rustfits.header.card import CARD
@@ -72,14 +73,16 @@ def add_checksum(file: OpenFile, extent: Extent, state: HeaderState, decoder: Ti
     sums.renew(file, extent, state)
 
 
-def verify_datasum(file: OpenFile, extent: Extent, state: HeaderState, decoder: TileDecoder) -> bool | None:
+def verify_datasum(
+    file: OpenFile, extent: Extent, state: HeaderState, decoder: Callable[[], TileDecoder]
+) -> bool | None:
     """Tell whether ZDATASUM is right; None if it is absent or tells nothing. Inside `reading`."""
     value = sums.stated(state.cards, "ZDATASUM")
     if value is None:
         return None
     try:
-        data = data_sum(decoder)
-    except (CodecError, TruncatedFile):
+        data = data_sum(decoder())
+    except (CodecError, HeaderError, TruncatedFile):
         if sums.verify_checksum(file, extent, state) is False:
             return False
         raise
@@ -89,7 +92,9 @@ def verify_datasum(file: OpenFile, extent: Extent, state: HeaderState, decoder: 
     return None if sums.verify_datasum(file, extent, state) else False
 
 
-def verify_checksum(file: OpenFile, extent: Extent, state: HeaderState, decoder: TileDecoder) -> bool | None:
+def verify_checksum(
+    file: OpenFile, extent: Extent, state: HeaderState, decoder: Callable[[], TileDecoder]
+) -> bool | None:
     """Tell whether CHECKSUM is right, or, where there is none, ZHECKSUM; inside `reading`."""
     cards = state.cards
     own, zhecksum = sums.stated(cards, "CHECKSUM"), sums.stated(cards, "ZHECKSUM")
@@ -100,12 +105,13 @@ def verify_checksum(file: OpenFile, extent: Extent, state: HeaderState, decoder:
     if own is None and "ZDATASUM" not in cards:
         return False
     try:
-        data = data_sum(decoder)
+        tiles = decoder()
+        data = data_sum(tiles)
     except (CodecNotInstalled, PluginError):
         if own is None:
             raise
         return True  # of what the bytes mean nothing is known here, but they are what they were
-    return own is not None or is_zhecksum(cards, decoder.table, data)
+    return own is not None or is_zhecksum(cards, tiles.table, data)
 
 
 def _big_endian(pixels: NDArray[Any]) -> NDArray[Any]:

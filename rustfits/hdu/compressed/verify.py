@@ -2,34 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from rustfits.errors import CodecNotInstalled, FitsError, PluginError
 from rustfits.hdu import sums
 from rustfits.hdu.compressed.sums import data_sum, is_zhecksum
 from rustfits.hdu.report import Status, Verdict
 from rustfits.header.cards import Cards
 from rustfits.tiles.damage import ForgivingDecoder, described
+from rustfits.tiles.zimage import TileTable
 
 _SHOWN_TILES = 3
 NOT_ASKED = "the pixels were not decoded, as was asked"
 
 
 def pixel_verdicts(
-    cards: Cards, decoder: ForgivingDecoder, own: tuple[Verdict, Verdict], *, decode: bool
+    cards: Cards, make_decoder: Callable[[], ForgivingDecoder], own: tuple[Verdict, Verdict], *, decode: bool
 ) -> tuple[tuple[Verdict, ...], str]:
     """Return the verdicts on ZDATASUM, ZHECKSUM and tiles, and why the pixels could not be looked at; inside `reading`.
 
     Parameters
     ----------
     cards : Cards
-    decoder : ForgivingDecoder
+    make_decoder : callable
+        Returns the decoder; raises a `FitsError` if the header describes no compressed image.
     own : (Verdict, Verdict)
         On DATASUM and CHECKSUM.
     decode : bool
         Whether to decode the pixels at all.
     """
-    data, unread = None, ""
+    decoder, data, unread = None, None, ""
     if decode:
         try:
+            decoder = make_decoder()
             data = data_sum(decoder)
             tiles = _tiles(decoder)
             if decoder.damage:
@@ -38,14 +43,15 @@ def pixel_verdicts(
             unread = error._sentence()
             tiles = Verdict("tiles", "does not apply", unread)
         except MemoryError:
-            unread = f"an image of {decoder.table.grid.shape} pixels cannot be decoded in this memory"
+            unread = "a row of tiles does not fit in memory once it is decoded"
             tiles = Verdict("tiles", "does not apply", unread)
         except FitsError as error:
             tiles = Verdict("tiles", "bad", error._sentence())
     else:
         tiles = Verdict("tiles", "does not apply", NOT_ASKED)
-    why = "a tile cannot be decoded" if tiles.status == "bad" else tiles.reason
-    return (_zdatasum(cards, data, own[0], why), _zhecksum(cards, decoder, data, own, why), tiles), unread
+    table = None if decoder is None or data is None else decoder.table
+    why = "the pixels cannot be decoded" if tiles.status == "bad" else tiles.reason
+    return (_zdatasum(cards, data, own[0], why), _zhecksum(cards, table, data, own, why), tiles), unread
 
 
 def _tiles(decoder: ForgivingDecoder) -> Verdict:
@@ -70,13 +76,13 @@ def _zdatasum(cards: Cards, data: int | None, datasum: Verdict, why: str) -> Ver
 
 
 def _zhecksum(
-    cards: Cards, decoder: ForgivingDecoder, data: int | None, own: tuple[Verdict, Verdict], why: str
+    cards: Cards, table: TileTable | None, data: int | None, own: tuple[Verdict, Verdict], why: str
 ) -> Verdict:
     if sums.stated(cards, "ZHECKSUM") is None:
         return sums.absent(cards, "ZHECKSUM")
-    if data is None:
+    if data is None or table is None:
         return Verdict("ZHECKSUM", "does not apply", f"it cannot be compared: {why}")
-    if is_zhecksum(cards, decoder.table, data):
+    if is_zhecksum(cards, table, data):
         return Verdict("ZHECKSUM", "ok", "it is the checksum of the image if it were not compressed")
     status, reason = _weighed(own[1], "a header or pixels that are not kept as they were")
     return Verdict("ZHECKSUM", status, f"it is not the checksum of this header and these pixels: {reason}")
