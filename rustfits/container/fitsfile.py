@@ -15,9 +15,11 @@ from rustfits.errors import LocationError, NotAFitsBuffer, NotAFitsFile
 from rustfits.hdu.base import HDU
 from rustfits.storage.base import Storage
 from rustfits.storage.openfile import OpenFile
+from rustfits.storage.reread import repeated
 
 if TYPE_CHECKING:
     from rustfits.container.remote import Remote
+    from rustfits.hdu.report import FileReport, Verdict
 
 
 @final
@@ -38,6 +40,9 @@ class FITS(Creation):
     durability : {'process', 'power'}
         What a change of a local file survives as a whole: that the process is killed, or that the power fails too,
         for which every change waits for the disk.
+    checksum : bool
+        Whether to verify the checksums of an HDU before the first time that it is read or changed: `ChecksumError`
+        if one is wrong. A compressed image without DATASUM and CHECKSUM is decoded for that.
 
     Raises
     ------
@@ -64,11 +69,13 @@ class FITS(Creation):
         lenient: bool = False,
         remote: Remote | Literal["ranged"] | None = None,
         durability: Literal["process", "power"] = "process",
+        checksum: bool = False,
     ) -> None:
         path = os.fspath(filename)
         if not isinstance(path, str):
             raise TypeError(f"filename must be a str or an os.PathLike that returns one, not {path!r}")
         self._open(*open_location(path, mode, remote, durability), mode, lenient)
+        self._file.checksum = checksum
 
     def __init_subclass__(cls, **_: Any) -> NoReturn:
         raise TypeError("FITS cannot be subclassed; write a class that holds one")
@@ -222,6 +229,36 @@ class FITS(Creation):
             If the file is closed, or in an unknown state.
         """
         return self._file.content()
+
+    def verify(self, *, decode: bool = True) -> FileReport:
+        """Check the whole file for damage: every HDU as `HDU.verify`, and what follows the last one.
+
+        Parameters
+        ----------
+        decode : bool
+            Whether to decode the pixels of compressed images.
+
+        Returns
+        -------
+        FileReport
+            ``print`` it; `FileReport.to_dict` is fit for JSON.
+
+        Raises
+        ------
+        FitsIOError
+            If the bytes cannot be read, though they are there.
+        """
+        from rustfits.hdu.report import FileReport
+
+        hdus = tuple(hdu.verify(decode=decode) for hdu in self.hdus)
+        return FileReport(self.filename, hdus, *self._tail())
+
+    @repeated
+    def _tail(self) -> tuple[Verdict, int]:
+        from rustfits.hdu.verify import tail_verdict
+
+        with self._file.reading(self.filename):
+            return tail_verdict(self._file)
 
     def __enter__(self) -> FITS:
         return self

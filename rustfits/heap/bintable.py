@@ -11,9 +11,7 @@ import numpy as np
 
 from rustfits.errors import HeaderError
 from rustfits.header.cards import Cards
-
-MAX_FIELDS = 999  # FITS 4.0, section 7.3.1
-MAX_ROW_NBYTES = (1 << 31) - 1  # of a dtype
+from rustfits.limits import MAX_FIELDS, MAX_ROW_NBYTES
 
 # Bytes of one element of each type, and its dtype as stored (FITS 4.0, table 18); X counts bits.
 ELEMENT_NBYTES = {

@@ -19,11 +19,12 @@ from numpy.typing import NDArray
 from rustfits.errors import HeaderError, ImageError, TruncatedFile
 from rustfits.header.cards import Cards
 from rustfits.header.state import HeaderState, Snapshot
-from rustfits.heap.bintable import ELEMENT_NBYTES, MAX_ROW_NBYTES, Column, TableLayout
-from rustfits.heap.ranges import LIMITS, descriptors, read_rows
+from rustfits.heap.bintable import ELEMENT_NBYTES, Column, TableLayout
+from rustfits.heap.ranges import descriptors, read_rows
 from rustfits.heap.rows import read_raw, write_raw
 from rustfits.heap.segments import Segments, gather
 from rustfits.heap.spare import Spare
+from rustfits.limits import MAX_DESCRIPTOR, MAX_ROW_NBYTES
 from rustfits.storage.base import Storage
 from rustfits.storage.extent import Extent, padded
 from rustfits.storage.openfile import OpenFile
@@ -183,10 +184,10 @@ class HeapWriter:
         """See to it that TFORMn tells the elements of the longest cell, or does not understate them."""
         for column in filter(lambda column: column.descriptor, self._columns):
             counts = [int(cells.values[:, 0].max(initial=0)) for cells in self._cells if cells.column == column]
-            if counts and self._stop > LIMITS[column.code]:
+            if counts and self._stop > MAX_DESCRIPTOR[column.code]:
                 raise ImageError(
                     f"the heap would have {self._stop} bytes, but descriptors of type {column.code} reach only "
-                    f"{LIMITS[column.code]}; heap_format='Q' reaches further, and repack() drops what is unused"
+                    f"{MAX_DESCRIPTOR[column.code]}; heap_format='Q' reaches further, and repack() drops what is unused"
                 )
             keyword, count = f"TFORM{column.number}", max(counts, default=0)
             if not self._compact:

@@ -10,8 +10,8 @@ import numpy as np
 
 from rustfits.errors import HeaderError
 from rustfits.header.state import Snapshot
+from rustfits.limits import MAX_NAXIS
 from rustfits.pixels.scaling import Scaling, bitpix_dtype, blank_value
-from rustfits.pixels.sections import MAX_NAXIS
 
 
 class ImageFacts(Snapshot):

@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 
 from rustfits.errors import ImageError, PixelIndexError
 
-MAX_NAXIS = 999  # FITS 4.0, section 4.4.1
-
 
 class Section:
     """Every ``step``-th pixel of a box, numpy axis order; not to be changed.

@@ -40,7 +40,11 @@ class OpenFile:
     contexts : dict of int to str
         HDUs, by position, that buffer what is appended, and the name of the method that opened the context:
         such a file cannot be closed.
+    checksum : bool
+        Whether an HDU must prove that its checksums are right before it is read.
     """
+
+    checksum = False
 
     def __init__(self, storage: Storage, filename: str, mode: str) -> None:
         self.storage = storage
@@ -66,7 +70,11 @@ class OpenFile:
             raise HandleTainted(self.filename)
 
     def reading(
-        self, where: object = "", extent: Extent | None = None, is_there: Callable[[], bool] | None = None
+        self,
+        where: object = "",
+        extent: Extent | None = None,
+        is_there: Callable[[], bool] | None = None,
+        kind: type[Reading] | None = None,
     ) -> Reading:
         """Return a context that holds off changes while bytes are read; nests, and several threads may read at once.
 
@@ -80,13 +88,15 @@ class OpenFile:
             Of the HDU that is read: it has to be in the file.
         is_there : callable, optional
             Tells whether the file has the header of that HDU at its place, after somebody else has changed it.
+        kind : type, optional
+            The class of the context.
 
         Returns
         -------
         Reading
             May be entered as often as is wanted.
         """
-        return Reading(self, self._lock, where, self.whole if extent is None else extent, is_there)
+        return (kind or Reading)(self, self._lock, where, self.whole if extent is None else extent, is_there)
 
     def look_closer(self, extent: Extent, is_there: Callable[[], bool] | None) -> None:
         """Make sure that an HDU can be read, after somebody else may have changed the file; outside `reading`.
@@ -136,6 +146,8 @@ class OpenFile:
                 self.check_usable(extent)
                 if not self.storage.writable:
                     raise ReadOnlyFile(self.filename)
+                if extent is not None:
+                    extent.check()
                 mark = len(self._undo)
                 self._depth += 1
                 try:

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rustfits.errors import HeaderError
+from rustfits.limits import MAX_ZNAXIS
 from rustfits.pixels.sections import Section
 
 Int64s = NDArray[np.int64]
@@ -25,8 +26,6 @@ Move = Callable[[NDArray[Any], NDArray[Any]], None]
 
 # What a box takes of one tile: its row in the table, its shape, which pixels, and where they land in the box.
 Part = tuple[int, tuple[int, ...], tuple[slice, ...], tuple[slice, ...]]
-
-MAX_NDIM = 32  # a block is seen as an array with two axes per image axis, and numpy has 64
 
 
 @dataclass(frozen=True)
@@ -230,9 +229,9 @@ class TileGrid:
     tile: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        if len(self.shape) != len(self.tile) or not 1 <= len(self.shape) <= MAX_NDIM:
+        if len(self.shape) != len(self.tile) or not 1 <= len(self.shape) <= MAX_ZNAXIS:
             raise HeaderError(
-                f"a tiled image needs as many tile axes as image axes, 1 to {MAX_NDIM}; got tiles of {self.tile} in "
+                f"a tiled image needs as many tile axes as image axes, 1 to {MAX_ZNAXIS}; got tiles of {self.tile} in "
                 f"an image of {self.shape}"
             )
         if min(self.shape) < 0 or min(self.tile) < 1:

@@ -14,16 +14,15 @@ from rustfits.errors import HeaderError, TileDecodeError
 from rustfits.header.cards import Cards
 from rustfits.header.state import Snapshot
 from rustfits.heap.bintable import ELEMENT_DTYPES, ELEMENT_NBYTES, Column, TableLayout, by_name, columns_in
+from rustfits.limits import MAX_NBYTES, MAX_PARAMETERS, MAX_ZNAXIS
 from rustfits.pixels.bitpix import short_name
 from rustfits.pixels.facts import ImageFacts
 from rustfits.quantize.dither import DITHER_METHODS, NO_DITHER, NULL_PIXEL, Dither
-from rustfits.tiles.grid import MAX_NDIM, TileGrid
+from rustfits.tiles.grid import TileGrid
 
 COMPRESSED, GZIPPED, RAW = "COMPRESSED_DATA", "GZIP_COMPRESSED_DATA", "UNCOMPRESSED_DATA"
 SOURCES = (COMPRESSED, GZIPPED, RAW)
 """Columns that may hold a tile, in the order in which they are looked at (FITS 4.0, section 10.1.3)."""
-
-MAX_NBYTES = (1 << 63) - 1
 
 
 def element_of(stored: np.dtype[Any]) -> str:
@@ -78,8 +77,8 @@ class TileTable(ImageFacts):
     def grid(self) -> TileGrid:
         """The image's shape and how it is cut into tiles."""
         shape, naxis = self.shape, len(self.shape)
-        if not 1 <= naxis <= MAX_NDIM:
-            raise HeaderError(f"ZNAXIS is {naxis}; compressed images of 1 to {MAX_NDIM} axes can be read")
+        if not 1 <= naxis <= MAX_ZNAXIS:
+            raise HeaderError(f"ZNAXIS is {naxis}; compressed images of 1 to {MAX_ZNAXIS} axes can be read")
         if prod(shape) * self.stored.itemsize > MAX_NBYTES:
             raise HeaderError(f"ZNAXISn describe an image of {shape} pixels, which no file can hold")
         # Without ZTILEn a tile is one image row (FITS 4.0, section 10.1.1).
@@ -156,7 +155,7 @@ class TileTable(ImageFacts):
 
     def _parameters(self) -> dict[str, Parameter]:
         parameters: dict[str, Parameter] = {}
-        for number in range(1, 1000):
+        for number in range(1, MAX_PARAMETERS + 1):
             name, value = self.cards.get(f"ZNAME{number}"), self.cards.get(f"ZVAL{number}")
             if not isinstance(name, str):
                 break

@@ -12,7 +12,7 @@ PACKAGE = ROOT / "rustfits"
 # The rooms from the ground to the roof, each with its modules. A module imports only from those before it, in its own
 # room and in those below; an import inside a function, or for typing, counts.
 ROOMS = [
-    ("", "_version errors"),
+    ("", "_version errors limits"),
     ("parallel", "memory threads"),
     (
         "storage",
@@ -27,12 +27,12 @@ ROOMS = [
     ),
     ("pixels", "bitpix sections scaling facts"),
     ("heap", "bintable ranges rows segments spare writer repack"),
-    ("tiles", "grid plan cache zimage newtiles decode fetch boxes reader encode requantize recode"),
+    ("tiles", "grid plan cache zimage newtiles decode fetch boxes reader damage encode requantize recode"),
     ("", "plugin"),
     ("testing", "samples conformance peers __init__"),
-    ("hdu", "base checksum sums sum_members"),
-    ("hdu.image", "cards values raster cutouts image"),
-    ("hdu.compressed", "cards sums edit extending compressed"),
+    ("hdu", "checksum report sums verify first_read base"),
+    ("hdu.image", "cards values raster cutouts lost image"),
+    ("hdu.compressed", "cards sums verify edit extending compressed"),
     ("hdu.table", "columns facts rows base table"),
     ("hdu", "kinds"),
     ("container", "remote locator scan hdulist newimage newtable creation fitsfile"),

@@ -155,9 +155,9 @@ class TestWriting:
             self.image("P")
 
     def test_nothing_is_appended_then(self, monkeypatch):
-        from rustfits.heap.ranges import LIMITS
+        from rustfits.limits import MAX_DESCRIPTOR
 
-        monkeypatch.setitem(LIMITS, "P", 1000)  # in place of two gigabytes
+        monkeypatch.setitem(MAX_DESCRIPTOR, "P", 1000)  # in place of two gigabytes
         with rustfits.FITS("mem://", "w+") as file:
             with pytest.raises(rustfits.ImageError, match="heap_format='Q'"):
                 file.write_image(PIXELS, compress=rustfits.Gzip1(tile_shape=TILE, level=0))

@@ -16,7 +16,7 @@ from rustfits.header.cards import Cards
 from rustfits.header.state import HeaderState, Snapshot
 from rustfits.heap.spare import Spare
 from rustfits.pixels.scaling import Scaling
-from rustfits.pixels.sections import Section
+from rustfits.pixels.sections import Section, full_section
 from rustfits.storage.extent import Extent
 from rustfits.storage.openfile import OpenFile
 from rustfits.storage.reread import repeated
@@ -27,7 +27,9 @@ from rustfits.tiles.zimage import CompressedSnapshot, TileTable
 
 if TYPE_CHECKING:
     from rustfits.hdu.compressed.extending import PendingRows
+    from rustfits.hdu.report import Verdict
     from rustfits.quantize.parameters import Quantize
+    from rustfits.tiles.damage import DamagedTile, ForgivingDecoder
     from rustfits.tiles.newtiles import NewTiles
 
 
@@ -266,8 +268,8 @@ class CompressedImageHDU(ImageHDU):
     def repack(self) -> None:
         """Drop what earlier edits left unused in the heap, and the room before it; the file gets shorter.
 
-        The tiles are laid out in their order, byte for byte as they are. A heap without holes is left alone. The
-        tile cache is cleared in any case.
+        The tiles are laid out in their order, byte for byte as they are. A heap without holes is left alone. DATASUM
+        and CHECKSUM are written anew if they were right. The tile cache is cleared in any case.
 
         Raises
         ------
@@ -278,11 +280,14 @@ class CompressedImageHDU(ImageHDU):
         FitsIOError
             If the bytes cannot be read or written. Nothing is changed by any of these errors.
         """
+        from rustfits.hdu import sums
         from rustfits.heap.repack import repack
 
         with self._changing():
             self._check_not_extending("repack()")
+            right = sums.right_ones(self._file, self._extent, self._state)
             repack(self._file, self._extent, self._state, self._state.snapshot.layout, self._spare)
+            sums.renew(self._file, self._extent, self._state, right)
             self._cache.clear()
 
     def _check_not_extending(self, what: str) -> None:
@@ -321,7 +326,7 @@ class CompressedImageHDU(ImageHDU):
         """Drop every decoded tile that is kept."""
         self._cache.clear()
 
-    # -- checksums ------------------------------------------------------------------------------------------------
+    # -- checksums and damage -------------------------------------------------------------------------------------
 
     def add_datasum(self) -> None:
         """Write the keyword ZDATASUM: the DATASUM of the image if it were not compressed.
@@ -335,67 +340,112 @@ class CompressedImageHDU(ImageHDU):
         FitsIOError
             If the bytes cannot be read or written.
         """
-        from rustfits.hdu.compressed import sums as compressed_sums
+        from rustfits.hdu.compressed import sums
 
         with self._changing():
-            data = self._data_sum()
-            self._state.change({"ZDATASUM": (str(data), compressed_sums.DATASUM_COMMENT)})
+            self._check_not_extending("add_datasum()")
+            self._state.change({"ZDATASUM": (str(sums.data_sum(self._decoder())), sums.DATASUM_COMMENT)})
 
     def add_checksum(self) -> None:
         """Write the keywords ZDATASUM and ZHECKSUM: DATASUM and CHECKSUM of the image if it were not compressed.
 
-        As `add_datasum`.
+        Where the HDU has DATASUM and CHECKSUM, the sums of the bytes of its table, they are written anew: other
+        programs look at these. As `add_datasum`.
         """
-        from rustfits.hdu.compressed import sums as compressed_sums
+        from rustfits.hdu.compressed import sums
 
         with self._changing():
-            data = self._data_sum()
-            checksum = compressed_sums.checksum_of(self._state.cards, self._facts, data)
-            self._state.change(
-                {
-                    "ZDATASUM": (str(data), compressed_sums.DATASUM_COMMENT),
-                    "ZHECKSUM": (checksum, compressed_sums.CHECKSUM_COMMENT),
-                }
-            )
+            self._check_not_extending("add_checksum()")
+            sums.add_checksum(self._file, self._extent, self._state, self._decoder())
 
     @repeated
     def verify_datasum(self) -> bool | None:
-        """Tell whether ZDATASUM is right, or, without it, the DATASUM of the table; None if both are absent.
+        """Tell whether ZDATASUM is the sum of the pixels.
+
+        Returns
+        -------
+        bool or None
+            None if it is absent or blank; or if it is another sum and DATASUM, that of the bytes of the HDU, is right:
+            a program that quantises floats keeps the sum they had before, which tells nothing of damage.
 
         Raises
         ------
         TileDecodeError, CodecNotInstalled
-            If the pixels cannot be decoded.
+            If the pixels cannot be decoded, unless CHECKSUM shows that the HDU is damaged: then it is False.
         FitsIOError
             If the bytes cannot be read.
         """
-        from rustfits.hdu import sums
-        from rustfits.hdu.checksum import parse_datasum
+        from rustfits.hdu.compressed import sums
 
-        with self._reading:
+        with self._looking():
             self._check_not_extending("verify_datasum()")
-            cards = self._state.cards
-            if "ZDATASUM" not in cards:
-                return sums.verify_datasum(self._file, self._extent, self._state)
-            return parse_datasum(cards.get("ZDATASUM")) == self._data_sum()
+            return sums.verify_datasum(self._file, self._extent, self._state, self._decoder)
 
     @repeated
     def verify_checksum(self) -> bool | None:
-        """Tell whether ZHECKSUM and ZDATASUM are right, or, without them, the CHECKSUM of the table.
+        """Tell whether CHECKSUM, and DATASUM, are those of the bytes of the HDU, and every tile can be decoded.
 
-        None if all of them are absent. As `verify_datasum`.
+        Without CHECKSUM, whether ZHECKSUM and ZDATASUM are those of the image if it were not compressed. None if both
+        are absent or blank. Raises as `verify_datasum`; a codec that is not installed is no error where there is a
+        CHECKSUM.
         """
-        from rustfits.hdu import sums
-        from rustfits.hdu.compressed import sums as compressed_sums
+        from rustfits.hdu.compressed import sums
+
+        with self._looking():
+            self._check_not_extending("verify_checksum()")
+            return sums.verify_checksum(self._file, self._extent, self._state, self._decoder)
+
+    @repeated
+    def damaged_tiles(self) -> list[DamagedTile]:
+        """Decode every tile, and return those that cannot be decoded, with the reason.
+
+        Returns
+        -------
+        list of DamagedTile
+            In the order of their rows; empty if all is well. ``read(on_error="mask")`` gives the pixels around them.
+
+        Raises
+        ------
+        CodecNotInstalled, PluginError
+            If the codec cannot be had.
+        HeaderError
+            If the header does not describe a compressed image.
+        FitsIOError
+            If the bytes cannot be read, though they are there.
+        """
+        from rustfits.tiles.damage import described, slabs
 
         with self._reading:
-            self._check_not_extending("verify_checksum()")
-            cards = self._state.cards
-            if "ZHECKSUM" not in cards:
-                return sums.verify_checksum(self._file, self._extent, self._state)
-            return "ZDATASUM" in cards and compressed_sums.verified(cards, self._facts, self._data_sum())
+            self._check_not_extending("damaged_tiles()")
+            decoder = self._forgiving()
+            for _ in slabs(decoder):
+                pass
+            return described(decoder)
 
-    def _data_sum(self) -> int:
-        from rustfits.hdu.compressed import sums as compressed_sums
+    def _forgiving(self) -> ForgivingDecoder:
+        from rustfits.tiles.damage import ForgivingDecoder
 
-        return compressed_sums.data_sum(self._facts, lambda section: self._read_section(section, False))
+        return ForgivingDecoder(self._state.snapshot, self._file.storage, self._extent.data_start)
+
+    def _stored_around(self) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        from rustfits.tiles.damage import read_around
+
+        self._check_not_extending("reading pixels")
+        return read_around(self._forgiving())
+
+    def _blanks(self, stored: NDArray[Any], lost: NDArray[np.bool_]) -> NDArray[np.bool_] | None:
+        column = self._facts.blank_column
+        if column is None or lost.all():
+            return super()._blanks(stored, lost)
+        blanks: NDArray[np.bool_] = stored == self._decoder().blanks(column, full_section(self.shape))
+        return blanks
+
+    def _check_header(self) -> None:
+        super()._check_header()
+        _ = self._facts.sources
+
+    def _pixel_verdicts(self, own: tuple[Verdict, Verdict], *, decode: bool) -> tuple[tuple[Verdict, ...], str]:
+        from rustfits.hdu.compressed.verify import pixel_verdicts
+
+        self._check_not_extending("verify()")
+        return pixel_verdicts(self._state.cards, self._forgiving, own, decode=decode)

@@ -14,12 +14,12 @@ from rustfits.errors import HeaderError, ImageError
 from rustfits.heap.bintable import Column
 from rustfits.heap.spare import Spare
 from rustfits.heap.writer import HeapWriter
+from rustfits.limits import MAX_NBYTES
 from rustfits.pixels.facts import ImageFacts
 from rustfits.pixels.scaling import Scaling, fill_masked
 from rustfits.pixels.sections import Section, box_section
 from rustfits.quantize.dither import NULL_PIXEL
 from rustfits.quantize.parameters import Quantize
-from rustfits.storage.extent import MAX_NBYTES
 from rustfits.tiles.decode import TileDecoder, TileEntries
 from rustfits.tiles.encode import encode_blocks, encode_image, set_scales
 from rustfits.tiles.grid import Block, TileGrid

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rustfits.errors import ImageError
+from rustfits.limits import MAX_CUTOUT_NPIXELS
 from rustfits.pixels.sections import Section, box_section
 
-MAX_NPIXELS = 1 << 59  # of all boxes together
 _FAR = 1 << 52  # positions beyond are all equally far outside of any image
 
 
@@ -90,7 +90,7 @@ def boxes(centers: ArrayLike, shape: int | Sequence[int], ndim: int) -> tuple[ND
         raise TypeError(f"centers must be real numbers, not {positions.dtype}")
     if positions.ndim != 2 or positions.shape[1] != ndim:
         raise ImageError(f"centers must have the shape (n, {ndim}), a row per cutout; got {positions.shape}")
-    if prod(box) * max(len(positions), 1) > MAX_NPIXELS:
+    if prod(box) * max(len(positions), 1) > MAX_CUTOUT_NPIXELS:
         raise ImageError(f"{len(positions)} cutouts of {box} pixels are more than fit into any memory")
     if positions.dtype.kind == "f":
         if not np.isfinite(positions).all():

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rustfits.errors import ImageError, NotSupported
 from rustfits.hdu.base import HDU
-from rustfits.hdu.sum_members import SumMembers
 from rustfits.header.cards import Cards
 from rustfits.header.state import Snapshot
 from rustfits.pixels.facts import ImageFacts
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from rustfits.tiles.reader import TileReader
 
 
-class ImageHDU(SumMembers, HDU):
+class ImageHDU(HDU):
     """An image: the primary HDU, or an IMAGE extension (FITS 4.0, sections 3.3.2 and 7.1).
 
     Shapes have numpy order: the last axis is NAXIS1. ``hdu[key]`` reads and writes sections with ints, slices of
@@ -110,7 +109,9 @@ class ImageHDU(SumMembers, HDU):
     # -- reading --------------------------------------------------------------------------------------------------
 
     @repeated
-    def read(self, *, scale: bool = True, mask_blank: bool = False) -> NDArray[Any]:
+    def read(
+        self, *, scale: bool = True, mask_blank: bool = False, on_error: Literal["raise", "mask"] = "raise"
+    ) -> NDArray[Any]:
         """Read the whole image.
 
         Parameters
@@ -120,6 +121,10 @@ class ImageHDU(SumMembers, HDU):
             signed-byte conventions, f8 for other scalings. False returns the stored numbers.
         mask_blank : bool
             Whether to return a masked array, in which the pixels that are stored as BLANK are masked.
+        on_error : {'raise', 'mask'}
+            What to do about pixels that are lost: in a tile that cannot be decoded, or missing at the end of a file
+            that was cut short. 'mask' returns a masked array, in which they are masked; below the mask they are NaN,
+            or the integer that is stored as 0.
 
         Returns
         -------
@@ -129,7 +134,7 @@ class ImageHDU(SumMembers, HDU):
         Raises
         ------
         ImageError
-            If the image has no axes; with ``mask_blank`` if it holds floats.
+            If the image has no axes; with ``mask_blank`` if it holds floats; if ``on_error`` is something else.
         HeaderError
             If a keyword that is needed is malformed.
         FitsIOError
@@ -139,6 +144,8 @@ class ImageHDU(SumMembers, HDU):
         with self._reading:
             self._check_axes()
             section = full_section(self.shape)
+            if on_error != "raise":
+                return self._read_around(on_error, scale, mask_blank)
             if mask_blank:
                 return self._read_masked(section, scale)
             return self._read_section(section, scale)
@@ -261,6 +268,32 @@ class ImageHDU(SumMembers, HDU):
         stored = self._read_section(section, False)
         mask = np.ma.nomask if facts.blank is None else stored == facts.blank
         return np.ma.MaskedArray(facts.scaling.scaled(stored) if scale else stored, mask)
+
+    def _read_around(self, on_error: str, scale: bool, mask_blank: bool) -> NDArray[Any]:
+        """Return a masked array of what can be read; inside `reading`."""
+        from rustfits.hdu.image.lost import check_on_error, masked
+
+        check_on_error(on_error)
+        facts = self._facts
+        if mask_blank and facts.stored.kind == "f":
+            self._read_masked(full_section(self.shape), scale)  # which refuses
+        stored, lost = self._stored_around()
+        blanks = self._blanks(stored, lost) if mask_blank else None
+        return masked(stored, lost, blanks, facts.scaling if scale else None)
+
+    def _stored_around(self) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """Return the stored pixels that can be read, and which are lost; inside `reading`."""
+        from rustfits.hdu.image.lost import read_present
+
+        return read_present(self._file.storage, self._extent.data_start, self._facts.shape, self._facts.stored)
+
+    def _blanks(self, stored: NDArray[Any], lost: NDArray[np.bool_]) -> NDArray[np.bool_] | None:
+        """Return which of the pixels that are not lost are stored as BLANK; None if there is none."""
+        return None if self._facts.blank is None else stored == self._facts.blank
+
+    def _check_header(self) -> None:
+        facts = self._facts
+        _ = facts.shape, facts.scaling, facts.blank
 
     # -- writing --------------------------------------------------------------------------------------------------
 

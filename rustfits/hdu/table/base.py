@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from rustfits.errors import HeaderError, NotSupported
 from rustfits.hdu.base import HDU
-from rustfits.hdu.sum_members import SumMembers
 from rustfits.hdu.table.facts import TableFacts
 from rustfits.header.cards import Cards
 from rustfits.header.state import Snapshot
@@ -18,7 +17,7 @@ from rustfits.header.state import Snapshot
 ELSEWHERE = "use astropy.io.fits or fitsio for that"
 
 
-class AnyTableHDU(SumMembers, HDU):
+class AnyTableHDU(HDU):
     """What binary and ASCII tables have in common; no HDU is of this class itself."""
 
     _noun: ClassVar[str]  # in messages
@@ -82,6 +81,9 @@ class AnyTableHDU(SumMembers, HDU):
 
     def _more_lines(self, facts: Any) -> list[str]:
         return []
+
+    def _check_header(self) -> None:
+        _ = self._facts.nrows, self._facts.colnames
 
     # -- what is not there yet ------------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from rustfits.hdu.table.base import AnyTableHDU
 from rustfits.hdu.table.columns import Cells
 from rustfits.hdu.table.facts import AsciiTableFacts, CompressedTableFacts, TableFacts
 from rustfits.hdu.table.rows import RowReader, select_rows
+from rustfits.heap.bintable import TableLayout
 from rustfits.storage.reread import repeated
 
 
@@ -26,6 +27,9 @@ class TableHDU(AnyTableHDU):
     label: ClassVar[str] = "BINARY_TBL"
     _kind: ClassVar[str] = "BINARY_TBL"
     _noun: ClassVar[str] = "a binary table"
+
+    def _check_header(self) -> None:
+        TableLayout.from_cards(self._state.cards)  # of the table as it lies in the file, compressed or not
 
     @property
     def shape(self) -> tuple[int]:
