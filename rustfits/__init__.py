@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from rustfits.errors import (
         CodecError,
         CodecNotInstalled,
+        DamagedEnd,
         FileChanged,
         FileLocked,
         FileMissing,
@@ -88,6 +89,7 @@ __all__ = [
     "CodecSource",
     "CompressedImageHDU",
     "CompressedTableHDU",
+    "DamagedEnd",
     "FITSHeader",
     "FITSHeaderEdit",
     "FileChanged",

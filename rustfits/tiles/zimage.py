@@ -124,7 +124,7 @@ class TileTable:
     def layout(self) -> TableLayout:
         """The columns of the table, which has a row for every tile at least."""
         layout = TableLayout.from_cards(self.cards)
-        if layout.nrows < self.grid.ntiles:
+        if self.cards.integer("ZNAXIS") and layout.nrows < self.grid.ntiles:
             raise HeaderError(
                 f"NAXIS2 is {layout.nrows}, but an image of {self.grid.shape} pixels has {self.grid.ntiles} tiles of "
                 f"{self.grid.tile}"
@@ -183,7 +183,8 @@ class TileTable:
         kind = registry.codec_class(self.cards.text("ZCMPTYPE"))
         column = self.layout.column(COMPRESSED) or self.layout.column(RAW)
         heap_format = column.code if column is not None and column.descriptor else "P"
-        return kind.from_parameters(self._parameters(), tile_shape=self.grid.tile, heap_format=heap_format)
+        tile = self.grid.tile if self.cards.integer("ZNAXIS") else None
+        return kind.from_parameters(self._parameters(), tile_shape=tile, heap_format=heap_format)
 
     def _parameters(self) -> dict[str, Parameter]:
         parameters: dict[str, Parameter] = {}

@@ -19,7 +19,7 @@ ROOMS = [
         "undo filelock folder pages sectors journal leftover evidence recovery watch reread extent base local memory "
         "gzipped locks openfile",
     ),
-    ("header", "keys card cards state edit header"),
+    ("header", "keys card cards state assignment foreign edit header"),
     ("quantize", "dither noise quantum parameters"),
     (
         "codec",
@@ -32,7 +32,7 @@ ROOMS = [
     ("testing", "samples conformance peers __init__"),
     ("hdu", "base checksum sums sum_members"),
     ("hdu.image", "cards facts values raster cutouts image"),
-    ("hdu.compressed", "cache_members cards values sums edit extending compressed"),
+    ("hdu.compressed", "cache_members cards values sums unpacked edit extending compressed"),
     ("hdu.table", "columns facts ascii_facts rows members table"),
     ("hdu", "kinds"),
     ("container", "remote locator scan hdulist newimage newtable creation fitsfile"),

@@ -29,6 +29,7 @@ from rustfits.tiles.zimage import TileTable
 
 if TYPE_CHECKING:
     from rustfits.hdu.compressed.extending import PendingRows
+    from rustfits.header.header import FITSHeader
     from rustfits.quantize.parameters import Quantize
     from rustfits.tiles.newtiles import NewTiles
 
@@ -73,8 +74,10 @@ class CompressedImageHDU(CacheMembers, ImageHDU):
         return table
 
     @property
-    def compression(self) -> TileCodec:
+    def compression(self) -> TileCodec | None:
         """How the image is compressed: a codec that could be passed as ``compress=`` to get the same layout.
+
+        None for an image without axes, if the header names no algorithm that can be had.
 
         Raises
         ------
@@ -83,12 +86,35 @@ class CompressedImageHDU(CacheMembers, ImageHDU):
         HeaderError, InvalidParameter
             If the header has no ZCMPTYPE, or parameters that the codec cannot have.
         """
-        return self._table.codec
+        try:
+            return self._table.codec
+        except FitsError:
+            if self.shape:
+                raise
+            return None
 
     @property
     def n_tiles(self) -> int:
-        """Number of tiles; 0 if an axis is empty."""
-        return self._table.grid.ntiles
+        """Number of tiles; 0 if an axis is empty, or there is none."""
+        return self._table.grid.ntiles if self.shape else 0
+
+    @property
+    def image_header(self) -> FITSHeader:
+        """The header of the image that a program which unpacks this one would see: a copy, which cannot be changed.
+
+        It has the shape of the image, and no keyword of the table or of its compression.
+
+        Raises
+        ------
+        HeaderError
+            If the header does not say what the image is like.
+        """
+        from rustfits.hdu.compressed.unpacked import unpacked_cards
+        from rustfits.header.header import FITSHeader
+        from rustfits.header.state import FixedHeader
+
+        facts = self._facts
+        return FITSHeader._of(FixedHeader(unpacked_cards(facts.cards, facts.blank)))
 
     def __repr__(self) -> str:
         table = TileTable(self._state.cards_anyhow, self._codec)

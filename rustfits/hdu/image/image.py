@@ -19,6 +19,7 @@ from rustfits.storage.reread import Straddled, repeated
 
 if TYPE_CHECKING:
     from rustfits.hdu.image.raster import Raster
+    from rustfits.header.header import FITSHeader
 
 
 class ImageHDU(SumMembers, HDU):
@@ -77,6 +78,11 @@ class ImageHDU(SumMembers, HDU):
         """Unit of the physical values, the keyword BUNIT; None if absent or no text."""
         unit = self._state.cards.get("BUNIT")
         return unit if isinstance(unit, str) else None
+
+    @property
+    def image_header(self) -> FITSHeader:
+        """The header of the image itself, which is `header` unless the image is compressed."""
+        return self.header
 
     @property
     def has_data(self) -> bool:
