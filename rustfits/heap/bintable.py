@@ -126,7 +126,7 @@ class TableLayout:
             raise HeaderError(f"TFIELDS is {ncolumns}; a table has at most {MAX_FIELDS} columns")
         columns, offset = [], 0
         for number in range(1, ncolumns + 1):
-            columns.append(_column(cards, number, offset))
+            columns.append(column_of(cards, number, offset))
             offset += columns[-1].nbytes
         if offset > row_nbytes:
             raise HeaderError(f"the columns take {offset} bytes a row, but NAXIS1 is {row_nbytes}")
@@ -194,7 +194,16 @@ class TableLayout:
         )
 
 
-def _column(cards: Cards, number: int, offset: int) -> Column:
+def column_of(cards: Cards, number: int, offset: int) -> Column:
+    """Return column ``number``, from 1, whose cells lie at byte ``offset`` of a row.
+
+    What follows the letter of TFORMn is not looked at but for descriptors (FITS 4.0, section 7.3.1).
+
+    Raises
+    ------
+    HeaderError
+        If TFORMn is missing or wrong.
+    """
     name, form = cards.get(f"TTYPE{number}"), cards.text(f"TFORM{number}")
     label = name.rstrip(" ") if isinstance(name, str) else ""
     found = _TFORM.match(form)

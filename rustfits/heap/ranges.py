@@ -171,9 +171,15 @@ def read_rows(
 
 
 def descriptors(table: NDArray[Any], column: Column) -> tuple[Int64s, Int64s]:
-    """Return element counts and byte offsets of one column of `read_rows`, ``(n,)`` int64 each, unchecked."""
+    """Return element counts and byte offsets of one column of `read_rows`, ``(n,)`` int64 each, unchecked.
+
+    Offsets of 32 bits have no sign, as CFITSIO writes them: heaps of up to 4 GiB are in use.
+    """
     cells = table[column.name]
-    return cells[:, 0].astype(np.int64), cells[:, 1].astype(np.int64)
+    start = cells[:, 1].astype(np.int64)
+    if column.code == "P":
+        start &= 0xFFFFFFFF
+    return cells[:, 0].astype(np.int64), start
 
 
 def check_descriptors(

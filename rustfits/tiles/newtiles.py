@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rustfits.codec.batch import EncodedTiles
-from rustfits.errors import HeaderError
+from rustfits.errors import HeaderError, NotSupported
 from rustfits.header.cards import Cards
 from rustfits.header.state import HeaderState
 from rustfits.heap.bintable import Column
@@ -36,9 +36,19 @@ class NewTiles:
         Of its table; takes the tiles.
     anew : bool
         Whether nothing is kept of the image as it is.
+
+    Raises
+    ------
+    NotSupported
+        If null pixels are in masks of their own.
     """
 
     def __init__(self, table: TileTable, writer: HeapWriter, *, anew: bool = False) -> None:
+        if table.null_mask is not None:
+            raise NotSupported(
+                "an image with a column NULL_PIXEL_MASK cannot be changed: its masks would be of other pixels; write "
+                "what read() gives as a new image"
+            )
         self._table, self._before = table, None if anew else table
         self.writer = writer
         self._changes: dict[str, Any] = {}

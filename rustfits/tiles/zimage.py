@@ -265,7 +265,20 @@ class TileTable:
     def _number(self, keyword: str, default: float) -> float:
         return self.cards.real(keyword, default)
 
-    # -- nulls of integers ----------------------------------------------------------------------------------------
+    # -- nulls ----------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def null_mask(self) -> Column | None:
+        """The column whose tiles say which pixels are null (FITS 4.0, section 10.2), if there is one."""
+        column = self.layout.column("NULL_PIXEL_MASK")
+        return column if column is not None and column.descriptor else None
+
+    @property
+    def mask_codec(self) -> TileCodec:
+        """What the tiles of `null_mask` are compressed with; errors as `codec`."""
+        heap_format = "P" if self.null_mask is None else self.null_mask.code
+        kind = registry.codec_class(self.cards.text("ZMASKCMP"))
+        return kind.from_parameters({}, tile_shape=self.grid.tile, heap_format=heap_format)
 
     @cached_property
     def blank_column(self) -> Column | None:

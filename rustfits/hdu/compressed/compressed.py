@@ -155,10 +155,14 @@ class CompressedImageHDU(CacheMembers, ImageHDU):
     def _read_masked(self, section: Section, scale: bool) -> NDArray[Any]:
         table = self._table
         if table.blank_column is None:
-            return super()._read_masked(section, scale)
-        stored = self._read_section(section, False)
-        mask = stored == self._decoder().blanks(table.blank_column, section)
-        return np.ma.MaskedArray(self._facts.scaling.scaled(stored) if scale else stored, mask)
+            found: np.ma.MaskedArray[Any, Any] = np.ma.asarray(super()._read_masked(section, scale))
+        else:
+            stored = self._read_section(section, False)
+            mask = stored == self._decoder().blanks(table.blank_column, section)
+            found = np.ma.MaskedArray(self._facts.scaling.scaled(stored) if scale else stored, mask)
+        if table.null_mask is not None:
+            found = np.ma.MaskedArray(found.data, np.ma.getmaskarray(found) | self._decoder().nulls(section))
+        return found
 
     # -- writing --------------------------------------------------------------------------------------------------
 
