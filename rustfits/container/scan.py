@@ -127,7 +127,9 @@ def scan_whole(storage: Storage, *, lenient: bool | None = None) -> Contents:
         return Contents(hdus, None, foreign=False)
     if not hdus or not isinstance(fault, HeaderError | TruncatedFile):
         raise fault
-    return Contents(hdus, fault, foreign=not _begins_as_hdu(storage.read(hdus[-1][0].stop, len(_EXTENSION))))
+    stop = hdus[-1][0].stop
+    beginning = storage.read(stop, min(len(_EXTENSION), storage.size() - stop))
+    return Contents(hdus, fault, foreign=not _begins_as_hdu(beginning))
 
 
 def _ends(storage: Storage, start: int, size: int) -> bool:
