@@ -11,7 +11,7 @@ import numpy as np
 
 from rustfits.codec import registry
 from rustfits.codec.codec import Parameter, TileCodec
-from rustfits.errors import HeaderError, TileDecodeError
+from rustfits.errors import HeaderError, ImageError, TileDecodeError
 from rustfits.header.cards import Cards
 from rustfits.heap.bintable import ELEMENT_DTYPES, ELEMENT_NBYTES, Column, TableLayout
 from rustfits.pixels.bitpix import bitpix_dtype, short_name
@@ -108,6 +108,8 @@ class TileTable:
     def grid(self) -> TileGrid:
         """The image's shape and how it is cut into tiles."""
         naxis = self.cards.integer("ZNAXIS")
+        if not naxis:
+            raise ImageError("the image has no pixels: ZNAXIS=0")
         if not 1 <= naxis <= MAX_NDIM:
             raise HeaderError(f"ZNAXIS is {naxis}; compressed images of 1 to {MAX_NDIM} axes can be read")
         shape = [self.cards.integer(f"ZNAXIS{axis}") for axis in range(naxis, 0, -1)]

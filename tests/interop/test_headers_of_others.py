@@ -19,7 +19,7 @@ USERS = {"LONGSTRN": "OGIP 1.0", "OBJECT": "M 31", "EXPTIME": 30.5, "LONGTEXT": 
 USERS |= {"ZPT": 25.0, "TEMP1": -20.5, "CTYPE1": "RA---TAN", "CRPIX1": 4.5, "CRVAL1": 10.25}
 USERS |= {"CTYPE2": "DEC--TAN", "CRPIX2": 3.5, "CRVAL2": 41.5, "CDELT1": -0.5, "CDELT2": 0.5}
 
-# What fitsio cannot do with sound files: it has no name for the pixels that CFITSIO would give. All else is read by all.
+# What fitsio cannot read: it has no name for the pixels that CFITSIO would give. All else is read by all.
 LIMITS = {("u8", "plain"), ("i8", "GZIP_2"), ("u8", "GZIP_2")}
 
 
