@@ -11,7 +11,7 @@ import numpy as np
 
 from rustfits.codec import registry
 from rustfits.codec.codec import Parameter, TileCodec
-from rustfits.errors import HeaderError, ImageError, TileDecodeError
+from rustfits.errors import FitsError, HeaderError, ImageError, PluginError, TileDecodeError
 from rustfits.header.cards import Cards
 from rustfits.heap.bintable import ELEMENT_DTYPES, ELEMENT_NBYTES, Column, TableLayout
 from rustfits.pixels.bitpix import bitpix_dtype, short_name
@@ -28,6 +28,32 @@ MAX_NBYTES = (1 << 63) - 1
 def element_of(stored: np.dtype[Any]) -> str:
     """Return the letter of TFORMn for stored pixels (FITS 4.0, table 18)."""
     return next(letter for letter, dtype in ELEMENT_DTYPES.items() if np.dtype(dtype).newbyteorder("=") == stored)
+
+
+def built(kind: type[TileCodec], parameters: dict[str, Parameter], **common: Any) -> TileCodec:
+    """Return the codec that a header describes.
+
+    Raises
+    ------
+    InvalidParameter
+        If it cannot have such parameters.
+    PluginError
+        If its class cannot be built at all.
+    """
+    name = f"{kind.__module__}.{kind.__qualname__}"
+    try:
+        codec: object = kind.from_parameters(parameters, **common)
+    except (FitsError, NotImplementedError, MemoryError):
+        raise
+    except Exception as error:
+        raise PluginError(
+            f"the codec class {name} of {kind.zcmptype} cannot be built from the header: "
+            f"{type(error).__name__}: {error}; its parameters must be annotated, as in `level: int = 9`, and "
+            "from_parameters(cls, parameters, **common) must pass common on to the constructor"
+        ) from error
+    if not isinstance(codec, kind):
+        raise PluginError(f"{name}.from_parameters must return a {kind.__qualname__}, not {codec!r:.60}")
+    return codec
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +212,7 @@ class TileTable:
         column = self.layout.column(COMPRESSED) or self.layout.column(RAW)
         heap_format = column.code if column is not None and column.descriptor else "P"
         tile = self.grid.tile if self.cards.integer("ZNAXIS") else None
-        return kind.from_parameters(self._parameters(), tile_shape=tile, heap_format=heap_format)
+        return built(kind, self._parameters(), tile_shape=tile, heap_format=heap_format)
 
     def _parameters(self) -> dict[str, Parameter]:
         parameters: dict[str, Parameter] = {}
@@ -280,7 +306,7 @@ class TileTable:
         """What the tiles of `null_mask` are compressed with; errors as `codec`."""
         heap_format = "P" if self.null_mask is None else self.null_mask.code
         kind = registry.codec_class(self.cards.text("ZMASKCMP"))
-        return kind.from_parameters({}, tile_shape=self.grid.tile, heap_format=heap_format)
+        return built(kind, {}, tile_shape=self.grid.tile, heap_format=heap_format)
 
     @cached_property
     def blank_column(self) -> Column | None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from rustfits.codec.codec import TileCodec
-from rustfits.errors import ImageError, InvalidParameter
+from rustfits.errors import ImageError, InvalidParameter, PluginError
 from rustfits.hdu.image.cards import (
     Entry,
     blank_entries,
@@ -113,7 +113,15 @@ def _table_entries(codec: TileCodec, quantize: Quantize | None, grid: TileGrid, 
 
 def _parameter_entries(codec: TileCodec, coded: np.dtype[Any]) -> list[Entry]:
     pairs: list[Entry] = []
-    for number, (name, value) in enumerate(codec.parameters(coded).items(), start=1):
+    said: object = codec.parameters(coded)
+    if not isinstance(said, Mapping) or not all(
+        isinstance(name, str) and isinstance(value, bool | int | float | str) for name, value in said.items()
+    ):
+        raise PluginError(
+            f"{type(codec).__name__}.parameters of {codec.zcmptype} returned {said!r:.80}; it must return a dict of "
+            "names to int, float, bool or str"
+        )
+    for number, (name, value) in enumerate(said.items(), start=1):
         pairs += [(f"ZNAME{number}", name, "parameter of the algorithm"), (f"ZVAL{number}", value, f"value of {name}")]
     return pairs
 
