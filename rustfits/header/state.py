@@ -147,15 +147,16 @@ class HeaderState:
         self._cards = cards
 
     def _write(self, file: OpenFile, extent: Extent, cards: Cards) -> None:
-        """Write the bytes that differ from those of the present cards."""
+        """Write the bytes that differ from those of the present cards, in words of 8."""
         room = extent.data_start - extent.header_start
         cards.fit_in(room)
         new, written = cards.encode(), self._written
         old = written[1] if written is not None and written[0] is self._cards else self._cards.encode()
         old = old if len(old) == room else old.ljust(room)[:room]
-        differs = np.flatnonzero(np.frombuffer(new, np.uint8, room) != np.frombuffer(old, np.uint8, room))
-        start = int(differs[0]) if differs.size else room
-        stop = len(new) if len(new) > room or not differs.size else int(differs[-1]) + 1
+        nwords = room // 8  # blocks of 2880 bytes are whole words
+        differs = np.flatnonzero(np.frombuffer(new, np.uint64, nwords) != np.frombuffer(old, np.uint64, nwords))
+        start = 8 * int(differs[0]) if differs.size else room
+        stop = len(new) if len(new) > room or not differs.size else 8 * int(differs[-1]) + 8
         if len(new) > room:
             file.resize_header(extent, len(new))
         file.storage.write(extent.header_start + start, memoryview(new)[start:stop])

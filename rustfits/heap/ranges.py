@@ -156,10 +156,10 @@ def read_rows(
     dtype = layout.row_dtype(columns)
     if not rows.size or not layout.row_nbytes:
         return np.zeros(rows.size, dtype=dtype)
-    _check_end(storage, data_start + layout.table_nbytes, f"the table of {layout.nrows} rows")
+    check_end(storage, data_start + layout.table_nbytes, f"the table of {layout.nrows} rows")
     width = layout.row_nbytes
-    low, high = int(rows.min()), int(rows.max()) + 1
-    if high - low == rows.size and (np.diff(rows) == 1).all():
+    low = rows.item(0)
+    if rows.size == 1 or (rows.item(-1) - low == rows.size - 1 and (rows[1:] - rows[:-1] == 1).all()):
         data = np.empty(rows.size, dtype=dtype)
         storage.read_into(data_start + low * width, data)
         return data
@@ -175,11 +175,42 @@ def descriptors(table: NDArray[Any], column: Column) -> tuple[Int64s, Int64s]:
 
     Offsets of 32 bits have no sign, as CFITSIO writes them: heaps of up to 4 GiB are in use.
     """
-    cells = table[column.name]
-    start = cells[:, 1].astype(np.int64)
+    count, start = table[column.name].T.astype(np.int64, order="C")
     if column.code == "P":
         start &= 0xFFFFFFFF
-    return cells[:, 0].astype(np.int64), start
+    return count, start
+
+
+def heap_ranges(
+    heap_nbytes: int, column: Column, count: Int64s, start: Int64s
+) -> tuple[Int64s, NDArray[np.bool_], NDArray[np.bool_]]:
+    """Tell what descriptors point at: the one place that knows which of them are right (FITS 4.0, section 7.3.5).
+
+    Parameters
+    ----------
+    heap_nbytes : int
+        Bytes of the heap.
+    column : Column
+    count, start : (n,) int64 array
+        From `descriptors`.
+
+    Returns
+    -------
+    length : (n,) int64 array
+        Bytes of each; of no meaning where they are not inside.
+    used : (n,) bool array
+        Which point at anything: one of no elements says nothing, wherever it points.
+    inside : (n,) bool array
+        Which are inside the heap; those that are not used are.
+    """
+    width = ELEMENT_NBYTES[column.element]
+    room = heap_nbytes - start if width == 1 else (heap_nbytes - start) // width
+    used = count != 0
+    # A sum or product of hostile numbers would overflow; the difference does only where start is negative.
+    inside = ((count | start) >= 0) & (count <= room)
+    if not inside.all():
+        inside |= ~used
+    return count if width == 1 else count * width, used, inside
 
 
 def check_descriptors(
@@ -219,31 +250,25 @@ def check_descriptors(
         If the file ends within the bytes that one points at.
     """
     (heap_start, heap_nbytes), (count, start) = heap, cells
-    width = ELEMENT_NBYTES[column.element]
-    bad = np.flatnonzero(outside(heap_nbytes, column, count, start) & (count != 0))
-    if bad.size:
-        first = int(bad[0])
-        raise TileDecodeError(
-            algorithm,
-            int(rows[first]),
-            f"the descriptor in column {column.name} names {int(count[first])} elements at byte {int(start[first])} of "
-            f"a heap of {heap_nbytes} bytes",
-        )
-    length = np.where(count == 0, 0, count * width)
-    if length.size:
-        _check_end(storage, heap_start + int((start + length).max(where=count != 0, initial=0)), "the tiles wanted")
+    length, used, inside = heap_ranges(heap_nbytes, column, count, start)
+    if not inside.all():
+        first = int(inside.argmin())
+        raise outside_heap(algorithm, int(rows[first]), column, (int(count[first]), int(start[first])), heap_nbytes)
+    check_end(storage, heap_start + int((start + length).max(where=used, initial=0)), "the tiles wanted")
     return length
 
 
-def outside(heap_nbytes: int, column: Column, count: Int64s, start: Int64s) -> NDArray[np.bool_]:
-    """Tell which descriptors, given as element counts and byte offsets, reach outside a heap of so many bytes."""
-    # Compared without sums or products, which hostile numbers would make overflow.
-    wrong: NDArray[np.bool_] = (count < 0) | (start < 0) | (start > heap_nbytes)
-    wrong |= count > (heap_nbytes - np.where(wrong, 0, start)) // ELEMENT_NBYTES[column.element]
-    return wrong
+def outside_heap(algorithm: str, row: int, column: Column, cell: tuple[int, int], heap_nbytes: int) -> TileDecodeError:
+    """Return the error for a descriptor, (count, start), that reaches outside the heap."""
+    reason = (
+        f"the descriptor in column {column.name} names {cell[0]} elements at byte {cell[1]} of a heap of {heap_nbytes} "
+        "bytes"
+    )
+    return TileDecodeError(algorithm, row, reason)
 
 
-def _check_end(storage: Storage, stop: int, what: str) -> None:
+def check_end(storage: Storage, stop: int, what: str) -> None:
+    """Raise `TruncatedFile` if the file ends before byte ``stop``."""
     nbytes = storage.size()
     if stop > nbytes:
         raise TruncatedFile(f"{storage.name} has {nbytes} bytes, but {what} end at byte {stop}: the file is truncated")

@@ -20,12 +20,14 @@ def read_raw(storage: Storage, data_start: int, width: int, rows: Int64s) -> Byt
     TruncatedFile
         If the file ends before.
     """
-    start, length = _spans(width, rows)
+    if _together(rows):
+        raw = np.empty((rows.size, width), dtype=np.uint8)
+        storage.read_into(data_start + rows.item(0) * width, raw)
+        return raw
+    start, length = merge_ranges(rows * width, np.full(rows.size, width), max_gap=MAX_GAP)
     buffer = np.empty(int(length.sum()), dtype=np.uint8)
     storage.read_ranges(data_start + start, length, buffer)
-    raw: Bytes = buffer.reshape(-1, width)
-    if len(raw) == rows.size:
-        return raw
+    raw = buffer.reshape(-1, width)
     place = np.cumsum(length) - length
     holder = np.searchsorted(start, rows * width, side="right") - 1
     found: Bytes = raw[(place[holder] + rows * width - start[holder]) // width]
@@ -37,7 +39,10 @@ def write_raw(storage: Storage, data_start: int, rows: Int64s, raw: Bytes) -> No
     if not rows.size:
         return
     width = raw.shape[1]
-    start, length = _spans(width, rows)
+    if _together(rows):
+        storage.write(data_start + rows.item(0) * width, raw)
+        return
+    start, length = merge_ranges(rows * width, np.full(rows.size, width), max_gap=MAX_GAP)
     for begin, nbytes in zip(start.tolist(), length.tolist(), strict=True):
         first = begin // width
         low, high = np.searchsorted(rows, [first, first + nbytes // width])
@@ -49,8 +54,6 @@ def write_raw(storage: Storage, data_start: int, rows: Int64s, raw: Bytes) -> No
         storage.write(data_start + begin, span)
 
 
-def _spans(width: int, rows: Int64s) -> tuple[Int64s, Int64s]:
-    """Return the byte ranges of whole rows that are read and written together, from the start of the table."""
-    if rows.size == 1 or int(rows[-1] - rows[0]) == rows.size - 1:
-        return rows[:1] * width, np.array([rows.size * width])
-    return merge_ranges(rows * width, np.full(rows.size, width), max_gap=MAX_GAP)
+def _together(rows: Int64s) -> bool:
+    """Return whether rows, which ascend, have no other row between them."""
+    return rows.size == 1 or int(rows[-1] - rows[0]) == rows.size - 1

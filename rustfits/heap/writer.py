@@ -120,7 +120,7 @@ class HeapWriter:
         runs = [run for run in runs if run.rows.size]
         if len(runs) > 1 or (runs and runs[0].rows.size > 1):
             rows = np.concatenate([run.rows for run in runs])
-            if (np.diff(rows) <= 0).any():
+            if not _ascends(rows):
                 self._add_in_order(runs, rows)
                 return
         for run in runs:
@@ -258,8 +258,8 @@ class HeapWriter:
         before = self._before
         start = heap_start_for(before.heap_start, self._row_nbytes, self._nrows, self._stop)
         nbytes = max(self._stop, before.heap_nbytes)
-        behind = 0 if file.is_last(extent) else file.storage.size() - extent.stop
-        if behind and extent.data_start + padded(start + nbytes) > extent.stop:
+        if extent.data_start + padded(start + nbytes) > extent.stop and not file.is_last(extent):
+            behind = file.storage.size() - extent.stop
             nbytes += self._spare.room_after(self._stop - self._kept, behind)
         return TableLayout(self._row_nbytes, self._nrows, start, nbytes, self._columns)
 
@@ -293,7 +293,9 @@ class HeapWriter:
         old, width = self._before.nrows, self._before.row_nbytes
         rows = self._changed()
         raw = np.zeros((rows.size, self._row_nbytes), dtype=np.uint8)
-        there = int(np.searchsorted(rows, old)) if old else 0
+        there = 0
+        if old and not self._replaces(rows):
+            there = int(np.searchsorted(rows, old))
         if there:
             raw[:there, :width] = read_raw(storage, data_start, width, rows[:there])
         if self._row_nbytes != width:
@@ -308,15 +310,24 @@ class HeapWriter:
             place[where] = cells.values.reshape(cells.rows.size, -1)
         return rows, raw
 
+    def _replaces(self, rows: Int64s) -> bool:
+        """Return whether every byte of the rows is new."""
+        whole = {cells.column.number: cells.column.nbytes for cells in self._cells if cells.rows is rows}
+        return sum(whole.values()) == self._row_nbytes
+
     def _changed(self) -> Int64s:
         """Return the rows that change, ascending."""
         first = self._before.nrows if self._row_nbytes == self._before.row_nbytes else 0
         if not first:
             return np.arange(self._nrows)
         parts = [cells.rows for cells in self._cells]
-        if first == self._nrows and len({id(part) for part in parts}) == 1 and (np.diff(parts[0]) > 0).all():
+        if first == self._nrows and len({id(part) for part in parts}) == 1 and _ascends(parts[0]):
             return parts[0]
         return np.unique(np.concatenate([np.arange(first, self._nrows), *parts]))
+
+
+def _ascends(rows: Int64s) -> bool:
+    return rows.size == 1 or bool((rows[1:] > rows[:-1]).all())
 
 
 def heap_start_for(heap_start: int, row_nbytes: int, nrows: int, heap_nbytes: int) -> int:

@@ -40,20 +40,21 @@ DURABLE = 1  # flag: what the journal holds reached the disk before the file cha
 
 Bytes: TypeAlias = "bytes | bytearray | memoryview"
 Record: TypeAlias = "tuple[int, int, Bytes]"
-SAVED, ANNOUNCED, SIZED = 1, 2, 3
+SAVED, ANNOUNCED, SIZED, WHOLE = 1, 2, 3, 4
 """Kinds of records: bytes as they were, from an offset on; hashes of sectors as they will be, 8 bytes each, from the
-sector of a number on; the size that the file will have."""
+sector of a number on; the size that the file will have; sectors as they will be, all of their bytes, likewise."""
 
 # The file is written right after what announces it: the times of change of the two tell whether somebody else wrote it
 # since. Five ms are longer than any step between, unless the process is made to wait: then the journal's is renewed.
 _STALE_NS = 5_000_000
 
+_WHOLE_NBYTES = 1 << 14  # up to so much is announced by all its bytes: to hash them takes longer than to write them
 _JOINED_NBYTES = 1 << 16  # writes up to this are copied into their sectors, frames up to this summed up at one go
 
 # Files up to this size are known again by all their bytes, others by samples of them, both ends among these: to read
 # and sum them up takes a tenth of what a change takes.
 WHOLE_NBYTES = 1 << 16
-_NSAMPLES, _SAMPLE_NBYTES = 8, 1 << 10
+_NSAMPLES, _SAMPLE_NBYTES = 4, 1 << 11
 
 _NPARTS = 16  # of a frame that are written without being joined before
 
@@ -96,7 +97,7 @@ class Journal(Undo):
         self._waiting: list[Record] = []  # what the next frame takes along
         self._unsynced = self._busy = False
         self._process = os.getpid()
-        samples = samples_crc(self.size, read)
+        samples = samples_crc(self.size, self._now)
         facts = (int(durable) * DURABLE, self.size, status.st_mtime_ns, self._salt, this_boot(), samples)
         header = HEADER.pack(MAGIC, VERSION, *facts)
         self._header = header + CRC.pack(zlib.crc32(header))  # until it is written, with the first frame
@@ -129,7 +130,7 @@ class Journal(Undo):
             If that fails; the journal is as before then.
         """
         wanted = [] if self.covers(ranges) else [sectors_of(start, stop) for start, stop in ranges if start < stop]
-        announced = [*self._announced(writes)] if writes else [*self._announced_size(size)] if size is not None else []
+        announced = self._announced(writes) if writes else [] if size is None else self._announced_size(size)
         if not (wanted or announced or self._unsynced):
             return
         with self._writing():
@@ -149,26 +150,33 @@ class Journal(Undo):
                 super().save_known(first, data[first - start : stop - start])
             self.save([(start, start + len(data))])  # what else there is of the first and the last sector
 
-    def _announced(self, writes: Sequence[Write]) -> Iterator[Record]:
-        """Yield what the sectors will be that writes touch."""
+    def _announced(self, writes: Sequence[Write]) -> list[Record]:
+        """Return what the sectors will be that writes touch."""
         edges: dict[int, bytes | bytearray] = {}  # sectors that a write before fills in part
-        runs = [run for offset, data in writes for run in self._as_written(offset, data, edges)]
+        runs: list[tuple[int, bytearray | memoryview]] = []
+        for offset, data in writes:
+            self._as_written(offset, data, edges, runs)
+        if sum([len(content) for _, content in runs]) <= _WHOLE_NBYTES:
+            return [(WHOLE, start, content) for start, content in runs]
         short = [content for _, content in runs if len(content) <= _JOINED_NBYTES]
         hashes, stop = memoryview(sector_hashes(b"".join(short)).tobytes()), 0
+        records: list[Record] = []
         for start, content in runs:
             if len(content) <= _JOINED_NBYTES:
                 begin, stop = stop, stop + len(content) // SECTOR_NBYTES * HASH_NBYTES
-                yield ANNOUNCED, start, hashes[begin:stop]
+                records.append((ANNOUNCED, start, hashes[begin:stop]))
             else:
-                yield ANNOUNCED, start, sector_hashes(content).tobytes()
+                records.append((ANNOUNCED, start, sector_hashes(content).tobytes()))
+        return records
 
-    def _announced_size(self, nbytes: int) -> Iterator[Record]:
-        """Yield the size that the file will have, and what its last sector will be."""
+    def _announced_size(self, nbytes: int) -> list[Record]:
+        """Return the size that the file will have, and what its last sector will be."""
+        records: list[Record] = [(SIZED, nbytes, b"")]
         start, _ = sectors_of(nbytes, nbytes)
-        yield SIZED, nbytes, b""
         if start < nbytes:  # the rest of it becomes, or stays, zeros
             content = self._sector(start)[: nbytes - start].ljust(SECTOR_NBYTES, b"\0")
-            yield ANNOUNCED, start // SECTOR_NBYTES, sector_hashes(content).tobytes()
+            records.append((WHOLE, start // SECTOR_NBYTES, content))
+        return records
 
     def touch(self) -> None:
         """Renew the journal's time of change, right before the file is written, if the last was not just now."""
@@ -179,17 +187,21 @@ class Journal(Undo):
             self._written_ns = now
 
     def _as_written(
-        self, offset: int, data: memoryview, edges: dict[int, bytes | bytearray]
-    ) -> Iterator[tuple[int, bytearray | memoryview]]:
-        """Yield the number of the first of some sectors that a write touches, and all of these as they will be."""
+        self,
+        offset: int,
+        data: memoryview,
+        edges: dict[int, bytes | bytearray],
+        runs: list[tuple[int, bytearray | memoryview]],
+    ) -> None:
+        """Add the sectors that a write touches, as they will be: the number of the first of a run, and their bytes."""
         stop = offset + data.nbytes
         first, last = sectors_of(offset, stop)
         if last - first > _JOINED_NBYTES:  # not to copy what is long
             after, before = sectors_of(offset + SECTOR_NBYTES - 1, stop - SECTOR_NBYTES + 1)
             for begin, end in ((offset, after), (before, stop)):
                 if begin < end:
-                    yield from self._as_written(begin, data[begin - offset : end - offset], edges)
-            yield after // SECTOR_NBYTES, data[after - offset : before - offset]
+                    self._as_written(begin, data[begin - offset : end - offset], edges, runs)
+            runs.append((after // SECTOR_NBYTES, data[after - offset : before - offset]))
             return
         content = bytearray(last - first)
         if first < offset:
@@ -198,12 +210,16 @@ class Journal(Undo):
             content[-SECTOR_NBYTES:] = edges.get(last - SECTOR_NBYTES) or self._sector(last - SECTOR_NBYTES)
         content[offset - first : stop - first] = data
         edges[first], edges[last - SECTOR_NBYTES] = content[:SECTOR_NBYTES], content[-SECTOR_NBYTES:]
-        yield first // SECTOR_NBYTES, content
+        runs.append((first // SECTOR_NBYTES, content))
 
     def _sector(self, start: int) -> bytes:
         """Return a sector of the file as it is now, with zeros beyond its end."""
+        return self._now(start, SECTOR_NBYTES).ljust(SECTOR_NBYTES, b"\0")
+
+    def _now(self, start: int, nbytes: int) -> bytes:
+        """Return bytes of the file as it is now, fewer at its end, by one call of the system."""
         try:
-            return os.pread(self._target, SECTOR_NBYTES, start).ljust(SECTOR_NBYTES, b"\0")
+            return os.pread(self._target, nbytes, start)
         except OSError as error:
             raise FitsIOError(error.errno or 0, f"cannot read the file of {self.path}: {error.strerror}") from error
 
@@ -252,9 +268,13 @@ class Journal(Undo):
         for kind, where, data in (*records, *self._waiting):
             parts += RECORD.pack(kind, where, len(data)), data
         nbytes = sum(map(len, parts))
-        parts.insert(0, self._header + FRAME.pack(nbytes, frame_crc(self._salt, nbytes, parts)))
         # A few may be large; many are small together, and the system takes only so many at once.
-        views = [memoryview(part) for part in (parts if len(parts) < _NPARTS else (b"".join(parts),))]
+        if nbytes <= _JOINED_NBYTES:
+            parts = [b"".join(parts)]
+        head = self._header + FRAME.pack(nbytes, frame_crc(self._salt, nbytes, parts))
+        if len(parts) >= _NPARTS:
+            parts = [b"".join(parts)]
+        views = [memoryview(part) for part in (head, *parts)]
         end = self._end
         while views:
             done = os.pwritev(self._descriptor, views, end)

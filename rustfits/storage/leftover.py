@@ -26,12 +26,13 @@ from rustfits.storage.journal import (
     SAVED,
     SIZED,
     VERSION,
+    WHOLE,
     frame_crc,
     read_exactly,
     this_boot,
 )
 from rustfits.storage.pages import crc_of_pages
-from rustfits.storage.sectors import HASH_NBYTES, Hashes
+from rustfits.storage.sectors import HASH_NBYTES, SECTOR_NBYTES, Hashes, sector_hashes
 from rustfits.storage.undo import JOURNAL_SUFFIX
 
 # Version 2, of which none could be proven to be of its file: size and salt; then records, each with the offset of some
@@ -41,6 +42,7 @@ _RECORD_2 = struct.Struct("<QQI")
 
 _HEADER_DAMAGED = "the header of the journal is damaged"
 _CONTRADICTION = "the journal contradicts itself"
+_KINDS = SAVED, ANNOUNCED, SIZED, WHOLE
 _LARGEST = 1 << 62  # bytes of a file, or sectors: more has no file system
 
 
@@ -183,17 +185,17 @@ def _parse_frames(found: Leftover, descriptor: int, salt: bytes) -> None:
             break
         for where, record, data in parts:
             kind, offset, length = RECORD.unpack(record) if len(record) == RECORD.size else (0, 0, 0)
-            if offset > _LARGEST or length != len(data) or kind not in (SAVED, ANNOUNCED, SIZED):
+            if offset > _LARGEST or length != len(data) or kind not in _KINDS:
                 found.damage = _CONTRADICTION
             elif kind == SAVED:
                 found.saved.append((offset, len(data), where))
             elif kind == SIZED:
                 found.sizes.append(offset)
+            elif length % (SECTOR_NBYTES if kind == WHOLE else HASH_NBYTES):
+                found.damage = _CONTRADICTION
             else:
-                announced.append((offset, data))
+                announced.append((offset, sector_hashes(data).tobytes() if kind == WHOLE else data))
         at += nbytes
-    if any(len(data) % HASH_NBYTES for _, data in announced):
-        found.damage = _CONTRADICTION
     if found.damage:
         return
     _sort(found, announced)

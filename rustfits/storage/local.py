@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from rustfits.errors import FileLocked, FileReplaced, FitsIOError, OpenFailed
 from rustfits.storage.base import HEAD_NBYTES, Storage, as_bytes
-from rustfits.storage.watch import Watch, undo_leftover
+from rustfits.storage.watch import Watch, state_in, undo_leftover
 
 if TYPE_CHECKING:
     from rustfits.storage.journal import Journal
@@ -227,7 +227,8 @@ class LocalStorage(Storage):
             raise FileReplaced(self.name, "is used by a process that was forked")
         self._lock()
         status = os.fstat(self.descriptor)
-        self.check_own()
+        if state_in(status) != self.watch.own:
+            self.check_own()
         try:
             named = os.stat(self._path)
         except FileNotFoundError:

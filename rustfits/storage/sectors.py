@@ -16,6 +16,7 @@ SECTOR_NBYTES, HASH_NBYTES = 512, 8
 Hashes: TypeAlias = NDArray[np.uint64]
 
 _WORDS = SECTOR_NBYTES // 8
+_DTYPE, _HALF = np.dtype("<u8"), np.uint64(32)
 _AT_A_TIME = 1 << 10  # sectors hashed at a time, so that what is done to them stays in the cache
 
 
@@ -33,9 +34,9 @@ def sector_hashes(data: bytes | bytearray | memoryview) -> Hashes:
     -------
     (n,) uint64 array
     """
-    words, factors, half = np.frombuffer(data, "<u8").reshape(-1, _WORDS), _factors(), np.uint64(32)
+    words, factors, half = np.frombuffer(data, _DTYPE).reshape(-1, _WORDS), _factors(), _HALF
     if len(words) <= _AT_A_TIME:
-        return np.asarray((words ^ (words >> half)) @ factors)
+        return np.asarray((words ^ (words >> half)).dot(factors))
     hashes, mixed = np.empty(len(words), "<u8"), np.empty((_AT_A_TIME, _WORDS), "<u8")
     for start in range(0, len(words), _AT_A_TIME):
         piece = words[start : start + _AT_A_TIME]

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from rustfits.codec.batch import TileBatch
 from rustfits.codec.choice import active
+from rustfits.errors import TileDecodeError
 from rustfits.heap.bintable import ELEMENT_DTYPES, ELEMENT_NBYTES, Column
-from rustfits.heap.ranges import check_descriptors, descriptors, outside, read_ranges, read_rows
+from rustfits.heap.ranges import check_end, descriptors, heap_ranges, outside_heap, read_ranges, read_rows
 from rustfits.parallel.threads import scratch
 from rustfits.pixels.scaling import blank_value
 from rustfits.pixels.sections import Section
@@ -149,8 +150,14 @@ class TileDecoder:
         HeaderError
             If the columns cannot be those of a compressed image.
         """
-        table = self._rows(rows)
-        source, start, length = self._sources(table, rows)
+        table, heap_nbytes = self._rows(rows), self.table.layout.heap_nbytes
+        source, start, length, inside = self._sources(table, heap_nbytes)
+        if not inside.all():
+            raise self._outside(table, rows, source, int(inside.argmin()))
+        if source.min(initial=0) < 0:
+            reason = f"the tile has no data in any of {', '.join(SOURCES)}"
+            raise self.table.fault(int(rows[source.argmin()]), reason)
+        check_end(self.storage, self.heap_start + int((start + length).max(initial=0)), "the tiles wanted")
         return TileEntries(rows, source, start, length, self._numbers(table))
 
     def survey(self) -> TileSurvey:
@@ -165,18 +172,10 @@ class TileDecoder:
         """
         rows = np.arange(self.table.grid.ntiles)
         table = self._rows(rows)
-        source = np.full(rows.size, -1, dtype=np.int8)
-        start, length = np.zeros(rows.size, dtype=np.int64), np.zeros(rows.size, dtype=np.int64)
-        good = np.zeros(rows.size, dtype=bool)
         there = min(self.table.layout.heap_nbytes, self.storage.size() - self.heap_start)
-        for number, column in enumerate(self.table.sources):
-            if column is None:
-                continue
-            count, offset = descriptors(table, column)
-            here = np.flatnonzero((source < 0) & (count != 0))
-            source[here], start[here] = number, offset[here]
-            inside = ~outside(there, column, count[here], offset[here])
-            good[here], length[here] = inside, np.where(inside, count[here], 0) * ELEMENT_NBYTES[column.element]
+        source, start, length, inside = self._sources(table, there)
+        good = inside & (source >= 0)
+        length[~good] = 0
         shapes = self.table.grid.tile_shapes(rows)
         entries = TileEntries(rows, source, start, length, self._numbers(table))
         return TileSurvey(entries, good.tolist(), shapes, shapes.prod(axis=1).tolist())
@@ -198,30 +197,33 @@ class TileDecoder:
             _per_tile(table, quantization.null, np.int64),
         )
 
-    def _sources(self, table: NDArray[Any], rows: Int64s) -> tuple[NDArray[np.int8], Int64s, Int64s]:
-        source = np.full(rows.size, -1, dtype=np.int8)
-        start, length = np.zeros(rows.size, dtype=np.int64), np.zeros(rows.size, dtype=np.int64)
-        heap = (self.heap_start, self.table.layout.heap_nbytes)
+    def _sources(
+        self, table: NDArray[Any], heap_nbytes: int
+    ) -> tuple[NDArray[np.int8], Int64s, Int64s, NDArray[np.bool_]]:
+        """Return which of `SOURCES` has each tile (-1: none), its bytes, and whether a heap of that size has them."""
+        source = np.full(table.size, -1, dtype=np.int8)
+        start = length = np.zeros(table.size, dtype=np.int64)
+        inside = np.ones(table.size, dtype=np.bool_)
         for number, column in enumerate(self.table.sources):
             if column is None:
                 continue
             count, offset = descriptors(table, column)
+            nbytes, used, fits = heap_ranges(heap_nbytes, column, count, offset)
             # A descriptor of length 0 is not an empty tile: its bytes are in the next column.
-            here = np.flatnonzero((source < 0) & (count != 0))
-            if here.size:
-                source[here], start[here] = number, offset[here]
-                length[here] = check_descriptors(
-                    self.storage,
-                    heap,
-                    column,
-                    (count[here], offset[here]),
-                    rows=rows[here],
-                    algorithm=self.table.algorithm,
-                )
-        empty = np.flatnonzero(source < 0)
-        if empty.size:
-            raise self.table.fault(int(rows[empty[0]]), f"the tile has no data in any of {', '.join(SOURCES)}")
-        return source, start, length
+            here = used & (source < 0)
+            source[here] = number
+            if here.all():
+                return source, offset, nbytes, fits
+            start, length = np.where(here, offset, start), np.where(here, nbytes, length)
+            inside &= fits | ~here
+        return source, start, length, inside
+
+    def _outside(self, table: NDArray[Any], rows: Int64s, source: NDArray[np.int8], index: int) -> TileDecodeError:
+        column = self.table.sources[source[index]]
+        assert column is not None
+        count, start = (int(each[index]) for each in descriptors(table, column))
+        heap_nbytes = self.table.layout.heap_nbytes
+        return outside_heap(self.table.algorithm, int(rows[index]), column, (count, start), heap_nbytes)
 
     def blanks(self, column: Column, section: Section) -> Int64s:
         """Return the null integer of each pixel's tile, from a column ZBLANK.

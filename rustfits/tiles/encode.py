@@ -196,7 +196,7 @@ class TileCompressor:
                 f"the codec of {self._codec.zcmptype} made no bytes of the tile in table row {row + 1}: a tile without "
                 "bytes is one that was never written (FITS 4.0, section 10.1.3); write one byte at least"
             )
-        if not whole or (tiles.length % width).any():
+        if not whole or (width > 1 and (tiles.length % width).any()):
             raise PluginError(
                 f"the codec of {self._codec.zcmptype} returned {tiles.data.size} bytes with {tiles.length.size} "
                 f"lengths for {rows.size} tiles: it breaks the contract of TileCodec.encode"

@@ -119,10 +119,16 @@ class Block:
         return prod(self.tile_shape)
 
     @cached_property
+    def shapes(self) -> Int64s:
+        """Pixels along each axis of each tile, ``(ntiles, ndim)``."""
+        return np.array([self.tile_shape], dtype=np.int64).repeat(self.ntiles, axis=0)
+
+    @cached_property
     def rows(self) -> Int64s:
         """Table row of each tile, ``(ntiles,)``, in the order of the tiles in `place` and `gather`."""
-        rows = np.zeros((), dtype=np.int64)
-        for axis, stride in zip(self.axes, self.stride, strict=True):
+        first, *rest = zip(self.axes, self.stride, strict=True)
+        rows = first[0].number * first[1]
+        for axis, stride in rest:
             rows = rows[..., None] + axis.number * stride
         return rows.reshape(-1)
 
@@ -260,14 +266,17 @@ class TileGrid:
         rows : (n,) int64 array
             Table rows, from 0, within the grid.
         """
-        shapes = np.empty((rows.size, len(self.shape)), dtype=np.int64)
-        for axis, (npixels, tile, stride, along) in enumerate(
-            zip(self.shape, self.tile, self.stride, self.ntiles_along, strict=True)
-        ):
-            # A tile may be larger than any int64 as long as it is clipped by the image.
-            least = min(tile, npixels)
-            np.minimum(least, npixels - rows // stride % along * least, out=shapes[:, axis])
-        return shapes
+        npixels, least, stride, along = self._columns
+        shapes = np.minimum(least, npixels - rows // stride % along * least)
+        return np.ascontiguousarray(shapes.T)
+
+    @cached_property
+    def _columns(self) -> tuple[Int64s, Int64s, Int64s, Int64s]:
+        """Image, tile, stride and tiles along each axis, ``(ndim, 1)`` each."""
+        # A tile may be larger than any int64 as long as it is clipped by the image.
+        numbers = (self.shape, self.clipped, self.stride, self.ntiles_along)
+        npixels, least, stride, along = np.array(numbers, dtype=np.int64)[..., None]
+        return npixels, least, stride, along
 
     def select(self, section: Section) -> list[Block]:
         """Return the blocks that hold the pixels of a section, each tile in one of them.

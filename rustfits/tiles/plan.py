@@ -95,19 +95,20 @@ class Plan:
         most : int
             Pixels to decode at a time, if that is a tile at least. Few tiles are shared out evenly among threads.
         """
-        wanted = [(block, target) for target, section in enumerate(sections) for block in grid.select(section)]
         if len(sections) == 1:
-            parts, batches = _in_blocks([block for block, _ in wanted], most)
-            rows = np.concatenate([part.rows for part in parts]) if parts else np.empty(0, dtype=np.int64)
-        else:
-            # Sections may share tiles.
-            rows = np.unique(np.concatenate([np.empty(0, dtype=np.int64), *(block.rows for block, _ in wanted)]))
-            batches = []
+            parts, batches = _in_blocks(grid.select(sections[0]), most)
+            if len(parts) == 1:
+                rows, shapes = parts[0].rows, parts[0].shapes
+            else:
+                rows = np.concatenate([np.empty(0, dtype=np.int64), *(part.rows for part in parts)])
+                shapes = grid.tile_shapes(rows)
+            return cls(rows, shapes, shapes.prod(axis=1, dtype=np.int64), batches)
+        wanted = [(block, target) for target, section in enumerate(sections) for block in grid.select(section)]
+        # Sections may share tiles.
+        rows = np.unique(np.concatenate([np.empty(0, dtype=np.int64), *(block.rows for block, _ in wanted)]))
         shapes = grid.tile_shapes(rows)
         npixels = shapes.prod(axis=1, dtype=np.int64)
-        if rows.size and not batches:
-            batches = _in_rows(wanted, rows, npixels, most)
-        return cls(rows, shapes, npixels, batches)
+        return cls(rows, shapes, npixels, _in_rows(wanted, rows, npixels, most) if rows.size else [])
 
     @property
     def total(self) -> int:
@@ -122,8 +123,8 @@ def _batch_ntiles(tile_npixels: int, ntiles: int, most: int) -> int:
 
 def _in_blocks(blocks: list[Block], most: int) -> tuple[list[Block], list[Batch]]:
     """Cut the blocks of one section into batches, in their own order, so that they move as a whole."""
-    ntiles = sum(block.ntiles for block in blocks)
-    npixels = sum(block.ntiles * block.tile_npixels for block in blocks)
+    ntiles = sum([block.ntiles for block in blocks])
+    npixels = sum([block.ntiles * block.tile_npixels for block in blocks])
     parts = [part for block in blocks for part in block.split(_batch_ntiles(block.tile_npixels, ntiles, most))]
     most = min(most, -(-npixels // threads.workers(npixels)))  # few pixels are shared out evenly too
     batches: list[Batch] = []

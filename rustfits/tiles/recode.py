@@ -87,7 +87,9 @@ class TileRecoder:
         if source == 0 and self._table.quantization is not None:
             pixels = self._tiles(block, entries, self._decoder.decode_integers, np.dtype(np.int32))
             position = np.arange(block.tile_npixels).reshape(block.tile_shape)[_inside(block)].reshape(-1)
-            new = self._stored(_selected(block, values)).reshape(block.ntiles, position.size)
+            new = self._stored(_selected(block, values))
+            whole = block.ntiles, position.size
+            new = new.reshape(whole) if new.ndim else np.broadcast_to(new, whole)
             flat = pixels.reshape(block.ntiles, block.tile_npixels)
             flat[:, position] = requantize(new, position, block.tile_npixels, entries, self._table.quantization)
         else:
@@ -104,7 +106,9 @@ class TileRecoder:
         tiles = np.empty((block.ntiles, *block.tile_shape), dtype=dtype)
         if all(axis.full for axis in block.axes):  # nothing of them will be left
             return tiles
-        shapes = self._decoder.table.grid.tile_shapes(entries.rows)
+        grid, shapes = self._decoder.table.grid, block.shapes
+        if grid is not self._table.grid:
+            shapes = grid.tile_shapes(entries.rows)
         before = tuple(shapes[0].tolist())
         if before == block.tile_shape:
             decode(entries, tiles.reshape(-1), shapes)
@@ -122,8 +126,7 @@ class TileRecoder:
 
     def _encoded(self, source: int, pixels: NDArray[Any], block: Block, rows: Int64s) -> EncodedTiles:
         if source == 0:
-            shapes = np.broadcast_to(np.array(block.tile_shape, dtype=np.int64), (rows.size, len(block.axes)))
-            return self._compressor.compress(pixels, np.ascontiguousarray(shapes), rows)
+            return self._compressor.compress(pixels, block.shapes, rows)
         npixels = np.full(rows.size, block.tile_npixels)
         if source == 1:
             return gzipped(pixels, npixels)
@@ -162,14 +165,16 @@ def _inside(block: Block) -> tuple[slice, ...]:
 
 
 def _selected(block: Block, values: NDArray[Any]) -> NDArray[Any]:
-    """Return the values that go into a block's tiles: axes are tiles along each axis, then pixels along each axis."""
-    counts = [axis.count for axis in block.axes]
+    """Return the values that go into a block's tiles: axes are tiles along each axis, then pixels along each axis.
+
+    A single value stays one.
+    """
     if not values.ndim:
-        return np.broadcast_to(values, (*[axis.number.size for axis in block.axes], *counts))
+        return values
     if all(axis.regular for axis in block.axes):
         region = values[tuple([axis.region() for axis in block.axes])]
     else:  # some steps hit every second or third tile alike: those come from here and there
         region = values[np.ix_(*(axis.positions() for axis in block.axes))]
     split = region.reshape([size for axis in block.axes for size in (axis.number.size, axis.count)])
-    ndim = len(counts)
+    ndim = len(block.axes)
     return split.transpose([*range(0, 2 * ndim, 2), *range(1, 2 * ndim, 2)])

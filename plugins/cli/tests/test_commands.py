@@ -329,6 +329,7 @@ def test_every_command_reads_past_stray_bytes_unless_told_not_to(run, tmp_path, 
     run(name, "x.fits", *more)
     (tmp_path / "out.fits").unlink(missing_ok=True)
     run(name, "x.fits", *more, "--lenient")
+    (tmp_path / "out.fits").unlink(missing_ok=True)
     damaged(tmp_path / "x.fits", stray=(b"NAXIS2  = ", b"NAXIS2  =\t"))
     assert "non-printable byte" in run(name, "x.fits", *more, code=1).stderr
 

@@ -51,7 +51,7 @@ def checked_pixels(data: object, ndim: int, scaling: Scaling, blank: int | None,
 
 def stored_scalar(value: object, scaling: Scaling, blank: int | None) -> np.generic[Any]:
     """Return the stored number for one physical value, which may be ``numpy.ma.masked``; errors as `invert_scalar`."""
-    if np.ma.is_masked(value):
+    if not isinstance(value, int | float) and np.ma.is_masked(value):
         if scaling.stored.kind == "f":
             return np.array([np.nan], dtype=scaling.stored)[0]  # type: ignore[no-any-return]
         if blank is None:
