@@ -12,7 +12,15 @@ from rustfits.codec.batch import TileBatch
 from rustfits.codec.choice import active
 from rustfits.errors import TileDecodeError
 from rustfits.heap.bintable import ELEMENT_DTYPES, ELEMENT_NBYTES, Column
-from rustfits.heap.ranges import check_end, descriptors, heap_ranges, outside_heap, read_ranges, read_rows
+from rustfits.heap.ranges import (
+    check_descriptors,
+    check_end,
+    descriptors,
+    heap_ranges,
+    outside_heap,
+    read_ranges,
+    read_rows,
+)
 from rustfits.parallel.threads import scratch
 from rustfits.pixels.scaling import blank_value
 from rustfits.pixels.sections import Section
