@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from numpy.typing import NDArray
@@ -103,7 +102,7 @@ def write(
     *,
     mode: str = "w+",
     extname: str | None = None,
-    header: FITSHeader | Mapping[str, Any] | None = None,
+    header: Any = None,
 ) -> None:
     """Write one HDU.
 
@@ -114,7 +113,7 @@ def write(
     mode : {'w+', 'r+'}
         'w+' writes the file anew; 'r+' adds to what is there.
     extname : str, optional
-    header : FITSHeader or mapping, optional
+    header : FITSHeader, header of astropy or fitsio, or mapping, optional
         As in `FITS.write_image`.
 
     Raises

@@ -287,8 +287,7 @@ class FITS(Creation):
         return len(self._hdus)
 
     def __iter__(self) -> Iterator[HDU]:
-        yield from self.hdus
-        self._hdus.check_complete()
+        return self._hdus.walk()
 
     def __contains__(self, key: object) -> bool:
         return self._hdus.find(key) is not None

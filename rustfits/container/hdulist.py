@@ -128,6 +128,18 @@ class HDUList:
         self._file.on_failure(lambda: self._hdus.remove(hdu))
         return hdu
 
+    def walk(self) -> Iterator[HDU]:
+        """Return an iterator over the HDUs there are now, which raises what `check_complete` would at their end."""
+        hdus = self.snapshot()
+        if self.damage is None:
+            return iter(hdus)
+
+        def walked() -> Iterator[HDU]:
+            yield from hdus
+            self.check_complete()
+
+        return walked()
+
     def snapshot(self) -> list[HDU]:
         """Return the HDUs in a new list."""
         return [self._at(index) for index in range(len(self._hdus))]
