@@ -21,7 +21,7 @@ def is_header(other: object) -> bool:
         return True
     if not isinstance(other, Mapping):
         return False
-    return any(isinstance(entry, Mapping) for entry in other.values()) or any(
+    return any(isinstance(entry, Mapping) and "value" in entry for entry in other.values()) or any(
         key is None or (isinstance(key, str) and is_protected_key(key)) for key in other
     )
 
@@ -130,7 +130,7 @@ def _entry_lines(key: Any, entry: Any, whole: bool) -> Iterator[str]:
         return
     if name in NOT_KEYS:
         return
-    if isinstance(entry, Mapping):
+    if isinstance(entry, Mapping) and "value" in entry:
         entry = (entry.get("value"), str(entry.get("comment") or ""))
     if not whole and not is_protected_key(name):
         cards = Cards()

@@ -145,10 +145,8 @@ def test_the_hdus_before_a_damaged_end_are_there_and_the_end_is_told(tmp_path, t
         rustfits.read_header(tmp_path / "x.fits", "NONE")
 
 
-@pytest.mark.parametrize("tail", TAILS)
+@pytest.mark.parametrize("tail", [tail for tail in TAILS if tail.id != "stray"])  # which they read past
 def test_lenient_readers_find_an_end_there(tmp_path, tail):
-    if b"\xb2" in tail:
-        pytest.skip("no damage to a lenient reader")
     with opened(content() + tail, tmp_path, lenient=True) as fits:
         assert [hdu.extname for hdu in fits] == ["FIRST", "LAST"]
         assert fits.damage is not None

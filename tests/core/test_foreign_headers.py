@@ -253,11 +253,15 @@ def test_a_dict_made_of_a_header_is_that_header(fits):
         assert target["COMMENT"] == ["a", "b"]
 
 
-@pytest.mark.parametrize("header", [5, "text", [("A", 1)], {"A": []}, {"COMMENT": 5}, {5: 1}])
+@pytest.mark.parametrize(
+    "header", [5, "text", [("A", 1)], {"A": []}, {"A": {}}, {"A": {"x": 1}}, {"COMMENT": 5}, {5: 1}]
+)
 def test_what_is_no_header_is_refused(fits, header):
     with pytest.raises((HeaderError, TypeError)):
         fits.write_image(PIXELS, header=header)
     assert not len(fits)
+    with pytest.raises((HeaderError, TypeError)):
+        fits.write_image(PIXELS).header.update(header)
 
 
 # -- update -----------------------------------------------------------------------------------------------------------
