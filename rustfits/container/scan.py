@@ -75,25 +75,26 @@ def scan(storage: Storage, *, lenient: bool | None = None) -> Iterator[tuple[Ext
     size = _checked_size(storage)
     window = _Window(storage, size)
     start = index = 0
-    while size > start:
+    while size - start >= BLOCK:
         try:
-            short = size - start < BLOCK
-            if index and (short or not window.begins(start, primary=False)) and _ends(storage, start, size):
-                return
-            if short:
-                raise TruncatedFile(f"truncated FITS file: the header at byte {start} has {size - start} bytes")
-            raw = bytes(window.header(start, primary=not index))
+            raw = window.header(start, primary=not index)
             text = bytes(legible(raw, lenient=lenient))
             nbytes = quick_size(text, primary=not index)
             if nbytes is None:
                 nbytes = data_size(Cards.parse(text), primary=not index)
         except FitsError as error:
+            if index and isinstance(error, HeaderError) and _ends(storage, start, size):
+                return
             error.locate(hdu_name(index, storage.name))
             raise
         extent = Extent(start, start + padded(len(raw)), nbytes)
         yield extent, raw if text is raw else Cards.parse(raw, lenient=True)
         start = extent.stop
         index += 1
+    if size > start and not _ends(storage, start, size):
+        cut = TruncatedFile(f"truncated FITS file: the header at byte {start} has {size - start} bytes")
+        cut.locate(hdu_name(index, storage.name))
+        raise cut
 
 
 def scan_whole(storage: Storage, *, lenient: bool | None = None) -> Contents:
@@ -259,20 +260,14 @@ class _Window:
         self._start = self._nheaders = 0
         self._bytes, storage.head = storage.head, b""
 
-    def begins(self, start: int, *, primary: bool) -> bool:
-        """Return whether there is the beginning of a header at ``start``."""
+    def header(self, start: int, *, primary: bool) -> bytes:
+        """Return the cards from ``start`` on, END included."""
         first = start - self._start
         if first >= len(self._bytes):
             dense = 0 < len(self._bytes) <= 2 * BLOCK * self._nheaders  # and so may be what follows
             first = self._fill(start, _NEXT_NBYTES if dense else HEAD_NBYTES)
-        return self._bytes.startswith(b"SIMPLE  " if primary else _EXTENSION, first)
-
-    def header(self, start: int, *, primary: bool) -> bytes:
-        """Return the cards from ``start`` on, END included."""
-        begins = self.begins(start, primary=primary)
-        first = start - self._start
         self._nheaders += 1
-        if not begins:
+        if not self._bytes.startswith(b"SIMPLE  " if primary else _EXTENSION, first):
             found, expected = bytes(self._bytes[first : first + 8]), "SIMPLE" if primary else "XTENSION"
             raise HeaderError(
                 f"a header must start with {expected}, found {found!r} at byte {start}; "
