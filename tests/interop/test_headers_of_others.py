@@ -118,6 +118,27 @@ def test_pixels_keep_their_meaning_whatever_header_comes_with_them(tmp_path, kin
     assert_fitsverify_is_content(path)
 
 
+@pytest.mark.parametrize("kind", ["u2", "i4 scaled", "f4", "compressed", "table"])
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_floats_that_are_quantised_keep_their_scales_beside_any_header(tmp_path, kind, dtype):
+    write_source(tmp_path / "source.fits", kind)
+    path = tmp_path / "made.fits"
+    pixels = np.random.default_rng(3).normal(100, 5, (40, 50)).astype(dtype)
+    quantize = rustfits.Quantize(level=8.0, method="dither2", seed=5)
+    with rustfits.FITS(path, "w+") as file:
+        alone = file.write_image(pixels, compress="RICE_1", quantize=quantize).read()
+        for taken in TAKEN.values():
+            header = taken(tmp_path / "source.fits")
+            file.write_image(pixels, compress="RICE_1", quantize=quantize, header=header, extname="Q", extver=len(file))
+    np.testing.assert_allclose(alone, pixels, atol=2.0)
+    with rustfits.FITS(path) as ours, fits.open(path) as theirs, fitsio.FITS(str(path)) as cfitsio:
+        for index in range(1, len(ours)):
+            assert same(ours[index].read(), alone)
+            assert same(theirs[index].data, alone)
+            assert same(cfitsio[index].read(), alone)
+    assert_fitsverify_is_content(path)
+
+
 @pytest.mark.parametrize(("dtype", "form"), sorted(LIMITS))
 def test_the_limits_of_fitsio_are_its_own(tmp_path, dtype, form):
     path = str(tmp_path / "made.fits")
