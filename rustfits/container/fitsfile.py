@@ -274,9 +274,9 @@ class FITS(Creation):
         if self.closed:
             return "\n".join([*lines, "  status: closed"])
         lines.append("  extnum  hdutype     extname")
-        lines += [
-            f"  {hdu.index:<6}  {hdu.label:<10}  {name_in(hdu._state.cards_anyhow) or ''}".rstrip() for hdu in self.hdus
-        ]
+        for hdu in self.hdus:
+            name = name_in(hdu._state.snapshot_anyhow.cards) or ""
+            lines.append(f"  {hdu.index:<6}  {hdu.label:<10}  {name}".rstrip())
         return "\n".join(lines)
 
     # -- a sequence of HDUs ---------------------------------------------------------------------------------------
@@ -284,7 +284,7 @@ class FITS(Creation):
     @property
     def hdus(self) -> list[HDU]:
         """A new list of the HDUs."""
-        return self._hdus.snapshot()
+        return self._hdus.copy()
 
     def __len__(self) -> int:
         return len(self._hdus)

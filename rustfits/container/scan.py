@@ -136,9 +136,9 @@ def data_size(cards: Cards, *, primary: bool) -> int:
 
 
 def quick_size(raw: bytes, *, primary: bool) -> int | None:
-    """Return what `data_size` would of a header that begins as most do; None of any other.
+    """Return what `data_size` returns, for a header that begins as most do; None for any other.
 
-    To find the keywords of a whole header takes far longer.
+    Finding the keywords of a whole header takes far longer.
     """
     if len(raw) < 3 * CARD or (primary and (b"PCOUNT" in raw or b"GCOUNT" in raw)):
         return None
@@ -179,7 +179,7 @@ def _starts(naxis: int, primary: bool) -> list[bytes]:
 def _fixed_integer(card: bytes, start: bytes) -> int | None:
     """Return the integer of a card that begins with ``start``; None if it is not in fixed format.
 
-    No regular expression: to compile one takes as long as to open a file.
+    It uses no regular expression: compiling one takes as long as opening a file.
     """
     field, rest = card[len(start) : 30], card[30:]
     if not card.startswith(start) or field.translate(None, b" -0123456789") or not field[-1:].isdigit():

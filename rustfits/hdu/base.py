@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, NoReturn, Self
 from weakref import WeakMethod
 
 from rustfits.header.cards import Cards
-from rustfits.header.state import HeaderState, Place
+from rustfits.header.state import HeaderState, Place, Snapshot
 from rustfits.storage.extent import Extent
 from rustfits.storage.openfile import OpenFile, Reading
 from rustfits.storage.reread import repeated
@@ -47,6 +47,7 @@ class HDU:
         """Build the HDU that lies at ``extent``; reads and checks nothing."""
         hdu: Self = object.__new__(cls)
         hdu._file, hdu._extent, hdu._state, hdu._index = file, extent, state, index
+        state.show(cls._snapshot_of(state.snapshot_anyhow.cards))
         hdu._place = Place(state)
         hdu._reading = file.reading(hdu._place, extent, state.is_in_file)
         if file.checksum:
@@ -55,6 +56,11 @@ class HDU:
             extent.unchecked = WeakMethod(hdu._require_sums)
             hdu._reading = file.reading(hdu._place, extent, state.is_in_file, CheckedReading)
         return hdu
+
+    @classmethod
+    def _snapshot_of(cls, cards: Cards) -> Snapshot:
+        """Return what the cards of an HDU of this kind say."""
+        return Snapshot(cards)
 
     @property
     def extname(self) -> str | None:
@@ -196,7 +202,7 @@ class HDU:
         raise TypeError(f"{type(self).__name__} objects belong to an open file and can be neither copied nor pickled")
 
     def __repr__(self) -> str:
-        name = _name(self._state.cards_anyhow)
+        name = _name(self._state.snapshot_anyhow.cards)
         lines = [
             f"  file: {self._file.filename}",
             f"  extension: {self._index}",

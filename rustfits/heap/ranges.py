@@ -93,11 +93,11 @@ def read_ranges(
         return _read_few(storage, base, start.tolist(), length.tolist(), allocate)
     order = np.argsort(start, kind="stable")
     merged, nbytes = merge_ranges(start[order], length[order], max_gap=MAX_HEAP_GAP_NBYTES)
-    place = np.cumsum(nbytes) - nbytes
+    begin = np.cumsum(nbytes) - nbytes
     data = allocate(int(nbytes.sum()))
     storage.read_ranges(base + merged, nbytes, data)
     holder = np.searchsorted(merged, start, side="right") - 1
-    return data, place[holder] + start - merged[holder]
+    return data, begin[holder] + start - merged[holder]
 
 
 def _read_few(
@@ -105,7 +105,7 @@ def _read_few(
 ) -> tuple[NDArray[np.uint8], Int64s]:
     """As `read_ranges`, for numbers so few that arrays of them take longer."""
     position = [0] * len(start)
-    reads: list[list[int]] = []  # start, stop, and place in the data, of each read
+    reads: list[list[int]] = []  # start, stop, and first byte in the data, of each read
     nbytes = 0
     for index in sorted(range(len(start)), key=start.__getitem__):
         begin, end = start[index], start[index] + length[index]

@@ -29,9 +29,9 @@ def read_raw(storage: Storage, data_start: int, width: int, rows: Int64s) -> Byt
     buffer = np.empty(int(length.sum()), dtype=np.uint8)
     storage.read_ranges(data_start + start, length, buffer)
     raw = buffer.reshape(-1, width)
-    place = np.cumsum(length) - length
+    begin = np.cumsum(length) - length
     holder = np.searchsorted(start, rows * width, side="right") - 1
-    found: Bytes = raw[(place[holder] + rows * width - start[holder]) // width]
+    found: Bytes = raw[(begin[holder] + rows * width - start[holder]) // width]
     return found
 
 

@@ -56,8 +56,8 @@ class Extent:
 
     def lies_as(self, other: Extent) -> bool:
         """Return whether another HDU would lie in the same place."""
-        place = other.header_start, other.data_start, other.data_nbytes
-        return place == (self.header_start, self.data_start, self.data_nbytes)
+        theirs = other.header_start, other.data_start, other.data_nbytes
+        return theirs == (self.header_start, self.data_start, self.data_nbytes)
 
     @property
     def stop(self) -> int:

@@ -252,7 +252,7 @@ class OpenFile:
         """Make room for a header of ``nbytes`` bytes, a multiple of 2880; later bytes move. Inside `changing`."""
         shift = nbytes - (extent.data_start - extent.header_start)
         self._shift(extent, extent.data_start, shift)
-        self._place(extent, extent.header_start, extent.data_start + shift, extent.data_nbytes)
+        self._lay(extent, extent.header_start, extent.data_start + shift, extent.data_nbytes)
 
     def is_last(self, extent: Extent) -> bool:
         """Return whether the file ends with an HDU: there is nothing behind it that would have to move."""
@@ -264,7 +264,7 @@ class OpenFile:
         The caller writes all that is gained, with the padding: the file grows by that.
         """
         self._end()
-        self._place(extent, extent.header_start, extent.data_start, nbytes)
+        self._lay(extent, extent.header_start, extent.data_start, nbytes)
 
     def resize_data(self, extent: Extent, nbytes: int, *, zero: bool = True) -> None:
         """Make the data unit ``nbytes`` bytes long, padding apart; later HDUs move. Inside `changing`.
@@ -281,7 +281,7 @@ class OpenFile:
             self._end()
         new_stop = extent.data_start + padded(nbytes)
         self._shift(extent, extent.stop, new_stop - extent.stop)
-        self._place(extent, extent.header_start, extent.data_start, nbytes)
+        self._lay(extent, extent.header_start, extent.data_start, nbytes)
         self.storage.write_zeros(extent.data_start + (min(old_nbytes, nbytes) if zero else nbytes), new_stop)
 
     def _end(self) -> int:
@@ -308,9 +308,9 @@ class OpenFile:
             self.storage.truncate(end + shift)
         index = next(index for index, other in enumerate(self.extents) if other is extent)
         for other in self.extents[index + 1 :]:
-            self._place(other, other.header_start + shift, other.data_start + shift, other.data_nbytes)
+            self._lay(other, other.header_start + shift, other.data_start + shift, other.data_nbytes)
 
-    def _place(self, extent: Extent, header_start: int, data_start: int, data_nbytes: int) -> None:
+    def _lay(self, extent: Extent, header_start: int, data_start: int, data_nbytes: int) -> None:
         old = (extent.header_start, extent.data_start, extent.data_nbytes)
         extent.header_start, extent.data_start, extent.data_nbytes = header_start, data_start, data_nbytes
 

@@ -17,7 +17,7 @@ from rustfits.storage.base import Storage
 from rustfits.tiles.cache import TileCache
 from rustfits.tiles.decode import Int64s, TileDecoder, TileEntries
 from rustfits.tiles.reader import TileReader
-from rustfits.tiles.zimage import TileTable
+from rustfits.tiles.zimage import CompressedSnapshot
 
 SLAB_NBYTES = 4 << 20  # of pixels read at a time, if they are a row of tiles at least
 
@@ -64,8 +64,8 @@ class ForgivingDecoder(TileDecoder):
         Table row, from 0, of each tile that could not be decoded so far, and why.
     """
 
-    def __init__(self, table: TileTable, storage: Storage, data_start: int) -> None:
-        super().__init__(table, storage, data_start)
+    def __init__(self, snapshot: CompressedSnapshot, storage: Storage, data_start: int) -> None:
+        super().__init__(snapshot, storage, data_start)
         self.damage: dict[int, FitsError] = {}
 
     def entries(self, rows: Int64s) -> TileEntries:
@@ -127,7 +127,7 @@ def read_around(decoder: ForgivingDecoder) -> tuple[NDArray[Any], NDArray[np.boo
         If the columns cannot be those of a compressed image.
     """
     shape = decoder.table.grid.shape
-    pixels = _reader(decoder).read_many([full_section(shape)])[0]
+    pixels = _reader(decoder).read_many([full_section(shape)], _as_stored(decoder))[0]
     lost = np.zeros(shape, dtype=bool)
     for tile in described(decoder):
         lost[tile.section] = True
@@ -139,7 +139,7 @@ def slabs(decoder: TileDecoder) -> Iterator[NDArray[Any]]:
 
     They are decoded from the bytes of the file, whatever a cache holds.
     """
-    reader, table = _reader(decoder), decoder.table
+    reader, table, scaling = _reader(decoder), decoder.table, _as_stored(decoder)
     shape, tile = table.grid.shape, table.grid.tile
     if 0 in shape:
         return
@@ -148,7 +148,7 @@ def slabs(decoder: TileDecoder) -> Iterator[NDArray[Any]]:
     whole = full_section(shape)
     for start in range(0, shape[0], step):
         section = Section((start, *whole.start[1:]), (min(step, shape[0] - start), *shape[1:]), whole.step)
-        yield reader.read_many([section])[0]
+        yield reader.read_many([section], scaling)[0]
 
 
 def described(decoder: ForgivingDecoder) -> list[DamagedTile]:
@@ -167,7 +167,11 @@ def described(decoder: ForgivingDecoder) -> list[DamagedTile]:
 
 
 def _reader(decoder: TileDecoder) -> TileReader:
-    return TileReader(decoder, TileCache(0), Scaling(decoder.table.stored))
+    return TileReader(decoder, TileCache(0))
+
+
+def _as_stored(decoder: TileDecoder) -> Scaling:
+    return Scaling(decoder.table.stored)
 
 
 def _lost(out: NDArray[Any]) -> float:

@@ -91,7 +91,7 @@ class CountingStorage(MemoryStorage):
 
 def counted(hdu):
     hdu._file.storage = CountingStorage(hdu.keep.to_bytes())
-    hdu.__dict__.pop("_known_raster", None)  # which has the other storage
+    hdu._source = None  # which has the other storage
     return hdu._file.storage.reads
 
 

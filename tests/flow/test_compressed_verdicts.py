@@ -169,12 +169,12 @@ def test_the_pixels_around_damage_are_read(image, seed, data):
         hdu, pixels = create(fits, image, seed)
         if not pixels.size:
             return
-        whole, table, start = hdu.read(), hdu._table, hdu._extent.data_start
-        rows = data.draw(st.sets(st.integers(0, table.grid.ntiles - 1)))
+        whole, snapshot, start = hdu.read(), hdu._state.snapshot, hdu._extent.data_start
+        rows = data.draw(st.sets(st.integers(0, snapshot.table.grid.ntiles - 1)))
         raw = bytearray(fits.to_bytes())
         for row in rows:
-            for source in filter(None, table.sources):  # a descriptor that points beyond the heap
-                at = start + row * table.layout.row_nbytes + source.offset
+            for source in filter(None, snapshot.table.sources):  # a descriptor that points beyond the heap
+                at = start + row * snapshot.layout.row_nbytes + source.offset
                 width = source.nbytes // 2
                 raw[at : at + 2 * width] = (1 << 8 * width - 2).to_bytes(width, "big") * 2
     hdu = FITS.from_bytes(raw)[hdu.index]

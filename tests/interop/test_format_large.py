@@ -134,11 +134,11 @@ class TestWriting:
         from rustfits.heap.bintable import TableLayout
         from rustfits.pixels.scaling import Scaling
         from rustfits.tiles.encode import encode_image
-        from rustfits.tiles.zimage import TileTable
+        from rustfits.tiles.zimage import CompressedSnapshot, TileTable
 
         codec = Bulky(tile_shape=(4, 32), heap_format=heap_format)
         table = TileTable(compressed_cards(codec, "i4", PIXELS.shape), codec)
-        new = encode_image(table, PIXELS, Scaling(np.dtype("i4")))
+        new = encode_image(CompressedSnapshot(table.cards, table), PIXELS, Scaling(np.dtype("i4")))
         return new, TableLayout.from_cards(new.complete(table.cards))
 
     def test_descriptors_of_64_bits_reach_as_far_as_the_heap(self):

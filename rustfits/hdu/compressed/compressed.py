@@ -11,11 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from rustfits.codec.codec import TileCodec
 from rustfits.errors import CodecError, FitsError, ImageError, NotSupported
-from rustfits.hdu.compressed.cache_members import CacheMembers
-from rustfits.hdu.compressed.values import BLANK_KEYWORDS, PREFIX, WHAT, checked_image, stored_copy
 from rustfits.hdu.image.image import ImageHDU
 from rustfits.header.cards import Cards
-from rustfits.header.state import HeaderState
+from rustfits.header.state import HeaderState, Snapshot
 from rustfits.heap.spare import Spare
 from rustfits.pixels.scaling import Scaling
 from rustfits.pixels.sections import Section, full_section
@@ -25,7 +23,7 @@ from rustfits.storage.reread import repeated
 from rustfits.tiles.cache import TileCache
 from rustfits.tiles.decode import TileDecoder
 from rustfits.tiles.reader import TileReader
-from rustfits.tiles.zimage import TileTable
+from rustfits.tiles.zimage import CompressedSnapshot, TileTable
 
 if TYPE_CHECKING:
     from rustfits.hdu.compressed.extending import PendingRows
@@ -35,7 +33,7 @@ if TYPE_CHECKING:
     from rustfits.tiles.newtiles import NewTiles
 
 
-class CompressedImageHDU(CacheMembers, ImageHDU):
+class CompressedImageHDU(ImageHDU):
     """An image cut into tiles, each of which is compressed by itself.
 
     Reading a section decodes only the tiles that it touches. Decoded tiles are kept, up to `tile_cache_size` bytes.
@@ -43,13 +41,10 @@ class CompressedImageHDU(CacheMembers, ImageHDU):
     """
 
     _kind: ClassVar[str] = "COMPRESSED_IMAGE_HDU"
-    _prefix: ClassVar[str] = PREFIX
-    _blank_keywords: ClassVar[tuple[str, ...]] = BLANK_KEYWORDS
-    _bitpix_name: ClassVar[str] = WHAT
 
+    _cache: TileCache
     _spare: Spare
-    _codec: TileCodec | None  # as the user gave it, for an HDU created through this handle
-    _quantize: Quantize | None  # likewise
+    _quantize: Quantize | None  # as the user gave it, for an HDU created through this handle
     _pending: PendingRows | None  # inside `extending`
     _pending_nbytes: int | None = None  # how much may wait, if tests have set it
 
@@ -60,18 +55,24 @@ class CompressedImageHDU(CacheMembers, ImageHDU):
         file.after_undoing(hdu._cache.clear)  # it may hold pixels that were never to be
         hdu._spare = Spare()
         file.after_undoing(hdu._spare.forget)
-        hdu._codec = hdu._quantize = hdu._pending = None
+        hdu._quantize = hdu._pending = None
         return hdu
 
     # -- what the header says -------------------------------------------------------------------------------------
 
+    @classmethod
+    def _snapshot_of(cls, cards: Cards) -> Snapshot:
+        return CompressedSnapshot(cards, TileTable(cards))
+
     @property
-    def _table(self) -> TileTable:
-        """What the cards say now of table and tiles."""
-        cards = self._state.cards
-        table: TileTable | None = self.__dict__.get("_known_table")
-        if table is None or table.cards is not cards:
-            table = self.__dict__["_known_table"] = TileTable(cards, self._codec)
+    def _facts(self) -> TileTable:
+        """What the cards say now of image and tiles."""
+        table: TileTable = self._state.snapshot.table
+        return table
+
+    @staticmethod
+    def _facts_in(snapshot: Any) -> TileTable:
+        table: TileTable = snapshot.table
         return table
 
     @property
@@ -85,15 +86,15 @@ class CompressedImageHDU(CacheMembers, ImageHDU):
         HeaderError, InvalidParameter
             If the header has no ZCMPTYPE, or parameters that the codec cannot have.
         """
-        return self._table.codec
+        return self._facts.codec
 
     @property
     def n_tiles(self) -> int:
         """Number of tiles; 0 if an axis is empty."""
-        return self._table.grid.ntiles
+        return self._facts.grid.ntiles
 
     def __repr__(self) -> str:
-        table = TileTable(self._state.cards_anyhow, self._codec)
+        table = self._facts_in(self._state.snapshot_anyhow)
         try:
             shown = repr(table.codec)
         except FitsError as error:
@@ -105,36 +106,19 @@ class CompressedImageHDU(CacheMembers, ImageHDU):
     # -- reading --------------------------------------------------------------------------------------------------
 
     def _decoder(self) -> TileDecoder:
-        return TileDecoder(self._table, self._file.storage, self._extent.data_start)
+        return TileDecoder(self._state.snapshot, self._file.storage, self._extent.data_start)
 
-    def _reader(self, scale: bool) -> TileReader:
-        if self._pending is not None:
-            self._check_not_extending("reading pixels")
-        if not scale:
-            return TileReader(self._decoder(), self._cache, Scaling(self._facts.stored))
-        cards, start = self._state.cards, self._extent.data_start
-        known: tuple[Cards, int, TileReader] | None = self.__dict__.get("_known_reader")
-        if known is None or known[0] is not cards or known[1] != start:
-            reader = TileReader(self._decoder(), self._cache, self._facts.scaling)
-            known = self.__dict__["_known_reader"] = cards, start, reader
-        return known[2]
-
-    def _cut(self, key: object) -> NDArray[Any] | None:
-        return self._reader(True).cut(key)
-
-    def _read_section(self, section: Section, scale: bool) -> NDArray[Any]:
-        return self._reader(scale).read(section)
-
-    def _read_sections(self, sections: Sequence[Section], scale: bool) -> list[NDArray[Any]]:
-        return self._reader(scale).read_many(sections)
+    def _new_source(self, snapshot: Any, start: int) -> TileReader:
+        self._check_not_extending("reading pixels")
+        return TileReader(TileDecoder(snapshot, self._file.storage, start), self._cache)
 
     def _read_masked(self, section: Section, scale: bool) -> NDArray[Any]:
-        table = self._table
+        table = self._facts
         if table.blank_column is None:
             return super()._read_masked(section, scale)
         stored = self._read_section(section, False)
         mask = stored == self._decoder().blanks(table.blank_column, section)
-        return np.ma.MaskedArray(self._facts.scaling.scaled(stored) if scale else stored, mask)
+        return np.ma.MaskedArray(table.scaling.scaled(stored) if scale else stored, mask)
 
     # -- writing --------------------------------------------------------------------------------------------------
 
@@ -164,21 +148,20 @@ class CompressedImageHDU(CacheMembers, ImageHDU):
             raise NotSupported(
                 "start= is for uncompressed images: a compressed image is written whole; pass an array of its shape"
             )
+        from rustfits.hdu.compressed.edit import checked_image
         from rustfits.tiles.encode import encode_image
 
         with self._changing():
             self._check_not_extending("write()")
             facts = self._facts
-            pixels = checked_image(data, facts.shape, facts.scaling, facts.blank, what=WHAT)
-            self._make(encode_image(self._table, pixels, facts.scaling, self._quantize, self._spare))
+            pixels = checked_image(data, facts.shape, facts)
+            self._make(encode_image(self._state.snapshot, pixels, facts.scaling, self._quantize, self._spare))
 
-    def _remember_codec(self, codec: TileCodec, quantize: Quantize | None) -> None:
+    def _remember(self, codec: TileCodec, quantize: Quantize | None) -> None:
         """Keep what the header cannot hold, such as the level of gzip, of an HDU that was just created."""
-        from rustfits.hdu.compressed.cards import resolved
-
-        self._codec, self._quantize = resolved(codec, self._facts.shape), quantize
-        for known in ("_known_table", "_known_reader"):
-            self.__dict__.pop(known, None)
+        cards = self._state.cards
+        self._state.show(CompressedSnapshot(cards, TileTable(cards, codec)))
+        self._quantize = quantize
 
     def __setitem__(self, key: Any, value: Any) -> None:
         from rustfits.hdu.compressed.edit import assigned
@@ -194,8 +177,9 @@ class CompressedImageHDU(CacheMembers, ImageHDU):
         """As for plain images, but that an image of floats takes arrays of any real numbers."""
         if not isinstance(value, np.ndarray) or not value.ndim or value.shape != section.shape:
             return super()._checked_value(value, section)
-        facts = self._facts
-        return checked_image(value.reshape(section.count), section.count, facts.scaling, facts.blank, what=WHAT)
+        from rustfits.hdu.compressed.edit import checked_image
+
+        return checked_image(value.reshape(section.count), section.count, self._facts)
 
     def extend(self, data: ArrayLike) -> None:  # type: ignore[override]  # there is no start= here
         """Append rows: make the first axis longer. Later HDUs of the file move, and the tile cache is cleared.
@@ -220,18 +204,18 @@ class CompressedImageHDU(CacheMembers, ImageHDU):
         FitsIOError
             If the bytes cannot be read or written. Nothing is changed by any of these errors.
         """
-        from rustfits.hdu.compressed.edit import checked_rows
+        from rustfits.hdu.compressed.edit import checked_rows, stored_copy
 
         with self._changing():
             facts, pending = self._facts, self._pending
-            rows = checked_rows(data, facts.shape, facts.scaling, facts.blank, what=WHAT)
+            rows = checked_rows(data, facts)
             if pending is None:
                 self._append(rows, facts.scaling)
                 return
             with pending.kept_on_failure(self._file):
                 pending.add(stored_copy(rows, facts.scaling))
                 if pending.nbytes > pending.capacity:
-                    tile = self._table.grid.tile[0]
+                    tile = self._facts.grid.tile[0]
                     self._drain((len(self) + pending.nrows) // tile * tile - len(self))
 
     def extending(self) -> AbstractContextManager[Self]:
@@ -255,6 +239,7 @@ class CompressedImageHDU(CacheMembers, ImageHDU):
         from rustfits.hdu.compressed.extending import CAPACITY_NBYTES, PendingRows
 
         self._pending = PendingRows(CAPACITY_NBYTES if self._pending_nbytes is None else self._pending_nbytes)
+        self._source = None  # a new one is refused as long as rows wait
 
     def _end_extending(self) -> None:
         try:
@@ -277,18 +262,14 @@ class CompressedImageHDU(CacheMembers, ImageHDU):
 
     def _make(self, new: NewTiles) -> None:
         """Write what was encoded; inside `changing`."""
-        facts = self._facts
-        table = new.write(self._file, self._extent, self._state)
-        self.__dict__.pop("_known_reader", None)
-        if table is not None:
-            self.__dict__["_known_table"], self.__dict__["_known_facts"] = table, facts.after(table.cards)
+        new.write(self._file, self._extent, self._state)
         self._cache.clear()
 
     def repack(self) -> None:
         """Drop what earlier edits left unused in the heap, and the room before it; the file gets shorter.
 
         The tiles are laid out in their order, byte for byte as they are. A heap without holes is left alone. DATASUM
-        and CHECKSUM are written anew if they were right. In any case the tile cache is cleared.
+        and CHECKSUM are written anew if they were right. The tile cache is cleared in any case.
 
         Raises
         ------
@@ -305,7 +286,7 @@ class CompressedImageHDU(CacheMembers, ImageHDU):
         with self._changing():
             self._check_not_extending("repack()")
             right = sums.right_ones(self._file, self._extent, self._state)
-            repack(self._file, self._extent, self._state, self._table.layout, self._spare)
+            repack(self._file, self._extent, self._state, self._state.snapshot.layout, self._spare)
             sums.renew(self._file, self._extent, self._state, right)
             self._cache.clear()
 
@@ -316,6 +297,34 @@ class CompressedImageHDU(CacheMembers, ImageHDU):
     def _set_pending_cap_for_testing(self, nbytes: int) -> None:
         """Set how many bytes of rows may wait inside `extending`; for tests."""
         self._pending_nbytes = nbytes
+
+    # -- the cache ------------------------------------------------------------------------------------------------
+
+    @property
+    def tile_cache_size(self) -> int:
+        """Bytes of decoded tiles that are kept at most."""
+        return self._cache.capacity
+
+    @property
+    def tile_cache_used(self) -> int:
+        """Bytes of decoded tiles that are kept now."""
+        return self._cache.used
+
+    def set_tile_cache_size(self, bytes: int) -> None:
+        """Set how many bytes of decoded tiles are kept at most; 0 keeps none.
+
+        Raises
+        ------
+        ParameterOverflow
+            If it is negative.
+        TypeError
+            If it is no integer.
+        """
+        self._cache.resize(bytes)
+
+    def clear_tile_cache(self) -> None:
+        """Drop every decoded tile that is kept."""
+        self._cache.clear()
 
     # -- checksums and damage -------------------------------------------------------------------------------------
 
@@ -416,7 +425,7 @@ class CompressedImageHDU(CacheMembers, ImageHDU):
     def _forgiving(self) -> ForgivingDecoder:
         from rustfits.tiles.damage import ForgivingDecoder
 
-        return ForgivingDecoder(self._table, self._file.storage, self._extent.data_start)
+        return ForgivingDecoder(self._state.snapshot, self._file.storage, self._extent.data_start)
 
     def _stored_around(self) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         from rustfits.tiles.damage import read_around
@@ -425,7 +434,7 @@ class CompressedImageHDU(CacheMembers, ImageHDU):
         return read_around(self._forgiving())
 
     def _blanks(self, stored: NDArray[Any], lost: NDArray[np.bool_]) -> NDArray[np.bool_] | None:
-        column = self._table.blank_column
+        column = self._facts.blank_column
         if column is None or lost.all():
             return super()._blanks(stored, lost)
         blanks: NDArray[np.bool_] = stored == self._decoder().blanks(column, full_section(self.shape))
@@ -433,7 +442,7 @@ class CompressedImageHDU(CacheMembers, ImageHDU):
 
     def _check_header(self) -> None:
         super()._check_header()
-        _ = self._table.sources
+        _ = self._facts.sources
 
     def _pixel_verdicts(self, own: tuple[Verdict, Verdict], *, decode: bool) -> tuple[tuple[Verdict, ...], str]:
         from rustfits.hdu.compressed.verify import pixel_verdicts

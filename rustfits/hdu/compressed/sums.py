@@ -123,7 +123,7 @@ def _header_sum(cards: Cards, table: TileTable, data: int, checksum: str) -> int
     shape = table.grid.shape
     entries: list[tuple[str, object]] = [
         ("XTENSION", "IMAGE"),
-        ("BITPIX", cards.integer("ZBITPIX")),
+        ("BITPIX", table.bitpix),
         ("NAXIS", len(shape)),
         *((f"NAXIS{axis}", npixels) for axis, npixels in enumerate(reversed(shape), start=1)),
         ("PCOUNT", 0),

@@ -52,8 +52,8 @@ def gather(
     out = np.full((len(first), *box), fill, dtype=fill.dtype)
     for row, part in zip(touched.tolist(), parts, strict=True):
         begin = (start[row] - first[row]).tolist()
-        place = tuple([slice(at, at + count) for at, count in zip(begin, part.shape, strict=True)])
-        out[row][place] = part
+        inside = tuple([slice(at, at + count) for at, count in zip(begin, part.shape, strict=True)])
+        out[row][inside] = part
     return out
 
 
@@ -128,7 +128,7 @@ def fill_for(fill_value: object, dtype: np.dtype[Any]) -> NDArray[Any] | None:
 def no_fill(
     first: NDArray[np.int64], box: tuple[int, ...], shape: tuple[int, ...], dtype: np.dtype[Any]
 ) -> NDArray[Any]:
-    """Return any value, 0-d, as boxes lie inside an image of shape ``shape``; raise `ImageError` if one does not."""
+    """Return a value that no pixel gets, 0-d; raise `ImageError` if a box reaches beyond an image of ``shape``."""
     if ((first < 0) | (first + np.array(box) > np.array(shape))).any():
         raise ImageError(f"some cutouts reach beyond the image: {dtype} pixels need fill_value=")
     return np.zeros((), dtype)

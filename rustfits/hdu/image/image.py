@@ -11,13 +11,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from rustfits.errors import ImageError, NotSupported
 from rustfits.hdu.base import HDU
-from rustfits.hdu.image.facts import ImageFacts
+from rustfits.header.cards import Cards
+from rustfits.header.state import Snapshot
+from rustfits.pixels.facts import ImageFacts
 from rustfits.pixels.scaling import Scaling
 from rustfits.pixels.sections import Section, box_section, full_section, parse_section, shaped
 from rustfits.storage.reread import Straddled, repeated
 
 if TYPE_CHECKING:
     from rustfits.hdu.image.raster import Raster
+    from rustfits.tiles.reader import TileReader
 
 
 class ImageHDU(HDU):
@@ -29,21 +32,25 @@ class ImageHDU(HDU):
 
     label: ClassVar[str] = "IMAGE_HDU"
 
-    # What a compressed image, whose keywords describe a table, says otherwise.
     _kind: ClassVar[str] = "IMAGE_HDU"
-    _prefix: ClassVar[str] = ""
-    _blank_keywords: ClassVar[tuple[str, ...]] = ("BLANK",)
-    _bitpix_name: ClassVar[str] = "HDU BITPIX"
+
+    # What reads the pixels, and what it was made for: a snapshot, and the first byte of the data unit.
+    _source: tuple[Snapshot, int, Raster | TileReader] | None = None
 
     # -- what the header says -------------------------------------------------------------------------------------
 
+    @classmethod
+    def _snapshot_of(cls, cards: Cards) -> Snapshot:
+        return ImageFacts(cards)
+
     @property
     def _facts(self) -> ImageFacts:
-        """What the cards say now."""
-        cards = self._state.cards
-        facts: ImageFacts | None = self.__dict__.get("_known_facts")
-        if facts is None or facts.cards is not cards:
-            facts = self.__dict__["_known_facts"] = ImageFacts(cards, self._prefix, self._blank_keywords)
+        """What the cards say now of the pixels."""
+        return self._facts_in(self._state.snapshot)
+
+    @staticmethod
+    def _facts_in(snapshot: Any) -> ImageFacts:
+        facts: ImageFacts = snapshot
         return facts
 
     @property
@@ -89,7 +96,7 @@ class ImageHDU(HDU):
         return True  # an empty image is an HDU all the same
 
     def __repr__(self) -> str:
-        facts = ImageFacts(self._state.cards_anyhow, self._prefix, self._blank_keywords)
+        facts = self._facts_in(self._state.snapshot_anyhow)
         unit = facts.cards.get("BUNIT")
         lines = [
             "  image info:",
@@ -231,24 +238,33 @@ class ImageHDU(HDU):
 
     def _cut(self, key: object) -> NDArray[Any] | None:
         """Return the pixels of a box by the kernels' short way, or None if they have none for it; inside `reading`."""
-        facts = self._facts
-        pixels = self._raster(facts).cut(key)
-        return None if pixels is None else facts.scaling.scaled(pixels)
+        pixels = self._pixels().cut(key)
+        return None if pixels is None else self._facts.scaling.scaled(pixels)
 
     def _read_section(self, section: Section, scale: bool) -> NDArray[Any]:
         """Return the pixels of a section in its ``count`` shape; inside `reading`."""
         facts = self._facts
-        return self._raster(facts).read(section, facts.scaling if scale else Scaling(facts.stored))
+        return self._pixels().read(section, facts.scaling if scale else Scaling(facts.stored))
 
     def _read_sections(self, sections: Sequence[Section], scale: bool) -> list[NDArray[Any]]:
         facts = self._facts
-        return self._raster(facts).read_many(sections, facts.scaling if scale else Scaling(facts.stored))
+        return self._pixels().read_many(sections, facts.scaling if scale else Scaling(facts.stored))
+
+    def _pixels(self) -> Raster | TileReader:
+        """Return what reads the pixels of this image; made anew when the header or its place in the file changes."""
+        snapshot, start, source = self._state.snapshot, self._extent.data_start, self._source
+        if source is None or source[0] is not snapshot or source[1] != start:
+            source = self._source = snapshot, start, self._new_source(snapshot, start)
+        return source[2]
+
+    def _new_source(self, snapshot: Any, start: int) -> Raster | TileReader:
+        return self._raster(snapshot.shape)
 
     def _read_masked(self, section: Section, scale: bool) -> NDArray[Any]:
         """Return a masked array; inside `reading`."""
         facts = self._facts
         if facts.stored.kind == "f":
-            raise ImageError(f"mask_blank is for integers: an image of float {self._prefix}BITPIX has NaN instead")
+            raise ImageError(f"mask_blank is for integers: an image of float {facts.prefix}BITPIX has NaN instead")
         stored = self._read_section(section, False)
         mask = np.ma.nomask if facts.blank is None else stored == facts.blank
         return np.ma.MaskedArray(facts.scaling.scaled(stored) if scale else stored, mask)
@@ -338,7 +354,6 @@ class ImageHDU(HDU):
         FitsIOError
             If the bytes cannot be written.
         """
-        from rustfits.hdu.image.raster import Raster
         from rustfits.hdu.image.values import plan_growth
 
         with self._changing():
@@ -352,8 +367,7 @@ class ImageHDU(HDU):
             if self._extent.data_nbytes != self.size * self.dtype.itemsize:
                 raise NotSupported("an image with parameters or groups (PCOUNT, GCOUNT) cannot be extended")
             self._file.resize_data(self._extent, growth.nbytes, zero=not growth.filled)
-            grown = Raster(self._file.storage, self._extent.data_start, growth.shape, self.dtype)
-            grown.write(section, values, self._facts.scaling)
+            self._raster(growth.shape).write(section, values, self._facts.scaling)
             self._state.change({f"NAXIS{self.ndim}": growth.shape[0]})
 
     def extending(self) -> AbstractContextManager[Self]:
@@ -361,20 +375,16 @@ class ImageHDU(HDU):
         return nullcontext(self)
 
     def _write_section(self, section: Section, values: NDArray[Any]) -> None:
-        raster = self._raster(self._facts)
+        raster = self._raster(self.shape)
         raster.check(section)
         raster.write(section, values, self._facts.scaling)
 
     # -- checks ---------------------------------------------------------------------------------------------------
 
-    def _raster(self, facts: ImageFacts) -> Raster:
-        raster: Raster | None = self.__dict__.get("_known_raster")
-        if raster is None or raster.shape is not facts.shape or raster.start != self._extent.data_start:
-            from rustfits.hdu.image.raster import Raster
+    def _raster(self, shape: tuple[int, ...]) -> Raster:
+        from rustfits.hdu.image.raster import Raster
 
-            raster = Raster(self._file.storage, self._extent.data_start, facts.shape, facts.stored)
-            self.__dict__["_known_raster"] = raster
-        return raster
+        return Raster(self._file.storage, self._extent.data_start, shape, self.dtype)
 
     def _check_axes(self) -> None:
         if not self.shape:
@@ -401,7 +411,7 @@ class ImageHDU(HDU):
         facts = self._facts
         if isinstance(data, np.ndarray) and not data.flags.c_contiguous:
             raise ImageError("data must be C-contiguous: pass numpy.ascontiguousarray(data)")
-        return checked_pixels(data, self.ndim, facts.scaling, facts.blank, what=self._bitpix_name)
+        return checked_pixels(data, self.ndim, facts.scaling, facts.blank, what=facts.dtype_name)
 
     def _checked_value(self, value: object, section: Section) -> NDArray[Any] | None:
         """Return what ``hdu[key] = value`` writes: an array of the section's ``count`` shape, or one stored number.
@@ -419,5 +429,5 @@ class ImageHDU(HDU):
             )
         # The checks are those of whole images; the axes dropped by integers come back for them.
         return checked_pixels(
-            value.reshape(section.count), section.ndim, facts.scaling, facts.blank, what=self._bitpix_name
+            value.reshape(section.count), section.ndim, facts.scaling, facts.blank, what=facts.dtype_name
         )

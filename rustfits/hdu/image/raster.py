@@ -190,7 +190,7 @@ class Raster:
         return empty(section.count, scaling.dtype)
 
     def _fill(self, batch: list[tuple[Piece, NDArray[Any]]], scaling: Scaling, past: bool) -> None:
-        """Read pieces, in one request, and place their pixels, past the cache where that is wanted."""
+        """Read pieces, in one request, and convert their pixels, past the cache where that is wanted."""
         if len(batch) == 1:
             piece, out = batch[0]
             if self._big_endian.itemsize == out.itemsize == 1 and piece.dense and out.flags.c_contiguous:
@@ -203,7 +203,7 @@ class Raster:
         stop = 0
         for piece, out in batch:
             begin, stop = stop, stop + piece.total
-            _place(piece.pixels(buffer[begin:stop], self._big_endian), scaling, out, past=past)
+            _convert(piece.pixels(buffer[begin:stop], self._big_endian), scaling, out, past=past)
 
     def write(self, section: Section, values: NDArray[Any], scaling: Scaling) -> None:
         """Write the pixels of a section, which may be empty; between them no byte changes. Inside `changing`.
@@ -314,8 +314,8 @@ def pixel_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(strides[::-1])
 
 
-def _place(pixels: NDArray[Any], scaling: Scaling, out: NDArray[Any], *, past: bool = False) -> None:
-    """Scale big-endian pixels into their place while they are in the cache."""
+def _convert(pixels: NDArray[Any], scaling: Scaling, out: NDArray[Any], *, past: bool = False) -> None:
+    """Scale big-endian pixels into the result while they are in the cache."""
     if scaling.trivial and past:
         active().to_native(out, pixels)
     elif scaling.trivial:
