@@ -88,6 +88,8 @@ class GzipStorage(MemoryStorage):
         If it is not gzip, is damaged, or ends early.
     """
 
+    bound = "it is compressed as a whole, so that every process would have to decompress all of it: unpack it first"
+
     def __init__(self, path: str, mode: str, durability: str = "process") -> None:
         descriptor = open_descriptor(path, mode)
         try:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rustfits.errors import FileLocked, FileReplaced, FitsIOError, OpenFailed
-from rustfits.storage.base import HEAD_NBYTES, Storage, as_bytes
+from rustfits.storage.base import HEAD_NBYTES, Identity, Storage, as_bytes
 from rustfits.storage.watch import Watch, state_in, undo_leftover
 
 if TYPE_CHECKING:
@@ -257,6 +257,15 @@ class LocalStorage(Storage):
             unlock(self.descriptor)
             raise
         self._locked, self._unlock = True, unlock
+
+    @property
+    def location(self) -> str:  # type: ignore[override]  # it follows from the path
+        """The path from the root of the disk on: another process may be in another folder."""
+        return self._given
+
+    def identity(self) -> Identity:
+        """Return size and time of modification, as they were when the file was read."""
+        return self.watch.size, self.watch.mtime_ns
 
     def check_own(self) -> None:
         """Raise `FileReplaced` if the file is not as it was when this handle opened it, or last changed it."""

@@ -138,6 +138,9 @@ class CompressedImageHDU(ImageHDU):
         self._check_not_extending("reading pixels")
         return TileReader(TileDecoder(snapshot, self._file.storage, start), self._cache)
 
+    def _chunks(self) -> tuple[int, ...] | None:
+        return self._facts.grid.clipped if self.size else None
+
     def _read_masked(self, section: Section, scale: bool) -> NDArray[Any]:
         table = self._facts
         if table.blank_column is None:
