@@ -64,6 +64,7 @@ if TYPE_CHECKING:
         TransactionUndone,
         TruncatedFile,
         UnsupportedPixels,
+        WrongHDUKind,
     )
     from rustfits.hdu.base import HDU
     from rustfits.hdu.compressed.compressed import CompressedImageHDU
@@ -145,6 +146,7 @@ __all__ = [
     "TruncatedFile",
     "UnsupportedPixels",
     "Verdict",
+    "WrongHDUKind",
     "__version__",
     "codecs",
     "convenience",

@@ -100,7 +100,7 @@ def write(
     filename: Filename,
     data: Any,
     *,
-    mode: str = "w+",
+    mode: Literal["w+", "r+"] = "w+",
     extname: str | None = None,
     header: Any = None,
 ) -> None:

@@ -29,6 +29,7 @@ FitsError
     HDUKeyInvalid (ValueError)             the key between `f[` and `]` is of a kind that selects no HDU
     HDUNotFound (ValueError)               no HDU has that name
         HDUIndexError (IndexError)         no HDU has that number
+    WrongHDUKind (TypeError)               an HDU was asked for as one of another kind
     ImageError (ValueError)                a shape, dtype, section or value does not fit the image
         PixelIndexError (IndexError)       a pixel index is out of range
         PixelOverflow (OverflowError)      an integer is beyond the range of the pixels
@@ -292,6 +293,10 @@ class HDUNotFound(FitsError, ValueError):
 
 class HDUIndexError(HDUNotFound, IndexError):
     """No HDU of the file has that number."""
+
+
+class WrongHDUKind(FitsError, TypeError):
+    """An HDU was asked for as one of another kind."""
 
 
 class ImageError(FitsError, ValueError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
@@ -17,6 +17,7 @@ from rustfits.storage.openfile import OpenFile
 if TYPE_CHECKING:
     from rustfits.codec.codec import TileCodec
     from rustfits.container.newimage import Header, NewImage
+    from rustfits.hdu.compressed.compressed import CompressedImageHDU
     from rustfits.quantize.parameters import Quantize
 
     Compress = str | TileCodec | None
@@ -76,6 +77,51 @@ class Creation:
         names: dict[str, Any] = {"extname": extname, "extver": extver, "blank": blank, "bscale": bscale, "bzero": bzero}
         new = NewImage.plan(dtype, dims, compress=compress, quantize=quantize, primary=not len(self._hdus), **names)
         new.append_to(self._file, self._hdus, None)
+
+    @overload
+    def write_image(
+        self,
+        data: ArrayLike,
+        *,
+        extname: str | None = None,
+        extver: int | None = None,
+        compress: None = None,
+        quantize: None = None,
+        blank: int | None = None,
+        bscale: float | None = None,
+        bzero: float | None = None,
+        header: Header | None = None,
+    ) -> ImageHDU: ...
+
+    @overload
+    def write_image(
+        self,
+        data: ArrayLike,
+        *,
+        extname: str | None = None,
+        extver: int | None = None,
+        compress: str | TileCodec,
+        quantize: Quantize | None = None,
+        blank: int | None = None,
+        bscale: float | None = None,
+        bzero: float | None = None,
+        header: Header | None = None,
+    ) -> CompressedImageHDU: ...
+
+    @overload
+    def write_image(
+        self,
+        data: ArrayLike,
+        *,
+        extname: str | None = None,
+        extver: int | None = None,
+        compress: Compress,
+        quantize: Quantize | None = None,
+        blank: int | None = None,
+        bscale: float | None = None,
+        bzero: float | None = None,
+        header: Header | None = None,
+    ) -> ImageHDU: ...
 
     def write_image(
         self,

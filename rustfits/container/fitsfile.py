@@ -6,20 +6,26 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, final
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias, TypeVar, final
 
 from rustfits.container.creation import Creation
 from rustfits.container.hdulist import HDUList, name_in
 from rustfits.container.locator import open_location, opened_bytes
-from rustfits.errors import FitsError, LocationError, NotAFitsBuffer, NotAFitsFile
+from rustfits.errors import FitsError, LocationError, NotAFitsBuffer, NotAFitsFile, WrongHDUKind
 from rustfits.hdu.base import HDU
+from rustfits.hdu.image.image import ImageHDU
 from rustfits.storage.base import Storage
 from rustfits.storage.openfile import OpenFile
 from rustfits.storage.reread import repeated
 
 if TYPE_CHECKING:
     from rustfits.container.remote import Remote
+    from rustfits.hdu.compressed.compressed import CompressedImageHDU
     from rustfits.hdu.report import FileReport, Verdict
+    from rustfits.hdu.table.table import TableHDU
+
+Key: TypeAlias = int | str | bytes | tuple[str | bytes, int]
+Kind = TypeVar("Kind", bound=HDU)
 
 
 @final
@@ -69,7 +75,7 @@ class FITS(Creation):
     def __init__(
         self,
         filename: str | os.PathLike[str],
-        mode: str = "r",
+        mode: Literal["r", "r+", "w+"] = "r",
         *,
         lenient: bool | None = None,
         remote: Remote | Literal["ranged"] | None = None,
@@ -91,7 +97,11 @@ class FITS(Creation):
 
     @staticmethod
     def from_bytes(
-        data: bytes | bytearray | memoryview, mode: str = "r", *, lenient: bool | None = None, salvage: bool = False
+        data: bytes | bytearray | memoryview,
+        mode: Literal["r", "r+"] = "r",
+        *,
+        lenient: bool | None = None,
+        salvage: bool = False,
     ) -> FITS:
         """Open a private copy of the bytes of a whole file.
 
@@ -329,7 +339,7 @@ class FITS(Creation):
     def __contains__(self, key: object) -> bool:
         return self._hdus.find(key) is not None
 
-    def __getitem__(self, key: int | str | bytes | tuple[str | bytes, int]) -> HDU:
+    def __getitem__(self, key: Key) -> HDU:
         """Return an HDU; always the same object for the same HDU.
 
         Parameters
@@ -348,3 +358,41 @@ class FITS(Creation):
             The `damage`, if it may be a damaged one.
         """
         return self._hdus.get(key)
+
+    def image(self, key: Key) -> ImageHDU:
+        """Return an image: what ``fits[key]`` is, with its type.
+
+        Parameters
+        ----------
+        key : int, str, bytes, or tuple
+            As ``fits[key]``, errors too.
+
+        Returns
+        -------
+        ImageHDU
+            A `CompressedImageHDU` is one.
+
+        Raises
+        ------
+        WrongHDUKind
+            If the HDU is no image.
+        """
+        return _of_kind(self[key], ImageHDU, "an image")
+
+    def compressed_image(self, key: Key) -> CompressedImageHDU:
+        """Return a compressed image: as `image`, for what only these have, such as `CompressedImageHDU.repack`."""
+        from rustfits.hdu.compressed.compressed import CompressedImageHDU
+
+        return _of_kind(self[key], CompressedImageHDU, "a compressed image")
+
+    def table(self, key: Key) -> TableHDU:
+        """Return a binary table: as `image`. A `CompressedTableHDU` is one, an ASCII table is not."""
+        from rustfits.hdu.table.table import TableHDU
+
+        return _of_kind(self[key], TableHDU, "a binary table")
+
+
+def _of_kind(hdu: HDU, kind: type[Kind], noun: str) -> Kind:
+    if not isinstance(hdu, kind):
+        raise WrongHDUKind(f"{hdu._place} is of type {hdu.label}, not {noun}; fits[key] returns any HDU")
+    return hdu
