@@ -15,9 +15,11 @@ from rustfits.errors import FitsError, LocationError, NotAFitsBuffer, NotAFitsFi
 from rustfits.hdu.base import HDU
 from rustfits.storage.base import Storage
 from rustfits.storage.openfile import OpenFile
+from rustfits.storage.reread import repeated
 
 if TYPE_CHECKING:
     from rustfits.container.remote import Remote
+    from rustfits.hdu.report import FileReport, Verdict
 
 
 @final
@@ -42,6 +44,9 @@ class FITS(Creation):
     durability : {'process', 'power'}
         What a change of a local file survives as a whole: that the process is killed, or that the power fails too,
         for which every change waits for the disk.
+    checksum : bool
+        Whether to verify the checksums of an HDU before the first time that it is read or changed: `ChecksumError`
+        if one is wrong. A compressed image without DATASUM and CHECKSUM is decoded for that.
 
     Raises
     ------
@@ -70,11 +75,13 @@ class FITS(Creation):
         remote: Remote | Literal["ranged"] | None = None,
         durability: Literal["process", "power"] = "process",
         salvage: bool = False,
+        checksum: bool = False,
     ) -> None:
         path = os.fspath(filename)
         if not isinstance(path, str):
             raise TypeError(f"filename must be a str or an os.PathLike that returns one, not {path!r}")
         self._open(*open_location(path, mode, remote, durability), mode, lenient, salvage)
+        self._file.checksum = checksum
 
     def __init_subclass__(cls, **_: Any) -> NoReturn:
         raise TypeError("FITS cannot be subclassed; write a class that holds one")
@@ -255,6 +262,36 @@ class FITS(Creation):
         """
         return self._file.content()
 
+    def verify(self, *, decode: bool = True) -> FileReport:
+        """Check the whole file for damage: every HDU as `HDU.verify`, and what follows the last one.
+
+        Parameters
+        ----------
+        decode : bool
+            Whether to decode the pixels of compressed images.
+
+        Returns
+        -------
+        FileReport
+            ``print`` it; `FileReport.to_dict` is fit for JSON.
+
+        Raises
+        ------
+        FitsIOError
+            If the bytes cannot be read, though they are there.
+        """
+        from rustfits.hdu.report import FileReport
+
+        hdus = tuple(hdu.verify(decode=decode) for hdu in self.hdus)
+        return FileReport(self.filename, hdus, *self._tail())
+
+    @repeated
+    def _tail(self) -> tuple[Verdict, int]:
+        from rustfits.hdu.verify import tail_verdict
+
+        with self._file.reading(self.filename):
+            return tail_verdict(self._file)
+
     def __enter__(self) -> FITS:
         return self
 
@@ -269,9 +306,9 @@ class FITS(Creation):
         if self.closed:
             return "\n".join([*lines, "  status: closed"])
         lines.append("  extnum  hdutype     extname")
-        lines += [
-            f"  {hdu.index:<6}  {hdu.label:<10}  {name_in(hdu._state.cards_anyhow) or ''}".rstrip() for hdu in self.hdus
-        ]
+        for hdu in self.hdus:
+            name = name_in(hdu._state.snapshot_anyhow.cards) or ""
+            lines.append(f"  {hdu.index:<6}  {hdu.label:<10}  {name}".rstrip())
         if self.damage is not None:
             lines.append(f"  damage: {self.damage}")
         return "\n".join(lines)
@@ -281,7 +318,7 @@ class FITS(Creation):
     @property
     def hdus(self) -> list[HDU]:
         """A new list of the HDUs."""
-        return self._hdus.snapshot()
+        return self._hdus.copy()
 
     def __len__(self) -> int:
         return len(self._hdus)

@@ -130,7 +130,7 @@ class HDUList:
 
     def walk(self) -> Iterator[HDU]:
         """Return an iterator over the HDUs there are now, which raises what `check_complete` would at their end."""
-        hdus = self.snapshot()
+        hdus = self.copy()
         if self.damage is None:
             return iter(hdus)
 
@@ -140,7 +140,7 @@ class HDUList:
 
         return walked()
 
-    def snapshot(self) -> list[HDU]:
+    def copy(self) -> list[HDU]:
         """Return the HDUs in a new list."""
         return [self._at(index) for index in range(len(self._hdus))]
 
@@ -229,7 +229,7 @@ class HDUList:
         """Return the cards of each HDU, even if the file is in an unknown state: its place in the list is certain."""
         for index, each in enumerate(self._hdus.copy()):
             found = self._parsed(index) if isinstance(each, bytes) else each
-            yield found._state.cards_anyhow if isinstance(found, HDU) else found
+            yield found._state.snapshot_anyhow.cards if isinstance(found, HDU) else found
 
     def _parsed(self, index: int) -> HDU | Cards:
         """Return what stands in the list for an HDU, with cards for the bytes of a header."""
@@ -261,7 +261,7 @@ def _same_header(known: HDU | Header, raw: Header) -> bool:
     if isinstance(known, bytes) and isinstance(raw, bytes):
         return known == raw
     known = _cards_of(known) if isinstance(known, bytes) else known
-    cards = known._state.cards_anyhow if isinstance(known, HDU) else known
+    cards = known._state.snapshot_anyhow.cards if isinstance(known, HDU) else known
     return cards.encode() == _cards_of(raw).encode()
 
 

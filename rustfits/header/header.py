@@ -38,7 +38,7 @@ class FITSHeader(HeaderChanges):
         return iter(self.keys())
 
     def __repr__(self) -> str:
-        cards = self._state.cards_anyhow
+        cards = self._state.snapshot_anyhow.cards
         return "\n".join([f"<FITSHeader: {len(cards.keys())} unique keys, {len(cards) + 1} cards>", *cards.lines()])
 
     def __str__(self) -> str:
