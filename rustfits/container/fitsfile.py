@@ -74,8 +74,8 @@ class FITS(Creation):
         lenient: bool | None = None,
         remote: Remote | Literal["ranged"] | None = None,
         durability: Literal["process", "power"] = "process",
-        salvage: bool = False,
         checksum: bool = False,
+        salvage: bool = False,
     ) -> None:
         path = os.fspath(filename)
         if not isinstance(path, str):
@@ -290,7 +290,7 @@ class FITS(Creation):
         from rustfits.hdu.verify import tail_verdict
 
         with self._file.reading(self.filename):
-            return tail_verdict(self._file)
+            return tail_verdict(self._file, self.damage)
 
     def __enter__(self) -> FITS:
         return self

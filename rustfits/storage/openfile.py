@@ -41,10 +41,10 @@ class OpenFile:
     contexts : dict of int to str
         HDUs, by position, that buffer what is appended, and the name of the method that opened the context:
         such a file cannot be closed.
-    guard : FitsError or None
-        Why nothing may be written over what follows the last HDU, or move it.
     checksum : bool
         Whether an HDU must prove that its checksums are right before it is read.
+    guard : FitsError or None
+        Why nothing may be written over what follows the last HDU, or move it.
     """
 
     checksum = False

@@ -22,6 +22,7 @@ from rustfits.heap.ranges import (
     read_rows,
 )
 from rustfits.parallel.threads import scratch
+from rustfits.pixels.scaling import blank_value
 from rustfits.pixels.sections import Section
 from rustfits.quantize.dither import NULL_PIXEL
 from rustfits.storage.base import Storage
@@ -244,7 +245,7 @@ class TileDecoder:
         for batch in plan.batches:
             masks = self._masks(plan.rows[batch.tiles], plan.shapes[batch.tiles])
             for job in batch.jobs:
-                job.block.scatter(masks[job.which], out)
+                job.block.scatter(masks[job.which], out, np.copyto)
         return out
 
     def _masks(self, rows: Int64s, shapes: Int64s) -> NDArray[np.bool_]:
@@ -296,7 +297,7 @@ class TileDecoder:
                 self._decode_column(number, entries.part(here), shapes[here], tiles)
                 out[np.repeat(here, npixels)] = tiles
         if self.table.null_mask is not None:
-            null = np.nan if out.dtype.kind == "f" else self.table.blank
+            null = np.nan if out.dtype.kind == "f" else blank_value(self.table.cards, out.dtype, ("ZBLANK", "BLANK"))
             if null is not None:
                 out[self._masks(entries.rows, shapes)] = null
 

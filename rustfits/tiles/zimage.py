@@ -105,7 +105,7 @@ class TileTable(ImageFacts):
         shape, naxis = self.shape, len(self.shape)
         if not naxis:
             raise ImageError("the image has no pixels: ZNAXIS=0")
-        if not 1 <= naxis <= MAX_ZNAXIS:
+        if naxis > MAX_ZNAXIS:
             raise HeaderError(f"ZNAXIS is {naxis}; compressed images of 1 to {MAX_ZNAXIS} axes can be read")
         if prod(shape) * self.stored.itemsize > MAX_NBYTES:
             raise HeaderError(f"ZNAXISn describe an image of {shape} pixels, which no file can hold")
@@ -179,7 +179,7 @@ class TileTable(ImageFacts):
         kind = registry.codec_class(self.cards.text("ZCMPTYPE"))
         column = self._named.get(COMPRESSED) or self._named.get(RAW)
         heap_format = column.code if column is not None and column.descriptor else "P"
-        tile = self.grid.tile if self.shape else None
+        tile = self.grid.tile if self.cards.integer("ZNAXIS") else None
         return built(kind, self._parameters(), tile_shape=tile, heap_format=heap_format)
 
     def _parameters(self) -> dict[str, Parameter]:

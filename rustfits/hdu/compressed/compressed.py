@@ -116,7 +116,8 @@ class CompressedImageHDU(ImageHDU):
         from rustfits.header.header import FITSHeader
         from rustfits.header.state import FixedHeader
 
-        return FITSHeader._of(FixedHeader(unpacked_cards(self._state.cards, self._facts.blank)))
+        facts = self._facts
+        return FITSHeader._of(FixedHeader(unpacked_cards(facts.cards, facts.blank)))
 
     def __repr__(self) -> str:
         table = self._facts_in(self._state.snapshot_anyhow)

@@ -72,7 +72,7 @@ class Outcome:
 def verify(filename: str, *, decode: bool, lenient: bool | None = None) -> Outcome:
     """Verify a file; what goes wrong is told, not raised, so that others can follow.
 
-    Stray bytes are read past unless ``lenient`` is False.
+    Stray bytes and a damaged end are read past, since they are what is looked for, unless ``lenient`` is False.
     """
     try:
         with rustfits.FITS(filename, lenient=lenient is not False) as fits:
