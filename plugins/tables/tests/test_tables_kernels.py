@@ -162,6 +162,16 @@ def test_what_was_encoded_is_decoded_as_it_was(schema, seed, nrows):
 
 
 @KERNELS
+def test_no_rows_are_no_fault(kernels):
+    found = [Field(Kind.SWAP, 0, 4), Field(Kind.UTF8_32, 4, 3), Field(Kind.VALID, 7, 1), Field(Kind.TEXT, 8, 2)]
+    for first in (0, 3):
+        placed = arrays_of(found, first, True)
+        assert kernels.decoder(10, placed).decode(np.zeros(0, dtype=np.uint8), first) == []
+        assert kernels.encoder(10, placed).encode(np.zeros(0, dtype=np.uint8), first) == []
+        assert kernels.decoder(10, placed).decode(np.zeros(30, dtype=np.uint8), first, np.zeros(0, dtype=np.int64)) == []
+
+
+@KERNELS
 def test_strings_end_where_they_should(kernels):
     cells = [b"ab   ", b"a\0b  ", b"     ", b"\0abcd", b" a b ", b"abcde", b"a \0 b", b"~\x7f\0\xff\xff"]
     raw = np.frombuffer(b"".join(cells), dtype=np.uint8)

@@ -59,9 +59,9 @@ static int size_is_known(const rf_field *field)
 
 static int cell_fits(const rf_field *field, int64_t row_nbytes)
 {
-    int64_t room = row_nbytes - field->offset;
-    if (field->offset < 0 || room < 0 || field->count < 0)
+    if (field->offset < 0 || field->offset > row_nbytes || field->count < 0)
         return 0;
+    int64_t room = row_nbytes - field->offset;
     if (field->kind == RF_BITS || field->kind == RF_BITS_BITMAP)
         return room > INT64_MAX / 8 || field->count <= room * 8;
     return field->size == 0 || field->count <= room / field->size;
@@ -71,6 +71,8 @@ static int cell_fits(const rf_field *field, int64_t row_nbytes)
 static int memory_fits(const rf_field *field, int64_t all, int writes)
 {
     int64_t nbytes = field->memory_nbytes, count = field->count;
+    if (all == 0)
+        return 1;
     switch (field->kind) {
     case RF_VALID:
     case RF_LOGICAL_BITMAP:

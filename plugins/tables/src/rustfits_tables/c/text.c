@@ -132,7 +132,8 @@ static void decode_utf8(rf_field *field, const rf_walk *walk, int64_t at)
             rf_say_fault(field, RF_NO_ROOM, walk->row + i, k, 0, length);
         if (field->fault != RF_OK)
             return;
-        put_bytes(field->text + offset, text, length, length);
+        if (length) /* of no text there need be no address */
+            put_bytes(field->text + offset, text, length, length);
         offset += length;
         put_offset(field, ++at, offset);
     });
@@ -181,14 +182,16 @@ static void encode_utf8(rf_field *field, const rf_walk *walk, int64_t at)
     const int64_t count = field->count, size = field->size;
     int64_t offset = get_offset(field, at);
     RF_EACH_CELL(walk, (void)from; for (int64_t k = 0; k < count; k++) {
-        int64_t stop = get_offset(field, ++at), length = stop - offset;
+        int64_t stop = get_offset(field, ++at), length = 0;
         if (offset < 0 || stop < offset || stop > field->text_nbytes)
             rf_say_fault(field, RF_OFFSETS, walk->row + i, k, 0, stop);
-        else if (length > size)
+        else
+            length = stop - offset;
+        if (length > size)
             rf_say_fault(field, RF_TOO_LONG, walk->row + i, k, 0, length);
         if (field->fault != RF_OK)
             return;
-        const uint8_t *text = field->text + offset;
+        const uint8_t *text = length ? field->text + offset : NULL;
         for (int64_t j = 0; j < length; j++)
             if (text[j] > 0x7F) {
                 rf_say_fault(field, RF_FOREIGN, walk->row + i, k, j, text[j]);
