@@ -1,29 +1,12 @@
 /* Elements whose bytes are the same in rows and in memory, but for their order and the highest bit. */
 #include "cells.h"
 
-/* For cells that are too short to call memcpy for. */
-RF_INLINE void copy_cell(uint8_t *to, const uint8_t *from, int64_t nbytes)
-{
-    if (nbytes > 64)
-        memcpy(to, from, (size_t)nbytes);
-    else if (nbytes >= 8) {
-        for (int64_t k = 0; k < nbytes - 8; k += 8)
-            rf_store_u64(to + k, rf_load_u64(from + k));
-        rf_store_u64(to + nbytes - 8, rf_load_u64(from + nbytes - 8));
-    } else if (nbytes >= 4) {
-        rf_store_u32(to, rf_load_u32(from));
-        rf_store_u32(to + nbytes - 4, rf_load_u32(from + nbytes - 4));
-    } else
-        for (int64_t k = 0; k < nbytes; k++)
-            to[k] = from[k];
-}
-
 static void move_bytes(const rf_walk *walk, int64_t nbytes)
 {
     if (nbytes == 1)
         RF_EACH_CELL(walk, *to = *from;);
     else
-        RF_EACH_CELL(walk, copy_cell(to, from, nbytes););
+        RF_EACH_CELL(walk, rf_copy(to, from, nbytes););
 }
 
 /* flip is a constant: what changes the highest bit, in the byte order of `from`; or 0. */

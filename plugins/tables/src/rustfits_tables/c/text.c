@@ -77,8 +77,7 @@ RF_INLINE void widen(uint8_t *to, const uint8_t *from, int64_t size, int64_t len
 
 RF_INLINE void put_bytes(uint8_t *to, const uint8_t *from, int64_t size, int64_t length)
 {
-    for (int64_t k = 0; k < length; k++)
-        to[k] = from[k];
+    rf_copy(to, from, length);
     for (int64_t k = length; k < size; k++)
         to[k] = 0;
 }
@@ -151,13 +150,25 @@ void rf_decode_text(rf_field *field, const rf_walk *walk, int64_t at)
 
 /* The other way strings are written as they are, with NUL behind them. */
 
+/* Place of the first byte that is not ASCII; -1 if all are. */
+RF_INLINE int64_t foreign_at(const uint8_t *text, int64_t length)
+{
+    int64_t k = 0;
+    while (k + 8 <= length && !(rf_load_u64(text + k) & 0x8080808080808080u))
+        k += 8;
+    while (k < length && text[k] <= 0x7F)
+        k++;
+    return k < length ? k : -1;
+}
+
 RF_INLINE void encode_bytes(rf_field *field, const rf_walk *walk)
 {
     const int64_t count = field->count, size = field->size;
-    RF_EACH_CELL(walk, for (int64_t k = 0; k < count * size; k++) {
-        to[k] = from[k];
-        if (from[k] > 0x7F)
-            rf_say_fault(field, RF_FOREIGN, walk->row + i, k / size, k % size, from[k]);
+    RF_EACH_CELL(walk, {
+        rf_copy(to, from, count * size);
+        int64_t k = foreign_at(to, count * size);
+        if (k >= 0)
+            rf_say_fault(field, RF_FOREIGN, walk->row + i, k / size, k % size, to[k]);
     });
 }
 
@@ -191,13 +202,12 @@ static void encode_utf8(rf_field *field, const rf_walk *walk, int64_t at)
             rf_say_fault(field, RF_TOO_LONG, walk->row + i, k, 0, length);
         if (field->fault != RF_OK)
             return;
-        const uint8_t *text = length ? field->text + offset : NULL;
-        for (int64_t j = 0; j < length; j++)
-            if (text[j] > 0x7F) {
-                rf_say_fault(field, RF_FOREIGN, walk->row + i, k, j, text[j]);
-                return;
-            }
-        put_bytes(to + k * size, text, size, length);
+        put_bytes(to + k * size, length ? field->text + offset : NULL, size, length);
+        int64_t foreign = foreign_at(to + k * size, length);
+        if (foreign >= 0) {
+            rf_say_fault(field, RF_FOREIGN, walk->row + i, k, foreign, to[k * size + foreign]);
+            return;
+        }
         offset = stop;
     });
 }
