@@ -168,7 +168,9 @@ def test_no_rows_are_no_fault(kernels):
         placed = arrays_of(found, first, True)
         assert kernels.decoder(10, placed).decode(np.zeros(0, dtype=np.uint8), first) == []
         assert kernels.encoder(10, placed).encode(np.zeros(0, dtype=np.uint8), first) == []
-        assert kernels.decoder(10, placed).decode(np.zeros(30, dtype=np.uint8), first, np.zeros(0, dtype=np.int64)) == []
+        assert (
+            kernels.decoder(10, placed).decode(np.zeros(30, dtype=np.uint8), first, np.zeros(0, dtype=np.int64)) == []
+        )
 
 
 @KERNELS
