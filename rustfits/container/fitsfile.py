@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, final
 from rustfits.container.creation import Creation
 from rustfits.container.hdulist import HDUList, name_in
 from rustfits.container.locator import open_location, opened_bytes
-from rustfits.errors import LocationError, NotAFitsBuffer, NotAFitsFile
+from rustfits.errors import FitsError, LocationError, NotAFitsBuffer, NotAFitsFile
 from rustfits.hdu.base import HDU
 from rustfits.storage.base import Storage
 from rustfits.storage.openfile import OpenFile
+from rustfits.storage.reread import repeated
 
 if TYPE_CHECKING:
     from rustfits.container.remote import Remote
+    from rustfits.hdu.report import FileReport, Verdict
 
 
 @final
@@ -31,13 +33,20 @@ class FITS(Creation):
         in ``.gz``, or that begins as gzip does, is decompressed into memory and written back when it is closed.
     mode : {'r', 'r+', 'w+'}
         Read; read and write; create, or cut to nothing, and write.
-    lenient : bool
-        Whether bytes in headers that are not printable ASCII are read as ``_`` instead of being refused.
+    lenient : bool or None
+        Whether bytes in headers that are not printable ASCII are read as ``_`` instead of being refused; None: except
+        in values without which data cannot be read. With True, iteration and names end at a damaged HDU in silence.
+    salvage : bool
+        Whether a file whose end is no HDU, or a damaged one, may be changed: changes that leave a damaged HDU where it
+        is, or that write over something else.
     remote : Remote or 'ranged', optional
         How to reach the file behind an http, https, ftp or ftps URL.
     durability : {'process', 'power'}
         What a change of a local file survives as a whole: that the process is killed, or that the power fails too,
         for which every change waits for the disk.
+    checksum : bool
+        Whether to verify the checksums of an HDU before the first time that it is read or changed: `ChecksumError`
+        if one is wrong. A compressed image without DATASUM and CHECKSUM is decoded for that.
 
     Raises
     ------
@@ -51,9 +60,10 @@ class FITS(Creation):
         If there is a journal beside the file that is not its own.
     FitsIOError
         If the mode is not one of the three, or the file cannot be opened (`OpenFailed`, `FileMissing`), is empty or
-        too short (`NotAFitsFile`), or has a header without END (`TruncatedFile`).
+        too short (`NotAFitsFile`), or its first header has no END (`TruncatedFile`). `DamagedEnd`: if it is to be
+        changed, and has a damaged HDU after the first.
     HeaderError
-        If a header breaks the standard so that its HDU cannot be sized.
+        If the first header breaks the standard so that its HDU cannot be sized; see `damage` for those after it.
     """
 
     def __init__(
@@ -61,14 +71,17 @@ class FITS(Creation):
         filename: str | os.PathLike[str],
         mode: str = "r",
         *,
-        lenient: bool = False,
+        lenient: bool | None = None,
         remote: Remote | Literal["ranged"] | None = None,
         durability: Literal["process", "power"] = "process",
+        checksum: bool = False,
+        salvage: bool = False,
     ) -> None:
         path = os.fspath(filename)
         if not isinstance(path, str):
             raise TypeError(f"filename must be a str or an os.PathLike that returns one, not {path!r}")
-        self._open(*open_location(path, mode, remote, durability), mode, lenient)
+        self._open(*open_location(path, mode, remote, durability), mode, lenient, salvage)
+        self._file.checksum = checksum
 
     def __init_subclass__(cls, **_: Any) -> NoReturn:
         raise TypeError("FITS cannot be subclassed; write a class that holds one")
@@ -77,7 +90,9 @@ class FITS(Creation):
         raise TypeError("an open FITS file can be neither copied nor pickled; open the file anew by its name")
 
     @staticmethod
-    def from_bytes(data: bytes | bytearray | memoryview, mode: str = "r", *, lenient: bool = False) -> FITS:
+    def from_bytes(
+        data: bytes | bytearray | memoryview, mode: str = "r", *, lenient: bool | None = None, salvage: bool = False
+    ) -> FITS:
         """Open a private copy of the bytes of a whole file.
 
         Parameters
@@ -85,7 +100,8 @@ class FITS(Creation):
         data : bytes-like
             A FITS file, or a gzip stream that holds one.
         mode : {'r', 'r+'}
-        lenient : bool
+        lenient : bool or None
+        salvage : bool
             As for `FITS`.
 
         Returns
@@ -108,18 +124,18 @@ class FITS(Creation):
             raise LocationError(f"from_bytes takes mode 'r' or 'r+', not {mode!r}")
         fits = object.__new__(FITS)
         try:
-            fits._open(opened_bytes(data, writable=mode == "r+"), "mem://", mode, lenient)
+            fits._open(opened_bytes(data, writable=mode == "r+"), "mem://", mode, lenient, salvage)
         except NotAFitsFile as error:
             raise NotAFitsBuffer(*error.args) from error
         return fits
 
-    def _open(self, storage: Storage, filename: str, mode: str, lenient: bool) -> None:
+    def _open(self, storage: Storage, filename: str, mode: str, lenient: bool | None, salvage: bool) -> None:
         self._file = OpenFile(storage, filename, mode)
         self._hdus = HDUList(self._file)
         if mode == "w+":
             return
         try:
-            self._hdus.load(lenient=lenient)
+            self._hdus.load(lenient=lenient, salvage=salvage)
         except BaseException:
             self._file.close()
             raise
@@ -135,6 +151,29 @@ class FITS(Creation):
     def closed(self) -> bool:
         """Whether `close` was called."""
         return self._file.closed
+
+    @property
+    def damage(self) -> FitsError | None:
+        """What is wrong with what follows the last sound HDU, and where that is; None if nothing is.
+
+        The HDUs before it are there. Iteration raises it after them, and so does a key that selects none of them,
+        unless the file was opened with ``lenient=True``. `hdus` and ``len`` are of the sound ones in any case.
+        """
+        return self._hdus.damage
+
+    @property
+    def tail_nbytes(self) -> int:
+        """Number of bytes after the last HDU.
+
+        Zeros and blanks there are no damage: the next HDU that is added replaces them.
+
+        Raises
+        ------
+        FitsIOError
+            If the file is closed.
+        """
+        with self._file.reading(self.filename):
+            return self._file.tail_nbytes
 
     def close(self) -> None:
         """Flush and release the file; does nothing the second time.
@@ -223,6 +262,36 @@ class FITS(Creation):
         """
         return self._file.content()
 
+    def verify(self, *, decode: bool = True) -> FileReport:
+        """Check the whole file for damage: every HDU as `HDU.verify`, and what follows the last one.
+
+        Parameters
+        ----------
+        decode : bool
+            Whether to decode the pixels of compressed images.
+
+        Returns
+        -------
+        FileReport
+            ``print`` it; `FileReport.to_dict` is fit for JSON.
+
+        Raises
+        ------
+        FitsIOError
+            If the bytes cannot be read, though they are there.
+        """
+        from rustfits.hdu.report import FileReport
+
+        hdus = tuple(hdu.verify(decode=decode) for hdu in self.hdus)
+        return FileReport(self.filename, hdus, *self._tail())
+
+    @repeated
+    def _tail(self) -> tuple[Verdict, int]:
+        from rustfits.hdu.verify import tail_verdict
+
+        with self._file.reading(self.filename):
+            return tail_verdict(self._file, self.damage)
+
     def __enter__(self) -> FITS:
         return self
 
@@ -237,9 +306,11 @@ class FITS(Creation):
         if self.closed:
             return "\n".join([*lines, "  status: closed"])
         lines.append("  extnum  hdutype     extname")
-        lines += [
-            f"  {hdu.index:<6}  {hdu.label:<10}  {name_in(hdu._state.cards_anyhow) or ''}".rstrip() for hdu in self.hdus
-        ]
+        for hdu in self.hdus:
+            name = name_in(hdu._state.snapshot_anyhow.cards) or ""
+            lines.append(f"  {hdu.index:<6}  {hdu.label:<10}  {name}".rstrip())
+        if self.damage is not None:
+            lines.append(f"  damage: {self.damage}")
         return "\n".join(lines)
 
     # -- a sequence of HDUs ---------------------------------------------------------------------------------------
@@ -247,13 +318,13 @@ class FITS(Creation):
     @property
     def hdus(self) -> list[HDU]:
         """A new list of the HDUs."""
-        return self._hdus.snapshot()
+        return self._hdus.copy()
 
     def __len__(self) -> int:
         return len(self._hdus)
 
     def __iter__(self) -> Iterator[HDU]:
-        return iter(self.hdus)
+        return self._hdus.walk()
 
     def __contains__(self, key: object) -> bool:
         return self._hdus.find(key) is not None
@@ -265,7 +336,7 @@ class FITS(Creation):
         ----------
         key : int, str, bytes, or tuple
             Position, from the end if negative; EXTNAME, without regard to case and surrounding blanks, of which the
-            first counts; or ``(extname, extver)``.
+            first counts; or ``(extname, extver)``, which ``'extname,extver'`` is too if no HDU is called so.
 
         Raises
         ------
@@ -273,5 +344,7 @@ class FITS(Creation):
             If the key is of another kind.
         HDUNotFound, HDUIndexError
             If there is no such HDU.
+        FitsError
+            The `damage`, if it may be a damaged one.
         """
         return self._hdus.get(key)

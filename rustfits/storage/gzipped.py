@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
+from rustfits import limits
 from rustfits.errors import FitsIOError, HandleTainted, OpenFailed
 from rustfits.storage.folder import adopt_owner, sync_folder
 from rustfits.storage.local import open_descriptor
@@ -39,7 +40,7 @@ def inflate(chunks: Iterator[bytes], name: str) -> bytearray:
     Raises
     ------
     FitsIOError
-        If the stream is not gzip, is damaged, or ends early.
+        If the stream is not gzip, is damaged, or ends early; or holds more than `limits.MAX_UNPACKED_NBYTES`.
     """
     content = bytearray()
     member = zlib.decompressobj(_GZIP_WINDOW)
@@ -50,6 +51,11 @@ def inflate(chunks: Iterator[bytes], name: str) -> bytearray:
             while rest:
                 inside = True
                 content += member.decompress(rest)
+                if len(content) > limits.MAX_UNPACKED_NBYTES:
+                    raise FitsIOError(
+                        f"{name} decompresses to more than {limits.MAX_UNPACKED_NBYTES} bytes, which are held in "
+                        "memory; if there is room for them, raise rustfits.limits.MAX_UNPACKED_NBYTES"
+                    )
                 rest = b""
                 if member.eof:
                     rest = member.unused_data.lstrip(b"\0")

@@ -87,7 +87,7 @@ def test_scalars_are_physical_values(fits):
 
 
 def test_physical_values_of_a_scaled_image_are_stored_rounded(fits):
-    hdu = fits.write_image(PIXELS, compress="GZIP", header={"BSCALE": 0.5, "BZERO": 100.0})
+    hdu = fits.write_image(PIXELS, compress="GZIP", bscale=0.5, bzero=100.0)
     hdu[0, :3] = np.array([100.2, 100.3, 99.0])
     hdu[1] = 100.5
     np.testing.assert_array_equal(hdu.read(scale=False)[0, :3], [0, 1, -2])
@@ -243,7 +243,7 @@ def test_a_damaged_tile_can_be_written_over_but_not_patched(fits):
 
 
 def test_descriptors_of_32_bits_set_a_limit_to_the_heap(fits, monkeypatch):
-    monkeypatch.setattr("rustfits.heap.writer.LIMITS", {"P": 600, "Q": 1 << 60})
+    monkeypatch.setattr("rustfits.heap.writer.MAX_DESCRIPTOR", {"P": 600, "Q": 1 << 60})
     hdu = fits.write_image(PIXELS, compress=NoCompress())
     hdu[...] = PIXELS + 1
     before = fits.to_bytes()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import tempfile
 from pathlib import Path
 from typing import Any, Literal
@@ -13,12 +14,13 @@ from rich.table import Table
 from rich.text import Text
 
 import rustfits
-from rustfits_cli.check import check
 from rustfits_cli.cutout import parse_section, write_cutout
 from rustfits_cli.demo import read_m13, try_every_codec
 from rustfits_cli.describe import describe
 from rustfits_cli.image import pick_image, plane
 from rustfits_cli.preview import write_preview
+from rustfits_cli.verify import CHECKS, Outcome, exit_code
+from rustfits_cli.verify import verify as verify_file
 
 PIPE_WIDTH = 200  # columns for a table that goes to a file or a pipe, where nothing says how wide it may be
 
@@ -34,6 +36,14 @@ class Commands(click.Group):
             if isinstance(error, OSError) and error.errno == errno.EPIPE:
                 raise  # click ends quietly when `head` has seen enough
             raise click.ClickException(" ".join(str(error).split())) from error
+
+
+lenient_option = click.option(
+    "--lenient/--strict",
+    "lenient",
+    default=None,
+    help="Read past stray bytes and a damaged end of FILE; or refuse any stray byte. Neither: only where they matter.",
+)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -88,16 +98,24 @@ def demo(output: Path) -> None:
 
 @main.command()
 @click.argument("file")
-def info(file: str) -> None:
-    """List the HDUs of FILE; no codec is needed for it."""
-    with rustfits.FITS(file) as fits:
-        described = [describe(hdu) for hdu in fits]
+@lenient_option
+def info(file: str, *, lenient: bool | None) -> None:
+    """List the HDUs of FILE; no codec is needed for it.
+
+    The exit code is 1 if something damaged follows the HDUs that are listed, unless --lenient is given.
+    """
+    with rustfits.FITS(file, lenient=lenient) as fits:
+        described, damage = [describe(hdu) for hdu in fits.hdus], fits.damage
     table = new_table("index", "name", "kind", "shape", "dtype", "codec", "tiles", "ratio", right=slice(7, 8))
     for line in described:
         add_row(table, line.index, line.name, line.kind, line.shape, line.dtype, line.codec, line.tiles, line.ratio)
     console().print(table)
     for remark in dict.fromkeys(line.remark for line in described if line.remark):
         click.echo(remark)
+    if damage is not None:
+        if not lenient:
+            raise damage
+        click.echo(f"damage: {' '.join(str(damage).split())}")
 
 
 @main.command()
@@ -110,22 +128,25 @@ def codecs() -> None:
 
 
 @main.command()
-@click.argument("file")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option("--decode/--no-decode", default=True, show_default=True, help="Also decode every pixel.")
-def verify(file: str, decode: bool) -> None:
-    """Compare the checksums of FILE and decode its images.
+@click.option("--json", "as_json", is_flag=True, help="Write one JSON list, an object for each FILE.")
+@lenient_option
+@click.pass_context
+def verify(ctx: click.Context, files: tuple[str, ...], *, decode: bool, as_json: bool, lenient: bool | None) -> None:
+    """Look for damage in every HDU of each FILE: structure, checksums, tiles that cannot be decoded.
 
-    The exit code is 1 if a checksum does not match or an image cannot be decoded.
+    The exit code is 0 if nothing is wrong, 1 if something is, and 2 if something could not be read.
     """
-    with rustfits.FITS(file) as fits:
-        checks = [check(hdu, decode=decode) for hdu in fits]
-    table = new_table("index", "name", "DATASUM", "CHECKSUM", "pixels")
-    for found in checks:
-        add_row(table, found.index, found.name, found.datasum, found.checksum, found.pixels)
-    console().print(table)
-    bad = [found.index for found in checks if found.bad]
-    if bad:
-        raise click.ClickException(f"{file}: bad HDUs: {', '.join(bad)}")
+    outcomes = []
+    for file in files:
+        outcome = verify_file(file, decode=decode, lenient=lenient)
+        outcomes.append(outcome)
+        if not as_json:
+            show_outcome(outcome)
+    if as_json:
+        click.echo(json.dumps([outcome.to_dict() for outcome in outcomes], indent=2))
+    ctx.exit(exit_code(outcomes))
 
 
 @main.command()
@@ -135,7 +156,17 @@ def verify(file: str, decode: bool) -> None:
 @click.option("--hdu", "key", help="Index or EXTNAME; the first image that has data if not given.")
 @click.option("--compress", help="Name of a codec, such as GZIP_2; not compressed if not given.")
 @click.option("--overwrite", is_flag=True, help="Replace OUTPUT if it is there.")
-def cutout(file: str, section: str, output: Path, *, key: str | None, compress: str | None, overwrite: bool) -> None:
+@lenient_option
+def cutout(
+    file: str,
+    section: str,
+    output: Path,
+    *,
+    key: str | None,
+    compress: str | None,
+    overwrite: bool,
+    lenient: bool | None,
+) -> None:
     """Write a SECTION of an image of FILE to OUTPUT, its coordinates shifted along.
 
     SECTION is written as in Python, in numpy order: 100:200,50:80
@@ -143,7 +174,7 @@ def cutout(file: str, section: str, output: Path, *, key: str | None, compress: 
     check_output(file, output)
     if output.exists() and not overwrite:
         raise click.ClickException(f"{output} is there already; --overwrite replaces it")
-    with rustfits.FITS(file) as fits:
+    with rustfits.FITS(file, lenient=lenient) as fits:
         shape = write_cutout(pick_image(fits, key), parse_section(section), output, compress)
     click.echo(f"cutout: {output.resolve()} ({' x '.join(map(str, shape))})")
 
@@ -153,10 +184,11 @@ def cutout(file: str, section: str, output: Path, *, key: str | None, compress: 
 @click.argument("output", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--hdu", "key", help="Index or EXTNAME; the first image that has data if not given.")
 @click.option("--size", type=click.IntRange(min=1), default=1024, show_default=True, help="Longest side, in pixels.")
-def preview(file: str, output: Path, key: str | None, size: int) -> None:
+@lenient_option
+def preview(file: str, output: Path, *, key: str | None, size: int, lenient: bool | None) -> None:
     """Write a PNG of an image of FILE to OUTPUT; of a cube, its first plane."""
     check_output(file, output)
-    with rustfits.FITS(file) as fits:
+    with rustfits.FITS(file, lenient=lenient) as fits:
         pixels = plane(pick_image(fits, key))
     width, height = write_preview(output, pixels, longest=size)
     click.echo(f"preview: {output.resolve()} ({width} x {height})")
@@ -177,6 +209,19 @@ def recover(file: str, how: Literal["apply", "discard"] | None) -> None:
     aside = rustfits.recover(file, how)
     done = "is as it was before the change" if how == "apply" else "stays as it is"
     click.echo(f"{file} {done}" + (f"; the journal is now {aside}" if aside else "; the journal is used up"))
+
+
+def show_outcome(outcome: Outcome) -> None:
+    """Print what was found out about one file: a table, what it does not say, and the summary."""
+    rows = list(outcome.rows())
+    if rows:
+        table = new_table("index", "name", *CHECKS)
+        for row in rows:
+            add_row(table, *row)
+        console().print(table)
+    for remark in outcome.remarks():
+        click.echo(printable(remark))
+    click.echo(printable(outcome.summary), err=outcome.report is None)
 
 
 def check_output(file: str, output: Path) -> None:
@@ -202,4 +247,9 @@ def new_table(*columns: str, right: slice = slice(0)) -> Table:
 
 def add_row(table: Table, *cells: str) -> None:
     """Add cells as they are: names from a file may look like markup, or hold control characters."""
-    table.add_row(*(Text("".join(char if char.isprintable() else "?" for char in cell)) for cell in cells))
+    table.add_row(*(Text(printable(cell)) for cell in cells))
+
+
+def printable(text: str) -> str:
+    """Return text without what a terminal would obey."""
+    return "".join(char if char.isprintable() else "?" for char in text)
