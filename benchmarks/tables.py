@@ -14,8 +14,8 @@ The mix of columns is fixed, 110 bytes a row:
 The floor is one `pread` of the bytes of all rows into a fresh array, on one thread; that of writing is one `pwrite` of
 them into a file that is there. Every time is that of the call and of the memory that it returns, which is fresh. All
 are taken in turn, in one process and one run, with the file in the page cache. Where other programs run, the seconds of
-the processor say more than those of the clock; with two threads they are those of both. Rows are read in pieces that fit the L2
-cache and decoded from there; with two threads each does half of the rows, in pieces.
+the processor say more than those of the clock; with two threads they are those of both. Rows are read in
+pieces that fit the L2 cache and decoded from there; with two threads each does half of the rows, in pieces.
 
 This measures the kernels and not a table of the library: they read whole rows at a known place. fitsio and astropy open
 the file and read the table, as their users do; astropy's columns are copied to numbers of native byte order, as others
