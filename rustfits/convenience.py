@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
 from numpy.typing import NDArray
 
@@ -14,9 +14,10 @@ from rustfits.hdu.base import HDU
 from rustfits.hdu.image.image import ImageHDU
 
 if TYPE_CHECKING:
+    from rustfits.storage.fileobject import BinaryFile, Openable
     from rustfits.header.header import FITSHeader
 
-Filename = str | os.PathLike[str]
+Filename: TypeAlias = "str | os.PathLike[str] | BinaryFile | Openable"
 Key = int | str | bytes | tuple[str | bytes, int]
 
 

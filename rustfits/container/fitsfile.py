@@ -18,6 +18,7 @@ from rustfits.storage.openfile import OpenFile
 
 if TYPE_CHECKING:
     from rustfits.container.remote import Remote
+    from rustfits.storage.fileobject import BinaryFile, Openable
 
 
 @final
@@ -26,11 +27,15 @@ class FITS(Creation):
 
     Parameters
     ----------
-    filename : str or os.PathLike
-        A path; ``mem://`` for a file in memory; a ``file://`` URL; a URL that a plugin opens. A file whose name ends
-        in ``.gz``, or that begins as gzip does, is decompressed into memory and written back when it is closed.
-    mode : {'r', 'r+', 'w+'}
-        Read; read and write; create, or cut to nothing, and write.
+    filename : str, os.PathLike or file object
+        A path; ``mem://`` for a file in memory; a ``file://`` URL; a URL that a plugin opens. Or a binary file object,
+        which is taken whole, wherever its position is, and stays open: `io.BytesIO`, an open file, ``fsspec.OpenFile``,
+        ``UPath``. A file that begins as gzip does, or whose name ends in ``.gz``, is decompressed into memory and
+        written back when it is closed; bzip2, xz, zstd and compress (``.Z``) are read so.
+    mode : {'r', 'r+', 'w+', 'x'}
+        Read; read and write; write anew, whatever has the name; write what has a name that nothing has. With 'w+' a
+        file that is there stays until the first HDU is written, or the handle is closed: an exception that leaves a
+        ``with`` block before that leaves the old file.
     lenient : bool
         Whether bytes in headers that are not printable ASCII are read as ``_`` instead of being refused.
     remote : Remote or 'ranged', optional
@@ -43,6 +48,8 @@ class FITS(Creation):
     ------
     TypeError
         If an argument has the wrong type.
+    NotSupported
+        If nothing installed opens the URL, or a file that is compressed as a whole.
     LocationError
         If the URL, or ``remote``, is not understood, or there is no such durability.
     FileLocked
@@ -50,24 +57,33 @@ class FITS(Creation):
     JournalError
         If there is a journal beside the file that is not its own.
     FitsIOError
-        If the mode is not one of the three, or the file cannot be opened (`OpenFailed`, `FileMissing`), is empty or
-        too short (`NotAFitsFile`), or has a header without END (`TruncatedFile`).
+        If the mode is not one of the four, or the file cannot be opened (`OpenFailed`, `FileMissing`, `FileExists`), or
+        the mode does not suit it, or it is damaged as a whole-file compression, is empty or too short (`NotAFitsFile`), or has a header without END (`TruncatedFile`).
     HeaderError
         If a header breaks the standard so that its HDU cannot be sized.
     """
 
     def __init__(
         self,
-        filename: str | os.PathLike[str],
+        filename: str | os.PathLike[str] | BinaryFile | Openable,
         mode: str = "r",
         *,
         lenient: bool = False,
         remote: Remote | Literal["ranged"] | None = None,
         durability: Literal["process", "power"] = "process",
     ) -> None:
-        path = os.fspath(filename)
+        try:
+            path = os.fspath(filename)  # type: ignore[arg-type]
+        except TypeError:
+            from rustfits.container.objects import open_object
+
+            self._open(*open_object(filename, mode, remote, durability), mode, lenient)
+            return
         if not isinstance(path, str):
-            raise TypeError(f"filename must be a str or an os.PathLike that returns one, not {path!r}")
+            raise TypeError(
+                f"filename must be a str or an os.PathLike that returns one, not {path[:20]!r}; of the bytes of a whole "
+                "file, call FITS.from_bytes"
+            )
         self._open(*open_location(path, mode, remote, durability), mode, lenient)
 
     def __init_subclass__(cls, **_: Any) -> NoReturn:
@@ -116,7 +132,7 @@ class FITS(Creation):
     def _open(self, storage: Storage, filename: str, mode: str, lenient: bool) -> None:
         self._file = OpenFile(storage, filename, mode)
         self._hdus = HDUList(self._file)
-        if mode == "w+":
+        if mode in ("w+", "x"):
             return
         try:
             self._hdus.load(lenient=lenient)
@@ -229,7 +245,7 @@ class FITS(Creation):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> Literal[False]:
-        self.close()
+        self._file.close(failed=error is not None)
         return False
 
     def __repr__(self) -> str:

@@ -12,11 +12,11 @@ PACKAGE = ROOT / "rustfits"
 # The rooms from the ground to the roof, each with its modules. A module imports only from those before it, in its own
 # room and in those below; an import inside a function, or for typing, counts.
 ROOMS = [
-    ("", "_version errors"),
+    ("", "_version errors system"),
     ("parallel", "memory threads"),
     (
         "storage",
-        "undo filelock folder pages sectors journal leftover evidence recovery watch reread extent base local memory "
+        "undo pages sectors journal leftover evidence recovery watch reread newfile extent base local packed fileobject memory "
         "gzipped locks openfile",
     ),
     ("header", "keys card cards state edit header"),
@@ -35,7 +35,7 @@ ROOMS = [
     ("hdu.compressed", "cache_members cards values sums edit extending compressed"),
     ("hdu.table", "columns facts ascii_facts rows members table"),
     ("hdu", "kinds"),
-    ("container", "remote locator scan hdulist newimage newtable creation fitsfile"),
+    ("container", "remote locator objects scan hdulist newimage newtable creation fitsfile"),
     ("", "convenience fitsio __init__"),
 ]
 

@@ -12,7 +12,7 @@ from known_file import CONTENT, alone
 from rustfits.errors import FileLocked, FitsIOError, JournalError
 from rustfits.storage.journal import Journal
 from rustfits.storage.local import LocalStorage
-from rustfits.storage.undo import JOURNAL_SUFFIX
+from rustfits.system import JOURNAL_SUFFIX
 
 
 def test_the_journal_lies_beside_the_file_itself_whatever_link_led_there(path):

@@ -17,12 +17,11 @@ from rustfits.errors import FileLocked, FitsIOError, JournalError
 from rustfits.storage import journal, leftover, recovery
 from rustfits.storage.base import HEAD_NBYTES
 from rustfits.storage.evidence import judge
-from rustfits.storage.filelock import try_lock
 from rustfits.storage.journal import FRAME, HEADER_NBYTES, MAGIC
 from rustfits.storage.leftover import find
 from rustfits.storage.local import LocalStorage
 from rustfits.storage.pages import crc_of_pages
-from rustfits.storage.undo import JOURNAL_SUFFIX
+from rustfits.system import JOURNAL_SUFFIX, try_lock
 
 AS_ROOT = os.geteuid() == 0
 SECOND = 10**9

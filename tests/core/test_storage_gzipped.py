@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from rustfits.errors import FileMissing, FitsIOError, HandleTainted
 from rustfits.storage import gzipped
-from rustfits.storage.gzipped import GzipStorage, inflate
+from rustfits.storage.gzipped import GzipStorage
+from rustfits.storage.packed import GZIP, unpack
 
 CONTENT = bytes(range(256)) * 50
 
@@ -33,6 +34,10 @@ def change(storage, data=b"changed", offset=0):
 
 def content(path):
     return gzip.decompress(path.read_bytes())
+
+
+def inflate(chunks, name):
+    return unpack(chunks, GZIP, name)
 
 
 def chunked(stream, nbytes):
