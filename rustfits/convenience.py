@@ -14,8 +14,8 @@ from rustfits.hdu.base import HDU
 from rustfits.hdu.image.image import ImageHDU
 
 if TYPE_CHECKING:
-    from rustfits.storage.fileobject import BinaryFile, Openable
     from rustfits.header.header import FITSHeader
+    from rustfits.storage.fileobject import BinaryFile, Openable
 
 Filename: TypeAlias = "str | os.PathLike[str] | BinaryFile | Openable"
 Key = int | str | bytes | tuple[str | bytes, int]

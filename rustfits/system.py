@@ -1,8 +1,8 @@
 """What systems differ in: calls that are not everywhere, and what stands in for them.
 
-POSIX has all of it. Windows has no positional reads and writes, no locks of this kind, no owners, no folders that can be
-synced, and neither removes nor replaces a file that somebody has open. Pyodide starts no thread and reads and writes one
-buffer at a time. What is there is found out when this module is loaded; nothing else of the package asks.
+POSIX has all of it. Windows has no positional reads and writes, no locks of this kind, no owners, no folders that can
+be synced, and neither removes nor replaces a file that somebody has open. Pyodide starts no thread, and reads and
+writes one buffer at a time. What is there is found out when this module is loaded; nothing else of the package asks.
 """
 
 from __future__ import annotations
@@ -115,8 +115,8 @@ def _locks() -> Any:
 def try_lock(descriptor: int) -> bool:
     """Lock an open file for this descriptor alone; return False, at once, if another one has it.
 
-    The lock is advisory: it keeps this library's writers apart, and no other program's. Where there are no locks, and on
-    file systems that know none, it is granted.
+    The lock is advisory: it keeps this library's writers apart, and no other program's. Where there are no locks, and
+    on file systems that know none, it is granted.
 
     Raises
     ------
@@ -176,10 +176,15 @@ def adopt_owner(descriptor: int, status: os.stat_result) -> None:
 
 
 def set_permissions(descriptor: int, permissions: int) -> None:
-    """Set the permissions of an open file, where files have such."""
+    """Set the permissions of an open file, where files have such.
+
+    Raises
+    ------
+    OSError
+        If the system refuses; some file systems know no permissions.
+    """
     if hasattr(os, "fchmod"):
-        with suppress(OSError):  # some file systems know none
-            os.fchmod(descriptor, permissions)
+        os.fchmod(descriptor, permissions)
 
 
 def may_write(uid: int, file: os.stat_result) -> bool:

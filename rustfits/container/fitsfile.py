@@ -57,8 +57,9 @@ class FITS(Creation):
     JournalError
         If there is a journal beside the file that is not its own.
     FitsIOError
-        If the mode is not one of the four, or the file cannot be opened (`OpenFailed`, `FileMissing`, `FileExists`), or
-        the mode does not suit it, or it is damaged as a whole-file compression, is empty or too short (`NotAFitsFile`), or has a header without END (`TruncatedFile`).
+        If the mode is not one of the four, or not for such a file; if the file cannot be opened (`OpenFailed`,
+        `FileMissing`, `FileExists`), is damaged though it is compressed as a whole, is empty or too short
+        (`NotAFitsFile`), or has a header without END (`TruncatedFile`).
     HeaderError
         If a header breaks the standard so that its HDU cannot be sized.
     """
@@ -81,8 +82,8 @@ class FITS(Creation):
             return
         if not isinstance(path, str):
             raise TypeError(
-                f"filename must be a str or an os.PathLike that returns one, not {path[:20]!r}; of the bytes of a whole "
-                "file, call FITS.from_bytes"
+                f"filename must be a str or an os.PathLike that returns one, not {path[:20]!r}; of the bytes of a "
+                "whole file, call FITS.from_bytes"
             )
         self._open(*open_location(path, mode, remote, durability), mode, lenient)
 

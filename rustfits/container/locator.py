@@ -144,8 +144,8 @@ def _check_name(path: str) -> None:
 
 def _only_read(path: str, name: str) -> FitsIOError:
     return FitsIOError(
-        f"{path}: files compressed as a whole by {name} can be read, not written; write a plain file, or one whose name "
-        "ends in .gz, or compress the images in it (compress=)"
+        f"{path}: files compressed as a whole by {name} can be read, not written; write a plain file, or one whose "
+        "name ends in .gz, or compress the images in it (compress=)"
     )
 
 

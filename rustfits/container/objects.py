@@ -47,7 +47,7 @@ def open_object(thing: Any, mode: str, remote: object, durability: str) -> tuple
     if all(hasattr(thing, method) for method in ("read", "seek", "tell")):
         name = _name_of(thing)
         return _unpacked(FileObjectStorage(thing, name, mode), mode), name
-    if not callable(getattr(thing, "open", None)):
+    if isinstance(thing, type) or not callable(getattr(thing, "open", None)):
         raise TypeError(
             "a FITS file is a str, an os.PathLike, or a binary file object (read, seek, tell), not a "
             f"{type(thing).__name__}; of the bytes of a whole file, call FITS.from_bytes"
@@ -57,7 +57,7 @@ def open_object(thing: Any, mode: str, remote: object, durability: str) -> tuple
         return open_local(path, mode, durability), path
     name = str(getattr(thing, "full_name", thing))
     if mode != "r":
-        raise FitsIOError(f"{name} is read-only: mode {mode!r} needs a local file, or a file object that is open for both")
+        raise FitsIOError(f"{name} is read-only: mode {mode!r} needs a local file, or a file object open for both")
     # An OpenFile knows its mode.
     try:
         opened = thing.open() if hasattr(thing, "full_name") else thing.open("rb")

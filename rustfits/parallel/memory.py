@@ -1,7 +1,7 @@
 """Memory of large arrays, used again by the next ones instead of being asked of the system anew.
 
 New memory comes page by page, filled with zeros by the system, which for an image takes about as long as its decoding.
-What an array leaves is given back in a way that the system may take it at any time (MADVGIVE_BACK), but until it does, the
+What an array leaves is given back in a way that the system may take it at any time (MADV_FREE), but until it does, the
 next large array finds it ready.
 """
 

@@ -68,8 +68,8 @@ class FileObjectStorage(Storage):
         for ability, wanted in (("readable", True), ("seekable", True), ("writable", self.writable)):
             if wanted and not getattr(file, ability, lambda: True)():
                 raise LocationError(
-                    f"{name} is not {ability}, as mode {mode!r} needs it: open it so, or read its bytes and pass them to "
-                    "FITS.from_bytes"
+                    f"{name} is not {ability}, as mode {mode!r} needs it: open it so, or read its bytes and pass them "
+                    "to FITS.from_bytes"
                 )
         missing = [word for word in ("write", "truncate") if self.writable and not hasattr(file, word)]
         if missing:

@@ -397,4 +397,5 @@ def _told(verb: str, path: str, error: OSError) -> FitsIOError:
 
 def _adopt_permissions(descriptor: int, status: os.stat_result) -> None:
     adopt_owner(descriptor, status)
-    set_permissions(descriptor, stat.S_IMODE(status.st_mode) & 0o666)
+    with suppress(OSError):  # some file systems know none
+        set_permissions(descriptor, stat.S_IMODE(status.st_mode) & 0o666)

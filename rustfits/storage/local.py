@@ -298,9 +298,17 @@ class LocalStorage(Storage):
 
     def _commit(self) -> None:
         if self._new is not None and self.changing and not self.undone:
-            self._new.take_name(durable=self._durable)
-            self._new = None
+            self._take_name(self._new)
         super()._commit()
+
+    def _take_name(self, new: NewFile) -> None:
+        try:
+            new.take_name(durable=self._durable)
+        except FitsIOError:
+            raise
+        except OSError as error:
+            self._fail("rename the new file to", error)
+        self._new = None
 
     def _committed(self) -> None:
         self.watch.committed()
@@ -357,8 +365,7 @@ class LocalStorage(Storage):
         """
         try:
             if self._new is not None and self._process == os.getpid() and not self.tainted:
-                self._new.take_name(durable=self._durable)
-                self._new = None
+                self._take_name(self._new)
         finally:
             self._let_go()
 

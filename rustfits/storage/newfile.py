@@ -1,7 +1,7 @@
 """A new file beside another, which takes its name when it is whole.
 
-Until then whoever opens the name finds what was there before. What a killed process leaves is ``<file>.rfnew``: the next
-one that writes the file anew removes it.
+Until then whoever opens the name finds what was there before. What a killed process leaves is ``<file>.rfnew``: who
+writes the file anew next removes it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import stat
 from contextlib import suppress
 
 from rustfits import system
-from rustfits.errors import FileLocked, FileReplaced, FitsIOError, OpenFailed
+from rustfits.errors import FileLocked, FileReplaced, OpenFailed
 from rustfits.storage import leftover
 from rustfits.system import JOURNAL_SUFFIX, NEW_SUFFIX, NO_LINK, NO_WAIT, PLAIN
 
@@ -96,7 +96,13 @@ class NewFile:
             raise self._locked() from error
 
     def resemble_old(self) -> bool:
-        """Give the file owner, group and permissions of the old one; return whether it has all that the old one has."""
+        """Give the file owner, group and permissions of the old one; return whether it has all that the old one has.
+
+        Raises
+        ------
+        OSError
+            If permissions cannot be set.
+        """
         if self._old < 0:
             return True
         before = os.fstat(self._old)
@@ -114,30 +120,22 @@ class NewFile:
         ------
         FileReplaced
             If another file has got that name meanwhile, or this one was removed.
-        FitsIOError
+        OSError
             If the system fails. Unless `named`, nothing is changed.
         """
         if self._process != os.getpid():
             raise FileReplaced(self.target, "is used by a process that was forked")
         if not _is_named(self.descriptor, self.path):
             raise FileReplaced(self.path, "was removed, or replaced by another file")
-        if self._old < 0:
-            free = not os.path.lexists(self.target)
-        else:
-            free = _is_named(self._old, self.target)
-        if not free:
+        if os.path.lexists(self.target) if self._old < 0 else not _is_named(self._old, self.target):
             raise FileReplaced(self.target, "was moved, removed or replaced by another file")
-        try:
-            if durable:
-                os.fsync(self.descriptor)
-            if os.path.lexists(self.target + JOURNAL_SUFFIX):
-                leftover.set_aside(self.target)  # it is of a file that is not here
-            self._rename()
-            if durable:
-                system.sync_folder(self.target)
-        except OSError as error:
-            reason = f"cannot give {self.path} the name {self.target}: {error.strerror}"
-            raise FitsIOError(error.errno or 0, reason) from error
+        if durable:
+            os.fsync(self.descriptor)
+        if os.path.lexists(self.target + JOURNAL_SUFFIX):
+            leftover.set_aside(self.target)  # it is of a file that is not here
+        self._rename()
+        if durable:
+            system.sync_folder(self.target)
 
     def _rename(self) -> None:
         if system.CAN_REMOVE_OPEN:
@@ -204,8 +202,9 @@ def beside(target: str, old: int, *, reserved: bool) -> NewFile | None:
         if error.errno in _NOT_HERE:
             return None
         raise OpenFailed.of(target, error) from error
-    if new.resemble_old():
-        return new
+    with suppress(OSError):
+        if new.resemble_old():
+            return new
     with suppress(OSError):
         os.unlink(new.path)
     os.close(new.descriptor)

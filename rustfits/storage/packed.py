@@ -224,8 +224,8 @@ def unpack(chunks: Iterator[bytes], packing: Packing, name: str) -> bytearray:
             content += piece
             if len(content) > MAX_UNPACKED_NBYTES:
                 raise FitsIOError(
-                    f"{name} decompresses to more than {MAX_UNPACKED_NBYTES} bytes, which are held in memory: unpack it "
-                    "first, and open the plain file"
+                    f"{name} decompresses to more than {MAX_UNPACKED_NBYTES} bytes, which are held in memory: unpack "
+                    "it first, and open the plain file"
                 )
     except FitsIOError:
         raise
@@ -241,7 +241,7 @@ def unpack(chunks: Iterator[bytes], packing: Packing, name: str) -> bytearray:
 def _pieces(chunks: Iterator[bytes], packing: Packing) -> Iterator[bytes]:
     """Yield what a compressed file holds."""
     if packing.new is None:
-        raise NotSupported("this is an archive, which may hold several files: extract the one that you want, and open it")
+        raise NotSupported("such an archive may hold several files: extract the one that you want, and open it")
     member, inside = packing.new(), True  # inside a stream; the first one must be there
     for chunk in chunks:
         rest = chunk if inside else chunk.lstrip(b"\0")

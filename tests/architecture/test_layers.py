@@ -16,8 +16,8 @@ ROOMS = [
     ("parallel", "memory threads"),
     (
         "storage",
-        "undo pages sectors journal leftover evidence recovery watch reread newfile extent base local packed fileobject memory "
-        "gzipped locks openfile",
+        "undo pages sectors journal leftover evidence recovery watch reread newfile extent base local packed "
+        "fileobject memory gzipped locks openfile",
     ),
     ("header", "keys card cards state edit header"),
     ("quantize", "dither noise quantum parameters"),
@@ -35,7 +35,7 @@ ROOMS = [
     ("hdu.compressed", "cache_members cards values sums edit extending compressed"),
     ("hdu.table", "columns facts ascii_facts rows members table"),
     ("hdu", "kinds"),
-    ("container", "remote locator objects scan hdulist newimage newtable creation fitsfile"),
+    ("container", "remote locator objects scan hdulist newimage newtable copying creation fitsfile"),
     ("", "convenience fitsio __init__"),
 ]
 

@@ -90,8 +90,11 @@ def test_opening_a_file_undoes_what_a_killed_writer_left(path, hot, mode):
 def test_what_a_killed_writer_left_is_undone_before_a_file_is_written_anew(path, hot):
     storage = LocalStorage(str(path), "w+")
     assert storage.size() == 0
-    assert alone(path)
+    assert path.read_bytes() == CONTENT
+    assert not hot.exists()
     storage.close()
+    assert alone(path)
+    assert path.read_bytes() == b""
 
 
 def test_a_journal_cut_short_anywhere_is_never_applied_wrongly(path, hot):

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from rustfits import (
-    system,
     FITS,
     FileLocked,
     FileReplaced,
@@ -19,6 +18,7 @@ from rustfits import (
     ReadOnlyFile,
     TransactionOpen,
     TransactionUndone,
+    system,
 )
 from rustfits.hdu.image import raster
 
