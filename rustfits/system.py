@@ -175,8 +175,8 @@ def adopt_owner(descriptor: int, status: os.stat_result) -> None:
             os.fchown(descriptor, status.st_uid if me == 0 else -1, status.st_gid)
 
 
-def set_permissions(descriptor: int, permissions: int) -> None:
-    """Set the permissions of an open file, where files have such.
+def set_permissions(descriptor: int, path: str, permissions: int) -> None:
+    """Set the permissions of an open file.
 
     Raises
     ------
@@ -185,6 +185,8 @@ def set_permissions(descriptor: int, permissions: int) -> None:
     """
     if hasattr(os, "fchmod"):
         os.fchmod(descriptor, permissions)
+    else:
+        os.chmod(path, permissions)
 
 
 def may_write(uid: int, file: os.stat_result) -> bool:

@@ -111,23 +111,23 @@ def open_local(path: str, mode: str, durability: str = "process") -> Storage:
     NotSupported
         If a package that reads it is not installed.
     """
-    if not path.lower().endswith(".gz"):
+    named_gzip = path.lower().endswith(".gz")
+    if not (named_gzip and mode in CREATING):
         if mode in CREATING:
             _check_name(path)
         storage = LocalStorage(path, mode, durability)
-        if storage.head.startswith(_SIMPLE) or mode in CREATING:
+        if mode in CREATING or storage.head.startswith(_SIMPLE):
             return storage
         from rustfits.storage.packed import GZIP, packing_of
 
-        packing = packing_of(storage.head)
+        packing = packing_of(storage.head) or (GZIP if named_gzip else None)
         if packing is None:
             return storage
-        if packing is not GZIP:
-            if mode == "r":
-                return inflated(storage)
-            storage.close()
-            raise _only_read(path, packing.name)
+        if packing is not GZIP and mode == "r":
+            return inflated(storage)
         storage.close()
+        if packing is not GZIP:
+            raise _only_read(path, packing.name)
     from rustfits.storage.gzipped import GzipStorage
 
     return GzipStorage(path, mode, durability)

@@ -44,7 +44,7 @@ def open_object(thing: Any, mode: str, remote: object, durability: str) -> tuple
         raise FitsIOError(f"Unsupported mode {mode!r}; supported are {', '.join(map(repr, MODES))}")
     if remote is not None:
         raise LocationError(f"remote= goes with a URL given as text, not with a {type(thing).__name__}")
-    if all(hasattr(thing, method) for method in ("read", "seek", "tell")):
+    if not isinstance(thing, type) and all(hasattr(thing, method) for method in ("read", "seek", "tell")):
         name = _name_of(thing)
         return _unpacked(FileObjectStorage(thing, name, mode), mode), name
     if isinstance(thing, type) or not callable(getattr(thing, "open", None)):

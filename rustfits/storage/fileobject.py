@@ -81,7 +81,8 @@ class FileObjectStorage(Storage):
 
     def _really(self) -> int:
         with self._position:
-            return cast("int", self._call("look at", self._file.seek, 0, 2))
+            self._call("look at", self._file.seek, 0, 2)
+            return cast("int", self._call("look at", self._file.tell))  # not every seek returns it
 
     def _call(self, verb: str, method: Callable[..., Any], *arguments: Any) -> Any:
         try:

@@ -113,7 +113,7 @@ class Journal(Undo):
         header = HEADER.pack(MAGIC, VERSION, *facts)
         self._header = header + CRC.pack(zlib.crc32(header))  # until it is written, with the first frame
         self._descriptor = self._create()
-        _adopt_permissions(self._descriptor, status)
+        _adopt_permissions(self._descriptor, self.path, status)
 
     def _create(self) -> int:
         try:
@@ -395,7 +395,7 @@ def _told(verb: str, path: str, error: OSError) -> FitsIOError:
     return FitsIOError(error.errno or 0, f"cannot {verb} {path}: {error.strerror or error}")
 
 
-def _adopt_permissions(descriptor: int, status: os.stat_result) -> None:
+def _adopt_permissions(descriptor: int, path: str, status: os.stat_result) -> None:
     adopt_owner(descriptor, status)
     with suppress(OSError):  # some file systems know none
-        set_permissions(descriptor, stat.S_IMODE(status.st_mode) & 0o666)
+        set_permissions(descriptor, path, stat.S_IMODE(status.st_mode) & 0o666)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -163,7 +164,13 @@ class LocalStorage(Storage):
             self._lock()
         # What is empty already is written in place: others may have it open, and wait for what comes.
         if mode == "x" or self.descriptor < 0 or self.watch.size:
-            self._new = beside(self._path, self.descriptor, reserved=mode == "x")
+            try:
+                self._new = beside(self._path, self.descriptor, reserved=mode == "x")
+            except BaseException:
+                if mode == "x":
+                    with suppress(OSError):
+                        os.unlink(self._path)
+                raise
         if self._new is not None:
             self.descriptor, self._locked = self._new.descriptor, True
         elif self.descriptor < 0:
@@ -299,7 +306,10 @@ class LocalStorage(Storage):
     def _commit(self) -> None:
         if self._new is not None and self.changing and not self.undone:
             self._take_name(self._new)
-        super()._commit()
+            super()._commit()
+            self._new = None  # only now: what fails before must not undo what counts already
+        else:
+            super()._commit()
 
     def _take_name(self, new: NewFile) -> None:
         try:
@@ -308,7 +318,6 @@ class LocalStorage(Storage):
             raise
         except OSError as error:
             self._fail("rename the new file to", error)
-        self._new = None
 
     def _committed(self) -> None:
         self.watch.committed()
@@ -366,6 +375,7 @@ class LocalStorage(Storage):
         try:
             if self._new is not None and self._process == os.getpid() and not self.tainted:
                 self._take_name(self._new)
+                self._new = None
         finally:
             self._let_go()
 

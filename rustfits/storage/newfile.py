@@ -107,7 +107,7 @@ class NewFile:
             return True
         before = os.fstat(self._old)
         system.adopt_owner(self.descriptor, before)
-        system.set_permissions(self.descriptor, stat.S_IMODE(before.st_mode))
+        system.set_permissions(self.descriptor, self.path, stat.S_IMODE(before.st_mode))
         after = os.fstat(self.descriptor)
         if (after.st_uid, after.st_gid, after.st_mode) != (before.st_uid, before.st_gid, before.st_mode):
             return False
@@ -205,9 +205,9 @@ def beside(target: str, old: int, *, reserved: bool) -> NewFile | None:
     with suppress(OSError):
         if new.resemble_old():
             return new
+    os.close(new.descriptor)
     with suppress(OSError):
         os.unlink(new.path)
-    os.close(new.descriptor)
     return None
 
 
