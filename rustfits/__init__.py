@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from rustfits._version import __version__
 
 if TYPE_CHECKING:
-    from rustfits import convenience
+    from rustfits import convenience, limits
     from rustfits.codec.batch import TileBatch
     from rustfits.codec.builtin import Gzip1, Gzip2, NoCompress
     from rustfits.codec.codec import TileCodec
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from rustfits.container.remote import Remote
     from rustfits.convenience import read, read_header, write
     from rustfits.errors import (
+        ChecksumError,
         CodecError,
         CodecNotInstalled,
         FileChanged,
@@ -67,6 +68,7 @@ if TYPE_CHECKING:
     from rustfits.hdu.base import HDU
     from rustfits.hdu.compressed.compressed import CompressedImageHDU
     from rustfits.hdu.image.image import ImageHDU
+    from rustfits.hdu.report import FileReport, HDUReport, Verdict
     from rustfits.hdu.table.table import AsciiTableHDU, CompressedTableHDU, TableHDU
     from rustfits.header.edit import FITSHeaderEdit
     from rustfits.header.header import FITSHeader
@@ -74,6 +76,7 @@ if TYPE_CHECKING:
     from rustfits.parallel.threads import get_num_threads, set_num_threads
     from rustfits.quantize.parameters import Quantize
     from rustfits.storage.recovery import recover
+    from rustfits.tiles.damage import DamagedTile
 
 # Classes of packages that may be absent, which is why they are not in `__all__` either.
 Hcompress1: Any
@@ -84,11 +87,13 @@ __all__ = [
     "FITS",
     "HDU",
     "AsciiTableHDU",
+    "ChecksumError",
     "CodecError",
     "CodecNotInstalled",
     "CodecSource",
     "CompressedImageHDU",
     "CompressedTableHDU",
+    "DamagedTile",
     "FITSHeader",
     "FITSHeaderEdit",
     "FileChanged",
@@ -96,6 +101,7 @@ __all__ = [
     "FileLocked",
     "FileMissing",
     "FileReplaced",
+    "FileReport",
     "FitsError",
     "FitsIOError",
     "Gzip1",
@@ -103,6 +109,7 @@ __all__ = [
     "HDUIndexError",
     "HDUKeyInvalid",
     "HDUNotFound",
+    "HDUReport",
     "HDUUndone",
     "HandleClosed",
     "HandleTainted",
@@ -137,6 +144,7 @@ __all__ = [
     "TransactionUndone",
     "TruncatedFile",
     "UnsupportedPixels",
+    "Verdict",
     "__version__",
     "codecs",
     "convenience",
@@ -144,6 +152,7 @@ __all__ = [
     "get_num_threads",
     "hookimpl",
     "is_protected_key",
+    "limits",
     "read",
     "read_header",
     "recover",
@@ -157,12 +166,15 @@ _MODULES = {
     "CodecSource": "codec.registry",
     "CompressedImageHDU": "hdu.compressed.compressed",
     "CompressedTableHDU": "hdu.table.table",
+    "DamagedTile": "tiles.damage",
     "FITS": "container.fitsfile",
     "FITSHeader": "header.header",
     "FITSHeaderEdit": "header.edit",
+    "FileReport": "hdu.report",
     "Gzip1": "codec.builtin",
     "Gzip2": "codec.builtin",
     "HDU": "hdu.base",
+    "HDUReport": "hdu.report",
     "ImageHDU": "hdu.image.image",
     "NoCompress": "codec.builtin",
     "Quantize": "quantize.parameters",
@@ -170,6 +182,7 @@ _MODULES = {
     "TableHDU": "hdu.table.table",
     "TileBatch": "codec.batch",
     "TileCodec": "codec.codec",
+    "Verdict": "hdu.report",
     "codecs": "codec.registry",
     "get_include": "codec.include",
     "get_num_threads": "parallel.threads",
@@ -186,8 +199,8 @@ _PLUGIN_CLASSES = ("Hcompress1", "Plio1", "Rice1")
 
 
 def __getattr__(name: str) -> Any:
-    if name == "convenience":
-        value: Any = import_module("rustfits.convenience")
+    if name in ("convenience", "limits"):
+        value: Any = import_module(f"rustfits.{name}")
     elif name in _PLUGIN_CLASSES:
         value = _plugin_class(name)
     elif name in __all__:

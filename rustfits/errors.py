@@ -24,6 +24,7 @@ FitsError
     HeaderError (ValueError)               a card or a keyword breaks the standard, or may not be set
         ProtectedKeyword                   the keyword describes the structure of the file
     MissingKeyword (KeyError)              no card of that name
+    ChecksumError (ValueError)             a checksum of an HDU is wrong
     LocationError (ValueError)             a filename, a URL or `remote=` cannot be understood
     HDUKeyInvalid (ValueError)             the key between `f[` and `]` is of a kind that selects no HDU
     HDUNotFound (ValueError)               no HDU has that name
@@ -245,6 +246,27 @@ class MissingKeyword(FitsError, KeyError):
 
     def _sentence(self) -> str:
         return f"no keyword {self.keyword!r} in this header"
+
+
+class ChecksumError(FitsError, ValueError):
+    """A checksum of an HDU is wrong, in a file opened with ``checksum=True``.
+
+    Attributes
+    ----------
+    keyword : str
+        DATASUM, CHECKSUM, ZDATASUM or ZHECKSUM.
+    found : str
+        What is wrong with it.
+    """
+
+    def __init__(self, keyword: str, found: str) -> None:
+        super().__init__(keyword, found)
+        self.keyword, self.found = keyword, found
+
+    def _sentence(self) -> str:
+        return (
+            f"{self.keyword} is wrong: {self.found}; to read or repair it all the same, open it without checksum=True"
+        )
 
 
 class LocationError(FitsError, ValueError):

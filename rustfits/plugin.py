@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rustfits.codec.batch import QuantizedTiles
     from rustfits.codec.choice import choose_variant
     from rustfits.codec.codec import (
         API_VERSION,
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     )
     from rustfits.codec.hookspecs import hookimpl
     from rustfits.codec.kernels import Kernels
-    from rustfits.codec.readers import BoxReader, Dither, HeapBytes, PlainImage, TiledImage, TileIndex, TileKeeper
+    from rustfits.codec.readers import BoxReader, HeapBytes, PlainImage, TiledImage, TileIndex, TileKeeper
     from rustfits.errors import (
         InvalidParameter,
         ParameterOverflow,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
         TileEncodeError,
         UnsupportedPixels,
     )
-    from rustfits.quantize.dither import DITHER_METHODS, method_number, random_starts, random_table
+    from rustfits.quantize.dither import DITHER_METHODS, Dither, method_number, random_starts, random_table
     from rustfits.quantize.noise import row_lengths
     from rustfits.quantize.quantum import effective_level
     from rustfits.storage.base import Storage
@@ -49,6 +50,7 @@ __all__ = [
     "ParameterOverflow",
     "PixelBatch",
     "PlainImage",
+    "QuantizedTiles",
     "Storage",
     "TileBatch",
     "TileCodec",
@@ -69,14 +71,14 @@ __all__ = [
 ]
 
 _MODULES = {
-    "codec.batch": ("EncodedTiles", "Int64s", "PixelBatch", "TileBatch", "raise_first_fault"),
+    "codec.batch": ("EncodedTiles", "Int64s", "PixelBatch", "QuantizedTiles", "TileBatch", "raise_first_fault"),
     "codec.codec": ("API_VERSION", "Parameter", "TileCodec"),
     "codec.choice": ("choose_variant",),
     "codec.hookspecs": ("hookimpl",),
     "codec.kernels": ("Kernels",),
-    "codec.readers": ("BoxReader", "Dither", "HeapBytes", "PlainImage", "TiledImage", "TileIndex", "TileKeeper"),
+    "codec.readers": ("BoxReader", "HeapBytes", "PlainImage", "TiledImage", "TileIndex", "TileKeeper"),
     "errors": ("InvalidParameter", "ParameterOverflow", "TileDecodeError", "TileEncodeError", "UnsupportedPixels"),
-    "quantize.dither": ("DITHER_METHODS", "method_number", "random_starts", "random_table"),
+    "quantize.dither": ("DITHER_METHODS", "Dither", "method_number", "random_starts", "random_table"),
     "quantize.noise": ("row_lengths",),
     "quantize.quantum": ("effective_level",),
     "storage.base": ("Storage",),

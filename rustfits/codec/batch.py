@@ -50,6 +50,39 @@ class TileBatch:
         return self._npixels
 
 
+class QuantizedTiles:
+    """The integers of quantised tiles, and what makes floats of them; not to be changed.
+
+    Attributes
+    ----------
+    stored : (npixels.sum(),) int32 array
+        Integers of all tiles, back to back.
+    npixels : (ntiles,) int64 array
+        Pixels of each tile.
+    row : (ntiles,) int64 array
+        Table row of each tile, from 0, which selects its random numbers.
+    scale, zero : (ntiles,) float64 array
+        ZSCALE and ZZERO of each tile.
+    null : (ntiles,) int64 array or None
+        The integer that means NaN in each tile; None if there is none.
+    """
+
+    __slots__ = ("npixels", "null", "row", "scale", "stored", "zero")  # no dataclass, as `TileBatch`
+
+    def __init__(
+        self,
+        stored: NDArray[np.int32],
+        npixels: Int64s,
+        row: Int64s,
+        *,
+        scale: NDArray[np.float64],
+        zero: NDArray[np.float64],
+        null: Int64s | None,
+    ) -> None:
+        self.stored, self.npixels, self.row = stored, npixels, row
+        self.scale, self.zero, self.null = scale, zero, null
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class PixelBatch:
     """Tiles of one image, still to be compressed.

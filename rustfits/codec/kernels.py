@@ -13,12 +13,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from rustfits.codec.batch import equal_tiles
-from rustfits.codec.codec import EncodedTiles, Int64s, TileBatch
+from rustfits.codec.batch import EncodedTiles, Int64s, PixelBatch, QuantizedTiles, TileBatch, equal_tiles
 from rustfits.codec.inflate import inflate_exactly
-from rustfits.codec.moves import Moves
 from rustfits.errors import TileDecodeError
-from rustfits.quantize.dither import DITHER_2, NO_DITHER, ZERO_PIXEL, method_number, random_table, runs
+from rustfits.quantize.dither import DITHER_2, NO_DITHER, ZERO_PIXEL, Dither, method_number, random_table, runs
 from rustfits.quantize.noise import row_lengths
 from rustfits.quantize.quantum import dequantize_piece, effective_level, find_quantum, quantize_tile
 from rustfits.storage import watch
@@ -33,7 +31,7 @@ _GZIP = zlib.MAX_WBITS | 16
 _DEFAULT_LEVEL = 6
 
 
-class Kernels(Moves):
+class Kernels:
     """The core's forms of the kernels, one call a batch.
 
     A subclass may replace any of them, with the same results bit for bit (`deflate`: with bytes that inflate to the
@@ -217,37 +215,13 @@ class Kernels(Moves):
 
     # -- quantised floats -------------------------------------------------------------------------------------------
 
-    def dequantize(
-        self,
-        stored: NDArray[np.int32],
-        npixels: Int64s,
-        scale: Float64s,
-        zero: Float64s,
-        row: Int64s,
-        *,
-        method: str,
-        zdither0: int,
-        null: Int64s | None,
-        out: NDArray[Any],
-    ) -> None:
+    def dequantize(self, tiles: QuantizedTiles, dither: Dither, out: NDArray[Any]) -> None:
         """Turn the stored integers of a batch into floats, with the bits that CFITSIO gives.
 
         Parameters
         ----------
-        stored : (npixels.sum(),) int32 array
-            Integers of all tiles, back to back.
-        npixels : (ntiles,) int64 array
-            Pixels of each tile.
-        scale, zero : (ntiles,) float64 array
-            ZSCALE and ZZERO of each tile.
-        row : (ntiles,) int64 array
-            Table row of each tile, from 0, which selects its random numbers.
-        method : {'NO_DITHER', 'SUBTRACTIVE_DITHER_1', 'SUBTRACTIVE_DITHER_2'}
-            Value of ZQUANTIZ.
-        zdither0 : int
-            Value of ZDITHER0; not used without dither.
-        null : (ntiles,) int64 array or None
-            The integer that means NaN in each tile; None if there is none.
+        tiles : QuantizedTiles
+        dither : Dither
         out : (npixels.sum(),) float32 or float64 array
             Filled.
 
@@ -256,48 +230,34 @@ class Kernels(Moves):
         InvalidParameter
             If the method is none of the three. (FITS 4.0, section 10.2)
         """
-        method_number(method)
-        table = None if method == NO_DITHER else random_table()
-        stop = 0
+        method_number(dither.method)
+        table = None if dither.method == NO_DITHER else random_table()
+        stored, stop = tiles.stored, 0
         with np.errstate(all="ignore"):  # a scale read from a file may be anything
-            for tile, length in enumerate(npixels.tolist()):
+            for tile, length in enumerate(tiles.npixels.tolist()):
                 begin, stop = stop, stop + length
-                for start, end, entry in runs(row[tile], zdither0, length):  # pieces that stay in the cache
+                row = int(tiles.row[tile])
+                for start, end, entry in runs(row, dither.zdither0, length):  # pieces that stay in the cache
                     numbers = None if table is None else table[entry : entry + end - start]
                     piece = slice(begin + start, begin + end)
-                    dequantize_piece(stored[piece], numbers, scale[tile], zero[tile], out[piece])
-                if method == DITHER_2:
+                    dequantize_piece(stored[piece], numbers, tiles.scale[tile], tiles.zero[tile], out[piece])
+                if dither.method == DITHER_2:
                     out[begin:stop][stored[begin:stop] == ZERO_PIXEL] = 0.0
-                if null is not None:
-                    out[begin:stop][stored[begin:stop] == null[tile]] = np.nan
+                if tiles.null is not None:
+                    out[begin:stop][stored[begin:stop] == tiles.null[tile]] = np.nan
 
     def quantize(
-        self,
-        pixels: NDArray[Any],
-        shape: Int64s,
-        row: Int64s,
-        *,
-        level: float,
-        method: str,
-        zdither0: int,
-        out: NDArray[np.int32],
+        self, batch: PixelBatch, level: float, dither: Dither, out: NDArray[np.int32]
     ) -> tuple[Float64s, Float64s, NDArray[np.bool_]]:
         """Turn the floats of a batch into integers, with the bits that CFITSIO gives.
 
         Parameters
         ----------
-        pixels : (npixels.sum(),) float32 or float64 array
-            Pixels of all tiles, back to back; NaN and infinities become nulls.
-        shape : (ntiles, ndim) int64 array
-            Pixels along each axis of a tile, numpy order.
-        row : (ntiles,) int64 array
-            Table row of each tile, from 0, which selects its random numbers.
+        batch : PixelBatch
+            Of float32 or float64 pixels; NaN and infinities become nulls.
         level : float
             Positive: quanta per standard deviation of a tile's noise. Negative: minus the quantum. 0 stands for 4.
-        method : {'NO_DITHER', 'SUBTRACTIVE_DITHER_1', 'SUBTRACTIVE_DITHER_2'}
-            Value of ZQUANTIZ.
-        zdither0 : int
-            Value of ZDITHER0; not used without dither.
+        dither : Dither
         out : (npixels.sum(),) int32 array
             Filled, but for tiles that cannot be quantised, where it is unspecified. Nulls are -2147483647.
 
@@ -313,22 +273,59 @@ class Kernels(Moves):
         InvalidParameter
             If the method is none of the three. (FITS 4.0, section 10.2)
         """
-        method_number(method)
-        level = effective_level(level)
+        method_number(dither.method)
+        level, shape = effective_level(level), batch.shape
         scale, zero = np.zeros(len(shape)), np.zeros(len(shape))
         quantized = np.zeros(len(shape), dtype=np.bool_)
         stop = 0
         with np.errstate(all="ignore"):  # pixels may be anything
             for tile, row_length in enumerate(row_lengths(shape).tolist()):
                 begin, stop = stop, stop + int(shape[tile].prod())
-                part = pixels[begin:stop]
+                part = batch.pixels[begin:stop]
                 good = np.isfinite(part)
-                quantum = find_quantum(part, None if good.all() else good, row_length, level, method)
+                quantum = find_quantum(part, None if good.all() else good, row_length, level, dither.method)
                 if quantum is not None:
                     scale[tile], zero[tile], quantized[tile] = quantum.scale, quantum.zero, True
-                    place = int(row[tile]), zdither0
-                    quantize_tile(part, good, quantum, out[begin:stop], method=method, place=place)
+                    quantize_tile(part, good, quantum, out[begin:stop], row=int(batch.row[tile]), dither=dither)
         return scale, zero, quantized
+
+    # -- pixels that are moved within memory ------------------------------------------------------------------------
+
+    def gather(self, target: NDArray[Any], source: NDArray[Any]) -> None:
+        """Copy pixels of an image, which is larger than the cache, to tiles, which are not.
+
+        Parameters
+        ----------
+        target : array
+            Filled.
+        source : array of the same shape
+            Pixels of any dtype, which are converted as an assignment does; shares no memory with ``target``.
+        """
+        target[...] = source
+
+    def scatter(self, target: NDArray[Any], source: NDArray[Any]) -> None:
+        """Copy pixels of tiles to their places in an image that is larger than the cache, which may be passed by.
+
+        Parameters
+        ----------
+        target : array
+            Filled.
+        source : array of the same dtype and shape
+            Shares no memory with ``target``.
+        """
+        target[...] = source
+
+    def to_native(self, target: NDArray[Any], source: NDArray[Any]) -> None:
+        """Convert big-endian pixels to those of this machine, past the cache: the image is larger.
+
+        Parameters
+        ----------
+        target : array
+            Filled.
+        source : array of the same shape, big-endian
+            Shares no memory with ``target``.
+        """
+        target[...] = source
 
 
 def _join_tiles(members: list[bytes | bytearray]) -> EncodedTiles:

@@ -9,9 +9,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from rustfits.quantize.dither import Dither
+
 Int64s = NDArray[np.int64]
 Float64s = NDArray[np.float64]
-Place = tuple[NDArray[Any], int, int]
+CachedTile = tuple[NDArray[Any], int, int]
 """An array that holds a cached tile, not to be changed; where in it the tile begins; its pixels."""
 BoxReader = Callable[[object], NDArray[Any] | None]
 """Takes the key of ``hdu[key]`` and returns the stored pixels, a new array; None leaves the key to the core.
@@ -45,22 +47,6 @@ class PlainImage:
     start: int
     max_nrows: int
     max_npixels: int
-
-
-@dataclass(frozen=True, slots=True)
-class Dither:
-    """How the integers of quantised tiles become floats (FITS 4.0, section 10.2).
-
-    Attributes
-    ----------
-    method : {'NO_DITHER', 'SUBTRACTIVE_DITHER_1', 'SUBTRACTIVE_DITHER_2'}
-        Value of ZQUANTIZ.
-    zdither0 : int
-        Value of ZDITHER0; not used without dither.
-    """
-
-    method: str
-    zdither0: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -143,7 +129,7 @@ class HeapBytes:
 class TileKeeper(Protocol):
     """The cache of decoded tiles; whoever reads a box goes by what it says, so that all keep the same tiles."""
 
-    def take(self, rows: list[int], nbytes: int, /) -> list[Place | None] | None:
+    def take(self, rows: list[int], nbytes: int, /) -> list[CachedTile | None] | None:
         """Look tiles up by table row, once for all tiles of a box; None for each that is not there.
 
         ``nbytes`` are those of all their pixels. None in place of a list leaves the box to the core.

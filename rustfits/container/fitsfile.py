@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, final
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, cast, final
 
 from rustfits.container.creation import Creation
 from rustfits.container.hdulist import HDUList, name_in
@@ -15,9 +15,11 @@ from rustfits.errors import LocationError, NotAFitsBuffer, NotAFitsFile
 from rustfits.hdu.base import HDU
 from rustfits.storage.base import Storage
 from rustfits.storage.openfile import OpenFile
+from rustfits.storage.reread import repeated
 
 if TYPE_CHECKING:
     from rustfits.container.remote import Remote
+    from rustfits.hdu.report import FileReport, Verdict
     from rustfits.storage.fileobject import BinaryFile, Openable
 
 
@@ -43,6 +45,9 @@ class FITS(Creation):
     durability : {'process', 'power'}
         What a change of a local file survives as a whole: that the process is killed, or that the power fails too,
         for which every change waits for the disk.
+    checksum : bool
+        Whether to verify the checksums of an HDU before the first time that it is read or changed: `ChecksumError`
+        if one is wrong. A compressed image without DATASUM and CHECKSUM is decoded for that.
 
     Raises
     ------
@@ -72,20 +77,16 @@ class FITS(Creation):
         lenient: bool = False,
         remote: Remote | Literal["ranged"] | None = None,
         durability: Literal["process", "power"] = "process",
+        checksum: bool = False,
     ) -> None:
-        try:
-            path = os.fspath(filename)  # type: ignore[arg-type]
-        except TypeError:
+        if isinstance(filename, str) or hasattr(filename, "__fspath__"):
+            opened = open_location(os.fspath(cast("str", filename)), mode, remote, durability)
+        else:
             from rustfits.container.objects import open_object
 
-            self._open(*open_object(filename, mode, remote, durability), mode, lenient)
-            return
-        if not isinstance(path, str):
-            raise TypeError(
-                f"filename must be a str or an os.PathLike that returns one, not {path[:20]!r}; of the bytes of a "
-                "whole file, call FITS.from_bytes"
-            )
-        self._open(*open_location(path, mode, remote, durability), mode, lenient)
+            opened = open_object(filename, mode, remote, durability)
+        self._open(*opened, mode, lenient)
+        self._file.checksum = checksum
 
     def __init_subclass__(cls, **_: Any) -> NoReturn:
         raise TypeError("FITS cannot be subclassed; write a class that holds one")
@@ -240,6 +241,36 @@ class FITS(Creation):
         """
         return self._file.content()
 
+    def verify(self, *, decode: bool = True) -> FileReport:
+        """Check the whole file for damage: every HDU as `HDU.verify`, and what follows the last one.
+
+        Parameters
+        ----------
+        decode : bool
+            Whether to decode the pixels of compressed images.
+
+        Returns
+        -------
+        FileReport
+            ``print`` it; `FileReport.to_dict` is fit for JSON.
+
+        Raises
+        ------
+        FitsIOError
+            If the bytes cannot be read, though they are there.
+        """
+        from rustfits.hdu.report import FileReport
+
+        hdus = tuple(hdu.verify(decode=decode) for hdu in self.hdus)
+        return FileReport(self.filename, hdus, *self._tail())
+
+    @repeated
+    def _tail(self) -> tuple[Verdict, int]:
+        from rustfits.hdu.verify import tail_verdict
+
+        with self._file.reading(self.filename):
+            return tail_verdict(self._file)
+
     def __enter__(self) -> FITS:
         return self
 
@@ -254,9 +285,9 @@ class FITS(Creation):
         if self.closed:
             return "\n".join([*lines, "  status: closed"])
         lines.append("  extnum  hdutype     extname")
-        lines += [
-            f"  {hdu.index:<6}  {hdu.label:<10}  {name_in(hdu._state.cards_anyhow) or ''}".rstrip() for hdu in self.hdus
-        ]
+        for hdu in self.hdus:
+            name = name_in(hdu._state.snapshot_anyhow.cards) or ""
+            lines.append(f"  {hdu.index:<6}  {hdu.label:<10}  {name}".rstrip())
         return "\n".join(lines)
 
     # -- a sequence of HDUs ---------------------------------------------------------------------------------------
@@ -264,7 +295,7 @@ class FITS(Creation):
     @property
     def hdus(self) -> list[HDU]:
         """A new list of the HDUs."""
-        return self._hdus.snapshot()
+        return self._hdus.copy()
 
     def __len__(self) -> int:
         return len(self._hdus)

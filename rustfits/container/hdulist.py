@@ -91,7 +91,7 @@ class HDUList:
         self._file.on_failure(lambda: self._hdus.remove(hdu))
         return hdu
 
-    def snapshot(self) -> list[HDU]:
+    def copy(self) -> list[HDU]:
         """Return the HDUs in a new list."""
         return [self._at(index) for index in range(len(self._hdus))]
 
@@ -161,7 +161,7 @@ class HDUList:
         """Return the cards of each HDU, even if the file is in an unknown state: its place in the list is certain."""
         for index, each in enumerate(self._hdus.copy()):
             found = self._parsed(index) if isinstance(each, bytes) else each
-            yield found._state.cards_anyhow if isinstance(found, HDU) else found
+            yield found._state.snapshot_anyhow.cards if isinstance(found, HDU) else found
 
     def _parsed(self, index: int) -> HDU | Cards:
         """Return what stands in the list for an HDU, with cards for the bytes of a header."""
@@ -192,7 +192,7 @@ def _same_header(known: HDU | Cards | bytes, raw: bytes) -> bool:
     """Return whether a header that `scan` has found is the one of an entry of the list."""
     if isinstance(known, bytes):
         return known == raw
-    cards = known._state.cards_anyhow if isinstance(known, HDU) else known
+    cards = known._state.snapshot_anyhow.cards if isinstance(known, HDU) else known
     return cards.encode() == _cards_of(raw).encode()
 
 

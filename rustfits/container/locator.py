@@ -49,6 +49,8 @@ def open_location(filename: str, mode: str, remote: object, durability: str = "p
     NotSupported
         If no plugin opens URLs of its scheme.
     """
+    if not isinstance(filename, str):
+        raise TypeError(f"filename must be a str or an os.PathLike that returns one, not {filename!r}")
     if mode not in MODES:
         raise FitsIOError(f"Unsupported mode {mode!r}; supported are {', '.join(map(repr, MODES))}")
     if durability not in DURABILITIES:
@@ -116,7 +118,7 @@ def open_local(path: str, mode: str, durability: str = "process") -> Storage:
         if mode in CREATING:
             _check_name(path)
         storage = LocalStorage(path, mode, durability)
-        if mode in CREATING or storage.head.startswith(_SIMPLE):
+        if mode in CREATING or (storage.head.startswith(_SIMPLE) and not named_gzip):
             return storage
         from rustfits.storage.packed import GZIP, packing_of
 

@@ -14,20 +14,21 @@ from rustfits.codec import registry
 from rustfits.codec.codec import TileCodec
 from rustfits.container.hdulist import HDUList
 from rustfits.errors import ImageError
-from rustfits.hdu.compressed.cards import compressed_cards
+from rustfits.hdu.compressed.cards import compressed_cards, resolved
 from rustfits.hdu.compressed.compressed import CompressedImageHDU
 from rustfits.hdu.compressed.edit import encode_new
 from rustfits.hdu.image.cards import empty_primary_cards, image_cards
-from rustfits.hdu.image.facts import ImageFacts
 from rustfits.hdu.image.image import ImageHDU
 from rustfits.hdu.image.raster import Raster
 from rustfits.hdu.image.values import checked_pixels
 from rustfits.header.cards import Cards
 from rustfits.header.header import FITSHeader
 from rustfits.header.state import HeaderState
+from rustfits.pixels.facts import ImageFacts
 from rustfits.pixels.sections import full_section
 from rustfits.quantize.parameters import Quantize
 from rustfits.storage.openfile import OpenFile
+from rustfits.tiles.zimage import TileTable
 
 Header = FITSHeader | Mapping[str, Any]
 
@@ -142,7 +143,7 @@ class NewImage:
     def _append_pixels(self, file: OpenFile, hdus: HDUList, pixels: NDArray[Any] | None) -> ImageHDU:
         facts, values = ImageFacts(self.plain), None
         if pixels is not None:
-            values = checked_pixels(pixels, pixels.ndim, facts.scaling, facts.blank, what=ImageHDU._bitpix_name)
+            values = checked_pixels(pixels, pixels.ndim, facts.scaling, facts.blank, what=facts.dtype_name)
         hdu = hdus.append(self.cards)
         assert isinstance(hdu, ImageHDU)
         if values is not None:
@@ -151,14 +152,15 @@ class NewImage:
         return hdu
 
     def _append_tiles(self, file: OpenFile, hdus: HDUList, codec: TileCodec, pixels: NDArray[Any] | None) -> ImageHDU:
-        tiles = None if pixels is None else encode_new(self.plain, codec, self.quantize, pixels)
+        codec = resolved(codec, TileTable(self.plain).shape)
+        tiles = None if pixels is None else encode_new(TileTable(self.plain, codec), self.quantize, pixels)
         cards = self.cards if tiles is None else tiles.complete(self.cards)
         with file.storage.gathered():
             if not len(hdus):
                 hdus.append(empty_primary_cards())
             hdu = hdus.append(cards)
             assert isinstance(hdu, CompressedImageHDU)
-            hdu._remember_codec(codec, self.quantize)
+            hdu._remember(codec, self.quantize)
             if tiles is not None:
                 tiles.writer.fill(file.storage, hdu._extent)
         return hdu

@@ -10,7 +10,7 @@ from rustfits.errors import FitsError, HeaderError, NotAFitsFile, TruncatedFile
 from rustfits.header.card import CARD, find_end, legible
 from rustfits.header.cards import Cards
 from rustfits.header.state import hdu_name
-from rustfits.pixels.sections import MAX_NAXIS
+from rustfits.limits import MAX_NAXIS, MAX_NBYTES
 from rustfits.storage.base import HEAD_NBYTES, Storage
 from rustfits.storage.extent import BLOCK, Extent, padded
 from rustfits.storage.watch import Tries
@@ -20,7 +20,6 @@ BITPIX_VALUES = (8, 16, 32, 64, -32, -64)  # FITS 4.0, table 8
 _NEXT_NBYTES = 32 * BLOCK
 _NO_COMMENT = b" " * 50
 _NAXIS_DIGIT = 2 * CARD + 29  # where the last digit of NAXIS stands in a header that begins as most do
-_MAX_NBYTES = 1 << 63  # beyond what offsets in a file can say
 
 
 def scan(storage: Storage, *, lenient: bool = False) -> Iterator[tuple[Extent, bytes]]:
@@ -131,15 +130,15 @@ def data_size(cards: Cards, *, primary: bool) -> int:
     for axis in axes:
         product *= axis
     nbytes = abs(bitpix) // 8 * _counted(cards, "GCOUNT", 1) * (npixels + product)
-    if nbytes >= _MAX_NBYTES:
+    if nbytes > MAX_NBYTES:
         raise HeaderError(f"NAXISn, PCOUNT and GCOUNT ask for {nbytes} bytes of data: no file is that large")
     return nbytes
 
 
 def quick_size(raw: bytes, *, primary: bool) -> int | None:
-    """Return what `data_size` would of a header that begins as most do; None of any other.
+    """Return what `data_size` returns, for a header that begins as most do; None for any other.
 
-    To find the keywords of a whole header takes far longer.
+    Finding the keywords of a whole header takes far longer.
     """
     if len(raw) < 3 * CARD or (primary and (b"PCOUNT" in raw or b"GCOUNT" in raw)):
         return None
@@ -167,7 +166,7 @@ def _standard_size(raw: bytes, naxis: int, primary: bool) -> int | None:
         return None  # it may be random groups
     pcount, gcount = (0, 1) if primary else (axes.pop(-2), axes.pop())
     nbytes = abs(bitpix) // 8 * gcount * (pcount + prod(axes)) if naxis else 0
-    return nbytes if nbytes < _MAX_NBYTES else None
+    return nbytes if nbytes <= MAX_NBYTES else None
 
 
 @cache
@@ -180,7 +179,7 @@ def _starts(naxis: int, primary: bool) -> list[bytes]:
 def _fixed_integer(card: bytes, start: bytes) -> int | None:
     """Return the integer of a card that begins with ``start``; None if it is not in fixed format.
 
-    No regular expression: to compile one takes as long as to open a file.
+    It uses no regular expression: compiling one takes as long as opening a file.
     """
     field, rest = card[len(start) : 30], card[30:]
     if not card.startswith(start) or field.translate(None, b" -0123456789") or not field[-1:].isdigit():

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, ClassVar, NoReturn, Self
+from weakref import WeakMethod
 
 from rustfits.header.cards import Cards
-from rustfits.header.state import HeaderState, Place
+from rustfits.header.state import HeaderState, Place, Snapshot
 from rustfits.storage.extent import Extent
 from rustfits.storage.openfile import OpenFile, Reading
+from rustfits.storage.reread import repeated
 
 if TYPE_CHECKING:
+    from rustfits.hdu.report import HDUReport, Verdict
     from rustfits.header.header import FITSHeader
 
 
@@ -44,9 +47,20 @@ class HDU:
         """Build the HDU that lies at ``extent``; reads and checks nothing."""
         hdu: Self = object.__new__(cls)
         hdu._file, hdu._extent, hdu._state, hdu._index = file, extent, state, index
+        state.show(cls._snapshot_of(state.snapshot_anyhow.cards))
         hdu._place = Place(state)
         hdu._reading = file.reading(hdu._place, extent, state.is_in_file)
+        if file.checksum:
+            from rustfits.hdu.first_read import CheckedReading
+
+            extent.unchecked = WeakMethod(hdu._require_sums)
+            hdu._reading = file.reading(hdu._place, extent, state.is_in_file, CheckedReading)
         return hdu
+
+    @classmethod
+    def _snapshot_of(cls, cards: Cards) -> Snapshot:
+        """Return what the cards of an HDU of this kind say."""
+        return Snapshot(cards)
 
     @property
     def extname(self) -> str | None:
@@ -78,6 +92,104 @@ class HDU:
         """Position in the file, from 0; never changes."""
         return self._index
 
+    # -- checksums and damage -------------------------------------------------------------------------------------
+
+    def add_datasum(self) -> None:
+        """Write the keyword DATASUM, the sum of the data unit (FITS 4.0, section 4.4.2.7).
+
+        Later changes of the data do not refresh it.
+
+        Raises
+        ------
+        FitsIOError
+            If the bytes cannot be read or written.
+        """
+        from rustfits.hdu import sums
+
+        with self._changing():
+            sums.add_datasum(self._file, self._extent, self._state)
+
+    def add_checksum(self) -> None:
+        """Write the keywords DATASUM and CHECKSUM, the sum of the whole HDU; as `add_datasum`."""
+        from rustfits.hdu import sums
+
+        with self._changing():
+            sums.add_checksum(self._file, self._extent, self._state)
+
+    @repeated
+    def verify_datasum(self) -> bool | None:
+        """Tell whether DATASUM is right; None if it is absent, or blank, which means undefined.
+
+        Raises
+        ------
+        FitsIOError
+            If the bytes cannot be read.
+        """
+        from rustfits.hdu import sums
+
+        with self._looking():
+            return sums.verify_datasum(self._file, self._extent, self._state)
+
+    @repeated
+    def verify_checksum(self) -> bool | None:
+        """Tell whether CHECKSUM is right; as `verify_datasum`."""
+        from rustfits.hdu import sums
+
+        with self._looking():
+            return sums.verify_checksum(self._file, self._extent, self._state)
+
+    @repeated
+    def verify(self, *, decode: bool = True) -> HDUReport:
+        """Check the HDU for damage: its structure, every checksum that it has, and whether every tile decodes.
+
+        Memory is bounded: the bytes are read in pieces, and the pixels decoded a few rows of tiles at a time.
+
+        Parameters
+        ----------
+        decode : bool
+            Whether to decode the pixels of a compressed image; without, nothing is known of tiles, ZDATASUM and
+            ZHECKSUM.
+
+        Returns
+        -------
+        HDUReport
+            A verdict for each check; ``print`` it, or ask for ``report["DATASUM"].status``. What is wrong with the
+            file is told, not raised.
+
+        Raises
+        ------
+        FitsIOError
+            If the bytes cannot be read, though they are there.
+        """
+        from rustfits.hdu.report import HDUReport
+        from rustfits.hdu.verify import own_verdicts
+
+        with self._looking():
+            cards = self._state.cards
+            structure, datasum, checksum = own_verdicts(self._file, self._extent, cards, self._check_header)
+            pixels, unread = self._pixel_verdicts((datasum, checksum), decode=decode)
+            name, version = _name(cards), self.extver
+        return HDUReport(self._index, name, version, self._kind, (structure, datasum, checksum, *pixels), unread)
+
+    def _check_header(self) -> None:
+        """Raise a `FitsError` if the header does not say what this kind of HDU needs; for `verify`."""
+
+    def _pixel_verdicts(self, own: tuple[Verdict, Verdict], *, decode: bool) -> tuple[tuple[Verdict, ...], str]:
+        """Return the verdicts on ZDATASUM, ZHECKSUM and tiles, and why pixels cannot be looked at; for `verify`."""
+        from rustfits.hdu.verify import nothing_compressed
+
+        return nothing_compressed(self._state.cards), ""
+
+    def _require_sums(self) -> None:
+        """Raise `ChecksumError` if a sum is wrong, of a file opened with ``checksum=True``."""
+        from rustfits.hdu.first_read import require
+
+        require(self.verify)
+
+    def _looking(self) -> Reading:
+        """Return the context of those who look for damage: they read what others refuse to."""
+        return self._file.reading(self._place, self._extent, self._state.is_in_file)
+
     def _changing(self) -> AbstractContextManager[None]:
         """Return the context of everything that changes this HDU."""
         return self._file.changing(self._place, self._extent)
@@ -90,7 +202,7 @@ class HDU:
         raise TypeError(f"{type(self).__name__} objects belong to an open file and can be neither copied nor pickled")
 
     def __repr__(self) -> str:
-        name = _name(self._state.cards_anyhow)
+        name = _name(self._state.snapshot_anyhow.cards)
         lines = [
             f"  file: {self._file.filename}",
             f"  extension: {self._index}",

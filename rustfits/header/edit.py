@@ -218,7 +218,7 @@ class FITSHeaderEdit(HeaderChanges):
         return False
 
     def __repr__(self) -> str:
-        cards = self._staged if self._staged is not None else self._state.cards_anyhow
+        cards = self._staged if self._staged is not None else self._state.snapshot_anyhow.cards
         return f"<FITSHeaderEdit: {len(cards) + 1} cards, {self._progress}>"
 
     def _cards(self) -> Cards:

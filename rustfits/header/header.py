@@ -35,7 +35,7 @@ class FITSHeader(HeaderChanges):
         return iter(self.keys())
 
     def __repr__(self) -> str:
-        cards = self._state.cards_anyhow
+        cards = self._state.snapshot_anyhow.cards
         return f"<FITSHeader: {len(cards.keys())} unique keys, {len(cards) + 1} cards>"
 
     def __str__(self) -> str:

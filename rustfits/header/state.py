@@ -1,9 +1,10 @@
-"""What all views of one header share: its cards, and the way of a change to the file."""
+"""What all views of one header share: its cards, what they say, and the way of a change to the file."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import numpy as np
 
@@ -41,8 +42,28 @@ class Place:
         return self._state.place
 
 
+class Snapshot:
+    """What one header says, frozen: other cards make another snapshot.
+
+    A kind of HDU has its own, with more attributes. Each of them is worked out when it is first asked for, by
+    `functools.cached_property`.
+
+    Parameters
+    ----------
+    cards : Cards
+        Not to be changed afterwards.
+    """
+
+    def __init__(self, cards: Cards) -> None:
+        self.cards = cards
+
+    def after(self, cards: Cards) -> Snapshot:
+        """Return the snapshot of the same HDU with other cards."""
+        return type(self)(cards)
+
+
 class HeaderState:
-    """The cards of one header, in memory and on disk.
+    """The cards of one header, in memory and on disk, and the snapshot that is made of them.
 
     Parameters
     ----------
@@ -62,12 +83,12 @@ class HeaderState:
         self.index: int | None = None
         self._file = file
         self._extent = extent
-        self._cards = cards
+        self._snapshot = Snapshot(cards)
         self._written: tuple[Cards, bytes] | None = None  # the last cards that were, and their bytes
 
     @property
-    def cards(self) -> Cards:
-        """The cards now: not to be changed, copy them first. Readable after the file was closed.
+    def snapshot(self) -> Any:
+        """What the cards say now, of the class that the HDU has chosen. Readable after the file was closed.
 
         Raises
         ------
@@ -76,7 +97,14 @@ class HeaderState:
         """
         if self._file is not None and self._file.storage.tainted:
             self._file.check_untainted()  # says so
-        return self._cards
+        return self._snapshot
+
+    @property
+    def cards(self) -> Cards:
+        """The cards now: not to be changed, copy them first. Errors as `snapshot`."""
+        if self._file is not None and self._file.storage.tainted:  # as `snapshot`, without a call in between
+            self._file.check_untainted()
+        return self._snapshot.cards
 
     @property
     def place(self) -> str:
@@ -84,12 +112,16 @@ class HeaderState:
         # Not kept: an object that knew its header would be a circle, and a file that is dropped must be closed at once.
         if self._file is None or self.index is None:
             return ""
-        return hdu_name(self.index, self._file.filename, self._cards)
+        return hdu_name(self.index, self._file.filename, self._snapshot.cards)
 
     @property
-    def cards_anyhow(self) -> Cards:
-        """The cards in memory, whatever the state of the file: for messages and ``repr``."""
-        return self._cards
+    def snapshot_anyhow(self) -> Any:
+        """What the cards in memory say, whatever the state of the file: for messages and ``repr``."""
+        return self._snapshot
+
+    def show(self, snapshot: Snapshot) -> None:
+        """Replace the snapshot, and with it the cards; the file stays as it is."""
+        self._snapshot = snapshot
 
     def is_in_file(self) -> bool:
         """Return whether the file has these cards at their place; an OSError if it cannot be read."""
@@ -98,7 +130,7 @@ class HeaderState:
         start = self._extent.header_start
         try:
             raw = self._file.storage.read_bytes(start, self._extent.data_start - start)
-            return Cards.parse(raw, lenient=True).encode() == self._cards.encode()
+            return Cards.parse(raw, lenient=True).encode() == self._snapshot.cards.encode()
         except (HeaderError, TruncatedFile):
             return False
 
@@ -122,13 +154,21 @@ class HeaderState:
         with self.changing():
             self.commit_inside(cards)
 
-    def commit_inside(self, cards: Cards) -> None:
-        """As `commit`, for a caller who is inside `changing`, and leaves it if this fails."""
-        old = self._cards
+    def commit_inside(self, cards: Cards, snapshot: Snapshot | None = None) -> None:
+        """As `commit`, for a caller who is inside `changing`, and leaves it if this fails.
+
+        Parameters
+        ----------
+        cards : Cards
+            Not to be changed afterwards.
+        snapshot : Snapshot, optional
+            Of these cards, if the caller knows more than that they are others.
+        """
+        old = self._snapshot
         if self._file is not None and self._extent is not None:
             self._write(self._file, self._extent, cards)
-            self._file.on_failure(lambda: self._show(old))
-        self._show(cards)
+            self._file.on_failure(lambda: self.show(old))
+        self._snapshot = old.after(cards) if snapshot is None else snapshot
 
     def change(self, changes: Mapping[str, object]) -> None:
         """Set several keywords in one commit, protected ones too: for the library's own edits.
@@ -143,15 +183,13 @@ class HeaderState:
                 cards.set(key, *(entry if isinstance(entry, tuple) else (entry,)))
             self.commit_inside(cards)
 
-    def _show(self, cards: Cards) -> None:
-        self._cards = cards
-
     def _write(self, file: OpenFile, extent: Extent, cards: Cards) -> None:
         """Write the bytes that differ from those of the present cards, in words of 8."""
         room = extent.data_start - extent.header_start
         cards.fit_in(room)
         new, written = cards.encode(), self._written
-        old = written[1] if written is not None and written[0] is self._cards else self._cards.encode()
+        before = self._snapshot.cards
+        old = written[1] if written is not None and written[0] is before else before.encode()
         old = old if len(old) == room else old.ljust(room)[:room]
         nwords = room // 8  # blocks of 2880 bytes are whole words
         differs = np.flatnonzero(np.frombuffer(new, np.uint64, nwords) != np.frombuffer(old, np.uint64, nwords))

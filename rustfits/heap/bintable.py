@@ -1,20 +1,17 @@
-"""How the rows of a binary table are laid out (FITS 4.0, section 7.3): columns, their bytes, the heap's place."""
+"""How the rows of a binary table are laid out (FITS 4.0, section 7.3): columns, their bytes and the heap."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from rustfits.errors import HeaderError
 from rustfits.header.cards import Cards
-
-MAX_FIELDS = 999  # FITS 4.0, section 7.3.1
-MAX_ROW_NBYTES = (1 << 31) - 1  # of a dtype
+from rustfits.limits import MAX_FIELDS, MAX_ROW_NBYTES
 
 # Bytes of one element of each type, and its dtype as stored (FITS 4.0, table 18); X counts bits.
 ELEMENT_NBYTES = {
@@ -109,27 +106,25 @@ class TableLayout:
     columns: tuple[Column, ...]
 
     @classmethod
-    def from_cards(cls, cards: Cards) -> TableLayout:
+    def from_cards(cls, cards: Cards, columns: tuple[Column, ...] | None = None) -> TableLayout:
         """Read the layout from a header.
+
+        Parameters
+        ----------
+        cards : Cards
+        columns : tuple of Column, optional
+            Those of `columns_in`, if they are known.
 
         Raises
         ------
         HeaderError
             If a keyword is missing or wrong, or the columns do not fit into a row.
         """
-        row_nbytes, nrows = cards.integer("NAXIS1"), cards.integer("NAXIS2")
-        pcount, ncolumns = cards.integer("PCOUNT", 0), cards.integer("TFIELDS")
-        for keyword, value in (("NAXIS1", row_nbytes), ("NAXIS2", nrows), ("PCOUNT", pcount), ("TFIELDS", ncolumns)):
-            if value < 0:
-                raise HeaderError(f"{keyword} is {value}; it cannot be negative")
-        if ncolumns > MAX_FIELDS:
-            raise HeaderError(f"TFIELDS is {ncolumns}; a table has at most {MAX_FIELDS} columns")
-        columns, offset = [], 0
-        for number in range(1, ncolumns + 1):
-            columns.append(_column(cards, number, offset))
-            offset += columns[-1].nbytes
-        if offset > row_nbytes:
-            raise HeaderError(f"the columns take {offset} bytes a row, but NAXIS1 is {row_nbytes}")
+        row_nbytes, nrows, pcount = count_in(cards, "NAXIS1"), count_in(cards, "NAXIS2"), count_in(cards, "PCOUNT", 0)
+        columns = columns_in(cards) if columns is None else columns
+        nbytes = sum([column.nbytes for column in columns])
+        if nbytes > row_nbytes:
+            raise HeaderError(f"the columns take {nbytes} bytes a row, but NAXIS1 is {row_nbytes}")
         table_nbytes = row_nbytes * nrows
         heap_start = cards.integer("THEAP", table_nbytes)
         if not table_nbytes <= heap_start <= table_nbytes + pcount:
@@ -137,7 +132,7 @@ class TableLayout:
                 f"THEAP is {heap_start}; the heap must start after the table of {table_nbytes} bytes, and within the "
                 f"data unit of {table_nbytes + pcount}"
             )
-        return cls(row_nbytes, nrows, heap_start, table_nbytes + pcount - heap_start, tuple(columns))
+        return cls(row_nbytes, nrows, heap_start, table_nbytes + pcount - heap_start, columns)
 
     def put_into(self, cards: Cards) -> None:
         """Write the numbers of rows and bytes into a header, in the cards that say something else.
@@ -166,14 +161,6 @@ class TableLayout:
         """Bytes of the data unit."""
         return self.heap_start + self.heap_nbytes
 
-    @cached_property
-    def _by_name(self) -> dict[str, Column]:
-        return {column.name.upper(): column for column in reversed(self.columns)}
-
-    def column(self, name: str) -> Column | None:
-        """Return the first column of that name, in whatever case; None if there is none."""
-        return self._by_name.get(name.upper())
-
     def row_dtype(self, columns: Sequence[Column]) -> np.dtype[Any]:
         """Return the structured dtype of a row as stored, of which only ``columns`` are looked at.
 
@@ -194,9 +181,51 @@ class TableLayout:
         )
 
 
+def columns_in(cards: Cards) -> tuple[Column, ...]:
+    """Return the columns that a header describes.
+
+    Raises
+    ------
+    HeaderError
+        If a keyword is missing or wrong.
+    """
+    columns: list[Column] = []
+    offset = 0
+    for number in column_numbers(cards):
+        columns.append(_column(cards, number, offset))
+        offset += columns[-1].nbytes
+    return tuple(columns)
+
+
+def column_numbers(cards: Cards) -> range:
+    """Return the numbers of the columns, from 1; `HeaderError` if TFIELDS cannot be theirs."""
+    ncolumns = count_in(cards, "TFIELDS")
+    if ncolumns > MAX_FIELDS:
+        raise HeaderError(f"TFIELDS is {ncolumns}; a table has at most {MAX_FIELDS} columns")
+    return range(1, ncolumns + 1)
+
+
+def count_in(cards: Cards, keyword: str, default: int | None = None) -> int:
+    """Return the value of a keyword that counts something; `HeaderError` if it is negative or no integer."""
+    count = cards.integer(keyword, default)
+    if count < 0:
+        raise HeaderError(f"{keyword} is {count}; it cannot be negative")
+    return count
+
+
+def label_in(cards: Cards, number: int) -> str:
+    """Return the name of a column, TTYPEn without blanks at its end; ``COLn`` where there is none."""
+    name = cards.get(f"TTYPE{number}")
+    return (name.rstrip(" ") if isinstance(name, str) else "") or f"COL{number}"
+
+
+def by_name(columns: Sequence[Column]) -> dict[str, Column]:
+    """Return columns by their names, in upper case; of equal names the first column is meant."""
+    return {column.name.upper(): column for column in reversed(columns)}
+
+
 def _column(cards: Cards, number: int, offset: int) -> Column:
-    name, form = cards.get(f"TTYPE{number}"), cards.text(f"TFORM{number}")
-    label = name.rstrip(" ") if isinstance(name, str) else ""
+    form = cards.text(f"TFORM{number}")
     found = _TFORM.match(form)
     if found is None:
         raise HeaderError(f"TFORM{number} is {form!r}; it must be a count and one of the letters LXBIJKAEDCMPQ")
@@ -208,4 +237,4 @@ def _column(cards: Cards, number: int, offset: int) -> Column:
             raise HeaderError(f"TFORM{number} is {form!r}; descriptors look like '1{code}B(100)' (FITS 4.0, 7.3.5)")
         element = inner[1]
     nbytes = -(-repeat // 8) if code == "X" else repeat * ELEMENT_NBYTES[code]
-    return Column(number, label or f"COL{number}", code, repeat, element, offset, nbytes)
+    return Column(number, label_in(cards, number), code, repeat, element, offset, nbytes)

@@ -10,15 +10,13 @@ from numpy.typing import NDArray
 
 from rustfits.errors import TileDecodeError, TruncatedFile
 from rustfits.heap.bintable import ELEMENT_NBYTES, Column, TableLayout
+from rustfits.limits import MAX_HEAP_GAP_NBYTES
 from rustfits.storage.base import Storage
 
 Int64s = NDArray[np.int64]
 Allocate = Callable[[int], NDArray[np.uint8]]
 
-MAX_GAP = 1 << 12  # bytes: reading that much for nothing is cheaper than another request
 FEW = 64  # ranges up to this number are sorted out without arrays
-LIMITS = {"P": np.iinfo(np.int32).max, "Q": np.iinfo(np.int64).max}
-"""Largest element count, and largest offset, of each kind of descriptor."""
 
 
 def merge_ranges(start: Int64s, length: Int64s, *, max_gap: int) -> tuple[Int64s, Int64s]:
@@ -94,12 +92,12 @@ def read_ranges(
     if start.size <= FEW:
         return _read_few(storage, base, start.tolist(), length.tolist(), allocate)
     order = np.argsort(start, kind="stable")
-    merged, nbytes = merge_ranges(start[order], length[order], max_gap=MAX_GAP)
-    place = np.cumsum(nbytes) - nbytes
+    merged, nbytes = merge_ranges(start[order], length[order], max_gap=MAX_HEAP_GAP_NBYTES)
+    begin = np.cumsum(nbytes) - nbytes
     data = allocate(int(nbytes.sum()))
     storage.read_ranges(base + merged, nbytes, data)
     holder = np.searchsorted(merged, start, side="right") - 1
-    return data, place[holder] + start - merged[holder]
+    return data, begin[holder] + start - merged[holder]
 
 
 def _read_few(
@@ -107,11 +105,11 @@ def _read_few(
 ) -> tuple[NDArray[np.uint8], Int64s]:
     """As `read_ranges`, for numbers so few that arrays of them take longer."""
     position = [0] * len(start)
-    reads: list[list[int]] = []  # start, stop, and place in the data, of each read
+    reads: list[list[int]] = []  # start, stop, and first byte in the data, of each read
     nbytes = 0
     for index in sorted(range(len(start)), key=start.__getitem__):
         begin, end = start[index], start[index] + length[index]
-        if not reads or begin - reads[-1][1] > MAX_GAP:
+        if not reads or begin - reads[-1][1] > MAX_HEAP_GAP_NBYTES:
             reads.append([begin, begin, nbytes])
         last = reads[-1]
         if end > last[1]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from rustfits.heap.ranges import MAX_GAP, merge_ranges
+from rustfits.heap.ranges import merge_ranges
+from rustfits.limits import MAX_HEAP_GAP_NBYTES
 from rustfits.storage.base import Storage
 
 Bytes = NDArray[np.uint8]
@@ -24,13 +25,13 @@ def read_raw(storage: Storage, data_start: int, width: int, rows: Int64s) -> Byt
         raw = np.empty((rows.size, width), dtype=np.uint8)
         storage.read_into(data_start + rows.item(0) * width, raw)
         return raw
-    start, length = merge_ranges(rows * width, np.full(rows.size, width), max_gap=MAX_GAP)
+    start, length = merge_ranges(rows * width, np.full(rows.size, width), max_gap=MAX_HEAP_GAP_NBYTES)
     buffer = np.empty(int(length.sum()), dtype=np.uint8)
     storage.read_ranges(data_start + start, length, buffer)
     raw = buffer.reshape(-1, width)
-    place = np.cumsum(length) - length
+    begin = np.cumsum(length) - length
     holder = np.searchsorted(start, rows * width, side="right") - 1
-    found: Bytes = raw[(place[holder] + rows * width - start[holder]) // width]
+    found: Bytes = raw[(begin[holder] + rows * width - start[holder]) // width]
     return found
 
 
@@ -42,7 +43,7 @@ def write_raw(storage: Storage, data_start: int, rows: Int64s, raw: Bytes) -> No
     if _together(rows):
         storage.write(data_start + rows.item(0) * width, raw)
         return
-    start, length = merge_ranges(rows * width, np.full(rows.size, width), max_gap=MAX_GAP)
+    start, length = merge_ranges(rows * width, np.full(rows.size, width), max_gap=MAX_HEAP_GAP_NBYTES)
     for begin, nbytes in zip(start.tolist(), length.tolist(), strict=True):
         first = begin // width
         low, high = np.searchsorted(rows, [first, first + nbytes // width])

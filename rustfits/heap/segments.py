@@ -59,10 +59,10 @@ def segments_of(start: Int64s, length: Int64s) -> Segments:
     use = np.minimum.reduceat(by_start, heads)
     order = np.argsort(use)
     seg_length = (seg_stop - seg_start)[order]
-    place = np.empty_like(seg_length)
-    place[order] = np.cumsum(seg_length) - seg_length
+    target = np.empty_like(seg_length)
+    target[order] = np.cumsum(seg_length) - seg_length
     moved = np.empty_like(start)
-    moved[by_start] = place[number] + begin - seg_start[number]
+    moved[by_start] = target[number] + begin - seg_start[number]
     return Segments(seg_start[order], seg_length, moved)
 
 

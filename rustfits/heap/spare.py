@@ -10,9 +10,9 @@ SMALL_TAIL_NBYTES = 1 << 20  # up to as much behind a table is moved each time
 class Spare:
     """Room at the end of the heap of a table that is changed often, with other HDUs behind it.
 
-    To move those for each changed pixel takes long. From the second move on some room is left, half as much as all
-    changes took so far, so that they move as often as that has grown by half. Only the handle that left it knows of
-    the room: later it is unused, until the heap is repacked.
+    Moving those for each changed pixel takes long. So each move but the first leaves room: half of what all changes
+    took so far. The HDUs behind then move only when that sum has grown by half. Only the handle that left the room
+    knows of it. Later the room is unused, until the heap is repacked.
     """
 
     def __init__(self) -> None:

@@ -1,9 +1,9 @@
 """The one writer of rows and heap: what changes of a table is collected in memory, and then written at once.
 
-New bytes go to the end of the heap, and what they replace stays behind in it, unused, until the heap is repacked. A
-table that grows takes the room between it and the heap (FITS 4.0, section 7.3.5, keyword THEAP); only when that is used
-up the heap moves. To write a table anew is growth of an empty one; to repack it keeps all rows and no byte of the heap
-but those that are taken over.
+New bytes go to the end of the heap. What they replace stays in it, unused, until the heap is repacked. A table that
+grows takes the room between it and the heap (FITS 4.0, section 7.3.5, keyword THEAP); the heap moves only when that is
+used up. A table that is written anew is an empty one that grows. A repack keeps all rows, and of the heap those bytes
+that are taken over.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ from numpy.typing import NDArray
 
 from rustfits.errors import HeaderError, ImageError, TruncatedFile
 from rustfits.header.cards import Cards
-from rustfits.header.state import HeaderState
-from rustfits.heap.bintable import ELEMENT_NBYTES, MAX_ROW_NBYTES, Column, TableLayout
-from rustfits.heap.ranges import LIMITS, descriptors, read_rows
+from rustfits.header.state import HeaderState, Snapshot
+from rustfits.heap.bintable import ELEMENT_NBYTES, Column, TableLayout
+from rustfits.heap.ranges import descriptors, read_rows
 from rustfits.heap.rows import read_raw, write_raw
 from rustfits.heap.segments import Segments, gather
 from rustfits.heap.spare import Spare
+from rustfits.limits import MAX_DESCRIPTOR, MAX_ROW_NBYTES
 from rustfits.storage.base import Storage
 from rustfits.storage.extent import Extent, padded
 from rustfits.storage.openfile import OpenFile
@@ -183,10 +184,10 @@ class HeapWriter:
         """See to it that TFORMn tells the elements of the longest cell, or does not understate them."""
         for column in filter(lambda column: column.descriptor, self._columns):
             counts = [int(cells.values[:, 0].max(initial=0)) for cells in self._cells if cells.column == column]
-            if counts and self._stop > LIMITS[column.code]:
+            if counts and self._stop > MAX_DESCRIPTOR[column.code]:
                 raise ImageError(
                     f"the heap would have {self._stop} bytes, but descriptors of type {column.code} reach only "
-                    f"{LIMITS[column.code]}; heap_format='Q' reaches further, and repack() drops what is unused"
+                    f"{MAX_DESCRIPTOR[column.code]}; heap_format='Q' reaches further, and repack() drops what is unused"
                 )
             keyword, count = f"TFORM{column.number}", max(counts, default=0)
             if not self._compact:
@@ -198,7 +199,14 @@ class HeapWriter:
 
     # -- writing --------------------------------------------------------------------------------------------------
 
-    def write(self, file: OpenFile, extent: Extent, state: HeaderState, cards: Cards) -> TableLayout:
+    def write(
+        self,
+        file: OpenFile,
+        extent: Extent,
+        state: HeaderState,
+        cards: Cards,
+        after: Callable[[Cards, TableLayout], Snapshot] | None = None,
+    ) -> None:
         """Make the changes; inside `changing`.
 
         Parameters
@@ -207,11 +215,8 @@ class HeapWriter:
             Of the HDU.
         cards : Cards
             Its header, but for what follows from rows and heap. Not to be changed afterwards.
-
-        Returns
-        -------
-        TableLayout
-            The table as it is now.
+        after : callable, optional
+            Makes the snapshot to come, of the header and the layout, if the caller can without reading them.
 
         Raises
         ------
@@ -240,12 +245,11 @@ class HeapWriter:
             write_raw(storage, data_start, rows, raw)
             if nbytes < extent.data_nbytes:
                 file.resize_data(extent, nbytes, zero=False)
-            state.commit_inside(cards)
+            state.commit_inside(cards, None if after is None else after(cards, layout))
         if self._compact:
             self._spare.forget()
         else:
             self._spare.set(layout, used=self._stop, taken=self._stop - self._kept)
-        return layout
 
     def fill(self, storage: Storage, extent: Extent) -> None:
         """Write the data unit of an HDU that was just made with the header of `complete`, and that size."""
@@ -306,8 +310,8 @@ class HeapWriter:
                 where: Int64s | slice = slice(None)
             else:
                 where = cells.rows if rows.size == self._nrows else np.searchsorted(rows, cells.rows)
-            place = raw[:, first : first + cells.column.nbytes].view(dtype.base)
-            place[where] = cells.values.reshape(cells.rows.size, -1)
+            cell = raw[:, first : first + cells.column.nbytes].view(dtype.base)
+            cell[where] = cells.values.reshape(cells.rows.size, -1)
         return rows, raw
 
     def _replaces(self, rows: Int64s) -> bool:
@@ -334,8 +338,8 @@ def heap_start_for(heap_start: int, row_nbytes: int, nrows: int, heap_nbytes: in
     """Return where the heap should begin once the table has ``nrows`` rows; it is at ``heap_start``.
 
     It stays where it is as long as the table has room. Then a heap of some size leaves room for up to twice as many
-    rows, so that a table that grows row by row moves its heap as often as its size doubles. The place follows from
-    the numbers alone, so the steps in which a table has grown do not matter.
+    rows, so that a table that grows row by row moves its heap as often as its size doubles. It follows from the
+    numbers alone, so the steps in which a table has grown do not matter.
     """
     table_nbytes = row_nbytes * nrows
     if table_nbytes <= heap_start:

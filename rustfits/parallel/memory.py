@@ -129,10 +129,10 @@ class Shelf:
         with self._lock:
             if data.size > self._piece.size - self._used:
                 self._piece, self._used = empty((max(data.size, self._piece_nbytes),), data.dtype), 0
-            place = self._piece[self._used : self._used + data.size]
+            kept = self._piece[self._used : self._used + data.size]
             self._used += data.size
-        place[...] = data
-        return place
+        kept[...] = data
+        return kept
 
 
 class _Lease:

@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 
 from rustfits.errors import ImageError, PixelIndexError
 
-MAX_NAXIS = 999  # FITS 4.0, section 4.4.1
-
 
 class Section:
     """Every ``step``-th pixel of a box, numpy axis order; not to be changed.
@@ -178,14 +176,14 @@ def _indexes(bound: object) -> bool:
 def _expand(entries: tuple[object, ...], ndim: int) -> list[object]:
     """Return one entry per axis: the ellipsis, or what is left out at the end, becomes whole axes."""
     # Compared by identity: an array among the entries would compare element by element.
-    ellipses = [place for place, entry in enumerate(entries) if entry is Ellipsis]
+    ellipses = [number for number, entry in enumerate(entries) if entry is Ellipsis]
     if len(ellipses) > 1:
         raise ImageError(f"an index can have only a single ellipsis ('...'); got {len(ellipses)}")
     missing = ndim - (len(entries) - len(ellipses))
     if missing < 0:
         raise ImageError(f"too many indices: the image has {ndim} axes, the index names {ndim - missing}")
-    place = ellipses[0] if ellipses else len(entries)
-    return [*entries[:place], *[slice(None)] * missing, *entries[place + 1 :]]
+    number = ellipses[0] if ellipses else len(entries)
+    return [*entries[:number], *[slice(None)] * missing, *entries[number + 1 :]]
 
 
 def _parse_axis(entry: object, axis: int, size: int) -> tuple[int, int, int]:

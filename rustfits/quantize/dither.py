@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,22 @@ DITHER_1 = "SUBTRACTIVE_DITHER_1"
 DITHER_2 = "SUBTRACTIVE_DITHER_2"
 DITHER_METHODS = (NO_DITHER, DITHER_1, DITHER_2)
 """Values of ZQUANTIZ that quantised tiles can have."""
+
+
+class Dither(NamedTuple):
+    """How the floats of quantised tiles were dithered (FITS 4.0, section 10.2).
+
+    Attributes
+    ----------
+    method : {'NO_DITHER', 'SUBTRACTIVE_DITHER_1', 'SUBTRACTIVE_DITHER_2'}
+        Value of ZQUANTIZ.
+    zdither0 : int
+        Value of ZDITHER0; not used without dither.
+    """
+
+    method: str
+    zdither0: int
+
 
 _MULTIPLIER = 16807
 _MODULUS = 2147483647

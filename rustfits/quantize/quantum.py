@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rustfits.quantize.dither import DITHER_2, NO_DITHER, NULL_PIXEL, ZERO_PIXEL, random_table, runs
+from rustfits.quantize.dither import DITHER_2, NO_DITHER, NULL_PIXEL, ZERO_PIXEL, Dither, random_table, runs
 from rustfits.quantize.noise import noise
 
 _RESERVED = 10  # integers from NULL_PIXEL on that no number may become
@@ -128,12 +128,12 @@ def quantize_tile(
     quantum: Quantum,
     out: NDArray[np.int32],
     *,
-    method: str,
-    place: tuple[int, int],
+    row: int,
+    dither: Dither,
 ) -> None:
-    """Turn the floats of one tile into integers; ``place`` is its table row, from 0, and ZDITHER0."""
-    table = None if method == NO_DITHER else random_table()
-    for start, stop, entry in runs(*place, pixels.size):  # pieces that stay in the cache
+    """Turn the floats of the tile in a table row, from 0, into integers."""
+    table = None if dither.method == NO_DITHER else random_table()
+    for start, stop, entry in runs(row, dither.zdither0, pixels.size):  # pieces that stay in the cache
         values = pixels[start:stop].astype(np.float64)
         # The order of these steps decides which integer is the nearest.
         values -= quantum.zero
@@ -143,7 +143,7 @@ def quantize_tile(
             values -= 0.5
         values += np.copysign(0.5, values)
         out[start:stop] = values.astype(np.int32)
-    if method == DITHER_2:
+    if dither.method == DITHER_2:
         out[pixels == 0] = ZERO_PIXEL
     out[~good] = NULL_PIXEL
 

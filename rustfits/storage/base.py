@@ -63,6 +63,7 @@ class Storage(ABC):
     _depth: int = 0  # of transactions under way
     _nchanges: int = 0
     _gathered: list[Write] | None = None  # inside `gathered`, what is not written yet
+    _gathered_room: int = 0  # bytes that may wait beside them
     _undo: Undo | None = None  # of the outermost transaction, from its first change on
 
     # -- to be defined by each kind of storage --------------------------------------------------------------------
@@ -206,16 +207,16 @@ class Storage(ABC):
     def write(self, offset: int, data: bytes | bytearray | memoryview | NDArray[Any]) -> None:
         """Write contiguous ``data`` at byte ``offset``; only inside `transaction`."""
         view = as_bytes(data) if isinstance(data, np.ndarray) else memoryview(data).cast("B")
-        writes = [
-            (offset + start, view[start : start + ANNOUNCED_NBYTES])
-            for start in range(0, view.nbytes, ANNOUNCED_NBYTES)
-        ]
-        if self._gathered is not None:
+        for start in range(0, view.nbytes, ANNOUNCED_NBYTES):
+            piece = view[start : start + ANNOUNCED_NBYTES]
+            if self._gathered is None:
+                self._change([(offset + start, piece)])
+                continue
             self._ready()
-            self._gathered += writes
-        else:
-            for write in writes:
-                self._change([write])
+            if piece.nbytes > self._gathered_room:
+                self._write_gathered()
+            self._gathered.append((offset + start, piece))
+            self._gathered_room -= piece.nbytes
 
     def write_many(self, offsets: Iterable[int], pieces: Iterable[NDArray[Any]]) -> None:
         """Write contiguous pieces, none over another, which are of a few MB together; only inside `transaction`."""
@@ -229,12 +230,13 @@ class Storage(ABC):
 
     @contextmanager
     def gathered(self) -> Iterator[None]:
-        """Make the writes inside at its end, in order; what they overwrite is saved, and they are announced, at one go.
+        """Make the writes inside together, in order; what they overwrite is saved, and they are announced, at one go.
 
-        Their data must stay as they are until then, none may write over another, and nothing reads what they write.
-        What cuts or moves the storage makes those before it.
+        They are made at its end, or earlier: when they are more bytes than are announced at one go, and before the
+        storage is cut or moved. Their data must stay as they are until then, none may write over another, and nothing
+        reads what they write.
         """
-        self._gathered = []
+        self._gathered, self._gathered_room = [], ANNOUNCED_NBYTES
         try:
             yield
             self._write_gathered()
@@ -243,7 +245,7 @@ class Storage(ABC):
 
     def _write_gathered(self) -> None:
         if self._gathered:
-            writes, self._gathered = self._gathered, []
+            writes, self._gathered, self._gathered_room = self._gathered, [], ANNOUNCED_NBYTES
             self._change(writes)
 
     def truncate(self, nbytes: int) -> None:

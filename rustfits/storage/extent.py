@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 BLOCK = 2880  # bytes; headers and data units fill whole blocks (FITS 4.0, section 3.1)
-MAX_NBYTES = (1 << 63) - 1  # offsets in files are 64-bit numbers
 
 # What a `FileChanged` says of an HDU.
 MOVED = "this HDU is not there as it was; call refresh() of the FITS, or open the file anew"
@@ -31,21 +32,32 @@ class Extent:
     doubtful : bool
         Whether to look closer before anything is read of it: it may be undone or gone, or the file was changed since
         its header was compared.
+    unchecked : callable or None
+        Returns what has to be called, if it is still there, before the HDU is read or changed for the first time.
     """
 
-    __slots__ = ("data_nbytes", "data_start", "doubtful", "gone", "header_start", "undone")
+    __slots__ = ("data_nbytes", "data_start", "doubtful", "gone", "header_start", "unchecked", "undone")
 
     def __init__(self, header_start: int, data_start: int, data_nbytes: int) -> None:
         self.header_start, self.data_start, self.data_nbytes = header_start, data_start, data_nbytes
         self.undone = self.gone = self.doubtful = False
+        self.unchecked: Callable[[], Callable[[], None] | None] | None = None
 
     def __repr__(self) -> str:
         return f"Extent(header_start={self.header_start}, data_start={self.data_start}, data_nbytes={self.data_nbytes})"
 
+    def check(self) -> None:
+        """Do what has to be done before the HDU is read or changed; once, if it is done without an error."""
+        if self.unchecked is not None:
+            check = self.unchecked()
+            if check is not None:
+                check()
+            self.unchecked = None
+
     def lies_as(self, other: Extent) -> bool:
         """Return whether another HDU would lie in the same place."""
-        place = other.header_start, other.data_start, other.data_nbytes
-        return place == (self.header_start, self.data_start, self.data_nbytes)
+        theirs = other.header_start, other.data_start, other.data_nbytes
+        return theirs == (self.header_start, self.data_start, self.data_nbytes)
 
     @property
     def stop(self) -> int:

@@ -40,7 +40,11 @@ class OpenFile:
     contexts : dict of int to str
         HDUs, by position, that buffer what is appended, and the name of the method that opened the context:
         such a file cannot be closed.
+    checksum : bool
+        Whether an HDU must prove that its checksums are right before it is read.
     """
+
+    checksum = False
 
     def __init__(self, storage: Storage, filename: str, mode: str) -> None:
         self.storage = storage
@@ -66,7 +70,11 @@ class OpenFile:
             raise HandleTainted(self.filename)
 
     def reading(
-        self, where: object = "", extent: Extent | None = None, is_there: Callable[[], bool] | None = None
+        self,
+        where: object = "",
+        extent: Extent | None = None,
+        is_there: Callable[[], bool] | None = None,
+        kind: type[Reading] | None = None,
     ) -> Reading:
         """Return a context that holds off changes while bytes are read; nests, and several threads may read at once.
 
@@ -80,13 +88,15 @@ class OpenFile:
             Of the HDU that is read: it has to be in the file.
         is_there : callable, optional
             Tells whether the file has the header of that HDU at its place, after somebody else has changed it.
+        kind : type, optional
+            The class of the context.
 
         Returns
         -------
         Reading
             May be entered as often as is wanted.
         """
-        return Reading(self, self._lock, where, self.whole if extent is None else extent, is_there)
+        return (kind or Reading)(self, self._lock, where, self.whole if extent is None else extent, is_there)
 
     def look_closer(self, extent: Extent, is_there: Callable[[], bool] | None) -> None:
         """Make sure that an HDU can be read, after somebody else may have changed the file; outside `reading`.
@@ -136,6 +146,8 @@ class OpenFile:
                 self.check_usable(extent)
                 if not self.storage.writable:
                     raise ReadOnlyFile(self.filename)
+                if extent is not None:
+                    extent.check()
                 mark = len(self._undo)
                 self._depth += 1
                 try:
@@ -247,7 +259,7 @@ class OpenFile:
         """Make room for a header of ``nbytes`` bytes, a multiple of 2880; later bytes move. Inside `changing`."""
         shift = nbytes - (extent.data_start - extent.header_start)
         self._shift(extent, extent.data_start, shift)
-        self._place(extent, extent.header_start, extent.data_start + shift, extent.data_nbytes)
+        self._lay(extent, extent.header_start, extent.data_start + shift, extent.data_nbytes)
 
     def is_last(self, extent: Extent) -> bool:
         """Return whether the file ends with an HDU: there is nothing behind it that would have to move."""
@@ -259,7 +271,7 @@ class OpenFile:
         The caller writes all that is gained, with the padding: the file grows by that.
         """
         self._end()
-        self._place(extent, extent.header_start, extent.data_start, nbytes)
+        self._lay(extent, extent.header_start, extent.data_start, nbytes)
 
     def resize_data(self, extent: Extent, nbytes: int, *, zero: bool = True) -> None:
         """Make the data unit ``nbytes`` bytes long, padding apart; later HDUs move. Inside `changing`.
@@ -276,7 +288,7 @@ class OpenFile:
             self._end()
         new_stop = extent.data_start + padded(nbytes)
         self._shift(extent, extent.stop, new_stop - extent.stop)
-        self._place(extent, extent.header_start, extent.data_start, nbytes)
+        self._lay(extent, extent.header_start, extent.data_start, nbytes)
         self.storage.write_zeros(extent.data_start + (min(old_nbytes, nbytes) if zero else nbytes), new_stop)
 
     def _end(self) -> int:
@@ -303,9 +315,9 @@ class OpenFile:
             self.storage.truncate(end + shift)
         index = next(index for index, other in enumerate(self.extents) if other is extent)
         for other in self.extents[index + 1 :]:
-            self._place(other, other.header_start + shift, other.data_start + shift, other.data_nbytes)
+            self._lay(other, other.header_start + shift, other.data_start + shift, other.data_nbytes)
 
-    def _place(self, extent: Extent, header_start: int, data_start: int, data_nbytes: int) -> None:
+    def _lay(self, extent: Extent, header_start: int, data_start: int, data_nbytes: int) -> None:
         old = (extent.header_start, extent.data_start, extent.data_nbytes)
         extent.header_start, extent.data_start, extent.data_nbytes = header_start, data_start, data_nbytes
 

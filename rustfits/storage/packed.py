@@ -10,14 +10,12 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
+from rustfits import limits
 from rustfits.errors import FitsIOError, NotSupported
 from rustfits.storage.base import GZIP_MAGIC
 
 CHUNK_NBYTES = 1 << 16  # deflate expands a thousandfold at most, so that one step allocates 64 MiB at most
 STEP_NBYTES = 1 << 20  # unpacked at a time, where a few bytes may hold as much as they like
-# Bytes of an unpacked file, which has to fit in memory: a few bytes can hold a thousand times as many, and to refuse
-# them is better than to bring the machine down.
-MAX_UNPACKED_NBYTES = 1 << 34
 MAGIC_NBYTES = 6
 _GZIP_WINDOW = 31  # zlib's word for a gzip member with the largest window
 
@@ -214,7 +212,7 @@ def unpack(chunks: Iterator[bytes], packing: Packing, name: str) -> bytearray:
     Raises
     ------
     FitsIOError
-        If a stream is damaged or ends early, or holds more than `MAX_UNPACKED_NBYTES`.
+        If a stream is damaged or ends early, or holds more than `limits.MAX_UNPACKED_NBYTES`.
     NotSupported
         If the package that reads such streams is not installed, or none is known.
     """
@@ -222,10 +220,10 @@ def unpack(chunks: Iterator[bytes], packing: Packing, name: str) -> bytearray:
     try:
         for piece in _pieces(chunks, packing):
             content += piece
-            if len(content) > MAX_UNPACKED_NBYTES:
+            if len(content) > limits.MAX_UNPACKED_NBYTES:
                 raise FitsIOError(
-                    f"{name} decompresses to more than {MAX_UNPACKED_NBYTES} bytes, which are held in memory: unpack "
-                    "it first, and open the plain file"
+                    f"{name} decompresses to more than {limits.MAX_UNPACKED_NBYTES} bytes, which are held in memory; "
+                    "if there is room for them, raise rustfits.limits.MAX_UNPACKED_NBYTES; else unpack it to a plain file"
                 )
     except FitsIOError:
         raise

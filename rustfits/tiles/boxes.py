@@ -51,7 +51,7 @@ class Boxes:
         self._stored = table.stored
         self._ones = (1,) * len(self._grid.shape)
         npixels = prod(self._grid.clipped)
-        small = table.layout.table_nbytes <= MAX_TABLE_NBYTES
+        small = decoder.snapshot.layout.table_nbytes <= MAX_TABLE_NBYTES
         self._max_ntiles = min(MAX_NTILES, SMALL_NPIXELS // max(npixels, 1)) if small else 0
         thin = npixels == self._grid.clipped[-1] and self._grid.ntiles > 1
         self._large = npixels * (THIN_NTILES if thin else 1) >= MIN_PREFIX_NPIXELS
@@ -99,27 +99,27 @@ class Boxes:
             return None
         keeper, survey = self._survey()
         rows, shapes = [part[0] for part in parts], [part[1] for part in parts]
-        places = keeper.take(rows, sum([survey.npixels[row] for row in rows]) * self._stored.itemsize)
-        if places is None:
+        tiles = keeper.take(rows, sum([survey.npixels[row] for row in rows]) * self._stored.itemsize)
+        if tiles is None:
             return None
-        missing = [index for index, place in enumerate(places) if place is None]
+        missing = [index for index, tile in enumerate(tiles) if tile is None]
         if missing:
             if not all(survey.good[parts[index][0]] for index in missing):
                 return None
-            self._fetch([parts[index] for index in missing], places, shapes, missing)
+            self._fetch([parts[index] for index in missing], tiles, shapes, missing)
         if len(parts) == 1:
-            assert places[0] is not None
-            pixels, start, _ = places[0]
+            assert tiles[0] is not None
+            pixels, start, _ = tiles[0]
             return pixels[start : start + prod(shapes[0])].reshape(shapes[0])[parts[0][2]].copy()
         out = np.empty(section.count, dtype=self._stored)
-        for place, shape, (_, _, inside, target) in zip(places, shapes, parts, strict=True):
-            assert place is not None
-            pixels, start, _ = place
+        for tile, shape, (_, _, inside, target) in zip(tiles, shapes, parts, strict=True):
+            assert tile is not None
+            pixels, start, _ = tile
             out[target] = pixels[start : start + prod(shape)].reshape(shape)[inside]
         return out
 
-    def _fetch(self, parts: list[Part], places: list[Any], shapes: list[tuple[int, ...]], missing: list[int]) -> None:
-        """Decode the missing tiles, or the first rows of tiles that are not to be kept; note places and shapes."""
+    def _fetch(self, parts: list[Part], tiles: list[Any], shapes: list[tuple[int, ...]], missing: list[int]) -> None:
+        """Decode the missing tiles, or the first rows of tiles that are not to be kept; note the tiles and shapes."""
         keeper, survey = self._survey()
         rows = [part[0] for part in parts]
         npixels = [survey.npixels[row] for row in rows]
@@ -138,7 +138,7 @@ class Boxes:
         self._decoder.decode(survey.entries.part(which), pixels, decoded)
         start = 0
         for index, count in zip(missing, npixels, strict=True):
-            places[index] = pixels, start, count
+            tiles[index] = pixels, start, count
             start += count
         if keep:
             keeper.add(rows, npixels, pixels)
@@ -159,7 +159,7 @@ class Boxes:
     # -- compiled -------------------------------------------------------------------------------------------------
 
     def _prepare(self, generation: int) -> BoxReader | None:
-        """Make compiled kernels ready when a second box is asked for: for a single one it is the longer way."""
+        """Make compiled kernels ready when a second box is asked for: a single one is read sooner without them."""
         if self._asked != generation or not self._max_ntiles:
             self._asked = generation
             return None
@@ -189,7 +189,7 @@ class Boxes:
 
     def _image(self) -> TiledImage | None:
         """Return what kernels must know of the image; None if its codec has no decoder for them."""
-        from rustfits.codec.readers import Dither, TiledImage
+        from rustfits.codec.readers import TiledImage
 
         table, grid = self._decoder.table, self._grid
         codec, quantization = table.codec, table.quantization
@@ -202,7 +202,7 @@ class Boxes:
             grid.clipped,
             grid.stride,
             table.stored,
-            None if quantization is None else Dither(quantization.method, quantization.zdither0),
+            None if quantization is None else quantization.dither,
             decoder,
             codec.c_resumer(dtype) if self._prefixes else None,
             self._prefixes,

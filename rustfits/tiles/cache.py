@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from rustfits.errors import ParameterOverflow
 
 if TYPE_CHECKING:
-    from rustfits.codec.readers import Place
+    from rustfits.codec.readers import CachedTile
 
 Int64s = NDArray[np.int64]
 
@@ -71,7 +71,7 @@ class CachedTiles:
         return CachedTiles(self.pixels[first:stop], self.start[first:stop])
 
     def copy_to(self, tiles: NDArray[Any], npixels: Int64s) -> None:
-        """Copy the tiles that are there to their places in ``tiles``, which has room for ``npixels`` of each."""
+        """Copy the tiles that are there to where they belong in ``tiles``, which has room for ``npixels`` of each."""
         stop = 0
         for pixels, start, length in zip(self.pixels, self.start.tolist(), npixels.tolist(), strict=True):
             begin, stop = stop, stop + length
@@ -151,33 +151,34 @@ class TileCache:
         CachedTiles or None
             None if none of them is there.
         """
-        places = self.take(rows.tolist())
-        if not any(places):
+        found = self.take(rows.tolist())
+        if not any(found):
             return None
         return CachedTiles(
-            [None if place is None else place[0] for place in places],
-            np.array([0 if place is None else place[1] for place in places], dtype=np.int64),
+            [None if tile is None else tile[0] for tile in found],
+            np.array([0 if tile is None else tile[1] for tile in found], dtype=np.int64),
         )
 
-    def take(self, rows: list[int]) -> list[Place | None]:
+    def take(self, rows: list[int]) -> list[CachedTile | None]:
         """As `find`, for few tiles; None for each that is not there."""
         if not self._tiles:
             return [None] * len(rows)
-        places: list[Place | None] = []
+        found: list[CachedTile | None] = []
         with self._lock:
             for row in rows:
                 tile = self._tiles.pop(row, None)
                 if tile is None:
-                    places.append(None)
+                    found.append(None)
                 else:
                     self._tiles[row] = tile
-                    places.append((tile[0].pixels, tile[1], tile[2]))
-        return places
+                    found.append((tile[0].pixels, tile[1], tile[2]))
+        return found
 
     def survivors(self, nbytes: Int64s) -> NDArray[np.bool_]:
         """Tell which tiles of a read are worth keeping, ``(n,)`` bool.
 
-        Those of a read that fits, or else a few at its end: of many that drive each other out none is found again.
+        All tiles of a read that fits are worth it. Of a larger read a few at its end are: many tiles would drive each
+        other out, and none would be found again.
 
         Parameters
         ----------
@@ -285,7 +286,7 @@ class Keeper:
         self._wanted: dict[int, int] = {}
         self._nwanted = 0
 
-    def take(self, rows: list[int], nbytes: int) -> list[Place | None] | None:
+    def take(self, rows: list[int], nbytes: int) -> list[CachedTile | None] | None:
         """Look the tiles of a box up, as `TileCache.take`; None if they are too large for the cache.
 
         Such a box is a read like others, of which `TileCache.survivors` are kept.
@@ -295,8 +296,9 @@ class Keeper:
     def worth(self, rows: list[int], nbytes: int, whole: bool) -> bool:
         """Tell whether to keep the tiles that a box lacks, and hence to decode all of them whole.
 
-        Always, if the image fits the cache. A larger image drives its tiles out, as a rule, before they are wanted
-        again: of it those of a box of few tiles are kept that are decoded whole in any case, or wanted often.
+        All tiles of an image that fits the cache are kept. A larger image drives its tiles out, as a rule, before they
+        are wanted again. Its tiles are kept if the box has few, and if they are decoded whole in any case, or wanted
+        often.
 
         Parameters
         ----------

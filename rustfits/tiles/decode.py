@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rustfits.codec.batch import TileBatch
+from rustfits.codec.batch import QuantizedTiles, TileBatch
 from rustfits.codec.choice import active
 from rustfits.errors import TileDecodeError
 from rustfits.heap.bintable import ELEMENT_DTYPES, ELEMENT_NBYTES, Column
@@ -17,7 +17,7 @@ from rustfits.parallel.threads import scratch
 from rustfits.pixels.sections import Section
 from rustfits.quantize.dither import NULL_PIXEL
 from rustfits.storage.base import Storage
-from rustfits.tiles.zimage import SOURCES, TileTable
+from rustfits.tiles.zimage import SOURCES, CompressedSnapshot
 
 Int64s = NDArray[np.int64]
 Float64s = NDArray[np.float64]
@@ -44,24 +44,6 @@ class TileEntries:
     start: Int64s
     length: Int64s
     numbers: tuple[Float64s, Float64s, Int64s] | None
-
-    @property
-    def scale(self) -> Float64s:
-        """ZSCALE of each tile of a quantised image."""
-        assert self.numbers is not None
-        return self.numbers[0]
-
-    @property
-    def zero(self) -> Float64s:
-        """ZZERO of each tile of a quantised image."""
-        assert self.numbers is not None
-        return self.numbers[1]
-
-    @property
-    def null(self) -> Int64s:
-        """ZBLANK of each tile of a quantised image."""
-        assert self.numbers is not None
-        return self.numbers[2]
 
     def part(self, which: slice | NDArray[Any]) -> TileEntries:
         """Return the entries of some of the tiles."""
@@ -99,29 +81,26 @@ class TileDecoder:
 
     Parameters
     ----------
-    table : TileTable
+    snapshot : CompressedSnapshot
     storage : Storage
     data_start : int
         Byte at which the data unit starts.
 
     Attributes
     ----------
+    table : TileTable
+        Of the snapshot.
     heap_start : int
         Byte of the storage at which the heap starts.
     """
 
-    def __init__(self, table: TileTable, storage: Storage, data_start: int) -> None:
-        self.table = table
+    def __init__(self, snapshot: CompressedSnapshot, storage: Storage, data_start: int) -> None:
+        self.snapshot, self.table, self._layout = snapshot, snapshot.table, snapshot.layout
         self.storage = storage
         self._data_start = data_start
-        self.heap_start = data_start + table.layout.heap_start
+        self.heap_start = data_start + self._layout.heap_start
 
     # -- the table ------------------------------------------------------------------------------------------------
-
-    def row_bytes(self, row: int) -> bytearray:
-        """Return one row of the table, from 0, as it is stored; `TruncatedFile` if the file ends before."""
-        width = self.table.layout.row_nbytes
-        return self.storage.read(self._data_start + row * width, width)
 
     def read_heap(self, start: int, target: NDArray[np.uint8]) -> None:
         """Fill ``target`` from byte ``start`` of the heap on; `TruncatedFile` if the file ends before."""
@@ -148,14 +127,15 @@ class TileDecoder:
         HeaderError
             If the columns cannot be those of a compressed image.
         """
-        table, heap_nbytes = self._rows(rows), self.table.layout.heap_nbytes
+        table, heap_nbytes = self._rows(rows), self._layout.heap_nbytes
         source, start, length, inside = self._sources(table, heap_nbytes)
         if not inside.all():
             raise self._outside(table, rows, source, int(inside.argmin()))
         if source.min(initial=0) < 0:
             reason = f"the tile has no data in any of {', '.join(SOURCES)}"
             raise self.table.fault(int(rows[source.argmin()]), reason)
-        check_end(self.storage, self.heap_start + int((start + length).max(initial=0)), "the tiles wanted")
+        if rows.size:
+            check_end(self.storage, self.heap_start + int((start + length).max()), "the tiles wanted")
         return TileEntries(rows, source, start, length, self._numbers(table))
 
     def survey(self) -> TileSurvey:
@@ -170,7 +150,7 @@ class TileDecoder:
         """
         rows = np.arange(self.table.grid.ntiles)
         table = self._rows(rows)
-        there = min(self.table.layout.heap_nbytes, self.storage.size() - self.heap_start)
+        there = min(self._layout.heap_nbytes, self.storage.size() - self.heap_start)
         source, start, length, inside = self._sources(table, there)
         good = inside & (source >= 0)
         length[~good] = 0
@@ -182,7 +162,7 @@ class TileDecoder:
         quantization = self.table.quantization
         extra = () if quantization is None else (quantization.scale, quantization.zero, quantization.null)
         columns = [*filter(None, self.table.sources), *(each for each in extra if isinstance(each, Column))]
-        return read_rows(self.storage, self._data_start, self.table.layout, columns, rows)
+        return read_rows(self.storage, self._data_start, self._layout, columns, rows)
 
     def _numbers(self, table: NDArray[Any]) -> tuple[Float64s, Float64s, Int64s] | None:
         """Return ZSCALE, ZZERO and ZBLANK of each tile; None if the image is not quantised."""
@@ -220,7 +200,7 @@ class TileDecoder:
         column = self.table.sources[source[index]]
         assert column is not None
         count, start = (int(each[index]) for each in descriptors(table, column))
-        heap_nbytes = self.table.layout.heap_nbytes
+        heap_nbytes = self._layout.heap_nbytes
         return outside_heap(self.table.algorithm, int(rows[index]), column, (count, start), heap_nbytes)
 
     def blanks(self, column: Column, section: Section) -> Int64s:
@@ -242,7 +222,7 @@ class TileDecoder:
         ):
             rows = rows[..., None] + (start + np.arange(count) * step) // tile * stride
         used, which = np.unique(rows, return_inverse=True)
-        table = read_rows(self.storage, self._data_start, self.table.layout, [column], used)
+        table = read_rows(self.storage, self._data_start, self._layout, [column], used)
         return _per_tile(table, column, np.int64)[which].reshape(section.count)
 
     # -- the pixels -----------------------------------------------------------------------------------------------
@@ -312,17 +292,10 @@ class TileDecoder:
             return
         integers = scratch("integers", out.size, np.int32)
         self._decode_pixels(batch, integers)
-        active().dequantize(
-            integers,
-            batch.npixels,
-            entries.scale,
-            entries.zero,
-            entries.rows,
-            method=quantization.method,
-            zdither0=quantization.zdither0,
-            null=entries.null,
-            out=out,
-        )
+        assert entries.numbers is not None
+        scale, zero, null = entries.numbers
+        tiles = QuantizedTiles(integers, batch.npixels, entries.rows, scale=scale, zero=zero, null=null)
+        active().dequantize(tiles, quantization.dither, out)
 
     def _decode_pixels(self, batch: TileBatch, out: NDArray[Any]) -> None:
         """Decode with the image's codec, whose numbers may be wider than the pixels."""

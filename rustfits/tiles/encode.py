@@ -18,11 +18,11 @@ from rustfits.heap.writer import HeapWriter, Run
 from rustfits.parallel import threads
 from rustfits.parallel.memory import Shelf
 from rustfits.pixels.scaling import Scaling
-from rustfits.quantize.dither import NO_DITHER, NRANDOM, NULL_PIXEL
+from rustfits.quantize.dither import NRANDOM, NULL_PIXEL, Dither
 from rustfits.quantize.parameters import Quantize
 from rustfits.tiles.grid import Block
 from rustfits.tiles.newtiles import NewTiles, run_of
-from rustfits.tiles.zimage import GZIPPED, SOURCES, Quantization, TileTable, with_fallback, with_wide_columns
+from rustfits.tiles.zimage import GZIPPED, SOURCES, CompressedSnapshot, Quantization, TileTable
 
 Float64s = NDArray[np.float64]
 Int64s = NDArray[np.int64]
@@ -63,7 +63,7 @@ class EncodedBatch:
 
 
 def encode_image(
-    table: TileTable,
+    snapshot: CompressedSnapshot,
     pixels: NDArray[Any],
     scaling: Scaling,
     quantize: Quantize | None = None,
@@ -73,7 +73,7 @@ def encode_image(
 
     Parameters
     ----------
-    table : TileTable
+    snapshot : CompressedSnapshot
         Of the image that gets the pixels.
     pixels : array of the image's shape
         What `Scaling.convert` takes, with no value that it would refuse; any real numbers for floats that are not
@@ -96,8 +96,9 @@ def encode_image(
     HeaderError
         If the table cannot hold a compressed image.
     """
+    table = snapshot.table
     batches, changes = encode_blocks(table, table.grid.in_order(), pixels, scaling, quantize, null=NULL_PIXEL)
-    return _placed(table, batches, changes, spare)
+    return _laid_out(snapshot, batches, changes, spare)
 
 
 def encode_blocks(
@@ -134,11 +135,12 @@ def encode_blocks(
     encoder = _Encoder(table, pixels, scaling)
     changes: dict[str, Any] = {}
     if table.quantization is not None:
-        seed = table.quantization.zdither0
+        dither = table.quantization.dither
         if first and quantize is not None and quantize.seed == "checksum" and batches:
-            seed = changes["ZDITHER0"] = checksum_seed(encoder.first_tile(batches[0][0]))
+            changes["ZDITHER0"] = checksum_seed(encoder.first_tile(batches[0][0]))
+            dither = dither._replace(zdither0=changes["ZDITHER0"])
         level = quantize.level if quantize else Quantize().level
-        encoder = _Quantizer(table, pixels, scaling, level=level, zdither0=seed, null=null)
+        encoder = _Quantizer(table, pixels, scaling, level=level, dither=dither, null=null)
     done: list[EncodedBatch | None] = [None] * len(batches)
     shelf = Shelf(pixels.size * table.stored.itemsize)
 
@@ -243,12 +245,10 @@ class _Quantizer(_Encoder):
     """Makes floats integers before it encodes them, and stores without loss what cannot be quantised."""
 
     def __init__(
-        self, table: TileTable, pixels: NDArray[Any], scaling: Scaling, *, level: float, zdither0: int, null: int
+        self, table: TileTable, pixels: NDArray[Any], scaling: Scaling, *, level: float, dither: Dither, null: int
     ) -> None:
         super().__init__(table, pixels, scaling)
-        method = NO_DITHER if table.quantization is None else table.quantization.method
-        self._options: dict[str, Any] = {"level": level, "method": method, "zdither0": zdither0}
-        self._null = null
+        self._level, self._dither, self._null = level, dither, null
 
     def encode(self, blocks: list[Block]) -> EncodedBatch:
         """Return the compressed tiles of some blocks, in their order, and how they were quantised."""
@@ -257,7 +257,8 @@ class _Quantizer(_Encoder):
         npixels = shapes.prod(axis=1, dtype=np.int64)
         pixels = self._stored(self._collect(blocks))
         integers = threads.scratch("integers", pixels.size, np.int32)
-        scale, zero, fits = choice.active().quantize(pixels, shapes, rows, **self._options, out=integers)
+        batch = PixelBatch(pixels, shapes, rows)
+        scale, zero, fits = choice.active().quantize(batch, self._level, self._dither, integers)
         if self._null != NULL_PIXEL:
             fits &= ~self._put_nulls(integers, npixels)
         if fits.all():
@@ -269,7 +270,7 @@ class _Quantizer(_Encoder):
         return EncodedBatch(rows, tiles, _spread(fallback, ~fits), scale, zero)
 
     def _put_nulls(self, integers: NDArray[np.int32], npixels: Int64s) -> NDArray[np.bool_]:
-        """Write the image's own null; tell the tiles of which a number has become that integer."""
+        """Write the image's own null, and tell in which tiles a number has become that integer."""
         taken = np.logical_or.reduceat(integers == self._null, np.cumsum(npixels) - npixels)
         integers[integers == NULL_PIXEL] = self._null
         return taken
@@ -309,7 +310,7 @@ def checksum_seed(tile: NDArray[Any]) -> int:
 
 
 def _spread(tiles: EncodedTiles, where: NDArray[np.bool_]) -> EncodedTiles:
-    """Give tiles their places among those of a batch, of which the others are empty."""
+    """Put tiles among those of a batch, of which the others are empty."""
     length = np.zeros(where.size, dtype=np.int64)
     length[where] = tiles.length
     return EncodedTiles(tiles.data, length)
@@ -341,12 +342,15 @@ def _batches(blocks: Iterator[Block], itemsize: int, most: int) -> Iterator[list
         yield batch
 
 
-def _placed(table: TileTable, batches: list[EncodedBatch], changes: dict[str, Any], spare: Spare | None) -> NewTiles:
+def _laid_out(
+    snapshot: CompressedSnapshot, batches: list[EncodedBatch], changes: dict[str, Any], spare: Spare | None
+) -> NewTiles:
     """Put the tiles of a whole image into its table."""
-    table = with_wide_columns(table)
+    snapshot = snapshot.with_wide_columns()
     if any(batch.fallback is not None for batch in batches):
-        table = with_fallback(table)
-    new = NewTiles(table, HeapWriter.anew(table.layout, spare), anew=True)
+        snapshot = snapshot.with_fallback()
+    table, layout = snapshot.table, snapshot.layout
+    new = NewTiles(snapshot, HeapWriter.anew(layout, spare), anew=True)
     for batch in batches:
         for run in batch.runs(table):
             new.writer.add([run])  # each by itself: what was not quantised follows the other tiles of its batch
@@ -354,8 +358,7 @@ def _placed(table: TileTable, batches: list[EncodedBatch], changes: dict[str, An
     if quantization is not None:
         set_scales(new, quantization, batches)
         if isinstance(quantization.null, Column):
-            nrows = table.layout.nrows
-            new.set_numbers("ZBLANK", quantization.null, np.arange(nrows), np.full(nrows, NULL_PIXEL))
+            new.set_numbers("ZBLANK", quantization.null, np.arange(layout.nrows), np.full(layout.nrows, NULL_PIXEL))
         else:
             new.set_keywords({"ZBLANK": NULL_PIXEL})
     new.set_keywords(changes)
@@ -365,9 +368,9 @@ def _placed(table: TileTable, batches: list[EncodedBatch], changes: dict[str, An
 def set_scales(new: NewTiles, quantization: Quantization, batches: list[EncodedBatch]) -> None:
     """Store ZSCALE and ZZERO of the tiles of some batches; errors as `NewTiles.set_numbers`."""
     rows = np.concatenate([_NONE, *(batch.rows for batch in batches)])
-    for name, place, values in (
+    for name, holder, values in (
         ("ZSCALE", quantization.scale, [batch.scale for batch in batches]),
         ("ZZERO", quantization.zero, [batch.zero for batch in batches]),
     ):
         known = [np.empty(0), *(each for each in values if each is not None)]
-        new.set_numbers(name, place, rows, np.concatenate(known))
+        new.set_numbers(name, holder, rows, np.concatenate(known))

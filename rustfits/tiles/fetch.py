@@ -82,7 +82,7 @@ class Fetch:
         return tiles
 
     def keep(self) -> None:
-        """Give the cache what it gets, when all batches are done."""
+        """Give the cache the tiles that it is to keep, when all batches are done."""
         rows, npixels = self._plan.rows[self._keep], self._plan.npixels[self._keep]
         self._cache.add(rows, npixels, self._kept, generation=self._generation)
 

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rustfits.errors import HeaderError
+from rustfits.limits import MAX_ZNAXIS
 from rustfits.pixels.sections import Section
 
 Int64s = NDArray[np.int64]
@@ -25,8 +26,6 @@ Move = Callable[[NDArray[Any], NDArray[Any]], None]
 
 # What a box takes of one tile: its row in the table, its shape, which pixels, and where they land in the box.
 Part = tuple[int, tuple[int, ...], tuple[slice, ...], tuple[slice, ...]]
-
-MAX_NDIM = 32  # a block is seen as an array with two axes per image axis, and numpy has 64
 
 
 @dataclass(frozen=True)
@@ -125,7 +124,7 @@ class Block:
 
     @cached_property
     def rows(self) -> Int64s:
-        """Table row of each tile, ``(ntiles,)``, in the order of the tiles in `place` and `gather`."""
+        """Table row of each tile, ``(ntiles,)``, in the order of the tiles in `scatter` and `gather`."""
         first, *rest = zip(self.axes, self.stride, strict=True)
         rows = first[0].number * first[1]
         for axis, stride in rest:
@@ -150,7 +149,7 @@ class Block:
         view = self._view(array)
         return view.reshape(-1) if view.flags.c_contiguous else None
 
-    def place(self, tiles: NDArray[Any], array: NDArray[Any], move: Move = np.copyto) -> None:
+    def scatter(self, tiles: NDArray[Any], array: NDArray[Any], move: Move = np.copyto) -> None:
         """Put the selected pixels of tiles where they belong.
 
         Parameters
@@ -179,7 +178,7 @@ class Block:
         array[where] = found.transpose(order).reshape([axis.number.size * axis.count for axis in self.axes])
 
     def gather(self, array: NDArray[Any], tiles: NDArray[Any], move: Move) -> None:
-        """Collect whole tiles from an image, in `place`'s order; the block must be one of a whole image."""
+        """Collect whole tiles from an image, in the order of `scatter`; the block must be one of a whole image."""
         grid = [axis.number.size for axis in self.axes]
         move(tiles.reshape(*grid, *self.tile_shape), self._view(array))
 
@@ -230,9 +229,9 @@ class TileGrid:
     tile: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        if len(self.shape) != len(self.tile) or not 1 <= len(self.shape) <= MAX_NDIM:
+        if len(self.shape) != len(self.tile) or not 1 <= len(self.shape) <= MAX_ZNAXIS:
             raise HeaderError(
-                f"a tiled image needs as many tile axes as image axes, 1 to {MAX_NDIM}; got tiles of {self.tile} in "
+                f"a tiled image needs as many tile axes as image axes, 1 to {MAX_ZNAXIS}; got tiles of {self.tile} in "
                 f"an image of {self.shape}"
             )
         if min(self.shape) < 0 or min(self.tile) < 1:
@@ -304,7 +303,7 @@ class TileGrid:
     def parts(self, box: Section, most: int) -> list[Part] | None:
         """Return what a box takes of each tile, by row; None if they are more than ``most``.
 
-        As `select`, in plain numbers: of few tiles, arrays take longer than all the rest of a read.
+        It does what `select` does, in plain numbers: arrays of few tiles take longer than all the rest of a read.
 
         Parameters
         ----------

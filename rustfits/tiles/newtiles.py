@@ -15,14 +15,9 @@ from rustfits.heap.bintable import Column
 from rustfits.heap.writer import HeapWriter, Run
 from rustfits.storage.extent import Extent
 from rustfits.storage.openfile import OpenFile
-from rustfits.tiles.grid import MAX_NDIM
-from rustfits.tiles.zimage import SOURCES, TileTable
+from rustfits.tiles.zimage import SOURCES, CompressedSnapshot, TileTable
 
 Int64s = NDArray[np.int64]
-
-# Keywords that may change, though what is known of image and table holds: ZBLANK is only ever written as it was
-# understood before.
-_KEPT = {"ZBLANK", *(f"ZNAXIS{axis}" for axis in range(1, MAX_NDIM + 1))}
 
 
 class NewTiles:
@@ -30,7 +25,7 @@ class NewTiles:
 
     Parameters
     ----------
-    table : TileTable
+    snapshot : CompressedSnapshot
         The image as it is, or, if it is written anew, as it will be.
     writer : HeapWriter
         Of its table; takes the tiles.
@@ -38,21 +33,21 @@ class NewTiles:
         Whether nothing is kept of the image as it is.
     """
 
-    def __init__(self, table: TileTable, writer: HeapWriter, *, anew: bool = False) -> None:
-        self._table, self._before = table, None if anew else table
+    def __init__(self, snapshot: CompressedSnapshot, writer: HeapWriter, *, anew: bool = False) -> None:
+        self._snapshot, self._known = snapshot, not anew
         self.writer = writer
         self._changes: dict[str, Any] = {}
 
-    def add_columns(self, table: TileTable) -> None:
+    def add_columns(self, snapshot: CompressedSnapshot) -> None:
         """Take over the columns of a table that is as that of the image, but may have more of them at the end."""
-        self._table = table
-        self.writer.add_columns(table.layout)
+        self._snapshot, self._known = snapshot, False
+        self.writer.add_columns(snapshot.layout)
 
     def set_keywords(self, changes: dict[str, Any]) -> None:
         """Change keywords too."""
         self._changes |= changes
 
-    def set_numbers(self, name: str, place: Column | float, rows: Int64s, values: NDArray[Any]) -> None:
+    def set_numbers(self, name: str, holder: Column | float, rows: Int64s, values: NDArray[Any]) -> None:
         """Store one number in each of some rows.
 
         Raises
@@ -60,31 +55,25 @@ class NewTiles:
         HeaderError
             If the header has one value for all tiles, in a keyword, in place of a column.
         """
-        if not isinstance(place, Column):
+        if not isinstance(holder, Column):
             raise HeaderError(f"{name} is one number for all tiles, in the header; write the image as a new HDU")
-        self.writer.put(place, rows, values)
+        self.writer.put(holder, rows, values)
 
     def complete(self, cards: Cards) -> Cards:
         """Return the header of a new image, from one that says everything else; errors as `HeapWriter.complete`."""
         return self.writer.complete(self._changed(cards))
 
-    def write(self, file: OpenFile, extent: Extent, state: HeaderState) -> TileTable | None:
+    def write(self, file: OpenFile, extent: Extent, state: HeaderState) -> None:
         """Make the changes; inside `changing`.
-
-        Returns
-        -------
-        TileTable or None
-            The image as it is now, if that can be told without reading its header again.
 
         Raises
         ------
         TruncatedFile, HeaderError, ImageError, FitsIOError
             As `HeapWriter.write`.
         """
-        layout = self.writer.write(file, extent, state, self._changed(self._table.cards))
-        if self._table is self._before and self._changes.keys() <= _KEPT:
-            return self._table.after(state.cards, layout)
-        return None
+        # Without another keyword all that is known of image and tiles holds.
+        after = self._snapshot.with_layout if self._known and not self._changes else None
+        self.writer.write(file, extent, state, self._changed(self._snapshot.cards), after)
 
     def _changed(self, cards: Cards) -> Cards:
         if not self._changes:

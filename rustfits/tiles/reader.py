@@ -1,4 +1,4 @@
-"""The one road from sections of a compressed image to their pixels: plan, fetch, decode, put in place, scale.
+"""The one road from sections of a compressed image to their pixels: plan, fetch, decode, scatter, scale.
 
 Boxes of few tiles take `rustfits.tiles.boxes`, the same in plain integers, or in one step by compiled kernels.
 """
@@ -27,75 +27,83 @@ BATCH_NBYTES = 4 << 20
 
 
 class TileReader:
-    """Reads sections of one compressed image.
+    """Reads sections of one compressed image, as `Raster` does of an uncompressed one.
 
     Parameters
     ----------
     decoder : TileDecoder
     cache : TileCache
-    scaling : Scaling
-        To be applied; that of the stored dtype alone leaves the pixels as they are stored.
+
+    Attributes
+    ----------
+    cut : callable
+        As `Boxes.cut`.
     """
 
-    def __init__(self, decoder: TileDecoder, cache: TileCache, scaling: Scaling) -> None:
+    def __init__(self, decoder: TileDecoder, cache: TileCache) -> None:
         self._decoder = decoder
         self._boxes = Boxes(decoder, cache)
         self._cache = cache
-        self._scaling = scaling
-        self._trivial = scaling.trivial
         self._stored = decoder.table.stored
+        self.cut = self._boxes.cut  # for a cutout a call more is one too many
 
-    def cut(self, key: object) -> NDArray[Any] | None:
-        """Return the pixels of a box by compiled kernels, or None if they leave it to the core.
+    def read(self, section: Section, scaling: Scaling) -> NDArray[Any]:
+        """Return one section as an array of shape ``section.count``.
 
         Parameters
         ----------
-        key : object
-            Of ``hdu[key]``.
-        """
-        pixels = self._boxes.cut(key)
-        return pixels if pixels is None or self._trivial else self._scaling.scaled(pixels)
+        section : Section
+        scaling : Scaling
+            To be applied; that of the stored dtype alone leaves the pixels as they are stored.
 
-    def read(self, section: Section) -> NDArray[Any]:
-        """Return one section as an array of shape ``section.count``; errors as `Fetch`."""
+        Raises
+        ------
+        TileDecodeError
+            If a tile has no data, or they are damaged.
+        CodecNotInstalled, PluginError
+            If a tile needs a codec that is not there.
+        TruncatedFile
+            If the file ends before the table, or before the bytes of one of the tiles.
+        HeaderError
+            If the columns cannot be those of a compressed image.
+        """
         # Integers in a key make it none that kernels know, but it selects a box all the same.
-        box = self._boxes.cut(section.key) if section.dropped else None
+        box = self.cut(section.key) if section.dropped else None
         if box is None:
             box = self._boxes.read(section)
-        if box is None:
-            return self.read_many([section])[0]
-        return box if self._trivial else self._scaling.scaled(box)
+        return self.read_many([section], scaling)[0] if box is None else scaling.scaled(box)
 
-    def read_many(self, sections: Sequence[Section]) -> list[NDArray[Any]]:
-        """Return many sections, each tile being decoded once; errors as `Fetch`."""
+    def read_many(self, sections: Sequence[Section], scaling: Scaling) -> list[NDArray[Any]]:
+        """Return many sections as `read` does; each tile is decoded once."""
         plan = Plan.of(self._decoder.table.grid, sections, BATCH_NBYTES // self._stored.itemsize)
         fetch = Fetch(plan, self._decoder, self._cache)
-        outs = [memory.empty(section.count, self._scaling.dtype) for section in sections]
-        threads.run(lambda batch: self._fill(fetch, batch, outs), plan.batches, npixels=plan.total)
+        outs = [memory.empty(section.count, scaling.dtype) for section in sections]
+        threads.run(lambda batch: self._fill(fetch, batch, outs, scaling), plan.batches, npixels=plan.total)
         fetch.keep()
         return outs
 
-    def _fill(self, fetch: Fetch, batch: Batch, outs: list[NDArray[Any]]) -> None:
-        """Put the tiles of a batch to their places, scaled."""
-        direct = self._direct(batch, outs)
+    def _fill(self, fetch: Fetch, batch: Batch, outs: list[NDArray[Any]], scaling: Scaling) -> None:
+        """Put the tiles of a batch where they belong, scaled."""
+        direct = self._direct(batch, outs, scaling)
         tiles = fetch.tiles(batch, direct)
         if tiles is direct:
-            if not self._trivial:
-                self._scaling.apply(tiles, tiles.view(self._scaling.dtype))
+            if not scaling.trivial:
+                scaling.apply(tiles, tiles.view(scaling.dtype))
             return
+
+        def scale(target: NDArray[Any], source: NDArray[Any]) -> None:
+            scaling.apply(source, target)
+
         for job in batch.jobs:
             out = outs[job.target]
-            move: Move = np.copyto if out.nbytes < memory.PAST_NBYTES else active().scatter
-            job.block.place(tiles[job.which], out, move if self._trivial else self._scale)
+            copy: Move = np.copyto if out.nbytes < memory.PAST_NBYTES else active().scatter
+            job.block.scatter(tiles[job.which], out, copy if scaling.trivial else scale)
 
-    def _direct(self, batch: Batch, outs: list[NDArray[Any]]) -> NDArray[Any] | None:
+    def _direct(self, batch: Batch, outs: list[NDArray[Any]], scaling: Scaling) -> NDArray[Any] | None:
         """Return the part of the result that is just the tiles of the batch, seen as stored pixels."""
-        if len(batch.jobs) > 1 or not (self._trivial or self._scaling.convention):
+        if len(batch.jobs) > 1 or not (scaling.trivial or scaling.convention):
             return None
         job = batch.jobs[0]
         if job.block.ntiles != batch.stop - batch.first:
             return None
         return job.block.direct(outs[job.target].view(self._stored))
-
-    def _scale(self, target: NDArray[Any], source: NDArray[Any]) -> None:
-        self._scaling.apply(source, target)

@@ -48,36 +48,40 @@ def requantize(
     ImageError
         If a number lies outside what the scale of its tile can hold.
     """
-    method = quantization.method
+    assert entries.numbers is not None
+    scale, zero, null = [each[:, None] for each in entries.numbers]
+    method, zdither0 = quantization.dither
     with np.errstate(all="ignore"):  # a scale read from a file may be anything
         # The order of these steps, which is CFITSIO's, decides which integer is the nearest.
         numbers = values.astype(np.float64)
-        numbers -= entries.zero[:, None]
-        numbers /= entries.scale[:, None]
+        numbers -= zero
+        numbers /= scale
         if method != NO_DITHER:
             for tile, row in enumerate(entries.rows.tolist()):
-                numbers[tile] += sequence(row, quantization.zdither0, npixels)[position]
+                numbers[tile] += sequence(row, zdither0, npixels)[position]
             numbers -= 0.5
         numbers += np.copysign(0.5, numbers)
         np.trunc(numbers, out=numbers)
     good = np.isfinite(values)
     zeros = (values == 0) if method == DITHER_2 else np.zeros_like(good)
     ordinary = good & ~zeros
-    fits = (numbers >= SMALLEST) & (numbers <= LARGEST) & (numbers != entries.null[:, None])
+    fits = (numbers >= SMALLEST) & (numbers <= LARGEST) & (numbers != null)
     if not (fits | ~ordinary).all():
         raise _outside(values, ordinary & ~fits, entries)
-    nulls = entries.null[(~good).any(axis=1)]
+    nulls = null[(~good).any(axis=1)]
     if ((nulls < -LARGEST - 1) | (nulls > LARGEST)).any():
         raise ImageError("the image has no integer that means NaN: its ZBLANK has more than 32 bits")
     integers: NDArray[np.int32] = np.where(ordinary, numbers, ZERO_PIXEL).astype(np.int32)
-    np.copyto(integers, entries.null[:, None], where=~good, casting="unsafe")
+    np.copyto(integers, null, where=~good, casting="unsafe")
     return integers
 
 
 def _outside(values: NDArray[Any], wrong: NDArray[np.bool_], entries: TileEntries) -> ImageError:
     """Return the error for the first of the values that do not fit."""
     tile, pixel = (int(each[0]) for each in np.nonzero(wrong))
-    scale, zero, row = float(entries.scale[tile]), float(entries.zero[tile]), int(entries.rows[tile]) + 1
+    assert entries.numbers is not None
+    scale, zero = (float(each[tile]) for each in entries.numbers[:2])
+    row = int(entries.rows[tile]) + 1
     with np.errstate(all="ignore"):
         ends = sorted(np.float64(end) * scale + zero for end in (SMALLEST, LARGEST))
     return ImageError(

@@ -7,7 +7,7 @@ import pytest
 
 from rustfits.errors import HeaderError
 from rustfits.header.cards import Cards
-from rustfits.heap.bintable import TableLayout
+from rustfits.heap.bintable import TableLayout, by_name
 
 
 def cards_of(*forms, **changes):
@@ -27,8 +27,8 @@ def test_columns_follow_each_other_in_a_row():
         ("c5", "D", 3, "", 30, 24),
         ("COL6", "A", 10, "", 54, 10),
     ]
-    assert layout.column("C1") is layout.columns[0]
-    assert layout.column("nothing") is None
+    assert by_name(layout.columns)["C1"] is layout.columns[0]
+    assert "NOTHING" not in by_name(layout.columns)
     assert (layout.table_nbytes, layout.heap_start, layout.heap_nbytes) == (300, 300, 50)
 
 

@@ -51,9 +51,9 @@ def mapped(path):
 
 
 WAYS = {
-    "buffered": lambda path: open(path, "rb"),
-    "raw": lambda path: open(path, "rb", buffering=0),
-    "for both": lambda path: open(path, "r+b"),
+    "buffered": lambda path: open(path, "rb"),  # noqa: SIM115
+    "raw": lambda path: open(path, "rb", buffering=0),  # noqa: SIM115
+    "for both": lambda path: open(path, "r+b"),  # noqa: SIM115
     "memory": lambda path: io.BytesIO(path.read_bytes()),
     "temporary": lambda path: temporary(tempfile.NamedTemporaryFile, path.read_bytes()),
     "spooled": lambda path: temporary(tempfile.SpooledTemporaryFile, path.read_bytes()),

@@ -136,14 +136,14 @@ def test_blank_cards_before_end_are_used_before_the_header_grows():
     assert handle.storage.size() == 5 * BLOCK
 
 
-def test_only_the_bytes_that_change_are_written(handle, header):
+def test_only_the_words_that_change_are_written(handle, header):
     written = []
     write = handle.storage._write
     handle.storage._write = lambda offset, data: (written.append((offset, data.nbytes)), write(offset, data))
     header["A"] = 1
     handle.states[0].change({"NAXIS1": 20})
     handle.states[0].change({"NAXIS1": 20})
-    assert written == [(5 * 80, 80 + 3), (3 * 80 + 28, 1)]
+    assert written == [(5 * 80, 80 + 8), (3 * 80 + 24, 8)]
 
 
 # -- what a file allows -----------------------------------------------------------------------------------------------
@@ -175,7 +175,7 @@ def test_a_write_that_fails_leaves_memory_as_it_was(handle):
         handle.storage.writes_left, handle.storage.tainted = writes, False
         with pytest.raises(OSError, match="No space left"):
             handle.headers[0]["A"] = value
-        assert state.cards_anyhow.lines() == cards
+        assert state.snapshot_anyhow.cards.lines() == cards
         assert [(extent.header_start, extent.data_start) for extent in extents] == places
 
 
@@ -185,7 +185,7 @@ def test_a_change_inside_a_larger_one_that_fails_is_taken_back_in_memory(handle)
         header["A"] = 1
         assert header["A"] == 1
         raise RuntimeError
-    assert "A" not in handle.states[0].cards_anyhow
+    assert "A" not in handle.states[0].snapshot_anyhow.cards
     assert not handle.file.tainted
 
 

@@ -72,7 +72,7 @@ def test_the_sum_of_no_data_is_zero():
     assert (fits[0].verify_datasum(), fits[0].verify_checksum()) == (True, True)
 
 
-@pytest.mark.parametrize("value", ["", "x", "-1", "99999999999999", "1.5"])
+@pytest.mark.parametrize("value", ["x", "-1", "99999999999999", "1.5"])
 def test_malformed_sums_are_wrong(hdu, value):
     hdu.add_checksum()
     raw = hdu.keep.to_bytes()
@@ -92,3 +92,50 @@ def test_a_truncated_data_unit_has_no_sum(hdu):
     for verify in (short.verify_datasum, short.verify_checksum):
         with pytest.raises(TruncatedFile):
             verify()
+
+
+@pytest.mark.parametrize("card", ["'        '", "''", ""], ids=["blanks", "empty", "no value"])
+def test_blank_sums_are_undefined(hdu, card):
+    hdu.add_checksum()
+    raw = hdu.keep.to_bytes()
+    for keyword, verify in (("DATASUM", "verify_datasum"), ("CHECKSUM", "verify_checksum")):
+        start = raw.index(f"{keyword:8}=".encode(), 2880)
+        changed = raw[:start] + f"{keyword:8}= {card}".ljust(80).encode() + raw[start + 80 :]
+        fits = FITS.from_bytes(changed, "r+")
+        assert getattr(fits[1], verify)() is None
+        verdict = fits[1].verify()[keyword]
+        assert verdict.status == "absent"
+        assert "blank" in verdict.reason
+        fits[1].add_checksum()  # which fills them in
+        assert (fits[1].verify_datasum(), fits[1].verify_checksum()) == (True, True)
+
+
+def unknown_extension():
+    """Return a file with an extension that no program knows."""
+    cards = [
+        "XTENSION= 'FOREIGN '",
+        "BITPIX  = 8",
+        "NAXIS   = 1",
+        "NAXIS1  = 3001",
+        "PCOUNT  = 0",
+        "GCOUNT  = 1",
+        "END",
+    ]
+    fits = FITS("mem://", "w+")
+    fits.create_image_hdu("u1", ())
+    data = bytes(range(256)) * 11 + bytes(185)
+    raw = "".join(card.ljust(80) for card in cards).ljust(2880).encode() + data.ljust(5760, b"\0")
+    return FITS.from_bytes(fits.to_bytes() + raw, "r+")
+
+
+def test_an_extension_of_no_known_kind_has_sums_too():
+    fits = unknown_extension()
+    assert type(fits[1]).__name__ == "HDU"
+    assert (fits[1].verify_datasum(), fits[1].verify_checksum()) == (None, None)
+    fits[1].add_checksum()
+    assert (fits[1].verify_datasum(), fits[1].verify_checksum()) == (True, True)
+    raw = bytearray(fits.to_bytes())
+    raw[fits[1]._extent.data_start + 1000] ^= 1
+    damaged = FITS.from_bytes(raw)[1]
+    assert (damaged.verify_datasum(), damaged.verify_checksum()) == (False, False)
+    assert [verdict.check for verdict in damaged.verify().bad] == ["DATASUM", "CHECKSUM"]

@@ -36,7 +36,7 @@ def test_a_section_equals_that_of_the_array(case, dtype, max_gap, chunk):
     pixels = pixels_of(dtype, shape)
     hdu = image_of(pixels)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(raster, "MAX_GAP_NBYTES", max_gap)
+        patch.setattr(raster, "MAX_IMAGE_GAP_NBYTES", max_gap)
         patch.setattr(MemoryStorage, "chunk_nbytes", chunk)
         section = hdu[key]
         whole = hdu.read()
@@ -91,7 +91,7 @@ class CountingStorage(MemoryStorage):
 
 def counted(hdu):
     hdu._file.storage = CountingStorage(hdu.keep.to_bytes())
-    hdu.__dict__.pop("_known_raster", None)  # which has the other storage
+    hdu._source = None  # which has the other storage
     return hdu._file.storage.reads
 
 

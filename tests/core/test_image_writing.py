@@ -67,7 +67,7 @@ def test_assignment_changes_what_numpy_would_change(case, dtype, max_gap, chunk)
     new = pixels_of(dtype, expected[key].shape, seed=1)
     value = pixels_of(dtype, (1,), seed=2)[0] if scalar else new.astype(new.dtype.newbyteorder(">"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(raster, "MAX_GAP_NBYTES", max_gap)
+        patch.setattr(raster, "MAX_IMAGE_GAP_NBYTES", max_gap)
         patch.setattr(raster, "WRITE_NBYTES", chunk)
         hdu[key] = value
     expected[key] = value

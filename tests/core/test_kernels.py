@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rustfits.codec import choice
-from rustfits.codec.codec import TileBatch
+from rustfits.codec.batch import QuantizedTiles, TileBatch
 from rustfits.codec.kernels import Kernels
 from rustfits.errors import InvalidParameter, TileDecodeError
-from rustfits.quantize.dither import DITHER_METHODS, sequence
+from rustfits.quantize.dither import DITHER_METHODS, Dither, sequence
 
 
 def batch_of(streams):
@@ -198,7 +198,9 @@ class TestDequantize:
         row, null = np.array([9998, 9999, 0, 3]), np.array([-2147483647, 5, 6, -2147483646])
         out = np.empty(stored.size, dtype)
         Kernels().dequantize(
-            stored, npixels, scale, zero, row, method=method, zdither0=3, null=null if nulls else None, out=out
+            QuantizedTiles(stored, npixels, row, scale=scale, zero=zero, null=null if nulls else None),
+            Dither(method, 3),
+            out,
         )
         expected, stop = [], 0
         for tile in range(4):
@@ -213,32 +215,18 @@ class TestDequantize:
 
     def test_a_null_beyond_32_bits_means_none(self):
         out = np.empty(2, "f4")
-        Kernels().dequantize(
-            np.array([0, 1], np.int32),
-            np.array([2]),
-            np.ones(1),
-            np.zeros(1),
-            np.zeros(1, np.int64),
-            method="NO_DITHER",
-            zdither0=1,
-            null=np.array([2**32]),
-            out=out,
-        )
+        stored, one = np.array([0, 1], np.int32), np.zeros(1, np.int64)
+        tiles = QuantizedTiles(stored, np.array([2]), one, scale=np.ones(1), zero=np.zeros(1), null=np.array([2**32]))
+        Kernels().dequantize(tiles, Dither("NO_DITHER", 1), out)
         assert out.tolist() == [0.0, 1.0]
 
     def test_any_scale_is_taken_without_a_warning(self):
         out = np.empty(4, "f4")
-        Kernels().dequantize(
-            np.array([1, -1, 0, 9], np.int32),
-            np.array([1, 1, 1, 1]),
-            np.array([1e300, np.inf, np.inf, np.nan]),
-            np.zeros(4),
-            np.zeros(4, np.int64),
-            method="NO_DITHER",
-            zdither0=1,
-            null=None,
-            out=out,
+        stored, scale = np.array([1, -1, 0, 9], np.int32), np.array([1e300, np.inf, np.inf, np.nan])
+        tiles = QuantizedTiles(
+            stored, np.ones(4, np.int64), np.zeros(4, np.int64), scale=scale, zero=np.zeros(4), null=None
         )
+        Kernels().dequantize(tiles, Dither("NO_DITHER", 1), out)
         assert out[0] == np.inf
         assert out[1] == -np.inf
         assert np.isnan(out[2:]).all()
@@ -288,16 +276,9 @@ def _read_tiles(path, dtype, tile, shape):
     raw = np.empty(npixels.sum() * 4, np.uint8)
     Kernels().inflate("GZIP_1", batch_of(streams), npixels * 4, raw)
     out = np.empty(npixels.sum(), dtype)
+    stored, rows, nulls = raw.view(">i4").astype(np.int32), np.arange(npixels.size), np.full(npixels.size, null)
     Kernels().dequantize(
-        raw.view(">i4").astype(np.int32),
-        npixels,
-        scale,
-        zero,
-        np.arange(npixels.size),
-        method=method,
-        zdither0=zdither0,
-        null=np.full(npixels.size, null),
-        out=out,
+        QuantizedTiles(stored, npixels, rows, scale=scale, zero=zero, null=nulls), Dither(method, zdither0), out
     )
     return out
 

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rustfits.codec.batch import PixelBatch, QuantizedTiles
 from rustfits.codec.kernels import Kernels
 from rustfits.errors import InvalidParameter
-from rustfits.quantize.dither import DITHER_METHODS
+from rustfits.quantize.dither import DITHER_METHODS, Dither
 from rustfits.quantize.noise import noise, row_lengths
 from rustfits.quantize.quantum import effective_level
 
@@ -27,16 +28,9 @@ def quantize(image, tile, level, method, seed=1):
     """Quantise the tiles of an image; return scales, zeros, flags and the integers of each tile."""
     parts = cut(image, tile)
     shape = np.array([part.shape for part in parts], dtype=np.int64)
+    batch = PixelBatch(np.concatenate([part.ravel() for part in parts]), shape, np.arange(len(parts)))
     out = np.empty(image.size, np.int32)
-    scale, zero, quantized = Kernels().quantize(
-        np.concatenate([part.ravel() for part in parts]),
-        shape,
-        np.arange(len(parts)),
-        level=level,
-        method=method,
-        zdither0=seed,
-        out=out,
-    )
+    scale, zero, quantized = Kernels().quantize(batch, level, Dither(method, seed), out)
     return scale, zero, quantized, np.split(out, np.cumsum(shape.prod(axis=1))[:-1])
 
 
@@ -150,17 +144,10 @@ class TestPromises:
         if not quantized[0]:
             return
         out = np.empty(image.size, "f8")
-        Kernels().dequantize(
-            stored,
-            np.array([image.size]),
-            scale,
-            zero,
-            np.zeros(1, np.int64),
-            method=method,
-            zdither0=77,
-            null=np.array([NULL]),
-            out=out,
+        tiles = QuantizedTiles(
+            stored, np.array([image.size]), np.zeros(1, np.int64), scale=scale, zero=zero, null=np.array([NULL])
         )
+        Kernels().dequantize(tiles, Dither(method, 77), out)
         good = np.isfinite(image).ravel()
         assert np.array_equal(np.isnan(out), ~good)
         assert (np.abs(out - image.ravel())[good] <= scale[0] / 2 * (1 + 1e-6)).all()

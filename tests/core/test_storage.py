@@ -305,3 +305,31 @@ def test_memory_begins_as_a_copy_of_what_it_was_given():
     memory = MemoryStorage(source.data)
     source[:] = 9
     assert bytes(memory.read(0, 5)) == bytes(range(5))
+
+
+@given(
+    sizes=st.lists(st.integers(0, 2500), max_size=12),
+    cut=st.none() | st.integers(0, 11),
+)
+def test_gathered_writes_are_all_made_and_no_more_than_the_bound_at_a_time(sizes, cut):
+    changes = []
+
+    class Watched(MemoryStorage):
+        def _change(self, writes):
+            changes.append(sum(data.nbytes for _, data in writes))
+            super()._change(writes)
+
+    storage, expected = Watched(), b""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(base, "ANNOUNCED_NBYTES", 1000)
+        with storage.transaction(), storage.gathered():
+            for number, nbytes in enumerate(sizes):
+                if number == cut:
+                    storage.truncate(len(expected))
+                    assert bytes(storage.read(0, len(expected))) == expected
+                storage.write(len(expected), bytes([number]) * nbytes)
+                expected += bytes([number]) * nbytes
+    assert bytes(storage.read(0, storage.size())) == expected
+    assert max(changes, default=0) <= 1000
+    if cut is None:  # and as few changes as that allows, but for the room that the next one did not fit in
+        assert len(changes) <= 2 * (sum(sizes) // 1000) + 1

@@ -60,7 +60,7 @@ def test_a_section_put_together_from_tiles_is_what_numpy_indexing_gives(data, gr
             if direct is not None:
                 direct[...] = pixels
             else:
-                part.place(pixels, out)
+                part.scatter(pixels, out)
             rows += part.rows.tolist()
     expected = image[key]
     np.testing.assert_array_equal(out.reshape(section.shape), expected)

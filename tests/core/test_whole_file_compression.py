@@ -172,7 +172,7 @@ def test_a_few_bytes_that_hold_very_many_are_refused_without_holding_them(kind, 
     content = bytes(30_000_000)
     stream = KINDS[kind](content) if kind != "compress" else compressed_lzw(content[:3_000_000])
     limit = 1_000_000
-    monkeypatch.setattr(packed, "MAX_UNPACKED_NBYTES", limit)
+    monkeypatch.setattr(rustfits.limits, "MAX_UNPACKED_NBYTES", limit)
     largest = 0
     pieces = packed._pieces
 

@@ -105,7 +105,7 @@ def assert_same_bits(found, expected):
 def assert_sound(fits, name="EDITED"):
     """Check that the table of a compressed image is as its header says, and that the HDUs after it are whole."""
     hdu, raw = fits[name], np.frombuffer(fits.to_bytes(), np.uint8)
-    header, layout = hdu.header, hdu._table.layout
+    header, layout = hdu.header, hdu._state.snapshot.layout
     assert raw.size % 2880 == 0
     assert layout.nrows == max(hdu.n_tiles, layout.nrows)
     stop = hdu._extent.data_start + hdu._extent.data_nbytes

@@ -85,7 +85,7 @@ def test_a_wrong_descriptor_spoils_its_own_tile_alone(tmp_path):
         create(fits, image())
     raw = bytearray(path.read_bytes())
     with rustfits.FITS(str(path)) as fits:
-        layout = fits[1]._table.layout
+        layout = fits[1]._state.snapshot.layout
         start = fits[1]._extent.data_start + 2 * layout.row_nbytes
     raw[start : start + 4] = (1 << 30).to_bytes(4, "big")
     path.write_bytes(raw)

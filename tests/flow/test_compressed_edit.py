@@ -243,7 +243,7 @@ def test_a_damaged_tile_can_be_written_over_but_not_patched(fits):
 
 
 def test_descriptors_of_32_bits_set_a_limit_to_the_heap(fits, monkeypatch):
-    monkeypatch.setattr("rustfits.heap.writer.LIMITS", {"P": 600, "Q": 1 << 60})
+    monkeypatch.setattr("rustfits.heap.writer.MAX_DESCRIPTOR", {"P": 600, "Q": 1 << 60})
     hdu = fits.write_image(PIXELS, compress=NoCompress())
     hdu[...] = PIXELS + 1
     before = fits.to_bytes()

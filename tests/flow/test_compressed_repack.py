@@ -18,8 +18,8 @@ NOISE = np.random.default_rng(0).integers(-1000, 1000, (60, 50), dtype="i4")
 def tables(fits):
     """Return the table of the first compressed image, element counts and offsets of its tiles, and its heap."""
     hdu, raw = fits[1], bytearray(fits.to_bytes())
-    layout, start = hdu._table.layout, hdu._extent.data_start
-    column = hdu._table.sources[hdu._table.own_source]
+    layout, start = hdu._state.snapshot.layout, hdu._extent.data_start
+    column = hdu._facts.sources[hdu._facts.own_source]
     table = np.frombuffer(raw, layout.row_dtype([column]), layout.nrows, start)
     return table[column.name], bytes(raw[start + layout.heap_start :][: layout.heap_nbytes])
 
@@ -27,7 +27,7 @@ def tables(fits):
 def point(fits, offsets):
     """Return the file with other offsets in the table of its first compressed image."""
     hdu, raw = fits[1], bytearray(fits.to_bytes())
-    layout, column = hdu._table.layout, hdu._table.sources[hdu._table.own_source]
+    layout, column = hdu._state.snapshot.layout, hdu._facts.sources[hdu._facts.own_source]
     table = np.frombuffer(raw, layout.row_dtype([column]), layout.nrows, hdu._extent.data_start)
     table[column.name][:, 1] = offsets
     return FITS.from_bytes(raw, "r+")

@@ -134,11 +134,11 @@ class TestWriting:
         from rustfits.heap.bintable import TableLayout
         from rustfits.pixels.scaling import Scaling
         from rustfits.tiles.encode import encode_image
-        from rustfits.tiles.zimage import TileTable
+        from rustfits.tiles.zimage import CompressedSnapshot, TileTable
 
         codec = Bulky(tile_shape=(4, 32), heap_format=heap_format)
         table = TileTable(compressed_cards(codec, "i4", PIXELS.shape), codec)
-        new = encode_image(table, PIXELS, Scaling(np.dtype("i4")))
+        new = encode_image(CompressedSnapshot(table.cards, table), PIXELS, Scaling(np.dtype("i4")))
         return new, TableLayout.from_cards(new.complete(table.cards))
 
     def test_descriptors_of_64_bits_reach_as_far_as_the_heap(self):
@@ -155,9 +155,9 @@ class TestWriting:
             self.image("P")
 
     def test_nothing_is_appended_then(self, monkeypatch):
-        from rustfits.heap.ranges import LIMITS
+        from rustfits.limits import MAX_DESCRIPTOR
 
-        monkeypatch.setitem(LIMITS, "P", 1000)  # in place of two gigabytes
+        monkeypatch.setitem(MAX_DESCRIPTOR, "P", 1000)  # in place of two gigabytes
         with rustfits.FITS("mem://", "w+") as file:
             with pytest.raises(rustfits.ImageError, match="heap_format='Q'"):
                 file.write_image(PIXELS, compress=rustfits.Gzip1(tile_shape=TILE, level=0))

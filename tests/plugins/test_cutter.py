@@ -226,7 +226,7 @@ def test_what_is_wrong_is_said_as_ever(damage, dtype, tmp_path):
     path = tmp_path / "image.fits"
     write(path, (300, 150), dtype)
     with rustfits.FITS(path) as fits:
-        table, start = fits[1]._table.layout, fits[1]._extent.data_start
+        table, start = fits[1]._state.snapshot.layout, fits[1]._extent.data_start
         tile = int(fits[1]._decoder().survey().entries.start[150]) + start + table.heap_start
     raw = bytearray(path.read_bytes())
     if damage == "bytes":

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kernel_variants import CORE, VARIANTS, batch_of
 
-from rustfits.plugin import DITHER_METHODS, InvalidParameter
+from rustfits.plugin import DITHER_METHODS, Dither, InvalidParameter, PixelBatch, QuantizedTiles
 from rustfits_accel import _kernel
 
 BLANK, ZERO = -2147483647, -2147483646
@@ -43,7 +43,9 @@ def test_dequantize(npixels, first_row, zdither0, method, nulls, dtype, scales, 
     results = []
     for kernels in [CORE, *VARIANTS]:
         out = np.empty(stored.size, dtype)
-        kernels.dequantize(stored, npixels, scale, zero, row, method=method, zdither0=zdither0, null=null, out=out)
+        kernels.dequantize(
+            QuantizedTiles(stored, npixels, row, scale=scale, zero=zero, null=null), Dither(method, zdither0), out
+        )
         results.append(bits(out))
     for result in results[1:]:
         assert np.array_equal(result, results[0])
@@ -98,9 +100,7 @@ def test_quantize(shapes, first_row, zdither0, method, level, kind, holes, zeros
     results = []
     for kernels in [CORE, *VARIANTS]:
         out = np.zeros(npixels, np.int32)
-        scale, zero, quantized = kernels.quantize(
-            pixels, shape, row, level=level, method=method, zdither0=zdither0, out=out
-        )
+        scale, zero, quantized = kernels.quantize(PixelBatch(pixels, shape, row), level, Dither(method, zdither0), out)
         known = np.repeat(quantized, shape.prod(axis=1))
         results.append((scale.tobytes(), zero.tobytes(), quantized.tobytes(), out[known].tobytes()))
     assert results[1:] == results[:1] * len(VARIANTS)
@@ -112,18 +112,11 @@ def test_quantize_tiles_of_many_pixels(shape, dtype):
     rng = np.random.default_rng(4)
     pixels = rng.normal(1000, 30, (3, *shape)).astype(dtype)
     pixels[1, 0, ::50], pixels[2, :, 20:45] = np.nan, 7
+    batch = PixelBatch(pixels.ravel(), np.array([shape] * 3), np.arange(3))
     results = []
     for kernels in [CORE, *VARIANTS]:
         out = np.zeros(pixels.size, np.int32)
-        scale, zero, quantized = kernels.quantize(
-            pixels.ravel(),
-            np.array([shape] * 3),
-            np.arange(3),
-            level=16,
-            method="SUBTRACTIVE_DITHER_2",
-            zdither0=9999,
-            out=out,
-        )
+        scale, zero, quantized = kernels.quantize(batch, 16, Dither("SUBTRACTIVE_DITHER_2", 9999), out)
         assert quantized.all()
         results.append((scale.tobytes(), zero.tobytes(), out.tobytes()))
     assert results[1:] == results[:1] * len(VARIANTS)
@@ -236,17 +229,10 @@ def test_pixels_that_lie_together_are_gathered_by_the_kernel():
 def test_an_unknown_method_is_refused():
     one = np.ones(1)
     with pytest.raises(InvalidParameter, match="ZQUANTIZ"):
-        VARIANTS[0].dequantize(
-            np.zeros(1, np.int32),
-            np.ones(1, np.int64),
-            one,
-            one,
-            np.zeros(1, np.int64),
-            method="NONE",
-            zdither0=1,
-            null=None,
-            out=np.empty(1, "f4"),
+        tiles = QuantizedTiles(
+            np.zeros(1, np.int32), np.ones(1, np.int64), np.zeros(1, np.int64), scale=one, zero=one, null=None
         )
+        VARIANTS[0].dequantize(tiles, Dither("NONE", 1), np.empty(1, "f4"))
 
 
 class TestLengthsThatDisagree:
@@ -255,48 +241,25 @@ class TestLengthsThatDisagree:
     @pytest.mark.parametrize("npixels", [[5], [3], [4, 1], [5, -1], [2**62, 2**62]])
     def test_pixels_that_do_not_add_up_are_refused(self, npixels):
         ntiles = len(npixels)
+        row, ones = np.zeros(ntiles, np.int64), np.ones(ntiles)
+        tiles = QuantizedTiles(np.zeros(4, np.int32), np.array(npixels), row, scale=ones, zero=ones, null=None)
         with pytest.raises(ValueError, match=r"tiles add up to|does not fit"):
-            VARIANTS[0].dequantize(
-                np.zeros(4, np.int32),
-                np.array(npixels),
-                np.ones(ntiles),
-                np.ones(ntiles),
-                np.zeros(ntiles, np.int64),
-                method="NO_DITHER",
-                zdither0=1,
-                null=None,
-                out=np.empty(4, "f4"),
-            )
+            VARIANTS[0].dequantize(tiles, Dither("NO_DITHER", 1), np.empty(4, "f4"))
 
     @pytest.mark.parametrize("short", ["scale", "zero", "row", "null"])
     def test_a_tile_without_its_numbers_is_refused(self, short):
         numbers = {"scale": np.ones(2), "zero": np.ones(2), "row": np.zeros(2, np.int64), "null": np.zeros(2, np.int64)}
         numbers[short] = numbers[short][:1]
-        null = numbers.pop("null")
+        tiles = QuantizedTiles(np.zeros(4, np.int32), np.array([2, 2]), **numbers)
         with pytest.raises(ValueError, match="2 tiles"):
-            VARIANTS[0].dequantize(
-                np.zeros(4, np.int32),
-                np.array([2, 2]),
-                **numbers,
-                method="NO_DITHER",
-                zdither0=1,
-                null=null,
-                out=np.empty(4, "f4"),
-            )
+            VARIANTS[0].dequantize(tiles, Dither("NO_DITHER", 1), np.empty(4, "f4"))
 
     @pytest.mark.parametrize("shape", [[[2, 3]], [[2, 2], [1, 1]], [[-1, 4], [2, 4]]])
     def test_tiles_that_are_not_those_pixels_are_refused(self, shape):
         ntiles = len(shape)
+        batch = PixelBatch(np.zeros(4), np.array(shape), np.zeros(ntiles, np.int64))
         with pytest.raises(ValueError, match=r"tiles add up to|does not fit|are not rows"):
-            VARIANTS[0].quantize(
-                np.zeros(4),
-                np.array(shape),
-                np.zeros(ntiles, np.int64),
-                level=4,
-                method="NO_DITHER",
-                zdither0=1,
-                out=np.zeros(4, np.int32),
-            )
+            VARIANTS[0].quantize(batch, 4, Dither("NO_DITHER", 1), np.zeros(4, np.int32))
 
     @pytest.mark.parametrize(("npixels", "dtype"), [([1], "f4"), ([4], "f4"), ([-1, 3], "i2"), ([2**62], "f8")])
     def test_tiles_that_are_not_all_of_the_pixels_are_refused(self, npixels, dtype):

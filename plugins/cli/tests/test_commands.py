@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from importlib import resources
 from pathlib import Path
@@ -145,38 +146,106 @@ def test_codecs_lists_names_distributions_and_versions(run):
 
 
 def test_verify_finds_a_good_file_good(run, packed):
-    assert row_of(run("verify", packed).output, 1).split() == ["1", "SCI", "ok", "ok", "ok"]
+    output = run("verify", packed).output
+    assert row_of(output, 1).split() == ["1", "SCI", "ok", "absent", "absent", "ok", "ok", "ok"]
+    assert f"{packed}: ok" in output
 
 
-def test_verify_finds_a_changed_pixel(run, tmp_path):
+@pytest.fixture
+def summed(tmp_path):
     with rustfits.FITS(tmp_path / "x.fits", "w+") as fits:
         fits.write_image(np.zeros((3, 3), dtype="i2")).add_checksum()
-    data = bytearray((tmp_path / "x.fits").read_bytes())
-    data[2880 + 5] ^= 1
-    (tmp_path / "x.fits").write_bytes(data)
-    result = run("verify", "x.fits", code=1)
-    assert row_of(result.output, 0).split() == ["0", "BAD", "BAD", "ok"]
+    return tmp_path / "x.fits"
+
+
+def changed(path, at):
+    data = bytearray(path.read_bytes())
+    data[at] ^= 1
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("arguments", [[], ["--no-decode"]])
+def test_verify_finds_a_changed_pixel(run, summed, arguments):
+    assert row_of(run("verify", *arguments, summed).output, 0).split() == ["0", "ok", "ok", "ok", "-", "-", "-"]
+    changed(summed, 2880 + 5)
+    result = run("verify", *arguments, summed, code=1)
+    assert row_of(result.output, 0).split() == ["0", "ok", "BAD", "BAD", "-", "-", "-"]
     assert "bad HDUs: 0" in result.output
+    assert "HDU 0: DATASUM: it is '0', but the data unit sums up to" in result.output
+
+
+def test_verify_finds_a_changed_byte_of_a_table(run, tmp_path):
+    path = tmp_path / "table.fits.fz"
+    path.write_bytes((DATA / "cta_lst_zfits_custom_codec.fits.fz").read_bytes())
+    run("verify", path)
+    changed(path, -1500)
+    result = run("verify", path, code=1)
+    assert row_of(result.output, 2).split()[2:5] == ["ok", "BAD", "BAD"]
+
+
+def test_verify_finds_a_changed_byte_of_an_unknown_extension(run, summed):
+    cards = [
+        "XTENSION= 'FOREIGN '",
+        "BITPIX  = 8",
+        "NAXIS   = 1",
+        "NAXIS1  = 2880",
+        "PCOUNT  = 0",
+        "GCOUNT  = 1",
+        "END",
+    ]
+    with summed.open("ab") as file:
+        file.write("".join(card.ljust(80) for card in cards).ljust(2880).encode() + bytes(2880))
+    with rustfits.FITS(summed, "r+") as fits:
+        fits[1].add_checksum()
+    run("verify", summed)
+    changed(summed, -100)
+    assert row_of(run("verify", summed, code=1).output, 1).split() == ["1", "ok", "BAD", "BAD", "-", "-", "-"]
+
+
+def test_verify_goes_on_after_a_bad_file_and_one_that_cannot_be_read(run, summed, packed, tmp_path):
+    changed(summed, 2880)
+    (tmp_path / "text.fits").write_text("no FITS file\n" * 500)
+    result = run("verify", tmp_path / "none.fits", summed, "text.fits", packed, code=2)
+    assert "none.fits: cannot be read: Failed to open" in result.stderr
+    assert "text.fits: cannot be read: a header must start with SIMPLE" in result.stderr
+    assert f"{summed}: bad HDUs: 0" in result.stdout
+    assert f"{packed}: ok" in result.stdout
+    assert run("verify", summed, packed, code=1)
+
+
+def test_verify_writes_json(run, summed, packed, tmp_path):
+    changed(summed, 2880)
+    told = json.loads(run("verify", "--json", packed, summed, "none.fits", code=2).stdout)
+    assert [each["ok"] for each in told] == [True, False, False]
+    assert told[0]["hdus"][1]["verdicts"][5]["check"] == "tiles"
+    assert told[1]["hdus"][0]["verdicts"][1]["status"] == "bad"
+    assert "Failed to open" in told[2]["error"]
+
+
+@pytest.mark.parametrize(("tail", "code"), [(bytes(200), 0), (b"special records", 1)])
+def test_verify_reports_what_follows_the_last_hdu(run, summed, tail, code):
+    nbytes = summed.stat().st_size
+    with summed.open("ab") as file:
+        file.write(tail)
+    output = run("verify", summed, code=code).output
+    assert f"tail: {len(tail)} bytes after the last HDU, from byte {nbytes} on" in output
 
 
 def test_verify_tells_why_an_image_cannot_be_decoded(run, packed):
     data = bytearray(packed.read_bytes())
     data[-2880:] = bytes(2880)
     packed.write_bytes(data)
-    assert "COMPRESSED_DATA" in row_of(run("verify", packed, code=1).output, 1)
+    result = run("verify", packed, code=1)
+    assert row_of(result.output, 1).split()[-1] == "BAD"
+    assert "12 of 12 tiles cannot be decoded: table row 1" in result.output
+    assert "COMPRESSED_DATA" in result.output
 
 
 def test_verify_names_the_package_of_a_missing_codec(run, packed):
     packed.write_bytes(packed.read_bytes().replace(b"'GZIP_2  '", b"'ODD_9   '"))
-    result = run("verify", packed, code=1)
-    assert "no codec for ZCMPTYPE 'ODD_9'" in result.output
-    assert row_of(result.output, 1).split()[2:4] == ["unreadable", "unreadable"]
-
-
-def test_verify_without_decoding_compares_the_sums_of_plain_images(run, tmp_path):
-    with rustfits.FITS(tmp_path / "x.fits", "w+") as fits:
-        fits.write_image(np.zeros((3, 3), dtype="i2")).add_checksum()
-    assert row_of(run("verify", "--no-decode", "x.fits").output, 0).split() == ["0", "ok", "ok"]
+    result = run("verify", packed, code=2)
+    assert "HDU 1: the pixels cannot be read here: no codec for ZCMPTYPE 'ODD_9'" in result.output
+    assert row_of(result.output, 1).split()[5:] == ["-", "-", "-"]
 
 
 def test_preview_writes_a_picture_of_an_hdu(run, packed, tmp_path):
@@ -241,7 +310,6 @@ def test_a_cutout_replaces_only_what_it_is_told_to_and_never_what_it_reads(run, 
     [
         ("info", "nothing-here.fits"),
         ("info", DATA / "README.md"),
-        ("verify", "nothing-here.fits"),
         ("preview", DATA / "m13.fits", "sky.png", "--hdu", "NOPE"),
         ("preview", DATA / "m13.fits", "sky.png", "--hdu", "5"),
         ("preview", DATA / "m13.fits", "no/such/folder/sky.png"),

@@ -20,11 +20,11 @@ from rustfits.hdu.image.cards import (
 )
 from rustfits.header.cards import Cards
 from rustfits.heap.bintable import ELEMENT_NBYTES
+from rustfits.limits import MAX_NBYTES, MAX_ZNAXIS
 from rustfits.pixels.scaling import bitpix_dtype, stored_form
 from rustfits.quantize.dither import NULL_PIXEL
 from rustfits.quantize.parameters import Quantize
-from rustfits.storage.extent import MAX_NBYTES
-from rustfits.tiles.grid import MAX_NDIM, TileGrid
+from rustfits.tiles.grid import TileGrid
 from rustfits.tiles.zimage import COMPRESSED, GZIPPED, RAW, element_of
 
 
@@ -79,8 +79,8 @@ def compressed_cards(
     pixel, shape = check_dtype(dtype), check_dims(dims)
     if quantize is not None and pixel.kind != "f":
         raise ImageError(f"quantize= is for floats; {pixel} pixels are compressed as they are")
-    if not 1 <= len(shape) <= MAX_NDIM:
-        raise ImageError(f"a compressed image has 1 to {MAX_NDIM} axes, not {len(shape)} (NAXIS={len(shape)})")
+    if not 1 <= len(shape) <= MAX_ZNAXIS:
+        raise ImageError(f"a compressed image has 1 to {MAX_ZNAXIS} axes, not {len(shape)} (NAXIS={len(shape)})")
     tile = _tile_shape(codec, shape)
     codec.check_image(shape, tile, pixel, quantize is not None)
     names, scaling, null = name_entries(extname, extver), scaling_entries(pixel), blank_entries("ZBLANK", pixel, blank)

@@ -11,29 +11,29 @@ from numpy.typing import ArrayLike, NDArray
 
 from rustfits.codec.codec import TileCodec
 from rustfits.errors import CodecError, FitsError, ImageError, NotSupported
-from rustfits.hdu.compressed.cache_members import CacheMembers
-from rustfits.hdu.compressed.values import BLANK_KEYWORDS, PREFIX, WHAT, checked_image, stored_copy
 from rustfits.hdu.image.image import ImageHDU
 from rustfits.header.cards import Cards
-from rustfits.header.state import HeaderState
+from rustfits.header.state import HeaderState, Snapshot
 from rustfits.heap.spare import Spare
 from rustfits.pixels.scaling import Scaling
-from rustfits.pixels.sections import Section
+from rustfits.pixels.sections import Section, full_section
 from rustfits.storage.extent import Extent
 from rustfits.storage.openfile import OpenFile
 from rustfits.storage.reread import repeated
 from rustfits.tiles.cache import TileCache
 from rustfits.tiles.decode import TileDecoder
 from rustfits.tiles.reader import TileReader
-from rustfits.tiles.zimage import TileTable
+from rustfits.tiles.zimage import CompressedSnapshot, TileTable
 
 if TYPE_CHECKING:
     from rustfits.hdu.compressed.extending import PendingRows
+    from rustfits.hdu.report import Verdict
     from rustfits.quantize.parameters import Quantize
+    from rustfits.tiles.damage import DamagedTile, ForgivingDecoder
     from rustfits.tiles.newtiles import NewTiles
 
 
-class CompressedImageHDU(CacheMembers, ImageHDU):
+class CompressedImageHDU(ImageHDU):
     """An image cut into tiles, each of which is compressed by itself.
 
     Reading a section decodes only the tiles that it touches. Decoded tiles are kept, up to `tile_cache_size` bytes.
@@ -41,13 +41,10 @@ class CompressedImageHDU(CacheMembers, ImageHDU):
     """
 
     _kind: ClassVar[str] = "COMPRESSED_IMAGE_HDU"
-    _prefix: ClassVar[str] = PREFIX
-    _blank_keywords: ClassVar[tuple[str, ...]] = BLANK_KEYWORDS
-    _bitpix_name: ClassVar[str] = WHAT
 
+    _cache: TileCache
     _spare: Spare
-    _codec: TileCodec | None  # as the user gave it, for an HDU created through this handle
-    _quantize: Quantize | None  # likewise
+    _quantize: Quantize | None  # as the user gave it, for an HDU created through this handle
     _pending: PendingRows | None  # inside `extending`
     _pending_nbytes: int | None = None  # how much may wait, if tests have set it
 
@@ -58,18 +55,24 @@ class CompressedImageHDU(CacheMembers, ImageHDU):
         file.after_undoing(hdu._cache.clear)  # it may hold pixels that were never to be
         hdu._spare = Spare()
         file.after_undoing(hdu._spare.forget)
-        hdu._codec = hdu._quantize = hdu._pending = None
+        hdu._quantize = hdu._pending = None
         return hdu
 
     # -- what the header says -------------------------------------------------------------------------------------
 
+    @classmethod
+    def _snapshot_of(cls, cards: Cards) -> Snapshot:
+        return CompressedSnapshot(cards, TileTable(cards))
+
     @property
-    def _table(self) -> TileTable:
-        """What the cards say now of table and tiles."""
-        cards = self._state.cards
-        table: TileTable | None = self.__dict__.get("_known_table")
-        if table is None or table.cards is not cards:
-            table = self.__dict__["_known_table"] = TileTable(cards, self._codec)
+    def _facts(self) -> TileTable:
+        """What the cards say now of image and tiles."""
+        table: TileTable = self._state.snapshot.table
+        return table
+
+    @staticmethod
+    def _facts_in(snapshot: Any) -> TileTable:
+        table: TileTable = snapshot.table
         return table
 
     @property
@@ -83,15 +86,15 @@ class CompressedImageHDU(CacheMembers, ImageHDU):
         HeaderError, InvalidParameter
             If the header has no ZCMPTYPE, or parameters that the codec cannot have.
         """
-        return self._table.codec
+        return self._facts.codec
 
     @property
     def n_tiles(self) -> int:
         """Number of tiles; 0 if an axis is empty."""
-        return self._table.grid.ntiles
+        return self._facts.grid.ntiles
 
     def __repr__(self) -> str:
-        table = TileTable(self._state.cards_anyhow, self._codec)
+        table = self._facts_in(self._state.snapshot_anyhow)
         try:
             shown = repr(table.codec)
         except FitsError as error:
@@ -103,36 +106,19 @@ class CompressedImageHDU(CacheMembers, ImageHDU):
     # -- reading --------------------------------------------------------------------------------------------------
 
     def _decoder(self) -> TileDecoder:
-        return TileDecoder(self._table, self._file.storage, self._extent.data_start)
+        return TileDecoder(self._state.snapshot, self._file.storage, self._extent.data_start)
 
-    def _reader(self, scale: bool) -> TileReader:
-        if self._pending is not None:
-            self._check_not_extending("reading pixels")
-        if not scale:
-            return TileReader(self._decoder(), self._cache, Scaling(self._facts.stored))
-        cards, start = self._state.cards, self._extent.data_start
-        known: tuple[Cards, int, TileReader] | None = self.__dict__.get("_known_reader")
-        if known is None or known[0] is not cards or known[1] != start:
-            reader = TileReader(self._decoder(), self._cache, self._facts.scaling)
-            known = self.__dict__["_known_reader"] = cards, start, reader
-        return known[2]
-
-    def _cut(self, key: object) -> NDArray[Any] | None:
-        return self._reader(True).cut(key)
-
-    def _read_section(self, section: Section, scale: bool) -> NDArray[Any]:
-        return self._reader(scale).read(section)
-
-    def _read_sections(self, sections: Sequence[Section], scale: bool) -> list[NDArray[Any]]:
-        return self._reader(scale).read_many(sections)
+    def _new_source(self, snapshot: Any, start: int) -> TileReader:
+        self._check_not_extending("reading pixels")
+        return TileReader(TileDecoder(snapshot, self._file.storage, start), self._cache)
 
     def _read_masked(self, section: Section, scale: bool) -> NDArray[Any]:
-        table = self._table
+        table = self._facts
         if table.blank_column is None:
             return super()._read_masked(section, scale)
         stored = self._read_section(section, False)
         mask = stored == self._decoder().blanks(table.blank_column, section)
-        return np.ma.MaskedArray(self._facts.scaling.scaled(stored) if scale else stored, mask)
+        return np.ma.MaskedArray(table.scaling.scaled(stored) if scale else stored, mask)
 
     # -- writing --------------------------------------------------------------------------------------------------
 
@@ -162,21 +148,20 @@ class CompressedImageHDU(CacheMembers, ImageHDU):
             raise NotSupported(
                 "start= is for uncompressed images: a compressed image is written whole; pass an array of its shape"
             )
+        from rustfits.hdu.compressed.edit import checked_image
         from rustfits.tiles.encode import encode_image
 
         with self._changing():
             self._check_not_extending("write()")
             facts = self._facts
-            pixels = checked_image(data, facts.shape, facts.scaling, facts.blank, what=WHAT)
-            self._make(encode_image(self._table, pixels, facts.scaling, self._quantize, self._spare))
+            pixels = checked_image(data, facts.shape, facts)
+            self._make(encode_image(self._state.snapshot, pixels, facts.scaling, self._quantize, self._spare))
 
-    def _remember_codec(self, codec: TileCodec, quantize: Quantize | None) -> None:
+    def _remember(self, codec: TileCodec, quantize: Quantize | None) -> None:
         """Keep what the header cannot hold, such as the level of gzip, of an HDU that was just created."""
-        from rustfits.hdu.compressed.cards import resolved
-
-        self._codec, self._quantize = resolved(codec, self._facts.shape), quantize
-        for known in ("_known_table", "_known_reader"):
-            self.__dict__.pop(known, None)
+        cards = self._state.cards
+        self._state.show(CompressedSnapshot(cards, TileTable(cards, codec)))
+        self._quantize = quantize
 
     def __setitem__(self, key: Any, value: Any) -> None:
         from rustfits.hdu.compressed.edit import assigned
@@ -192,8 +177,9 @@ class CompressedImageHDU(CacheMembers, ImageHDU):
         """As for plain images, but that an image of floats takes arrays of any real numbers."""
         if not isinstance(value, np.ndarray) or not value.ndim or value.shape != section.shape:
             return super()._checked_value(value, section)
-        facts = self._facts
-        return checked_image(value.reshape(section.count), section.count, facts.scaling, facts.blank, what=WHAT)
+        from rustfits.hdu.compressed.edit import checked_image
+
+        return checked_image(value.reshape(section.count), section.count, self._facts)
 
     def extend(self, data: ArrayLike) -> None:  # type: ignore[override]  # there is no start= here
         """Append rows: make the first axis longer. Later HDUs of the file move, and the tile cache is cleared.
@@ -218,18 +204,18 @@ class CompressedImageHDU(CacheMembers, ImageHDU):
         FitsIOError
             If the bytes cannot be read or written. Nothing is changed by any of these errors.
         """
-        from rustfits.hdu.compressed.edit import checked_rows
+        from rustfits.hdu.compressed.edit import checked_rows, stored_copy
 
         with self._changing():
             facts, pending = self._facts, self._pending
-            rows = checked_rows(data, facts.shape, facts.scaling, facts.blank, what=WHAT)
+            rows = checked_rows(data, facts)
             if pending is None:
                 self._append(rows, facts.scaling)
                 return
             with pending.kept_on_failure(self._file):
                 pending.add(stored_copy(rows, facts.scaling))
                 if pending.nbytes > pending.capacity:
-                    tile = self._table.grid.tile[0]
+                    tile = self._facts.grid.tile[0]
                     self._drain((len(self) + pending.nrows) // tile * tile - len(self))
 
     def extending(self) -> AbstractContextManager[Self]:
@@ -253,6 +239,7 @@ class CompressedImageHDU(CacheMembers, ImageHDU):
         from rustfits.hdu.compressed.extending import CAPACITY_NBYTES, PendingRows
 
         self._pending = PendingRows(CAPACITY_NBYTES if self._pending_nbytes is None else self._pending_nbytes)
+        self._source = None  # a new one is refused as long as rows wait
 
     def _end_extending(self) -> None:
         try:
@@ -275,18 +262,14 @@ class CompressedImageHDU(CacheMembers, ImageHDU):
 
     def _make(self, new: NewTiles) -> None:
         """Write what was encoded; inside `changing`."""
-        facts = self._facts
-        table = new.write(self._file, self._extent, self._state)
-        self.__dict__.pop("_known_reader", None)
-        if table is not None:
-            self.__dict__["_known_table"], self.__dict__["_known_facts"] = table, facts.after(table.cards)
+        new.write(self._file, self._extent, self._state)
         self._cache.clear()
 
     def repack(self) -> None:
         """Drop what earlier edits left unused in the heap, and the room before it; the file gets shorter.
 
-        The tiles are laid out in their order, byte for byte as they are. A heap without holes is left alone. In any
-        case the tile cache is cleared.
+        The tiles are laid out in their order, byte for byte as they are. A heap without holes is left alone. DATASUM
+        and CHECKSUM are written anew if they were right. The tile cache is cleared in any case.
 
         Raises
         ------
@@ -297,11 +280,14 @@ class CompressedImageHDU(CacheMembers, ImageHDU):
         FitsIOError
             If the bytes cannot be read or written. Nothing is changed by any of these errors.
         """
+        from rustfits.hdu import sums
         from rustfits.heap.repack import repack
 
         with self._changing():
             self._check_not_extending("repack()")
-            repack(self._file, self._extent, self._state, self._table.layout, self._spare)
+            right = sums.right_ones(self._file, self._extent, self._state)
+            repack(self._file, self._extent, self._state, self._state.snapshot.layout, self._spare)
+            sums.renew(self._file, self._extent, self._state, right)
             self._cache.clear()
 
     def _check_not_extending(self, what: str) -> None:
@@ -312,7 +298,35 @@ class CompressedImageHDU(CacheMembers, ImageHDU):
         """Set how many bytes of rows may wait inside `extending`; for tests."""
         self._pending_nbytes = nbytes
 
-    # -- checksums ------------------------------------------------------------------------------------------------
+    # -- the cache ------------------------------------------------------------------------------------------------
+
+    @property
+    def tile_cache_size(self) -> int:
+        """Bytes of decoded tiles that are kept at most."""
+        return self._cache.capacity
+
+    @property
+    def tile_cache_used(self) -> int:
+        """Bytes of decoded tiles that are kept now."""
+        return self._cache.used
+
+    def set_tile_cache_size(self, bytes: int) -> None:
+        """Set how many bytes of decoded tiles are kept at most; 0 keeps none.
+
+        Raises
+        ------
+        ParameterOverflow
+            If it is negative.
+        TypeError
+            If it is no integer.
+        """
+        self._cache.resize(bytes)
+
+    def clear_tile_cache(self) -> None:
+        """Drop every decoded tile that is kept."""
+        self._cache.clear()
+
+    # -- checksums and damage -------------------------------------------------------------------------------------
 
     def add_datasum(self) -> None:
         """Write the keyword ZDATASUM: the DATASUM of the image if it were not compressed.
@@ -326,67 +340,112 @@ class CompressedImageHDU(CacheMembers, ImageHDU):
         FitsIOError
             If the bytes cannot be read or written.
         """
-        from rustfits.hdu.compressed import sums as compressed_sums
+        from rustfits.hdu.compressed import sums
 
         with self._changing():
-            data = self._data_sum()
-            self._state.change({"ZDATASUM": (str(data), compressed_sums.DATASUM_COMMENT)})
+            self._check_not_extending("add_datasum()")
+            self._state.change({"ZDATASUM": (str(sums.data_sum(self._decoder())), sums.DATASUM_COMMENT)})
 
     def add_checksum(self) -> None:
         """Write the keywords ZDATASUM and ZHECKSUM: DATASUM and CHECKSUM of the image if it were not compressed.
 
-        As `add_datasum`.
+        Where the HDU has DATASUM and CHECKSUM, the sums of the bytes of its table, they are written anew: other
+        programs look at these. As `add_datasum`.
         """
-        from rustfits.hdu.compressed import sums as compressed_sums
+        from rustfits.hdu.compressed import sums
 
         with self._changing():
-            data = self._data_sum()
-            checksum = compressed_sums.checksum_of(self._state.cards, self._table, data)
-            self._state.change(
-                {
-                    "ZDATASUM": (str(data), compressed_sums.DATASUM_COMMENT),
-                    "ZHECKSUM": (checksum, compressed_sums.CHECKSUM_COMMENT),
-                }
-            )
+            self._check_not_extending("add_checksum()")
+            sums.add_checksum(self._file, self._extent, self._state, self._decoder())
 
     @repeated
     def verify_datasum(self) -> bool | None:
-        """Tell whether ZDATASUM is right, or, without it, the DATASUM of the table; None if both are absent.
+        """Tell whether ZDATASUM is the sum of the pixels.
+
+        Returns
+        -------
+        bool or None
+            None if it is absent or blank; or if it is another sum and DATASUM, that of the bytes of the HDU, is right:
+            a program that quantises floats keeps the sum they had before, which tells nothing of damage.
 
         Raises
         ------
         TileDecodeError, CodecNotInstalled
-            If the pixels cannot be decoded.
+            If the pixels cannot be decoded, unless CHECKSUM shows that the HDU is damaged: then it is False.
         FitsIOError
             If the bytes cannot be read.
         """
-        from rustfits.hdu import sums
-        from rustfits.hdu.checksum import parse_datasum
+        from rustfits.hdu.compressed import sums
 
-        with self._reading:
+        with self._looking():
             self._check_not_extending("verify_datasum()")
-            cards = self._state.cards
-            if "ZDATASUM" not in cards:
-                return sums.verify_datasum(self._file, self._extent, self._state)
-            return parse_datasum(cards.get("ZDATASUM")) == self._data_sum()
+            return sums.verify_datasum(self._file, self._extent, self._state, self._decoder)
 
     @repeated
     def verify_checksum(self) -> bool | None:
-        """Tell whether ZHECKSUM and ZDATASUM are right, or, without them, the CHECKSUM of the table.
+        """Tell whether CHECKSUM, and DATASUM, are those of the bytes of the HDU, and every tile can be decoded.
 
-        None if all of them are absent. As `verify_datasum`.
+        Without CHECKSUM, whether ZHECKSUM and ZDATASUM are those of the image if it were not compressed. None if both
+        are absent or blank. Raises as `verify_datasum`; a codec that is not installed is no error where there is a
+        CHECKSUM.
         """
-        from rustfits.hdu import sums
-        from rustfits.hdu.compressed import sums as compressed_sums
+        from rustfits.hdu.compressed import sums
+
+        with self._looking():
+            self._check_not_extending("verify_checksum()")
+            return sums.verify_checksum(self._file, self._extent, self._state, self._decoder)
+
+    @repeated
+    def damaged_tiles(self) -> list[DamagedTile]:
+        """Decode every tile, and return those that cannot be decoded, with the reason.
+
+        Returns
+        -------
+        list of DamagedTile
+            In the order of their rows; empty if all is well. ``read(on_error="mask")`` gives the pixels around them.
+
+        Raises
+        ------
+        CodecNotInstalled, PluginError
+            If the codec cannot be had.
+        HeaderError
+            If the header does not describe a compressed image.
+        FitsIOError
+            If the bytes cannot be read, though they are there.
+        """
+        from rustfits.tiles.damage import described, slabs
 
         with self._reading:
-            self._check_not_extending("verify_checksum()")
-            cards = self._state.cards
-            if "ZHECKSUM" not in cards:
-                return sums.verify_checksum(self._file, self._extent, self._state)
-            return "ZDATASUM" in cards and compressed_sums.verified(cards, self._table, self._data_sum())
+            self._check_not_extending("damaged_tiles()")
+            decoder = self._forgiving()
+            for _ in slabs(decoder):
+                pass
+            return described(decoder)
 
-    def _data_sum(self) -> int:
-        from rustfits.hdu.compressed import sums as compressed_sums
+    def _forgiving(self) -> ForgivingDecoder:
+        from rustfits.tiles.damage import ForgivingDecoder
 
-        return compressed_sums.data_sum(self._table, self._reader(False))
+        return ForgivingDecoder(self._state.snapshot, self._file.storage, self._extent.data_start)
+
+    def _stored_around(self) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        from rustfits.tiles.damage import read_around
+
+        self._check_not_extending("reading pixels")
+        return read_around(self._forgiving())
+
+    def _blanks(self, stored: NDArray[Any], lost: NDArray[np.bool_]) -> NDArray[np.bool_] | None:
+        column = self._facts.blank_column
+        if column is None or lost.all():
+            return super()._blanks(stored, lost)
+        blanks: NDArray[np.bool_] = stored == self._decoder().blanks(column, full_section(self.shape))
+        return blanks
+
+    def _check_header(self) -> None:
+        super()._check_header()
+        _ = self._facts.sources
+
+    def _pixel_verdicts(self, own: tuple[Verdict, Verdict], *, decode: bool) -> tuple[tuple[Verdict, ...], str]:
+        from rustfits.hdu.compressed.verify import pixel_verdicts
+
+        self._check_not_extending("verify()")
+        return pixel_verdicts(self._state.cards, self._forgiving, own, decode=decode)

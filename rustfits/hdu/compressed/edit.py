@@ -1,4 +1,4 @@
-"""The pixels of compressed images that are created, changed or extended: all is encoded, nothing written yet."""
+"""The pixels of compressed images that are created, changed or extended: checked and encoded, nothing written yet."""
 
 from __future__ import annotations
 
@@ -10,65 +10,68 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rustfits.codec.codec import TileCodec
 from rustfits.errors import HeaderError, ImageError
-from rustfits.hdu.compressed.cards import resolved
-from rustfits.hdu.compressed.values import BLANK_KEYWORDS, PREFIX, WHAT, checked_image
-from rustfits.hdu.image.facts import ImageFacts
-from rustfits.header.cards import Cards
 from rustfits.heap.bintable import Column
 from rustfits.heap.spare import Spare
 from rustfits.heap.writer import HeapWriter
-from rustfits.pixels.scaling import Scaling
+from rustfits.limits import MAX_NBYTES
+from rustfits.pixels.facts import ImageFacts
+from rustfits.pixels.scaling import Scaling, fill_masked
 from rustfits.pixels.sections import Section, box_section
 from rustfits.quantize.dither import NULL_PIXEL
 from rustfits.quantize.parameters import Quantize
-from rustfits.storage.extent import MAX_NBYTES
 from rustfits.tiles.decode import TileDecoder, TileEntries
 from rustfits.tiles.encode import encode_blocks, encode_image, set_scales
 from rustfits.tiles.grid import Block, TileGrid
 from rustfits.tiles.newtiles import NewTiles
 from rustfits.tiles.recode import TileRecoder
 from rustfits.tiles.requantize import LARGEST
-from rustfits.tiles.zimage import Quantization, TileTable, with_fallback
+from rustfits.tiles.zimage import CompressedSnapshot, Quantization, TileTable
 
 
-def encode_new(cards: Cards, codec: TileCodec, quantize: Quantize | None, data: ArrayLike) -> NewTiles:
-    """Compress the pixels of an image that is still to be created, with everything checked.
-
-    Parameters
-    ----------
-    cards : Cards
-        From `compressed_cards`.
-    codec : TileCodec
-    quantize : Quantize or None
-        What the user passed.
-    data : array-like
-        As for `CompressedImageHDU.write`, errors too.
-    """
-    facts = ImageFacts(cards, PREFIX, BLANK_KEYWORDS)
-    pixels = checked_image(data, facts.shape, facts.scaling, facts.blank, what=WHAT)
-    return encode_image(TileTable(cards, resolved(codec, facts.shape)), pixels, facts.scaling, quantize)
-
-
-def checked_rows(
-    data: ArrayLike, shape: tuple[int, ...], scaling: Scaling, blank: int | None, *, what: str
-) -> NDArray[Any]:
-    """Check rows that are to be appended to an image, and fill their masked pixels.
+def checked_image(data: ArrayLike, shape: tuple[int, ...], facts: ImageFacts) -> NDArray[Any]:
+    """Check a whole image, or a part of one, and fill its masked pixels.
 
     Parameters
     ----------
     data : array-like, perhaps masked
+        Any layout and byte order. For floats that are not scaled any real numbers.
     shape : tuple of int
+        What it must have.
+    facts : ImageFacts
         Of the image.
-    scaling, blank, what
-        As for `checked_image`.
+
+    Returns
+    -------
+    array of shape ``shape``
+        What `encode_image` takes.
 
     Raises
     ------
     ImageError
-        If shape, dtype or a value does not fit.
+        If shape, dtype or a value does not fit, or pixels are masked that cannot be.
     """
+    scaling = facts.scaling
+    pixels: NDArray[Any] = data if isinstance(data, np.ma.MaskedArray) else np.asarray(data)
+    if pixels.shape != shape:
+        raise ImageError(
+            f"data of shape {pixels.shape} cannot be written: its shape must be that of the image, {shape}, as a "
+            "compressed image is written whole"
+        )
+    if scaling.stored.kind == "f" and scaling.trivial and pixels.dtype.kind in "iuf":
+        if not np.ma.is_masked(pixels):
+            return np.asarray(pixels.data) if isinstance(pixels, np.ma.MaskedArray) else pixels
+        with np.errstate(all="ignore"):
+            pixels = np.ma.MaskedArray(np.ma.getdata(pixels).astype(scaling.stored), np.ma.getmask(pixels))
+    scaling.check_dtype(pixels.dtype, what=facts.dtype_name)
+    values = fill_masked(pixels, scaling, facts.blank, what=facts.dtype_name)
+    scaling.check_values(values)
+    return values
+
+
+def checked_rows(data: ArrayLike, facts: ImageFacts) -> NDArray[Any]:
+    """Check rows that are to be appended to an image, and fill their masked pixels; as `checked_image`."""
+    shape = facts.shape
     pixels: NDArray[Any] = data if isinstance(data, np.ma.MaskedArray) else np.asarray(data)
     if pixels.ndim != len(shape):
         raise ImageError(f"data has {pixels.ndim} axes (shape {pixels.shape}), but the image has {len(shape)} axes")
@@ -79,9 +82,34 @@ def checked_rows(
         )
     if not pixels.shape[0]:
         raise ImageError("data.shape[0] must be > 0: there is nothing to append")
-    if prod((shape[0] + pixels.shape[0], *shape[1:])) * scaling.stored.itemsize > MAX_NBYTES:
+    if prod((shape[0] + pixels.shape[0], *shape[1:])) * facts.stored.itemsize > MAX_NBYTES:
         raise ImageError(f"an image of {shape} and {pixels.shape} pixels is too large: files end at byte {MAX_NBYTES}")
-    return checked_image(pixels, pixels.shape, scaling, blank, what=what)
+    return checked_image(pixels, pixels.shape, facts)
+
+
+def stored_copy(values: NDArray[Any], scaling: Scaling) -> NDArray[Any]:
+    """Return the stored form of values that `checked_image` returned, in memory of its own."""
+    if scaling.trivial and scaling.stored.kind == "f":
+        with np.errstate(all="ignore"):  # a number too large for single precision is infinite in it
+            return values.astype(scaling.stored)
+    stored = scaling.convert(values)
+    return stored.copy() if np.may_share_memory(stored, values) else stored
+
+
+def encode_new(table: TileTable, quantize: Quantize | None, data: ArrayLike) -> NewTiles:
+    """Compress the pixels of an image that is still to be created, with everything checked.
+
+    Parameters
+    ----------
+    table : TileTable
+        Of the cards from `compressed_cards`, with the codec that the user passed.
+    quantize : Quantize or None
+        What the user passed.
+    data : array-like
+        As for `CompressedImageHDU.write`, errors too.
+    """
+    pixels = checked_image(data, table.shape, table)
+    return encode_image(CompressedSnapshot(table.cards, table), pixels, table.scaling, quantize)
 
 
 def assigned(decoder: TileDecoder, section: Section, values: NDArray[Any], scaling: Scaling, spare: Spare) -> NewTiles:
@@ -98,10 +126,10 @@ def assigned(decoder: TileDecoder, section: Section, values: NDArray[Any], scali
     spare : Spare
         Of the image.
     """
-    table = decoder.table
-    new = NewTiles(table, HeapWriter(table.layout, spare))
-    new.writer.add(TileRecoder(decoder, table, scaling).recode(section, values))
-    new.set_keywords(_null_keyword(table))
+    snapshot = decoder.snapshot
+    new = NewTiles(snapshot, HeapWriter(snapshot.layout, spare))
+    new.writer.add(TileRecoder(decoder, snapshot.table, scaling).recode(section, values))
+    new.set_keywords(_null_keyword(snapshot))
     return new
 
 
@@ -130,17 +158,17 @@ def extended(
     HeaderError
         If the table cannot hold the new tiles.
     """
-    table = decoder.table
-    shape, tile = table.grid.shape, table.grid.tile
+    snapshot = decoder.snapshot
+    shape, tile = snapshot.table.grid.shape, snapshot.table.grid.tile
     length = shape[0] + pixels.shape[0]
-    grown = _grown(table, length)
-    new = NewTiles(table, HeapWriter(table.layout, spare, nrows=grown.layout.nrows))
-    new.set_keywords({f"ZNAXIS{len(shape)}": length, **_null_keyword(table)})
+    grown = _grown(snapshot, length)
+    new = NewTiles(snapshot, HeapWriter(snapshot.layout, spare, nrows=grown.layout.nrows))
+    new.set_keywords({f"ZNAXIS{len(shape)}": length, **_null_keyword(snapshot)})
     # Pixels up to here complete tiles that are there already.
     full = min(-(-shape[0] // tile[0]) * tile[0], length) if shape[0] else 0
     if full > shape[0]:
         section = box_section((shape[0], *[0] * (len(shape) - 1)), (full - shape[0], *shape[1:]))
-        new.writer.add(TileRecoder(decoder, grown, scaling).recode(section, pixels[: full - shape[0]]))
+        new.writer.add(TileRecoder(decoder, grown.table, scaling).recode(section, pixels[: full - shape[0]]))
     if full < length:
         strip = TileGrid((length - full, *shape[1:]), tile)
         rest = pixels[full - shape[0] :]
@@ -148,21 +176,22 @@ def extended(
     return new
 
 
-def _grown(table: TileTable, length: int) -> TileTable:
+def _grown(snapshot: CompressedSnapshot, length: int) -> CompressedSnapshot:
     """Return the image with another length of its first axis, and rows for all of its tiles."""
-    grid = TileGrid((length, *table.grid.shape[1:]), table.grid.tile)
-    nrows = max(table.layout.nrows, grid.ntiles)
-    if nrows * table.layout.row_nbytes > MAX_NBYTES:
+    before, layout = snapshot.table.grid, snapshot.layout
+    grid = TileGrid((length, *before.shape[1:]), before.tile)
+    nrows = max(layout.nrows, grid.ntiles)
+    if nrows * layout.row_nbytes > MAX_NBYTES:
         raise ImageError(f"an image of {grid.shape} has {grid.ntiles} tiles of {grid.tile}: too many for a file")
-    cards = table.cards.copy()
+    cards = snapshot.cards.copy()
     cards.set(f"ZNAXIS{len(grid.shape)}", length)
-    return table.reshaped(cards, nrows=nrows)
+    return snapshot.reshaped(cards, nrows=nrows)
 
 
 def _add_tiles(
     new: NewTiles,
     decoder: TileDecoder,
-    grown: TileTable,
+    grown: CompressedSnapshot,
     strip: TileGrid,
     pixels: NDArray[Any],
     *,
@@ -170,16 +199,15 @@ def _add_tiles(
     quantize: Quantize | None,
 ) -> None:
     """Encode rows of new tiles, ``strip``, at the end of an image."""
-    blocks = _lowered(strip.in_order(), grown.grid.ntiles_along[0] - strip.ntiles_along[0])
-    first = grown.grid.ntiles - strip.ntiles
-    rows = np.arange(first, grown.grid.ntiles)
-    quantization = grown.quantization
+    table = grown.table
+    blocks = _lowered(strip.in_order(), table.grid.ntiles_along[0] - strip.ntiles_along[0])
+    quantization = table.quantization
     if quantization is not None and not any(
         isinstance(each, Column) for each in (quantization.scale, quantization.zero)
     ):
         parts = list(blocks)
         entries = _constant_entries(quantization, np.concatenate([part.rows for part in parts]))
-        new.writer.add(TileRecoder(decoder, grown, scaling).recode_entries(parts, entries, pixels))
+        new.writer.add(TileRecoder(decoder, table, scaling).recode_entries(parts, entries, pixels))
         return
     null = NULL_PIXEL
     if quantization is not None and not isinstance(quantization.null, Column):
@@ -187,16 +215,17 @@ def _add_tiles(
         if not -LARGEST - 1 <= null <= LARGEST:
             raise HeaderError(f"ZBLANK is {null}, which no integer of a quantized tile can be")
     batches, changes = encode_blocks(
-        grown, blocks, pixels, scaling, quantize, null=null, first=not decoder.table.grid.ntiles
+        table, blocks, pixels, scaling, quantize, null=null, first=not decoder.table.grid.ntiles
     )
     if any(batch.fallback is not None for batch in batches):
-        grown = with_fallback(grown)
+        grown = grown.with_fallback()
         new.add_columns(grown)
     new.set_keywords(changes)
-    new.writer.add([run for batch in batches for run in batch.runs(grown)])
+    new.writer.add([run for batch in batches for run in batch.runs(grown.table)])
     if quantization is not None:
         set_scales(new, quantization, batches)
         if isinstance(quantization.null, Column):
+            rows = np.arange(table.grid.ntiles - strip.ntiles, table.grid.ntiles)
             new.set_numbers("ZBLANK", quantization.null, rows, np.full(rows.size, NULL_PIXEL))
 
 
@@ -217,9 +246,9 @@ def _lowered(blocks: Iterable[Block], number: int) -> Iterator[Block]:
         yield Block((replace(head, number=head.number + number), *rest), block.stride)
 
 
-def _null_keyword(table: TileTable) -> dict[str, Any]:
+def _null_keyword(snapshot: CompressedSnapshot) -> dict[str, Any]:
     """Return the keyword that says which integer means NaN, if the header lacks it."""
-    quantization = table.quantization
-    if quantization is None or isinstance(quantization.null, Column) or "ZBLANK" in table.cards:
+    quantization = snapshot.table.quantization
+    if quantization is None or isinstance(quantization.null, Column) or "ZBLANK" in snapshot.cards:
         return {}
     return {"ZBLANK": quantization.null}

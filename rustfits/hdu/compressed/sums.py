@@ -1,45 +1,129 @@
-"""ZDATASUM and ZHECKSUM: the checksums of the image that a compressed one stands for (FITS 4.0, section 10.1.2)."""
+"""ZDATASUM and ZHECKSUM: the checksums of the image that a compressed one stands for (FITS 4.0, section 10.1.2).
+
+The sum of a header does not depend on the order of its cards, so that a program which unpacks an image need not put
+them as they were, and the sum is right all the same.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from math import prod
+import re
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rustfits.hdu.checksum import ALL_ONES, ZEROS, datasum, encode, fold, parse_datasum
+from rustfits.errors import CodecError, CodecNotInstalled, HeaderError, PluginError, TruncatedFile
+from rustfits.hdu import sums
+from rustfits.hdu.checksum import ALL_ONES, ZEROS, datasum, encode, fold
+from rustfits.header.card import CARD
 from rustfits.header.cards import Cards
-from rustfits.pixels.sections import full_section
-from rustfits.tiles.reader import TileReader
+from rustfits.header.state import HeaderState
+from rustfits.storage.extent import Extent
+from rustfits.storage.openfile import OpenFile
+from rustfits.tiles.damage import slabs
+from rustfits.tiles.decode import TileDecoder
 from rustfits.tiles.zimage import TileTable
 
 DATASUM_COMMENT = "checksum of uncompressed data"
 CHECKSUM_COMMENT = "checksum of equivalent uncompressed HDU"
 
-_SLAB_NBYTES = 4 << 20
 _COPIED = ("BSCALE", "BZERO", "BLANK", "EXTNAME", "EXTVER")
 
+# Cards of the table, which the image did not have, and what the compressing program said of its work.
+_OF_TABLE = re.compile(
+    "(?:XTENSION|BITPIX|NAXIS[12]?|PCOUNT|GCOUNT|TFIELDS|THEAP|T(?:TYPE|FORM|UNIT)[0-9]+|CHECKSUM|DATASUM|"
+    "ZIMAGE|ZCMPTYPE|Z(?:TILE|NAME|VAL)[0-9]+|ZQUANTIZ|ZDITHER0|ZSCALE|ZZERO|ZBLANK|ZMASKCMP|FZ[A-Z0-9]+"
+    ") *="
+)
+_RENAMED = re.compile("Z(BITPIX|NAXIS[0-9]*|PCOUNT|GCOUNT|SIMPLE|TENSION|EXTEND|BLOCKED|HECKSUM|DATASUM)")
+_SHORTENED = {"TENSION": "XTENSION", "HECKSUM": "CHECKSUM"}
+_NAMELESS = re.compile("EXTNAME *= *'COMPRESSED_IMAGE *'| *$")
+_REMARK = re.compile("HISTORY (?:Image was compressed by CFITSIO|  q = |'(?:SUBTRACTIVE_DITHER|NO_DITHER))")
 
-def data_sum(table: TileTable, reader: TileReader) -> int:
-    """Return the DATASUM of the image if it were not compressed; errors as `TileReader.read`.
 
-    Parameters
-    ----------
-    table : TileTable
-    reader : TileReader
-        Must give stored pixels.
+def data_sum(decoder: TileDecoder) -> int:
+    """Return the DATASUM of the image if it were not compressed; errors as `slabs`."""
+    return datasum(map(_big_endian, slabs(decoder)))
+
+
+def checksum_of(cards: Cards, table: TileTable, data: int) -> str:
+    """Return ZHECKSUM for an image with DATASUM ``data``."""
+    return encode(fold(_header_sum(cards, table, data, ZEROS) + data))
+
+
+def is_zhecksum(cards: Cards, table: TileTable, data: int) -> bool:
+    """Tell whether ZHECKSUM and ZDATASUM are right for an image with DATASUM ``data``.
+
+    ZHECKSUM may be that which rustfits writes, of a header of few cards, or the CHECKSUM of the image from which the
+    compressed one was made, as other programs keep it.
     """
-    return datasum(_slabs(table, reader))
+    value = cards.get("ZHECKSUM")
+    if not isinstance(value, str) or not sums.is_checksum(value) or not sums.is_datasum(cards.get("ZDATASUM"), data):
+        return False
+    headers = _header_sum(cards, table, data, value), _original_header_sum(cards)
+    return any(fold(header + data) in (0, ALL_ONES) for header in headers)
 
 
-def header_sum(cards: Cards, table: TileTable, data: int, checksum: str) -> int:
+def add_checksum(file: OpenFile, extent: Extent, state: HeaderState, decoder: TileDecoder) -> None:
+    """Write ZDATASUM and ZHECKSUM, and renew those of DATASUM and CHECKSUM that are there; inside `changing`."""
+    data = data_sum(decoder)
+    checksum = checksum_of(state.cards, decoder.table, data)
+    state.change({"ZDATASUM": (str(data), DATASUM_COMMENT), "ZHECKSUM": (checksum, CHECKSUM_COMMENT)})
+    sums.renew(file, extent, state)
+
+
+def verify_datasum(
+    file: OpenFile, extent: Extent, state: HeaderState, decoder: Callable[[], TileDecoder]
+) -> bool | None:
+    """Tell whether ZDATASUM is right; None if it is absent or tells nothing. Inside `reading`."""
+    value = sums.stated(state.cards, "ZDATASUM")
+    if value is None:
+        return None
+    try:
+        data = data_sum(decoder())
+    except (CodecError, HeaderError, TruncatedFile):
+        if sums.verify_checksum(file, extent, state) is False:
+            return False
+        raise
+    if sums.is_datasum(value, data):
+        return True
+    # Of floats before they were quantised, perhaps: then it tells nothing, as long as the bytes are intact.
+    return None if sums.verify_datasum(file, extent, state) else False
+
+
+def verify_checksum(
+    file: OpenFile, extent: Extent, state: HeaderState, decoder: Callable[[], TileDecoder]
+) -> bool | None:
+    """Tell whether CHECKSUM is right, or, where there is none, ZHECKSUM; inside `reading`."""
+    cards = state.cards
+    own, zhecksum = sums.stated(cards, "CHECKSUM"), sums.stated(cards, "ZHECKSUM")
+    if own is None and zhecksum is None:
+        return None
+    if sums.verify_checksum(file, extent, state) is False or sums.verify_datasum(file, extent, state) is False:
+        return False
+    if own is None and "ZDATASUM" not in cards:
+        return False
+    try:
+        tiles = decoder()
+        data = data_sum(tiles)
+    except (CodecNotInstalled, PluginError):
+        if own is None:
+            raise
+        return True  # of what the bytes mean nothing is known here, but they are what they were
+    return own is not None or is_zhecksum(cards, tiles.table, data)
+
+
+def _big_endian(pixels: NDArray[Any]) -> NDArray[Any]:
+    return np.ascontiguousarray(pixels, dtype=pixels.dtype.newbyteorder(">"))
+
+
+def _header_sum(cards: Cards, table: TileTable, data: int, checksum: str) -> int:
     """Return the sum of the header of the image if it were not compressed, CHECKSUM being ``checksum``."""
     shape = table.grid.shape
     entries: list[tuple[str, object]] = [
         ("XTENSION", "IMAGE"),
-        ("BITPIX", cards.integer("ZBITPIX")),
+        ("BITPIX", table.bitpix),
         ("NAXIS", len(shape)),
         *((f"NAXIS{axis}", npixels) for axis, npixels in enumerate(reversed(shape), start=1)),
         ("PCOUNT", 0),
@@ -54,28 +138,16 @@ def header_sum(cards: Cards, table: TileTable, data: int, checksum: str) -> int:
     return datasum([header.encode()])
 
 
-def checksum_of(cards: Cards, table: TileTable, data: int) -> str:
-    """Return ZHECKSUM for an image with DATASUM ``data``."""
-    return encode(fold(header_sum(cards, table, data, ZEROS) + data))
-
-
-def verified(cards: Cards, table: TileTable, data: int) -> bool:
-    """Tell whether ZHECKSUM and ZDATASUM are right for an image with DATASUM ``data``."""
-    value = cards.get("ZHECKSUM")
-    if not isinstance(value, str) or len(value) != len(ZEROS) or parse_datasum(cards.get("ZDATASUM")) != data:
-        return False
-    return fold(header_sum(cards, table, data, value) + data) in (0, ALL_ONES)
-
-
-def _slabs(table: TileTable, reader: TileReader) -> Iterator[NDArray[Any]]:
-    """Yield the stored pixels in file order, big-endian, a few rows of tiles at a time."""
-    shape, tile = table.grid.shape, table.grid.tile
-    if 0 in shape:
-        return
-    nbytes = tile[0] * prod(shape[1:]) * table.stored.itemsize
-    step = max(_SLAB_NBYTES // nbytes, 1) * tile[0]
-    whole = full_section(shape)
-    for start in range(0, shape[0], step):
-        section = type(whole)((start, *whole.start[1:]), (min(step, shape[0] - start), *shape[1:]), whole.step)
-        pixels = reader.read(section)
-        yield np.ascontiguousarray(pixels, dtype=pixels.dtype.newbyteorder(">"))
+def _original_header_sum(cards: Cards) -> int:
+    """Return the sum of the header from which another program made that of the table, as far as it can be told."""
+    raw = cards.encode().decode("ascii")
+    lines = []
+    for start in range(0, len(cards) * CARD, CARD):
+        line = raw[start : start + CARD]
+        keyword = line[:8].rstrip(" ")
+        renamed = _RENAMED.fullmatch(keyword)
+        if renamed is not None:
+            lines.append(f"{_SHORTENED.get(renamed[1], renamed[1]):8}{line[8:]}")
+        elif not any(pattern.match(line) for pattern in (_OF_TABLE, _REMARK, _NAMELESS)):
+            lines.append(line)
+    return datasum([Cards("".join(lines)).encode()])

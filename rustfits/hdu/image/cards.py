@@ -11,9 +11,8 @@ import numpy as np
 
 from rustfits.errors import ImageError, PixelOverflow
 from rustfits.header.cards import Cards
+from rustfits.limits import MAX_NAXIS, MAX_NBYTES
 from rustfits.pixels.scaling import Scaling, stored_form
-from rustfits.pixels.sections import MAX_NAXIS
-from rustfits.storage.extent import MAX_NBYTES
 
 Entry = tuple[str, object, str]
 

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rustfits.errors import ImageError
+from rustfits.limits import MAX_CUTOUT_NPIXELS
 from rustfits.pixels.sections import Section, box_section
 
-MAX_NPIXELS = 1 << 59  # of all boxes together
 _FAR = 1 << 52  # positions beyond are all equally far outside of any image
 
 
@@ -52,8 +52,8 @@ def gather(
     out = np.full((len(first), *box), fill, dtype=fill.dtype)
     for row, part in zip(touched.tolist(), parts, strict=True):
         begin = (start[row] - first[row]).tolist()
-        place = tuple([slice(at, at + count) for at, count in zip(begin, part.shape, strict=True)])
-        out[row][place] = part
+        inside = tuple([slice(at, at + count) for at, count in zip(begin, part.shape, strict=True)])
+        out[row][inside] = part
     return out
 
 
@@ -90,7 +90,7 @@ def boxes(centers: ArrayLike, shape: int | Sequence[int], ndim: int) -> tuple[ND
         raise TypeError(f"centers must be real numbers, not {positions.dtype}")
     if positions.ndim != 2 or positions.shape[1] != ndim:
         raise ImageError(f"centers must have the shape (n, {ndim}), a row per cutout; got {positions.shape}")
-    if prod(box) * max(len(positions), 1) > MAX_NPIXELS:
+    if prod(box) * max(len(positions), 1) > MAX_CUTOUT_NPIXELS:
         raise ImageError(f"{len(positions)} cutouts of {box} pixels are more than fit into any memory")
     if positions.dtype.kind == "f":
         if not np.isfinite(positions).all():
@@ -128,7 +128,7 @@ def fill_for(fill_value: object, dtype: np.dtype[Any]) -> NDArray[Any] | None:
 def no_fill(
     first: NDArray[np.int64], box: tuple[int, ...], shape: tuple[int, ...], dtype: np.dtype[Any]
 ) -> NDArray[Any]:
-    """Return any value, 0-d, as boxes lie inside an image of shape ``shape``; raise `ImageError` if one does not."""
+    """Return a value that no pixel gets, 0-d; raise `ImageError` if a box reaches beyond an image of ``shape``."""
     if ((first < 0) | (first + np.array(box) > np.array(shape))).any():
         raise ImageError(f"some cutouts reach beyond the image: {dtype} pixels need fill_value=")
     return np.zeros((), dtype)

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rustfits.errors import ImageError, NotSupported
 from rustfits.hdu.base import HDU
-from rustfits.hdu.image.facts import ImageFacts
-from rustfits.hdu.sum_members import SumMembers
+from rustfits.header.cards import Cards
+from rustfits.header.state import Snapshot
+from rustfits.pixels.facts import ImageFacts
 from rustfits.pixels.scaling import Scaling
 from rustfits.pixels.sections import Section, box_section, full_section, parse_section, shaped
 from rustfits.storage.reread import Straddled, repeated
 
 if TYPE_CHECKING:
     from rustfits.hdu.image.raster import Raster
+    from rustfits.tiles.reader import TileReader
 
 
-class ImageHDU(SumMembers, HDU):
+class ImageHDU(HDU):
     """An image: the primary HDU, or an IMAGE extension (FITS 4.0, sections 3.3.2 and 7.1).
 
     Shapes have numpy order: the last axis is NAXIS1. ``hdu[key]`` reads and writes sections with ints, slices of
@@ -30,21 +32,25 @@ class ImageHDU(SumMembers, HDU):
 
     label: ClassVar[str] = "IMAGE_HDU"
 
-    # What a compressed image, whose keywords describe a table, says otherwise.
     _kind: ClassVar[str] = "IMAGE_HDU"
-    _prefix: ClassVar[str] = ""
-    _blank_keywords: ClassVar[tuple[str, ...]] = ("BLANK",)
-    _bitpix_name: ClassVar[str] = "HDU BITPIX"
+
+    # What reads the pixels, and what it was made for: a snapshot, and the first byte of the data unit.
+    _source: tuple[Snapshot, int, Raster | TileReader] | None = None
 
     # -- what the header says -------------------------------------------------------------------------------------
 
+    @classmethod
+    def _snapshot_of(cls, cards: Cards) -> Snapshot:
+        return ImageFacts(cards)
+
     @property
     def _facts(self) -> ImageFacts:
-        """What the cards say now."""
-        cards = self._state.cards
-        facts: ImageFacts | None = self.__dict__.get("_known_facts")
-        if facts is None or facts.cards is not cards:
-            facts = self.__dict__["_known_facts"] = ImageFacts(cards, self._prefix, self._blank_keywords)
+        """What the cards say now of the pixels."""
+        return self._facts_in(self._state.snapshot)
+
+    @staticmethod
+    def _facts_in(snapshot: Any) -> ImageFacts:
+        facts: ImageFacts = snapshot
         return facts
 
     @property
@@ -90,7 +96,7 @@ class ImageHDU(SumMembers, HDU):
         return True  # an empty image is an HDU all the same
 
     def __repr__(self) -> str:
-        facts = ImageFacts(self._state.cards_anyhow, self._prefix, self._blank_keywords)
+        facts = self._facts_in(self._state.snapshot_anyhow)
         unit = facts.cards.get("BUNIT")
         lines = [
             "  image info:",
@@ -103,7 +109,9 @@ class ImageHDU(SumMembers, HDU):
     # -- reading --------------------------------------------------------------------------------------------------
 
     @repeated
-    def read(self, *, scale: bool = True, mask_blank: bool = False) -> NDArray[Any]:
+    def read(
+        self, *, scale: bool = True, mask_blank: bool = False, on_error: Literal["raise", "mask"] = "raise"
+    ) -> NDArray[Any]:
         """Read the whole image.
 
         Parameters
@@ -113,6 +121,10 @@ class ImageHDU(SumMembers, HDU):
             signed-byte conventions, f8 for other scalings. False returns the stored numbers.
         mask_blank : bool
             Whether to return a masked array, in which the pixels that are stored as BLANK are masked.
+        on_error : {'raise', 'mask'}
+            What to do about pixels that are lost: in a tile that cannot be decoded, or missing at the end of a file
+            that was cut short. 'mask' returns a masked array, in which they are masked; below the mask they are NaN,
+            or the integer that is stored as 0.
 
         Returns
         -------
@@ -122,7 +134,7 @@ class ImageHDU(SumMembers, HDU):
         Raises
         ------
         ImageError
-            If the image has no axes; with ``mask_blank`` if it holds floats.
+            If the image has no axes; with ``mask_blank`` if it holds floats; if ``on_error`` is something else.
         HeaderError
             If a keyword that is needed is malformed.
         FitsIOError
@@ -132,6 +144,8 @@ class ImageHDU(SumMembers, HDU):
         with self._reading:
             self._check_axes()
             section = full_section(self.shape)
+            if on_error != "raise":
+                return self._read_around(on_error, scale, mask_blank)
             if mask_blank:
                 return self._read_masked(section, scale)
             return self._read_section(section, scale)
@@ -224,27 +238,62 @@ class ImageHDU(SumMembers, HDU):
 
     def _cut(self, key: object) -> NDArray[Any] | None:
         """Return the pixels of a box by the kernels' short way, or None if they have none for it; inside `reading`."""
-        facts = self._facts
-        pixels = self._raster(facts).cut(key)
-        return None if pixels is None else facts.scaling.scaled(pixels)
+        pixels = self._pixels().cut(key)
+        return None if pixels is None else self._facts.scaling.scaled(pixels)
 
     def _read_section(self, section: Section, scale: bool) -> NDArray[Any]:
         """Return the pixels of a section in its ``count`` shape; inside `reading`."""
         facts = self._facts
-        return self._raster(facts).read(section, facts.scaling if scale else Scaling(facts.stored))
+        return self._pixels().read(section, facts.scaling if scale else Scaling(facts.stored))
 
     def _read_sections(self, sections: Sequence[Section], scale: bool) -> list[NDArray[Any]]:
         facts = self._facts
-        return self._raster(facts).read_many(sections, facts.scaling if scale else Scaling(facts.stored))
+        return self._pixels().read_many(sections, facts.scaling if scale else Scaling(facts.stored))
+
+    def _pixels(self) -> Raster | TileReader:
+        """Return what reads the pixels of this image; made anew when the header or its place in the file changes."""
+        snapshot, start, source = self._state.snapshot, self._extent.data_start, self._source
+        if source is None or source[0] is not snapshot or source[1] != start:
+            source = self._source = snapshot, start, self._new_source(snapshot, start)
+        return source[2]
+
+    def _new_source(self, snapshot: Any, start: int) -> Raster | TileReader:
+        return self._raster(snapshot.shape)
 
     def _read_masked(self, section: Section, scale: bool) -> NDArray[Any]:
         """Return a masked array; inside `reading`."""
         facts = self._facts
         if facts.stored.kind == "f":
-            raise ImageError(f"mask_blank is for integers: an image of float {self._prefix}BITPIX has NaN instead")
+            raise ImageError(f"mask_blank is for integers: an image of float {facts.prefix}BITPIX has NaN instead")
         stored = self._read_section(section, False)
         mask = np.ma.nomask if facts.blank is None else stored == facts.blank
         return np.ma.MaskedArray(facts.scaling.scaled(stored) if scale else stored, mask)
+
+    def _read_around(self, on_error: str, scale: bool, mask_blank: bool) -> NDArray[Any]:
+        """Return a masked array of what can be read; inside `reading`."""
+        from rustfits.hdu.image.lost import check_on_error, masked
+
+        check_on_error(on_error)
+        facts = self._facts
+        if mask_blank and facts.stored.kind == "f":
+            self._read_masked(full_section(self.shape), scale)  # which refuses
+        stored, lost = self._stored_around()
+        blanks = self._blanks(stored, lost) if mask_blank else None
+        return masked(stored, lost, blanks, facts.scaling if scale else None)
+
+    def _stored_around(self) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """Return the stored pixels that can be read, and which are lost; inside `reading`."""
+        from rustfits.hdu.image.lost import read_present
+
+        return read_present(self._file.storage, self._extent.data_start, self._facts.shape, self._facts.stored)
+
+    def _blanks(self, stored: NDArray[Any], lost: NDArray[np.bool_]) -> NDArray[np.bool_] | None:
+        """Return which of the pixels that are not lost are stored as BLANK; None if there is none."""
+        return None if self._facts.blank is None else stored == self._facts.blank
+
+    def _check_header(self) -> None:
+        facts = self._facts
+        _ = facts.shape, facts.scaling, facts.blank
 
     # -- writing --------------------------------------------------------------------------------------------------
 
@@ -305,7 +354,6 @@ class ImageHDU(SumMembers, HDU):
         FitsIOError
             If the bytes cannot be written.
         """
-        from rustfits.hdu.image.raster import Raster
         from rustfits.hdu.image.values import plan_growth
 
         with self._changing():
@@ -319,8 +367,7 @@ class ImageHDU(SumMembers, HDU):
             if self._extent.data_nbytes != self.size * self.dtype.itemsize:
                 raise NotSupported("an image with parameters or groups (PCOUNT, GCOUNT) cannot be extended")
             self._file.resize_data(self._extent, growth.nbytes, zero=not growth.filled)
-            grown = Raster(self._file.storage, self._extent.data_start, growth.shape, self.dtype)
-            grown.write(section, values, self._facts.scaling)
+            self._raster(growth.shape).write(section, values, self._facts.scaling)
             self._state.change({f"NAXIS{self.ndim}": growth.shape[0]})
 
     def extending(self) -> AbstractContextManager[Self]:
@@ -328,20 +375,16 @@ class ImageHDU(SumMembers, HDU):
         return nullcontext(self)
 
     def _write_section(self, section: Section, values: NDArray[Any]) -> None:
-        raster = self._raster(self._facts)
+        raster = self._raster(self.shape)
         raster.check(section)
         raster.write(section, values, self._facts.scaling)
 
     # -- checks ---------------------------------------------------------------------------------------------------
 
-    def _raster(self, facts: ImageFacts) -> Raster:
-        raster: Raster | None = self.__dict__.get("_known_raster")
-        if raster is None or raster.shape is not facts.shape or raster.start != self._extent.data_start:
-            from rustfits.hdu.image.raster import Raster
+    def _raster(self, shape: tuple[int, ...]) -> Raster:
+        from rustfits.hdu.image.raster import Raster
 
-            raster = Raster(self._file.storage, self._extent.data_start, facts.shape, facts.stored)
-            self.__dict__["_known_raster"] = raster
-        return raster
+        return Raster(self._file.storage, self._extent.data_start, shape, self.dtype)
 
     def _check_axes(self) -> None:
         if not self.shape:
@@ -368,7 +411,7 @@ class ImageHDU(SumMembers, HDU):
         facts = self._facts
         if isinstance(data, np.ndarray) and not data.flags.c_contiguous:
             raise ImageError("data must be C-contiguous: pass numpy.ascontiguousarray(data)")
-        return checked_pixels(data, self.ndim, facts.scaling, facts.blank, what=self._bitpix_name)
+        return checked_pixels(data, self.ndim, facts.scaling, facts.blank, what=facts.dtype_name)
 
     def _checked_value(self, value: object, section: Section) -> NDArray[Any] | None:
         """Return what ``hdu[key] = value`` writes: an array of the section's ``count`` shape, or one stored number.
@@ -386,5 +429,5 @@ class ImageHDU(SumMembers, HDU):
             )
         # The checks are those of whole images; the axes dropped by integers come back for them.
         return checked_pixels(
-            value.reshape(section.count), section.ndim, facts.scaling, facts.blank, what=self._bitpix_name
+            value.reshape(section.count), section.ndim, facts.scaling, facts.blank, what=facts.dtype_name
         )

@@ -11,19 +11,18 @@ from numpy.typing import NDArray
 
 from rustfits.codec.choice import active, in_time
 from rustfits.errors import TruncatedFile
+from rustfits.limits import MAX_IMAGE_GAP_NBYTES, MAX_NBYTES
 from rustfits.parallel.memory import PAST_NBYTES, empty
 from rustfits.parallel.threads import run, scratch
 from rustfits.pixels.scaling import Scaling
 from rustfits.pixels.sections import Section
 from rustfits.storage.base import UNCHECKED_NBYTES, Storage
-from rustfits.storage.extent import MAX_NBYTES
 
 if TYPE_CHECKING:
     from rustfits.codec.kernels import Kernels
     from rustfits.codec.readers import BoxReader
 
 FEW_ROWS, FEW_NPIXELS = 256, 1 << 16  # of a section whose rows are read one by one, if they are far apart
-MAX_GAP_NBYTES = 1 << 13  # a hole up to this size is read and thrown away: one more read would take longer
 WRITE_NBYTES = 1 << 20  # bytes made ready and written at a time: more than it needs for the cache, fewer calls in all
 
 
@@ -191,7 +190,7 @@ class Raster:
         return empty(section.count, scaling.dtype)
 
     def _fill(self, batch: list[tuple[Piece, NDArray[Any]]], scaling: Scaling, past: bool) -> None:
-        """Read pieces, in one request, and place their pixels, past the cache where that is wanted."""
+        """Read pieces, in one request, and convert their pixels, past the cache where that is wanted."""
         if len(batch) == 1:
             piece, out = batch[0]
             if self._big_endian.itemsize == out.itemsize == 1 and piece.dense and out.flags.c_contiguous:
@@ -204,7 +203,7 @@ class Raster:
         stop = 0
         for piece, out in batch:
             begin, stop = stop, stop + piece.total
-            _place(piece.pixels(buffer[begin:stop], self._big_endian), scaling, out, past=past)
+            _convert(piece.pixels(buffer[begin:stop], self._big_endian), scaling, out, past=past)
 
     def write(self, section: Section, values: NDArray[Any], scaling: Scaling) -> None:
         """Write the pixels of a section, which may be empty; between them no byte changes. Inside `changing`.
@@ -294,7 +293,7 @@ def lay_out(section: Section, strides: tuple[int, ...], itemsize: int, max_nbyte
             axes.append((count, step * stride))
     span, nblock_axes = axes[0][0], 1
     for count, stride in axes[1:]:
-        if (stride - span) * itemsize > MAX_GAP_NBYTES or span * itemsize > max_nbytes:
+        if (stride - span) * itemsize > MAX_IMAGE_GAP_NBYTES or span * itemsize > max_nbytes:
             break
         span += (count - 1) * stride
         nblock_axes += 1
@@ -315,8 +314,8 @@ def pixel_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(strides[::-1])
 
 
-def _place(pixels: NDArray[Any], scaling: Scaling, out: NDArray[Any], *, past: bool = False) -> None:
-    """Scale big-endian pixels into their place while they are in the cache."""
+def _convert(pixels: NDArray[Any], scaling: Scaling, out: NDArray[Any], *, past: bool = False) -> None:
+    """Scale big-endian pixels into the result while they are in the cache."""
     if scaling.trivial and past:
         active().to_native(out, pixels)
     elif scaling.trivial:

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rustfits.errors import ImageError
+from rustfits.limits import MAX_NBYTES
 from rustfits.pixels.scaling import Scaling, fill_masked
-from rustfits.storage.extent import MAX_NBYTES
 
 
 def checked_pixels(data: object, ndim: int, scaling: Scaling, blank: int | None, *, what: str) -> NDArray[Any]:

@@ -1,7 +1,8 @@
-"""What the header of a binary table says."""
+"""What the header of a table says: of a binary one, a compressed one, an ASCII one."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
@@ -11,38 +12,37 @@ import numpy as np
 from rustfits.errors import HeaderError, TableError
 from rustfits.hdu.table.columns import Cells
 from rustfits.header.cards import Cards
-from rustfits.heap.bintable import MAX_FIELDS, Column, TableLayout
+from rustfits.header.state import Snapshot
+from rustfits.heap.bintable import Column, TableLayout, column_numbers, count_in, label_in
+
+# Letter, width, and the digits after the point of floats (FITS 4.0, table 15).
+_TFORM = re.compile(r"\s*([AIFED])(\d+)(?:\.(\d+))?\s*")
+
+SINGLE_DIGITS = 7  # digits after the point that a float of 32 bits may keep
 
 
-class TableFacts:
-    """What ``cards`` say of a table, each fact worked out when it is first asked for.
+class TableFacts(Snapshot):
+    """What the header says of a table, as the user sees it."""
 
-    Parameters
-    ----------
-    cards : Cards
-        Of the table as the user sees it: those of a compressed one say how it was before.
-    """
+    @cached_property
+    def seen(self) -> Cards:
+        """The cards of the table as the user sees it."""
+        return self.cards
 
-    def __init__(self, cards: Cards) -> None:
-        self.cards = cards
-
-    @property
+    @cached_property
     def nrows(self) -> int:
         """NAXIS2."""
-        return _count(self.cards, "NAXIS2")
+        return count_in(self.seen, "NAXIS2")
 
     @cached_property
     def colnames(self) -> tuple[str, ...]:
         """TTYPEn of every column, without blanks at the end; ``COLn`` where there is none."""
-        return tuple(_name(self.cards, number) for number in self.numbers)
+        return tuple(label_in(self.seen, number) for number in self.numbers)
 
     @cached_property
     def numbers(self) -> range:
         """Numbers of the columns, from 1."""
-        ncols = _count(self.cards, "TFIELDS")
-        if ncols > MAX_FIELDS:
-            raise HeaderError(f"TFIELDS is {ncols}; a table has at most {MAX_FIELDS} columns")
-        return range(1, ncols + 1)
+        return column_numbers(self.seen)
 
     @property
     def units(self) -> dict[str, str | None]:
@@ -50,15 +50,15 @@ class TableFacts:
         return dict(zip(self.colnames, (self._unit(number) for number in self.numbers), strict=True))
 
     def _unit(self, number: int) -> str | None:
-        unit = self.cards.get(f"TUNIT{number}")
+        unit = self.seen.get(f"TUNIT{number}")
         return unit if isinstance(unit, str) else None
 
     @cached_property
     def layout(self) -> TableLayout:
         """Where the cells lie in a row, the widths checked."""
-        layout = TableLayout.from_cards(self.cards)
+        layout = TableLayout.from_cards(self.seen)
         for column in layout.columns:
-            _refuse_modifier(self.cards, column)
+            _refuse_modifier(self.seen, column)
         nbytes = sum(column.nbytes for column in layout.columns)
         if nbytes != layout.row_nbytes:
             raise HeaderError(f"the columns take {nbytes} bytes a row, but NAXIS1 is {layout.row_nbytes}")
@@ -67,7 +67,7 @@ class TableFacts:
     @cached_property
     def cells(self) -> tuple[Cells, ...]:
         """What the bytes of every column mean."""
-        return tuple(Cells.from_cards(self.cards, column) for column in self.layout.columns)
+        return tuple(Cells.from_cards(self.seen, column) for column in self.layout.columns)
 
     def dtype(self, cells: Sequence[Cells] | None = None, *, scale: bool = True) -> np.dtype[Any]:
         """Structured dtype of what reading gives.
@@ -134,19 +134,72 @@ class TableFacts:
         try:
             return [_kind(one) for one in self.cells]
         except (HeaderError, TableError):  # the names of the columns are worth listing
-            return [f"TFORM {self.cards.get(f'TFORM{number}')!r}" for number in self.numbers]
+            return [f"TFORM {self.seen.get(f'TFORM{number}')!r}" for number in self.numbers]
 
 
-def _count(cards: Cards, keyword: str) -> int:
-    count = cards.integer(keyword)
-    if count < 0:
-        raise HeaderError(f"{keyword} is {count}; it cannot be negative")
-    return count
+class CompressedTableFacts(TableFacts):
+    """What the header of a compressed table says of the table that it was made from (FITS 4.0, section 10.3)."""
+
+    @cached_property
+    def seen(self) -> Cards:
+        """The cards as they were before: Z keywords stand for those of the table on disk."""
+        table = self.cards.copy()
+        pairs = [("ZNAXIS1", "NAXIS1"), ("ZNAXIS2", "NAXIS2"), ("ZPCOUNT", "PCOUNT")]
+        pairs += [(f"ZFORM{number}", f"TFORM{number}") for number in column_numbers(self.cards)]
+        for source, target in pairs:
+            if source in self.cards:
+                table.set(target, self.cards.get(source))
+        if "THEAP" in table:
+            table.remove("THEAP")  # of the table on disk
+        return table
+
+    @property
+    def ntiles(self) -> int:
+        """Rows of the table on disk."""
+        return self.cards.integer("NAXIS2")
+
+    @property
+    def tile_nrows(self) -> int:
+        """Rows of a tile, but perhaps of the last."""
+        return self.cards.integer("ZTILELEN", self.nrows)
+
+    @property
+    def algorithms(self) -> dict[str, str]:
+        """ZCTYPn of each column, by its name."""
+        return {name: str(self.cards.get(f"ZCTYP{number}")) for number, name in enumerate(self.colnames, start=1)}
 
 
-def _name(cards: Cards, number: int) -> str:
-    name = cards.get(f"TTYPE{number}")
-    return (name.rstrip(" ") if isinstance(name, str) else "") or f"COL{number}"
+class AsciiTableFacts(TableFacts):
+    """What the header of an ASCII table says (FITS 4.0, section 7.2): the columns have formats of characters."""
+
+    def dtype(self, cells: Sequence[Cells] | None = None, *, scale: bool = True) -> np.dtype[Any]:
+        """Structured dtype of a row; errors as `TableFacts.dtype`."""
+        if len(set(self.colnames)) < len(self.colnames):
+            raise TableError(f"columns of one name cannot be fields of one array: {list(self.colnames)}")
+        return np.dtype(list(zip(self.colnames, map(self._element, self.numbers), strict=True)))
+
+    def _kinds(self) -> list[str]:
+        try:
+            return [_label_of(np.dtype(self._element(number))) for number in self.numbers]
+        except HeaderError:
+            return [f"TFORM {self.seen.get(f'TFORM{number}')!r}" for number in self.numbers]
+
+    def _element(self, number: int) -> str:
+        """Return the dtype of a column of physical values."""
+        form = self.seen.text(f"TFORM{number}")
+        found = _TFORM.fullmatch(form)
+        if found is None:
+            raise HeaderError(f"TFORM{number} is {form!r}; in an ASCII table it is like I10, A8, F9.3, E15.7 or D25.17")
+        code, width, digits = found.groups()
+        if code == "A":
+            return f"U{width}"
+        tscal, tzero = self.seen.real(f"TSCAL{number}", 1.0), self.seen.real(f"TZERO{number}", 0.0)
+        if code == "I" and tscal == 1:
+            if tzero == 1 << 63:
+                return "u8"
+            return "i8" if tzero == 0 else "f8"
+        single = code in "FE" and int(digits or 0) <= SINGLE_DIGITS
+        return "f4" if single and (tscal, tzero) == (1, 0) else "f8"
 
 
 def _refuse_modifier(cards: Cards, column: Column) -> None:
@@ -161,12 +214,12 @@ def _kind(cells: Cells) -> str:
     if column.descriptor:
         element = column.element
         inner = Cells(Column(0, "", element, 1, "", 0, 0), (), 0, cells.tscal, cells.tzero)
-        return f"{'U' if element == 'A' else 'X' if element == 'X' else label_of(inner.dtype())}  array[var]"
-    label = label_of(cells.dtype())
+        return f"{'U' if element == 'A' else 'X' if element == 'X' else _label_of(inner.dtype())}  array[var]"
+    label = _label_of(cells.dtype())
     return f"{label}  array[{','.join(map(str, cells.shape))}]" if cells.shape else label
 
 
-def label_of(dtype: np.dtype[Any]) -> str:
+def _label_of(dtype: np.dtype[Any]) -> str:
     """Return the short name of a dtype: ``f4``, ``U8``, ``?``."""
     if dtype.kind == "U":
         return f"U{dtype.itemsize // 4}"

@@ -9,17 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rustfits.errors import TableError
-from rustfits.hdu.base import HDU
-from rustfits.hdu.table.ascii_facts import AsciiTableFacts
+from rustfits.hdu.table.base import AnyTableHDU
 from rustfits.hdu.table.columns import Cells
-from rustfits.hdu.table.facts import TableFacts
-from rustfits.hdu.table.members import TableMembers
+from rustfits.hdu.table.facts import AsciiTableFacts, CompressedTableFacts, TableFacts
 from rustfits.hdu.table.rows import RowReader, select_rows
-from rustfits.header.cards import Cards
+from rustfits.heap.bintable import TableLayout
 from rustfits.storage.reread import repeated
 
 
-class TableHDU(TableMembers, HDU):
+class TableHDU(AnyTableHDU):
     """A binary table (FITS 4.0, section 7.3).
 
     Columns of fixed width are read: numbers, logicals, bits, strings, and arrays of them. Those whose arrays lie in
@@ -29,6 +27,9 @@ class TableHDU(TableMembers, HDU):
     label: ClassVar[str] = "BINARY_TBL"
     _kind: ClassVar[str] = "BINARY_TBL"
     _noun: ClassVar[str] = "a binary table"
+
+    def _check_header(self) -> None:
+        TableLayout.from_cards(self._state.cards)  # of the table as it lies in the file, compressed or not
 
     @property
     def shape(self) -> tuple[int]:
@@ -149,47 +150,40 @@ class CompressedTableHDU(TableHDU):
 
     _kind: ClassVar[str] = "BINARY_TBL (compressed)"
     _noun: ClassVar[str] = "a compressed table"
+    _facts_class: ClassVar[type[TableFacts]] = CompressedTableFacts
 
-    def _table_cards(self, cards: Cards) -> Cards:
-        table = cards.copy()
-        pairs = [("ZNAXIS1", "NAXIS1"), ("ZNAXIS2", "NAXIS2"), ("ZPCOUNT", "PCOUNT")]
-        pairs += [(f"ZFORM{number}", f"TFORM{number}") for number in range(1, min(cards.integer("TFIELDS"), 999) + 1)]
-        for source, target in pairs:
-            if source in cards:
-                table.set(target, cards.get(source))
-        if "THEAP" in table:
-            table.remove("THEAP")  # of the table on disk
-        return table
+    @property
+    def _facts(self) -> CompressedTableFacts:
+        """What the cards say now."""
+        facts: CompressedTableFacts = self._state.snapshot
+        return facts
 
     @property
     def n_tiles(self) -> int:
         """Number of tiles, each of `ztile_rows` rows."""
-        return self._state.cards.integer("NAXIS2")
+        return self._facts.ntiles
 
     @property
     def ztile_rows(self) -> int:
         """Rows of a tile, the keyword ZTILELEN; the last tile may have fewer."""
-        return self._state.cards.integer("ZTILELEN", self.nrows)
+        return self._facts.tile_nrows
 
     @property
     def compression(self) -> dict[str, str]:
         """Algorithm of each column, by its name: the keywords ZCTYPn."""
-        cards = self._state.cards
-        return {name: str(cards.get(f"ZCTYP{number}")) for number, name in enumerate(self.colnames, start=1)}
+        return self._facts.algorithms
 
-    read, read_column = TableMembers.read, TableMembers.read_column  # which refuse
+    read, read_column = AnyTableHDU.read, AnyTableHDU.read_column  # which refuse
 
-    def _more_lines(self, facts: TableFacts) -> list[str]:
-        cards = self._state.cards_anyhow
-        codecs = (f"{name}={cards.get(f'ZCTYP{n}')}" for n, name in enumerate(facts.colnames, start=1))
+    def _more_lines(self, facts: Any) -> list[str]:
         return [
-            f"  tiles: {cards.get('NAXIS2')}",
-            f"  rows per tile: {cards.get('ZTILELEN')}",
-            f"  compression: {', '.join(codecs)}",
+            f"  tiles: {facts.cards.get('NAXIS2')}",
+            f"  rows per tile: {facts.cards.get('ZTILELEN')}",
+            f"  compression: {', '.join(f'{name}={algorithm}' for name, algorithm in facts.algorithms.items())}",
         ]
 
 
-class AsciiTableHDU(TableMembers, HDU):
+class AsciiTableHDU(AnyTableHDU):
     """A table of characters (FITS 4.0, section 7.2); what its header says, its data cannot be read yet."""
 
     label: ClassVar[str] = "ASCII_TBL"
@@ -200,8 +194,7 @@ class AsciiTableHDU(TableMembers, HDU):
     @property
     def formats(self) -> dict[str, str]:
         """TFORMn of each column, by its name."""
-        return dict(zip(self.colnames, map(self._state.cards.text, self._form_keywords), strict=True))
-
-    @property
-    def _form_keywords(self) -> list[str]:
-        return [f"TFORM{number}" for number in self._facts.numbers]
+        facts = self._facts
+        return {
+            name: facts.seen.text(f"TFORM{number}") for name, number in zip(facts.colnames, facts.numbers, strict=True)
+        }

@@ -24,7 +24,17 @@ from rustfits_accel._raster import MAX_NDIM as MAX_RASTER_NDIM
 from rustfits_accel._raster import RasterCutter
 
 if TYPE_CHECKING:
-    from rustfits.plugin import BoxReader, HeapBytes, PlainImage, TiledImage, TileIndex, TileKeeper
+    from rustfits.plugin import (
+        BoxReader,
+        Dither,
+        HeapBytes,
+        PixelBatch,
+        PlainImage,
+        QuantizedTiles,
+        TiledImage,
+        TileIndex,
+        TileKeeper,
+    )
 
 try:
     import deflate as libdeflate
@@ -63,11 +73,7 @@ class CompiledKernels(Kernels):
         """Return what reads boxes of a compressed image; as in `Kernels`."""
         if len(image.shape) > MAX_NDIM:
             return None
-        dithering = None
-        if image.dither is not None:
-            table = random_table()
-            seed = (int(image.dither.zdither0) - 1) % table.size
-            dithering = table, random_starts(), seed, method_number(image.dither.method), self.isa
+        dithering = None if image.dither is None else self._dithering(image.dither)
         return Cutter(image, tiles, heap, keeper, dithering)
 
     def raster_reader(self, image: PlainImage) -> BoxReader | None:
@@ -157,50 +163,29 @@ class CompiledKernels(Kernels):
         """Group the bytes of each tile by significance; as in `Kernels`."""
         _kernel.shuffle(pixels.view(np.uint8), npixels * pixels.itemsize, pixels.itemsize, out)
 
-    def dequantize(
-        self,
-        stored: NDArray[np.int32],
-        npixels: NDArray[np.int64],
-        scale: NDArray[np.float64],
-        zero: NDArray[np.float64],
-        row: NDArray[np.int64],
-        *,
-        method: str,
-        zdither0: int,
-        null: NDArray[np.int64] | None,
-        out: NDArray[Any],
-    ) -> None:
+    def dequantize(self, tiles: QuantizedTiles, dither: Dither, out: NDArray[Any]) -> None:
         """Turn the stored integers of a batch into floats; as in `Kernels`."""
-        table, starts = random_table(), random_starts()
-        seed = (int(zdither0) - 1) % table.size
-        number = method_number(method)
-        _kernel.dequantize(stored, npixels, scale, zero, row, null, table, starts, seed, number, self.isa, out)
+        _kernel.dequantize(
+            tiles.stored, tiles.npixels, tiles.scale, tiles.zero, tiles.row, tiles.null, *self._dithering(dither), out
+        )
 
     def quantize(
-        self,
-        pixels: NDArray[Any],
-        shape: NDArray[np.int64],
-        row: NDArray[np.int64],
-        *,
-        level: float,
-        method: str,
-        zdither0: int,
-        out: NDArray[np.int32],
+        self, batch: PixelBatch, level: float, dither: Dither, out: NDArray[np.int32]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
         """Turn the floats of a batch into integers; as in `Kernels`."""
-        if pixels.size >= _LARGE:
-            return super().quantize(pixels, shape, row, level=level, method=method, zdither0=zdither0, out=out)
-        number = method_number(method)
-        level = effective_level(level)
-        table, starts = random_table(), random_starts()
-        seed = (int(zdither0) - 1) % table.size
-        npixels, lengths = shape.prod(axis=1, dtype=np.int64), row_lengths(shape)
-        scale, zero = np.empty(len(shape)), np.empty(len(shape))
-        flags = np.empty(len(shape), dtype=np.uint8)
-        _kernel.quantize(
-            pixels, npixels, lengths, row, level, table, starts, seed, number, self.isa, out, scale, zero, flags
-        )
+        if batch.pixels.size >= _LARGE:
+            return super().quantize(batch, level, dither, out)
+        lengths, quanta = row_lengths(batch.shape), effective_level(level)
+        scale, zero = np.empty(len(batch.shape)), np.empty(len(batch.shape))
+        flags = np.empty(len(batch.shape), dtype=np.uint8)
+        dithering = self._dithering(dither)
+        _kernel.quantize(batch.pixels, batch.npixels, lengths, batch.row, quanta, *dithering, out, scale, zero, flags)
         return scale, zero, flags.view(np.bool_)
+
+    def _dithering(self, dither: Dither) -> tuple[NDArray[np.float32], NDArray[np.int64], int, int, int]:
+        """Return what the compiled forms take: random numbers, where runs begin, the first of them, method, and ISA."""
+        table, starts = random_table(), random_starts()
+        return table, starts, (int(dither.zdither0) - 1) % table.size, method_number(dither.method), self.isa
 
 
 def checksums(data: NDArray[np.uint8], nbytes: NDArray[np.int64]) -> NDArray[np.uint32]:

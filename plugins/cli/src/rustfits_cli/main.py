@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import tempfile
 from pathlib import Path
 from typing import Any, Literal
@@ -13,12 +14,13 @@ from rich.table import Table
 from rich.text import Text
 
 import rustfits
-from rustfits_cli.check import check
 from rustfits_cli.cutout import parse_section, write_cutout
 from rustfits_cli.demo import read_m13, try_every_codec
 from rustfits_cli.describe import describe
 from rustfits_cli.image import pick_image, plane
 from rustfits_cli.preview import write_preview
+from rustfits_cli.verify import CHECKS, Outcome, exit_code
+from rustfits_cli.verify import verify as verify_file
 
 PIPE_WIDTH = 200  # columns for a table that goes to a file or a pipe, where nothing says how wide it may be
 
@@ -110,22 +112,24 @@ def codecs() -> None:
 
 
 @main.command()
-@click.argument("file")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option("--decode/--no-decode", default=True, show_default=True, help="Also decode every pixel.")
-def verify(file: str, decode: bool) -> None:
-    """Compare the checksums of FILE and decode its images.
+@click.option("--json", "as_json", is_flag=True, help="Write one JSON list, an object for each FILE.")
+@click.pass_context
+def verify(ctx: click.Context, files: tuple[str, ...], *, decode: bool, as_json: bool) -> None:
+    """Look for damage in every HDU of each FILE: structure, checksums, tiles that cannot be decoded.
 
-    The exit code is 1 if a checksum does not match or an image cannot be decoded.
+    The exit code is 0 if nothing is wrong, 1 if something is, and 2 if something could not be read.
     """
-    with rustfits.FITS(file) as fits:
-        checks = [check(hdu, decode=decode) for hdu in fits]
-    table = new_table("index", "name", "DATASUM", "CHECKSUM", "pixels")
-    for found in checks:
-        add_row(table, found.index, found.name, found.datasum, found.checksum, found.pixels)
-    console().print(table)
-    bad = [found.index for found in checks if found.bad]
-    if bad:
-        raise click.ClickException(f"{file}: bad HDUs: {', '.join(bad)}")
+    outcomes = []
+    for file in files:
+        outcome = verify_file(file, decode=decode)
+        outcomes.append(outcome)
+        if not as_json:
+            show_outcome(outcome)
+    if as_json:
+        click.echo(json.dumps([outcome.to_dict() for outcome in outcomes], indent=2))
+    ctx.exit(exit_code(outcomes))
 
 
 @main.command()
@@ -179,6 +183,19 @@ def recover(file: str, how: Literal["apply", "discard"] | None) -> None:
     click.echo(f"{file} {done}" + (f"; the journal is now {aside}" if aside else "; the journal is used up"))
 
 
+def show_outcome(outcome: Outcome) -> None:
+    """Print what was found out about one file: a table, what it does not say, and the summary."""
+    rows = list(outcome.rows())
+    if rows:
+        table = new_table("index", "name", *CHECKS)
+        for row in rows:
+            add_row(table, *row)
+        console().print(table)
+    for remark in outcome.remarks():
+        click.echo(printable(remark))
+    click.echo(printable(outcome.summary), err=outcome.report is None)
+
+
 def check_output(file: str, output: Path) -> None:
     """Refuse to write over what is read, under whatever name."""
     if output.exists() and Path(file).exists() and output.samefile(file):
@@ -202,4 +219,9 @@ def new_table(*columns: str, right: slice = slice(0)) -> Table:
 
 def add_row(table: Table, *cells: str) -> None:
     """Add cells as they are: names from a file may look like markup, or hold control characters."""
-    table.add_row(*(Text("".join(char if char.isprintable() else "?" for char in cell)) for cell in cells))
+    table.add_row(*(Text(printable(cell)) for cell in cells))
+
+
+def printable(text: str) -> str:
+    """Return text without what a terminal would obey."""
+    return "".join(char if char.isprintable() else "?" for char in text)

@@ -4,46 +4,37 @@ from __future__ import annotations
 
 from functools import cached_property
 from math import prod
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from rustfits.errors import HeaderError
-from rustfits.header.cards import Cards
+from rustfits.header.state import Snapshot
+from rustfits.limits import MAX_NAXIS
 from rustfits.pixels.scaling import Scaling, bitpix_dtype, blank_value
-from rustfits.pixels.sections import MAX_NAXIS
 
 
-class ImageFacts:
-    """Shape, dtype and scaling of an image; each is read from the cards when first asked for.
+class ImageFacts(Snapshot):
+    """Shape, dtype and scaling of an image.
 
-    Parameters
+    Attributes
     ----------
-    cards : Cards
-        Not to be changed.
-    prefix : {'', 'Z'}
+    prefix : str
         What stands before BITPIX, NAXIS and NAXISn: "Z" in the table of a compressed image (FITS 4.0, 10.1.1).
+    dtype_name : str
+        What errors call the dtype of the stored numbers.
     blank_keywords : tuple of str
         As in `blank_value`.
     """
 
-    def __init__(self, cards: Cards, prefix: str = "", blank_keywords: tuple[str, ...] = ("BLANK",)) -> None:
-        self.cards = cards
-        self._prefix = prefix
-        self._blank_keywords = blank_keywords
-
-    def after(self, cards: Cards) -> ImageFacts:
-        """Return the facts after an edit that changed nothing but the length of the first axis, at most."""
-        other = ImageFacts(cards, self._prefix, self._blank_keywords)
-        other.__dict__.update({**self.__dict__, "cards": cards})
-        for name in ("shape", "size"):
-            other.__dict__.pop(name, None)
-        return other
+    prefix: ClassVar[str] = ""
+    dtype_name: ClassVar[str] = "HDU BITPIX"
+    blank_keywords: ClassVar[tuple[str, ...]] = ("BLANK",)
 
     @cached_property
     def bitpix(self) -> int:
         """BITPIX, which the standard has; `HeaderError` otherwise."""
-        bitpix = self.cards.integer(f"{self._prefix}BITPIX")
+        bitpix = self.cards.integer(f"{self.prefix}BITPIX")
         bitpix_dtype(bitpix)
         return bitpix
 
@@ -55,10 +46,10 @@ class ImageFacts:
     @cached_property
     def shape(self) -> tuple[int, ...]:
         """Pixels along each axis, numpy order; `HeaderError` if a keyword is absent or malformed."""
-        ndim = self._length(f"{self._prefix}NAXIS")
+        ndim = self._length(f"{self.prefix}NAXIS")
         if ndim > MAX_NAXIS:
-            raise HeaderError(f"{self._prefix}NAXIS is {ndim}, but an image can have at most {MAX_NAXIS} axes")
-        return tuple(self._length(f"{self._prefix}NAXIS{axis}") for axis in range(ndim, 0, -1))
+            raise HeaderError(f"{self.prefix}NAXIS is {ndim}, but an image can have at most {MAX_NAXIS} axes")
+        return tuple(self._length(f"{self.prefix}NAXIS{axis}") for axis in range(ndim, 0, -1))
 
     @cached_property
     def size(self) -> int:
@@ -73,7 +64,7 @@ class ImageFacts:
     @cached_property
     def blank(self) -> int | None:
         """The stored integer that means "no value"."""
-        return blank_value(self.cards, self.stored, self._blank_keywords)
+        return blank_value(self.cards, self.stored, self.blank_keywords)
 
     def _length(self, keyword: str) -> int:
         length = self.cards.integer(keyword)

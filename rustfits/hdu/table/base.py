@@ -1,44 +1,37 @@
-"""What all tables have: rows and columns as the header describes them, checksums, and what is not there yet."""
+"""What all tables have: rows and columns as the header describes them, and what is not there yet."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rustfits.errors import HeaderError, NotSupported
-from rustfits.hdu.sum_members import SumMembers
+from rustfits.hdu.base import HDU
 from rustfits.hdu.table.facts import TableFacts
 from rustfits.header.cards import Cards
+from rustfits.header.state import Snapshot
 
 ELSEWHERE = "use astropy.io.fits or fitsio for that"
 
 
-class TableMembers(SumMembers):
-    """What binary and ASCII tables have in common beside what every `HDU` has; stands before it among the bases."""
+class AnyTableHDU(HDU):
+    """What binary and ASCII tables have in common; no HDU is of this class itself."""
 
     _noun: ClassVar[str]  # in messages
     _facts_class: ClassVar[type[TableFacts]] = TableFacts
 
-    if TYPE_CHECKING:  # `HDU` has it; here it would hide that
-        _place: object
+    @classmethod
+    def _snapshot_of(cls, cards: Cards) -> Snapshot:
+        return cls._facts_class(cards)
 
     @property
     def _facts(self) -> TableFacts:
         """What the cards say now."""
-        return self._facts_of(self._state.cards)
-
-    def _facts_of(self, cards: Cards) -> TableFacts:
-        known: tuple[Cards, TableFacts] | None = self.__dict__.get("_known_facts")
-        if known is None or known[0] is not cards:
-            known = self.__dict__["_known_facts"] = (cards, self._facts_class(self._table_cards(cards)))
-        return known[1]
-
-    def _table_cards(self, cards: Cards) -> Cards:
-        """Return the cards of the table as the user sees it."""
-        return cards
+        facts: TableFacts = self._state.snapshot
+        return facts
 
     # -- what the header says -------------------------------------------------------------------------------------
 
@@ -70,7 +63,7 @@ class TableMembers(SumMembers):
     @property
     def has_data(self) -> bool:
         """Whether the table has a row, and a byte in it."""
-        return self._facts.nrows > 0 and self._facts.cards.integer("NAXIS1") > 0
+        return self._facts.nrows > 0 and self._facts.seen.integer("NAXIS1") > 0
 
     def __len__(self) -> int:
         return self.nrows
@@ -79,16 +72,18 @@ class TableMembers(SumMembers):
         return True  # an empty table is an HDU all the same
 
     def __repr__(self) -> str:
-        cards = self._state.cards_anyhow
+        facts = self._state.snapshot_anyhow
         try:
-            facts = self._facts_of(cards)
             lines = [f"  rows: {facts.nrows}", *self._more_lines(facts), "  column info:", *facts.column_lines()]
         except HeaderError as error:  # a listing must not fail: it is what one looks at then
-            lines = [f"  rows: {cards.get('NAXIS2')}", f"  column info: {error}"]
+            lines = [f"  rows: {facts.cards.get('NAXIS2')}", f"  column info: {error}"]
         return super().__repr__() + "\n".join(lines) + "\n"
 
-    def _more_lines(self, facts: TableFacts) -> list[str]:
+    def _more_lines(self, facts: Any) -> list[str]:
         return []
+
+    def _check_header(self) -> None:
+        _ = self._facts.nrows, self._facts.colnames
 
     # -- what is not there yet ------------------------------------------------------------------------------------
 
