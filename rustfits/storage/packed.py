@@ -141,7 +141,7 @@ def _zstd() -> Member:
 
 
 def _lzw() -> Member:
-    return _Lzw(_package("uncompresspy", "Z"))
+    return _Lzw(_package("uncompresspy", "lzw"))
 
 
 def _package(name: str, extra: str) -> Any:
@@ -223,7 +223,7 @@ def unpack(chunks: Iterator[bytes], packing: Packing, name: str) -> bytearray:
             if len(content) > limits.MAX_UNPACKED_NBYTES:
                 raise FitsIOError(
                     f"{name} decompresses to more than {limits.MAX_UNPACKED_NBYTES} bytes, which are held in memory; "
-                    "if there is room for them, raise rustfits.limits.MAX_UNPACKED_NBYTES; else unpack it to a plain file"
+                    "if there is room for them, raise rustfits.limits.MAX_UNPACKED_NBYTES, else unpack the file"
                 )
     except FitsIOError:
         raise

@@ -197,7 +197,7 @@ def test_an_archive_is_named(tmp_path, raw):
 
 
 @pytest.mark.parametrize(
-    ("kind", "package", "extra"), [("zstd", "zstandard", "zstd"), ("compress", "uncompresspy", "Z")]
+    ("kind", "package", "extra"), [("zstd", "zstandard", "zstd"), ("compress", "uncompresspy", "lzw")]
 )
 def test_a_package_that_is_missing_is_named(tmp_path, raw, kind, package, extra, monkeypatch):
     path = tmp_path / "a.fits"
