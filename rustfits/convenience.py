@@ -36,7 +36,7 @@ def read(
 
     Parameters
     ----------
-    filename : str or os.PathLike
+    filename : str, os.PathLike or file object
         As in `FITS`.
     ext : int, str, bytes or tuple, optional
         Key of the HDU, as in ``FITS(filename)[ext]``; by default the first one that has data.
@@ -104,8 +104,8 @@ def write(
     ----------
     filename : str or os.PathLike
     data : array, array with named fields, or dict of name to array
-    mode : {'w+', 'r+'}
-        'w+' writes the file anew; 'r+' adds to what is there.
+    mode : {'w+', 'x', 'r+'}
+        'w+' writes the file anew; 'x' too, but replaces none; 'r+' adds to what is there.
     extname : str, optional
     header : FITSHeader or mapping, optional
         As in `FITS.write_image`.
@@ -119,7 +119,7 @@ def write(
     """
     from rustfits.container.creation import planned
 
-    new = planned(data, extname, header, primary=mode == "w+")
+    new = planned(data, extname, header, primary=mode != "r+")
     with FITS(filename, mode) as fits:
         new.append_to(fits._file, fits._hdus, data)
 

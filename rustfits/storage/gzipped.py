@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import time
 import weakref
 import zlib
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from rustfits.errors import FileMissing, FitsIOError, HandleTainted, OpenFailed
+from rustfits.errors import FileLocked, FileMissing, FitsIOError, HandleTainted, OpenFailed
 from rustfits.storage.local import open_descriptor, reserve
 from rustfits.storage.memory import MemoryStorage
 from rustfits.storage.newfile import NewFile
@@ -18,6 +19,8 @@ from rustfits.system import PLAIN
 
 _GZIP_WINDOW = 31  # zlib's word for a gzip member with the largest window
 _LEVEL = 6
+_PATIENCE = 10.0  # seconds to wait for others who replace the file: else what was changed would be lost
+_PAUSE = 0.01
 
 
 class GzipStorage(MemoryStorage):
@@ -138,22 +141,34 @@ class _GzipFile:
         self.dirty = self.unwritten = False
 
     def _replace(self, durable: bool) -> None:
-        old = -1
-        with suppress(FileNotFoundError):  # it may have been removed meanwhile, and comes again
-            old = os.open(self.path, os.O_RDONLY | PLAIN)
+        new = self._beside()
         try:
-            new = NewFile(self.path, old, reserved=False)
-        except BaseException:
-            if old >= 0:
-                os.close(old)
-            raise
-        try:
-            self._compress_into(new.descriptor)
             new.resemble_old()
+            self._compress_into(new.descriptor)
             new.take_name(durable=durable)
         finally:
             new.drop()
             os.close(new.descriptor)
+
+    def _beside(self) -> NewFile:
+        """Return a new file beside the one that has the name now; wait until others have replaced that."""
+        stop = time.monotonic() + _PATIENCE
+        while True:
+            old = -1
+            with suppress(FileNotFoundError):  # it may have been removed meanwhile, and comes again
+                old = os.open(self.path, os.O_RDONLY | PLAIN)
+            try:
+                new = NewFile(self.path, old, reserved=False)
+                if new.may_take_name():
+                    return new
+                new.drop()
+                os.close(new.descriptor)
+            except BaseException as error:
+                if old >= 0:
+                    os.close(old)
+                if not isinstance(error, FileLocked) or time.monotonic() > stop:
+                    raise
+                time.sleep(_PAUSE)
 
     def _compress_into(self, descriptor: int) -> None:
         if not self.content:

@@ -113,6 +113,10 @@ class NewFile:
             return False
         return not _has_attributes(self._old)
 
+    def may_take_name(self) -> bool:
+        """Return whether the name is still that of the old file, or free."""
+        return not os.path.lexists(self.target) if self._old < 0 else _is_named(self._old, self.target)
+
     def take_name(self, *, durable: bool) -> None:
         """Become the file of that name; from here on it counts.
 
@@ -127,7 +131,7 @@ class NewFile:
             raise FileReplaced(self.target, "is used by a process that was forked")
         if not _is_named(self.descriptor, self.path):
             raise FileReplaced(self.path, "was removed, or replaced by another file")
-        if os.path.lexists(self.target) if self._old < 0 else not _is_named(self._old, self.target):
+        if not self.may_take_name():
             raise FileReplaced(self.target, "was moved, removed or replaced by another file")
         if durable:
             os.fsync(self.descriptor)

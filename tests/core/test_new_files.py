@@ -4,13 +4,14 @@ import multiprocessing
 import os
 import stat
 import sys
+import threading
 
 import numpy as np
 import pytest
 
 import rustfits
 from rustfits import FITS, FileExists, FileLocked, FileReplaced, FitsIOError
-from rustfits.storage import newfile
+from rustfits.storage import gzipped, newfile
 
 OLD, NEW = np.zeros((20, 30), "i2"), np.ones((50, 60), "f4")
 SUFFIX = ".rfnew"
@@ -352,6 +353,44 @@ def test_a_file_of_a_new_name_is_created_and_never_replaced(tmp_path, name):
         write_new(path, "x")
     assert path.read_bytes() == before
     assert files(path) == [name]
+
+
+def test_one_call_writes_a_file_of_a_new_name(tmp_path):
+    path = tmp_path / "b.fits"
+    rustfits.write(path, NEW, mode="x")
+    with pytest.raises(FileExists):
+        rustfits.write(path, OLD, mode="x")
+    assert is_new(path)
+
+
+def test_two_who_save_a_gzip_file_at_once_wait_for_each_other(tmp_path, monkeypatch):
+    path = tmp_path / "b.fits.gz"
+    write_new(path)
+    first, second = FITS(path, "r+"), FITS(path, "r+")
+    first[0].header["FIRST"] = 1
+    second[0].header["SECOND"] = 2
+    compress = gzipped._GzipFile._compress_into
+    inside = threading.Event()
+
+    def slow(self, descriptor):
+        inside.set()
+        threading.Event().wait(0.1)
+        compress(self, descriptor)
+
+    monkeypatch.setattr(gzipped._GzipFile, "_compress_into", slow)
+    thread = threading.Thread(target=first.close)
+    thread.start()
+    inside.wait()
+    second.close()
+    thread.join()
+    assert rustfits.read_header(path)["SECOND"] == 2
+    monkeypatch.setattr(gzipped, "_PATIENCE", 0.05)
+    with FITS(path, "r+") as fits:
+        fits[0].header["THIRD"] = 3
+        with open(f"{path}{SUFFIX}", "wb") as file:
+            assert newfile.system.try_lock(file.fileno())
+            with pytest.raises(FileLocked, match="written anew"):
+                fits.sync()
 
 
 def test_the_name_is_taken_at_once(tmp_path):
