@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
 from numpy.typing import NDArray
@@ -22,15 +21,19 @@ Key = int | str | bytes | tuple[str | bytes, int]
 
 
 @overload
-def read(filename: Filename, ext: Key | None = None, *, header: Literal[False] = False) -> NDArray[Any]: ...
-@overload
-def read(filename: Filename, ext: Key | None = None, *, header: Literal[True]) -> tuple[NDArray[Any], FITSHeader]: ...
+def read(
+    filename: Filename, ext: Key | None = None, *, header: Literal[False] = False, lenient: bool | None = None
+) -> NDArray[Any]: ...
 @overload
 def read(
-    filename: Filename, ext: Key | None = None, *, header: bool
+    filename: Filename, ext: Key | None = None, *, header: Literal[True], lenient: bool | None = None
+) -> tuple[NDArray[Any], FITSHeader]: ...
+@overload
+def read(
+    filename: Filename, ext: Key | None = None, *, header: bool, lenient: bool | None = None
 ) -> NDArray[Any] | tuple[NDArray[Any], FITSHeader]: ...
 def read(
-    filename: Filename, ext: Key | None = None, *, header: bool = False
+    filename: Filename, ext: Key | None = None, *, header: bool = False, lenient: bool | None = None
 ) -> NDArray[Any] | tuple[NDArray[Any], FITSHeader]:
     """Return the data of one HDU.
 
@@ -42,6 +45,8 @@ def read(
         Key of the HDU, as in ``FITS(filename)[ext]``; by default the first one that has data.
     header : bool
         Whether to return the header too.
+    lenient : bool or None
+        As in `FITS`.
 
     Returns
     -------
@@ -59,7 +64,7 @@ def read(
     FitsError
         Whatever `FITS` and the HDU's `read` raise.
     """
-    with FITS(filename) as fits:
+    with FITS(filename, lenient=lenient) as fits:
         hdu = _first_with_data(fits) if ext is None else fits[ext]
         if not _is_readable(hdu):
             raise TableError(
@@ -70,7 +75,7 @@ def read(
         return (data, hdu.header) if header else data
 
 
-def read_header(filename: Filename, ext: Key = 0) -> FITSHeader:
+def read_header(filename: Filename, ext: Key = 0, *, lenient: bool | None = None) -> FITSHeader:
     """Return the header of one HDU of any kind; it stays readable.
 
     Parameters
@@ -78,6 +83,8 @@ def read_header(filename: Filename, ext: Key = 0) -> FITSHeader:
     filename : str or os.PathLike
     ext : int, str, bytes or tuple
         As in `read`.
+    lenient : bool or None
+        As in `FITS`.
 
     Raises
     ------
@@ -86,7 +93,7 @@ def read_header(filename: Filename, ext: Key = 0) -> FITSHeader:
     FitsError
         Whatever `FITS` raises.
     """
-    with FITS(filename) as fits:
+    with FITS(filename, lenient=lenient) as fits:
         return fits[ext].header
 
 
@@ -96,7 +103,7 @@ def write(
     *,
     mode: str = "w+",
     extname: str | None = None,
-    header: FITSHeader | Mapping[str, Any] | None = None,
+    header: Any = None,
 ) -> None:
     """Write one HDU.
 
@@ -107,7 +114,7 @@ def write(
     mode : {'w+', 'x', 'r+'}
         'w+' writes the file anew; 'x' too, but replaces none; 'r+' adds to what is there.
     extname : str, optional
-    header : FITSHeader or mapping, optional
+    header : FITSHeader, header of astropy or fitsio, or mapping, optional
         As in `FITS.write_image`.
 
     Raises

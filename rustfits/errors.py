@@ -19,6 +19,7 @@ FitsError
         FileChanged                        somebody else has changed what is read of the file
         FileReplaced                       the file is not, or no longer as, it was when it was opened
         JournalError                       the journal beside a file cannot be used
+        DamagedEnd (ValueError)            the file ends with something that must not be overwritten or moved
     TransactionOpen (ValueError)           a call that has to wait for the end of a transaction
     NotAFitsBuffer (OSError, ValueError)   the same for `FITS.from_bytes`
     HeaderError (ValueError)               a card or a keyword breaks the standard, or may not be set
@@ -218,6 +219,18 @@ class JournalError(FitsIOError):
         return f"{self.path}: {self.found}"
 
 
+class DamagedEnd(FitsIOError, ValueError):
+    """What follows the last sound HDU is none, or a damaged one, and must not be written over or moved."""
+
+    def __init__(self, filename: str, found: str, advice: str) -> None:
+        super().__init__(filename, found, advice)
+        self.errno = None
+        self.path, self.found, self.advice = filename, found, advice
+
+    def _sentence(self) -> str:
+        return f"{self.path} has something else than a sound HDU at its end: {self.found}; {self.advice}"
+
+
 class TransactionOpen(FitsError, ValueError):
     """A call that has to wait for the end of a transaction."""
 
@@ -234,7 +247,10 @@ class ProtectedKeyword(HeaderError):
         self.keyword = keyword
 
     def _sentence(self) -> str:
-        return f"keyword {self.keyword!r} is protected: it describes the structure of the file and cannot be edited"
+        return (
+            f"keyword {self.keyword!r} is protected: it describes the structure of the file and cannot be edited; "
+            "leave it out, or pass the whole header to update() or header=, which skip such keywords"
+        )
 
 
 class MissingKeyword(FitsError, KeyError):

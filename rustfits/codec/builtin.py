@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rustfits.codec.batch import TileBatch
 from rustfits.codec.choice import active
-from rustfits.codec.codec import EncodedTiles, PixelBatch, TileCodec
+from rustfits.codec.codec import EncodedTiles, Parameter, PixelBatch, TileCodec
 from rustfits.codec.hookspecs import hookimpl
 from rustfits.errors import InvalidParameter, ParameterOverflow, TileDecodeError
 
@@ -59,6 +60,15 @@ class Gzip1(TileCodec):
             raise ParameterOverflow("level", level, allowed)
         if level > 9:
             raise InvalidParameter("level", level, allowed)
+
+    def parameters(self, pixel: np.dtype[Any]) -> dict[str, Parameter]:
+        """Return nothing: a stream can be decoded without knowing the effort that was made."""
+        return {}
+
+    @classmethod
+    def from_parameters(cls, parameters: Mapping[str, Parameter], **common: Any) -> Self:
+        """Build the codec; no parameter counts."""
+        return cls(**common)
 
     def decode(self, batch: TileBatch, out: NDArray[Any]) -> None:
         """Decode every tile; see `TileCodec.decode`."""

@@ -15,6 +15,7 @@ from rustfits.codec.batch import EncodedTiles, Int64s, PixelBatch, TileBatch, ra
 from rustfits.errors import (
     InvalidParameter,
     ParameterOverflow,
+    PluginError,
     TileDecodeError,
     TileEncodeError,
     UnsupportedPixels,
@@ -129,7 +130,7 @@ class TileCodec:
 
     @classmethod
     def from_parameters(cls, parameters: Mapping[str, Parameter], **common: Any) -> Self:
-        """Build the codec from the ZNAMEn/ZVALn pairs of a header.
+        """Build the codec from the ZNAMEn/ZVALn pairs of a header; by default, each parameter from that of its name.
 
         Parameters
         ----------
@@ -143,11 +144,18 @@ class TileCodec:
         InvalidParameter
             If a parameter has a value that no stream can have been written with.
         """
+        own = {field.name: field for field in _own(cls)}
+        found = {name: parameters[name.upper()] for name in own if name.upper() in parameters}
+        common |= {name: _as_kind(own[name].type, value) for name, value in found.items()}
         return cls(**common)
 
     def parameters(self, pixel: np.dtype[Any]) -> dict[str, Parameter]:
-        """Return the ZNAMEn/ZVALn pairs to write, in order, for stored pixels of dtype ``pixel``."""
-        return {}
+        """Return the ZNAMEn/ZVALn pairs to write, in order, for stored pixels of dtype ``pixel``.
+
+        By default they are the parameters of the class by their names in upper case, without those that are None.
+        """
+        values = {field.name.upper(): getattr(self, field.name) for field in _own(type(self))}
+        return {name: value for name, value in values.items() if value is not None}
 
     def decoded_dtype(self, pixel: np.dtype[Any]) -> np.dtype[Any]:
         """Return the dtype that `decode` produces and `encode` takes for stored pixels of dtype ``pixel``.
@@ -290,6 +298,8 @@ class TileCodec:
         ------
         TileDecodeError
             For the first damaged tile, after all others are decoded.
+        PluginError
+            If `decode_tile` breaks its contract.
         """
         fault: TileDecodeError | None = None
         stop = 0
@@ -298,13 +308,20 @@ class TileCodec:
         ):
             begin, stop = stop, stop + math.prod(shape)
             try:
-                self.decode_tile(batch.data[start : start + length], out[begin:stop].reshape(shape))
+                target = out[begin:stop].reshape(shape)
+                returned: object = self.decode_tile(batch.data[start : start + length], target)  # type: ignore[func-returns-value]
             except (NotImplementedError, MemoryError):
                 raise
             except Exception as error:  # decoders have errors of their own: zlib.error, the OSError of bz2
                 if fault is None:
                     fault = TileDecodeError(self.zcmptype, row, str(error) or type(error).__name__)
                     fault.__cause__ = error
+                continue
+            if returned is not None and returned is not target:
+                raise PluginError(
+                    f"{type(self).__name__}.decode_tile of {self.zcmptype} returned {type(returned).__name__}; it must "
+                    "fill the array out that it is given, as in out[...] = pixels, and return nothing"
+                )
         if fault is not None:
             raise fault
 
@@ -373,6 +390,25 @@ class TileCodec:
             If the algorithm cannot hold such pixels; the core adds the place.
         """
         raise NotImplementedError(f"{type(self).__name__} defines neither encode nor encode_tile")
+
+
+def _own(cls: type[TileCodec]) -> list[Field[Any]]:
+    """Return the parameters that a codec has beside those of all codecs."""
+    common = {field.name for field in fields(TileCodec)}
+    return [field for field in fields(cls) if field.init and field.name not in common]
+
+
+def _as_kind(annotation: object, value: Parameter) -> Parameter:
+    """Return a value from a header as the type that a parameter is annotated with, if it is the same number."""
+    kind = annotation if isinstance(annotation, str) else getattr(annotation, "__name__", str(annotation))
+    kind = kind.partition("|")[0].strip()
+    if kind == "int" and isinstance(value, float) and value.is_integer():
+        return int(value)
+    if kind == "float" and type(value) is int:
+        return float(value)
+    if kind == "bool" and type(value) is int and value in (0, 1):
+        return bool(value)
+    return value
 
 
 def _as_tile_shape(tile_shape: object) -> tuple[int, ...] | None:

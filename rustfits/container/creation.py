@@ -38,6 +38,8 @@ class Creation:
         compress: Compress = None,
         quantize: Quantize | None = None,
         blank: int | None = None,
+        bscale: float | None = None,
+        bzero: float | None = None,
     ) -> None:
         """Append an image of zeros; a compressed one has no pixels until it is written.
 
@@ -57,6 +59,8 @@ class Creation:
             How to make integers of floats; only with ``compress``.
         blank : int, optional
             The pixel value that means "no value"; only for integers.
+        bscale, bzero : float, optional
+            What makes physical values of pixels of this dtype, which are stored as they are.
 
         Raises
         ------
@@ -69,7 +73,7 @@ class Creation:
         """
         from rustfits.container.newimage import NewImage
 
-        names: dict[str, Any] = {"extname": extname, "extver": extver, "blank": blank}
+        names: dict[str, Any] = {"extname": extname, "extver": extver, "blank": blank, "bscale": bscale, "bzero": bzero}
         new = NewImage.plan(dtype, dims, compress=compress, quantize=quantize, primary=not len(self._hdus), **names)
         new.append_to(self._file, self._hdus, None)
 
@@ -82,6 +86,8 @@ class Creation:
         compress: Compress = None,
         quantize: Quantize | None = None,
         blank: int | None = None,
+        bscale: float | None = None,
+        bzero: float | None = None,
         header: Header | None = None,
     ) -> ImageHDU:
         """Append an image with pixels.
@@ -92,8 +98,12 @@ class Creation:
             C-contiguous unless it is to be compressed. Masked pixels become NaN in floats, ``blank`` in integers.
         extname, extver, compress, quantize, blank
             As in `create_image_hdu`.
-        header : FITSHeader or mapping, optional
-            Cards to copy, structural and commentary ones left out; or ``{keyword: value | (value, comment)}``.
+        bscale, bzero : float, optional
+            ``data`` are numbers as they are to be stored, and these make physical values of them.
+        header : FITSHeader, header of astropy or fitsio, or mapping, optional
+            Cards to copy, COMMENT and HISTORY too; a mapping is of keyword to value or ``(value, comment)``, or what
+            `FITSHeader.to_dict` returned. What describes other data is left out: structure, BSCALE, BZERO, BLANK, the
+            keywords of compressed images and of columns, checksums. ``extname`` and ``extver`` win over the header's.
 
         Returns
         -------
@@ -102,12 +112,13 @@ class Creation:
         Raises
         ------
         TypeError, ImageError, HeaderError, CodecError, OverflowError, FitsIOError
-            As `create_image_hdu`, and if the header cannot be written; nothing was appended then.
+            As `create_image_hdu`, and if the header cannot be written, or has a scaling for integers of just the type
+            of ``data``, which may be meant for it or not. Nothing was appended then.
         """
         from rustfits.container.newimage import NewImage
 
         pixels = np.asanyarray(data)
-        names: dict[str, Any] = {"extname": extname, "extver": extver, "blank": blank}
+        names: dict[str, Any] = {"extname": extname, "extver": extver, "blank": blank, "bscale": bscale, "bzero": bzero}
         new = NewImage.of_pixels(
             pixels, compress=compress, quantize=quantize, header=header, primary=not len(self._hdus), **names
         )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, cast, final
 from rustfits.container.creation import Creation
 from rustfits.container.hdulist import HDUList, name_in
 from rustfits.container.locator import open_location, opened_bytes
-from rustfits.errors import LocationError, NotAFitsBuffer, NotAFitsFile
+from rustfits.errors import FitsError, LocationError, NotAFitsBuffer, NotAFitsFile
 from rustfits.hdu.base import HDU
 from rustfits.storage.base import Storage
 from rustfits.storage.openfile import OpenFile
@@ -38,8 +38,12 @@ class FITS(Creation):
         Read; read and write; write anew, whatever has the name; write what has a name that nothing has. With 'w+' a
         file that is there stays until the first HDU is written, or the handle is closed: an exception that leaves a
         ``with`` block before that leaves the old file.
-    lenient : bool
-        Whether bytes in headers that are not printable ASCII are read as ``_`` instead of being refused.
+    lenient : bool or None
+        Whether bytes in headers that are not printable ASCII are read as ``_`` instead of being refused; None: except
+        in values without which data cannot be read. With True, iteration and names end at a damaged HDU in silence.
+    salvage : bool
+        Whether a file whose end is no HDU, or a damaged one, may be changed: changes that leave a damaged HDU where it
+        is, or that write over something else.
     remote : Remote or 'ranged', optional
         How to reach the file behind an http, https, ftp or ftps URL.
     durability : {'process', 'power'}
@@ -64,9 +68,10 @@ class FITS(Creation):
     FitsIOError
         If the mode is not one of the four, or not for such a file; if the file cannot be opened (`OpenFailed`,
         `FileMissing`, `FileExists`), is damaged though it is compressed as a whole, is empty or too short
-        (`NotAFitsFile`), or has a header without END (`TruncatedFile`).
+        (`NotAFitsFile`), or its first header has no END (`TruncatedFile`).
+        `DamagedEnd`: if it is to be changed, and has a damaged HDU after the first.
     HeaderError
-        If a header breaks the standard so that its HDU cannot be sized.
+        If the first header breaks the standard so that its HDU cannot be sized; see `damage` for those after it.
     """
 
     def __init__(
@@ -74,10 +79,11 @@ class FITS(Creation):
         filename: str | os.PathLike[str] | BinaryFile | Openable,
         mode: str = "r",
         *,
-        lenient: bool = False,
+        lenient: bool | None = None,
         remote: Remote | Literal["ranged"] | None = None,
         durability: Literal["process", "power"] = "process",
         checksum: bool = False,
+        salvage: bool = False,
     ) -> None:
         if isinstance(filename, str) or hasattr(filename, "__fspath__"):
             opened = open_location(os.fspath(cast("str", filename)), mode, remote, durability)
@@ -85,7 +91,7 @@ class FITS(Creation):
             from rustfits.container.objects import open_object
 
             opened = open_object(filename, mode, remote, durability)
-        self._open(*opened, mode, lenient)
+        self._open(*opened, mode, lenient, salvage)
         self._file.checksum = checksum
 
     def __init_subclass__(cls, **_: Any) -> NoReturn:
@@ -95,7 +101,9 @@ class FITS(Creation):
         raise TypeError("an open FITS file can be neither copied nor pickled; open the file anew by its name")
 
     @staticmethod
-    def from_bytes(data: bytes | bytearray | memoryview, mode: str = "r", *, lenient: bool = False) -> FITS:
+    def from_bytes(
+        data: bytes | bytearray | memoryview, mode: str = "r", *, lenient: bool | None = None, salvage: bool = False
+    ) -> FITS:
         """Open a private copy of the bytes of a whole file.
 
         Parameters
@@ -103,7 +111,8 @@ class FITS(Creation):
         data : bytes-like
             A FITS file, or a gzip stream that holds one.
         mode : {'r', 'r+'}
-        lenient : bool
+        lenient : bool or None
+        salvage : bool
             As for `FITS`.
 
         Returns
@@ -126,18 +135,18 @@ class FITS(Creation):
             raise LocationError(f"from_bytes takes mode 'r' or 'r+', not {mode!r}")
         fits = object.__new__(FITS)
         try:
-            fits._open(opened_bytes(data, writable=mode == "r+"), "mem://", mode, lenient)
+            fits._open(opened_bytes(data, writable=mode == "r+"), "mem://", mode, lenient, salvage)
         except NotAFitsFile as error:
             raise NotAFitsBuffer(*error.args) from error
         return fits
 
-    def _open(self, storage: Storage, filename: str, mode: str, lenient: bool) -> None:
+    def _open(self, storage: Storage, filename: str, mode: str, lenient: bool | None, salvage: bool) -> None:
         self._file = OpenFile(storage, filename, mode)
         self._hdus = HDUList(self._file)
         if mode in ("w+", "x"):
             return
         try:
-            self._hdus.load(lenient=lenient)
+            self._hdus.load(lenient=lenient, salvage=salvage)
         except BaseException:
             self._file.close()
             raise
@@ -153,6 +162,29 @@ class FITS(Creation):
     def closed(self) -> bool:
         """Whether `close` was called."""
         return self._file.closed
+
+    @property
+    def damage(self) -> FitsError | None:
+        """What is wrong with what follows the last sound HDU, and where that is; None if nothing is.
+
+        The HDUs before it are there. Iteration raises it after them, and so does a key that selects none of them,
+        unless the file was opened with ``lenient=True``. `hdus` and ``len`` are of the sound ones in any case.
+        """
+        return self._hdus.damage
+
+    @property
+    def tail_nbytes(self) -> int:
+        """Number of bytes after the last HDU.
+
+        Zeros and blanks there are no damage: the next HDU that is added replaces them.
+
+        Raises
+        ------
+        FitsIOError
+            If the file is closed.
+        """
+        with self._file.reading(self.filename):
+            return self._file.tail_nbytes
 
     def close(self) -> None:
         """Flush and release the file; does nothing the second time.
@@ -269,7 +301,7 @@ class FITS(Creation):
         from rustfits.hdu.verify import tail_verdict
 
         with self._file.reading(self.filename):
-            return tail_verdict(self._file)
+            return tail_verdict(self._file, self.damage)
 
     def __enter__(self) -> FITS:
         return self
@@ -288,6 +320,8 @@ class FITS(Creation):
         for hdu in self.hdus:
             name = name_in(hdu._state.snapshot_anyhow.cards) or ""
             lines.append(f"  {hdu.index:<6}  {hdu.label:<10}  {name}".rstrip())
+        if self.damage is not None:
+            lines.append(f"  damage: {self.damage}")
         return "\n".join(lines)
 
     # -- a sequence of HDUs ---------------------------------------------------------------------------------------
@@ -301,7 +335,7 @@ class FITS(Creation):
         return len(self._hdus)
 
     def __iter__(self) -> Iterator[HDU]:
-        return iter(self.hdus)
+        return self._hdus.walk()
 
     def __contains__(self, key: object) -> bool:
         return self._hdus.find(key) is not None
@@ -313,7 +347,7 @@ class FITS(Creation):
         ----------
         key : int, str, bytes, or tuple
             Position, from the end if negative; EXTNAME, without regard to case and surrounding blanks, of which the
-            first counts; or ``(extname, extver)``.
+            first counts; or ``(extname, extver)``, which ``'extname,extver'`` is too if no HDU is called so.
 
         Raises
         ------
@@ -321,5 +355,7 @@ class FITS(Creation):
             If the key is of another kind.
         HDUNotFound, HDUIndexError
             If there is no such HDU.
+        FitsError
+            The `damage`, if it may be a damaged one.
         """
         return self._hdus.get(key)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from copy import copy
 
 import numpy as np
 
-from rustfits.container.scan import data_size, scan_whole
-from rustfits.errors import HDUIndexError, HDUKeyInvalid, HDUNotFound
+from rustfits.container.scan import Contents, Header, data_size, scan_whole
+from rustfits.errors import DamagedEnd, FitsError, HDUIndexError, HDUKeyInvalid, HDUNotFound
 from rustfits.hdu.base import HDU
 from rustfits.hdu.kinds import hdu_class
 from rustfits.header.card import CARD
@@ -31,16 +32,51 @@ class HDUList:
 
     def __init__(self, file: OpenFile) -> None:
         self._file = file
-        self._hdus: list[HDU | Cards | bytes] = []  # the header as long as nobody has asked for the HDU
+        self._hdus: list[HDU | Header] = []  # the header as long as nobody has asked for the HDU
         self._lock = threading.Lock()
-        self._lenient = False
+        self._lenient: bool | None = None
+        self._salvage = False
+        self.damage: FitsError | None = None
 
-    def load(self, *, lenient: bool) -> None:
-        """Find what is in the file; errors as `scan_whole`."""
-        self._lenient = lenient
-        for extent, raw in scan_whole(self._file.storage, lenient=lenient):
+    def load(self, *, lenient: bool | None, salvage: bool) -> None:
+        """Find what is in the file.
+
+        Raises
+        ------
+        FitsError
+            As `scan_whole`.
+        DamagedEnd
+            If the file is to be changed, and has a damaged HDU.
+        """
+        self._lenient, self._salvage = lenient, salvage
+        found = scan_whole(self._file.storage, lenient=lenient)
+        self._note_damage(found)
+        for extent, header in found.hdus:
             self._file.extents.append(extent)
-            self._hdus.append(raw)
+            self._hdus.append(header)
+
+    def _note_damage(self, found: Contents) -> None:
+        """Remember what is wrong after the last sound HDU, and have the file keep it."""
+        if found.damage is None or not self._file.storage.writable:
+            guard = None
+        elif found.foreign:
+            guard = (
+                None
+                if self._salvage
+                else DamagedEnd(self._file.filename, str(found.damage), "salvage=True allows to write over it")
+            )
+        else:
+            guard = DamagedEnd(self._file.filename, str(found.damage), "what would move or replace that is refused")
+            if not self._salvage:
+                raise DamagedEnd(
+                    self._file.filename, str(found.damage), "salvage=True allows changes that leave it where it is"
+                )
+        self.damage, self._file.guard = found.damage, guard
+
+    def check_complete(self) -> None:
+        """Raise what is wrong after the last sound HDU, for whoever would take that for the end of the file."""
+        if self.damage is not None and not self._lenient:
+            raise copy(self.damage)  # each with a traceback of its own
 
     def refresh(self) -> None:
         """Read the headers again, of the file that has the name now; HDUs that are as they were stay.
@@ -57,17 +93,18 @@ class HDUList:
                 return
             try:
                 found = scan_whole(anew, lenient=self._lenient)
+                self._note_damage(found)
                 storage.take_over(anew)
             finally:
                 anew.close()
-            self._replace(found)
+            self._replace(found.hdus)
 
-    def _replace(self, found: list[tuple[Extent, bytes]]) -> None:
+    def _replace(self, found: list[tuple[Extent, Header]]) -> None:
         """List the HDUs that were found, and keep what is known of those that are as they were."""
         file = self._file
         with self._lock:
             before = list(zip(file.extents, self._hdus, strict=True))
-            after: list[tuple[Extent, HDU | Cards | bytes]] = []
+            after: list[tuple[Extent, HDU | Header]] = []
             for index, (extent, raw) in enumerate(found):
                 known = before[index] if index < len(before) else None
                 stays = known is not None and known[0].lies_as(extent) and _same_header(known[1], raw)
@@ -91,6 +128,18 @@ class HDUList:
         self._file.on_failure(lambda: self._hdus.remove(hdu))
         return hdu
 
+    def walk(self) -> Iterator[HDU]:
+        """Return an iterator over the HDUs there are now, which raises what `check_complete` would at their end."""
+        hdus = self.copy()
+        if self.damage is None:
+            return iter(hdus)
+
+        def walked() -> Iterator[HDU]:
+            yield from hdus
+            self.check_complete()
+
+        return walked()
+
     def copy(self) -> list[HDU]:
         """Return the HDUs in a new list."""
         return [self._at(index) for index in range(len(self._hdus))]
@@ -109,7 +158,17 @@ class HDUList:
         ------
         HDUKeyInvalid
             If the key is of another kind.
+        FitsError
+            If it might be of an HDU that is damaged; see `check_complete`.
         """
+        if isinstance(key, int | np.integer) and not isinstance(key, bool) and key < 0:
+            self.check_complete()  # which one is the last is not known
+        hdu = self._found(key)
+        if hdu is None:
+            self.check_complete()
+        return hdu
+
+    def _found(self, key: object) -> HDU | None:
         if isinstance(key, bool):
             raise HDUKeyInvalid(f"a bool, {key!r}, is no HDU number; use int({key!r}) if that is meant")
         if isinstance(key, int | np.integer):
@@ -151,6 +210,15 @@ class HDUList:
             except UnicodeDecodeError as error:
                 raise HDUKeyInvalid(f"the name of an HDU is ASCII text, not {key!r}") from error
         wanted = key.strip().upper()
+        hdu = self._first(wanted, version)
+        if hdu is None and version is None and "," in wanted:  # "SCI,2" as other libraries have it
+            name, _, number = wanted.rpartition(",")
+            if number.strip().isdecimal():
+                hdu = self._first(name.rstrip(), int(number))
+        return hdu
+
+    def _first(self, wanted: str, version: int | None) -> HDU | None:
+        """Return the first HDU of a name in upper case, and of a version unless that is None."""
         for index, cards in enumerate(self._cards()):
             name = name_in(cards)
             if name is not None and name.strip().upper() == wanted and version in (None, _version(cards)):
@@ -188,23 +256,23 @@ class HDUList:
             return hdu
 
 
-def _same_header(known: HDU | Cards | bytes, raw: bytes) -> bool:
+def _same_header(known: HDU | Header, raw: Header) -> bool:
     """Return whether a header that `scan` has found is the one of an entry of the list."""
-    if isinstance(known, bytes):
+    if isinstance(known, bytes) and isinstance(raw, bytes):
         return known == raw
+    known = _cards_of(known) if isinstance(known, bytes) else known
     cards = known._state.snapshot_anyhow.cards if isinstance(known, HDU) else known
     return cards.encode() == _cards_of(raw).encode()
 
 
-def _cards_of(raw: bytes) -> Cards:
+def _cards_of(header: Header) -> Cards:
     """Return the cards of a header that `scan` has found."""
-    return Cards(raw[:-CARD].decode("ascii"))
+    return Cards(header[:-CARD].decode("ascii")) if isinstance(header, bytes) else header
 
 
 def name_in(cards: Cards) -> str | None:
     """Return the EXTNAME in a header; None if there is none, or no text."""
-    name = cards.get_only("EXTNAME")
-    return name if isinstance(name, str) else None
+    return cards.extname()
 
 
 def _version(cards: Cards) -> int:

@@ -22,15 +22,18 @@ from rustfits.hdu.image.image import ImageHDU
 from rustfits.hdu.image.raster import Raster
 from rustfits.hdu.image.values import checked_pixels
 from rustfits.header.cards import Cards
+from rustfits.header.edit import header_cards
+from rustfits.header.foreign import carried
 from rustfits.header.header import FITSHeader
-from rustfits.header.state import HeaderState
+from rustfits.pixels.bitpix import STORED, bitpix_dtype, short_name, stored_form
 from rustfits.pixels.facts import ImageFacts
+from rustfits.pixels.scaling import Scaling
 from rustfits.pixels.sections import full_section
 from rustfits.quantize.parameters import Quantize
 from rustfits.storage.openfile import OpenFile
 from rustfits.tiles.zimage import TileTable
 
-Header = FITSHeader | Mapping[str, Any]
+Header = FITSHeader | Mapping[str, Any] | Any  # of another library
 
 
 @dataclass(frozen=True)
@@ -47,8 +50,8 @@ class NewImage:
         None for an uncompressed image.
     quantize : Quantize or None
     names : dict
-        The arguments extname, extver and blank, for the header.
-    header : FITSHeader, mapping or None
+        The arguments extname, extver, blank, bscale and bzero, for the header.
+    header : FITSHeader, header of another library, mapping or None
         Cards that the user adds.
     primary : bool
         Whether the image is the first HDU of its file, as far as was known; no table can be.
@@ -119,8 +122,14 @@ class NewImage:
 
     @cached_property
     def cards(self) -> Cards:
-        """The header, with what the user adds."""
-        return updated(self.plain, self.header)
+        """The header, with what the user adds: nothing that changes what the pixels mean."""
+        if self.header is None:
+            return self.plain
+        source = header_cards(self.header)
+        if self.names.get("bscale") is None and self.names.get("bzero") is None:
+            refuse_stored(source, self.dtype)
+        given = [key for key in ("EXTNAME", "EXTVER") if self.names.get(key.lower()) is not None]
+        return Cards(self.plain.characters + carried(source, given).characters)
 
     def append_to(self, file: OpenFile, hdus: HDUList, pixels: NDArray[Any] | None) -> ImageHDU:
         """Append the image to a file; all that can be wrong with its pixels is known before anything is appended.
@@ -166,10 +175,26 @@ class NewImage:
         return hdu
 
 
-def updated(cards: Cards, header: Header | None) -> Cards:
-    """Return ``cards`` as `FITSHeader.update` would leave them; errors as there."""
-    if header is None:
-        return cards
-    state = HeaderState(None, None, cards)
-    FITSHeader._of(state).update(header)
-    return state.cards
+def refuse_stored(source: Cards, dtype: np.dtype[Any]) -> None:
+    """Refuse integers that may be the stored numbers of the image whose header comes with them, or physical values.
+
+    Raises
+    ------
+    ImageError
+        If the header scales integers of just this type.
+    """
+    bitpix = source.get("ZBITPIX", source.get("BITPIX"))
+    stored = bitpix_dtype(bitpix) if isinstance(bitpix, int) and bitpix in STORED else dtype
+    if stored.kind == "f" or short_name(stored) != short_name(dtype) or stored_form(dtype)[1]:
+        return
+    bscale, bzero = source.get("BSCALE"), source.get("BZERO")
+    bscale = bscale if isinstance(bscale, int | float) else 1
+    bzero = bzero if isinstance(bzero, int | float) else 0
+    scaling = Scaling(stored.newbyteorder("="), bscale, bzero)
+    if scaling.trivial or scaling.convention:
+        return
+    raise ImageError(
+        f"the header has BSCALE {bscale} and BZERO {bzero} for stored {short_name(stored)} numbers, and the pixels are "
+        f"{short_name(dtype)} too: pass bscale= and bzero= if they are such numbers (bscale=1 if they are values as "
+        "they are), or physical values as floats"
+    )

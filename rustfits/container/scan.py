@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cache, lru_cache
 from math import prod
+from typing import NamedTuple
 
 from rustfits.errors import FitsError, HeaderError, NotAFitsFile, TruncatedFile
 from rustfits.header.card import CARD, find_end, legible
@@ -17,27 +18,49 @@ from rustfits.storage.watch import Tries
 
 BITPIX_VALUES = (8, 16, 32, 64, -32, -64)  # FITS 4.0, table 8
 
+_EXTENSION = b"XTENSION"
 _NEXT_NBYTES = 32 * BLOCK
+_TAIL_NBYTES = 1 << 20  # looked at together after the last HDU
 _NO_COMMENT = b" " * 50
 _NAXIS_DIGIT = 2 * CARD + 29  # where the last digit of NAXIS stands in a header that begins as most do
 
 
-def scan(storage: Storage, *, lenient: bool = False) -> Iterator[tuple[Extent, bytes]]:
+Header = bytes | Cards  # as it is in the file, END included, or parsed if there are bytes in it that are not text
+
+
+class Contents(NamedTuple):
+    """What is in a file.
+
+    Attributes
+    ----------
+    hdus : list of (Extent, Header)
+    damage : FitsError or None
+        What is wrong with what follows them: a damaged HDU, or no HDU at all.
+    foreign : bool
+        Whether what follows does not begin as an HDU does.
+    """
+
+    hdus: list[tuple[Extent, Header]]
+    damage: FitsError | None
+    foreign: bool
+
+
+def scan(storage: Storage, *, lenient: bool | None = None) -> Iterator[tuple[Extent, Header]]:
     """Find the HDUs one after the other (FITS 4.0, section 3).
 
-    A last data unit may be cut short, and less than a block after the last HDU is ignored.
+    A last data unit may be cut short. After the last HDU zeros or blanks alone are ignored, and less than a block of
+    anything that is no header.
 
     Parameters
     ----------
     storage : Storage
-    lenient : bool
-        Whether bytes that are not printable are read as ``_``.
+    lenient : bool or None
+        Whether bytes that are not printable are read as ``_``; see `legible`.
 
     Yields
     ------
     extent : Extent
-    raw : bytes
-        The cards, END included; all of them printable.
+    header : Header
 
     Raises
     ------
@@ -53,21 +76,30 @@ def scan(storage: Storage, *, lenient: bool = False) -> Iterator[tuple[Extent, b
     start = index = 0
     while size - start >= BLOCK:
         try:
-            raw = bytes(legible(window.header(start, primary=not index), lenient=lenient))
-            nbytes = quick_size(raw, primary=not index)
+            raw = window.header(start, primary=not index)
+            text = bytes(legible(raw, lenient=lenient))
+            nbytes = quick_size(text, primary=not index)
             if nbytes is None:
-                nbytes = data_size(Cards.parse(raw), primary=not index)
+                nbytes = data_size(Cards.parse(text), primary=not index)
         except FitsError as error:
+            if index and isinstance(error, HeaderError) and _ends(storage, start, size):
+                return
             error.locate(hdu_name(index, storage.name))
             raise
         extent = Extent(start, start + padded(len(raw)), nbytes)
-        yield extent, raw
+        yield extent, raw if text is raw else Cards.parse(raw, lenient=True)
         start = extent.stop
         index += 1
+    if size > start and not _ends(storage, start, size):
+        cut = TruncatedFile(f"truncated FITS file: the header at byte {start} has {size - start} bytes")
+        cut.locate(hdu_name(index, storage.name))
+        raise cut
 
 
-def scan_whole(storage: Storage, *, lenient: bool = False) -> list[tuple[Extent, bytes]]:
+def scan_whole(storage: Storage, *, lenient: bool | None = None) -> Contents:
     """Find the HDUs as `scan` does, all of them in one state of the file; read again if it is changed meanwhile.
+
+    What is wrong after the first HDU is told, not raised.
 
     Raises
     ------
@@ -78,20 +110,40 @@ def scan_whole(storage: Storage, *, lenient: bool = False) -> list[tuple[Extent,
     """
     watch, tries = storage.watch, None
     while True:
-        found: list[tuple[Extent, bytes]] | FitsError
+        hdus: list[tuple[Extent, Header]] = []
+        fault: FitsError | None = None
         try:
-            found = list(scan(storage, lenient=lenient))
+            for found in scan(storage, lenient=lenient):
+                hdus.append(found)  # noqa: PERF402  # those before a fault are wanted
         except FitsError as error:
-            found = error
+            fault = error
         if watch is None or watch.unchanged():
             break
         tries = tries or Tries(storage.name)
         tries.again()
         watch.opened(changed=True)
         storage.head = b""
-    if isinstance(found, FitsError):
-        raise found
-    return found
+    if fault is None:
+        return Contents(hdus, None, foreign=False)
+    if not hdus or not isinstance(fault, HeaderError | TruncatedFile):
+        raise fault
+    stop = hdus[-1][0].stop
+    beginning = storage.read(stop, min(len(_EXTENSION), storage.size() - stop))
+    return Contents(hdus, fault, foreign=not _begins_as_hdu(beginning))
+
+
+def _ends(storage: Storage, start: int, size: int) -> bool:
+    """Return whether what follows the last HDU is nothing that a reader has to know of."""
+    for position in range(start, size, _TAIL_NBYTES):
+        part = storage.read(position, min(_TAIL_NBYTES, size - position))
+        if part.translate(None, b"\0 "):
+            return size - start < BLOCK and not _begins_as_hdu(part)
+    return True
+
+
+def _begins_as_hdu(raw: bytes | bytearray) -> bool:
+    """Return whether bytes are the beginning of an extension, which may be cut after any byte."""
+    return raw[: len(_EXTENSION)] == _EXTENSION[: len(raw)]
 
 
 def _checked_size(storage: Storage) -> int:
@@ -214,8 +266,8 @@ class _Window:
             dense = 0 < len(self._bytes) <= 2 * BLOCK * self._nheaders  # and so may be what follows
             first = self._fill(start, _NEXT_NBYTES if dense else HEAD_NBYTES)
         self._nheaders += 1
-        if not self._bytes.startswith(b"SIMPLE  " if primary else b"XTENSION", first):
-            found, expected = self._bytes[first : first + 8], "SIMPLE" if primary else "XTENSION"
+        if not self._bytes.startswith(b"SIMPLE  " if primary else _EXTENSION, first):
+            found, expected = bytes(self._bytes[first : first + 8]), "SIMPLE" if primary else "XTENSION"
             raise HeaderError(
                 f"a header must start with {expected}, found {found!r} at byte {start}; "
                 + ("this is not a FITS file" if primary else "the file is damaged, or has something else at its end")

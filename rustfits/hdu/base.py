@@ -64,7 +64,10 @@ class HDU:
 
     @property
     def extname(self) -> str | None:
-        """Name of the HDU, the keyword EXTNAME without trailing blanks; None if absent or no text."""
+        """Name of the HDU, the keyword EXTNAME without trailing blanks; None if absent or no text.
+
+        Of several cards it is the first that is not ``'COMPRESSED_IMAGE'``, which programs call every table of tiles.
+        """
         return _name(self._state.cards)
 
     @property
@@ -213,5 +216,5 @@ class HDU:
 
 
 def _name(cards: Cards) -> str | None:
-    name = cards.get("EXTNAME")
-    return name.rstrip(" ") if isinstance(name, str) else None
+    name = cards.extname()
+    return None if name is None else name.rstrip(" ")

@@ -6,6 +6,9 @@ from rustfits.hdu.base import HDU
 from rustfits.hdu.image.image import ImageHDU
 from rustfits.header.cards import Cards
 
+# Names from before the standard extensions, which archives are full of (FITS 4.0, appendix F).
+_OLDER = {"IUEIMAGE": "IMAGE", "A3DTABLE": "BINTABLE", "3DTABLE": "BINTABLE"}
+
 
 def hdu_class(cards: Cards, primary: bool) -> type[HDU]:
     """Choose the class for a header (FITS 4.0, sections 4.4.1, 7 and 10).
@@ -25,6 +28,7 @@ def hdu_class(cards: Cards, primary: bool) -> type[HDU]:
         return ImageHDU
     value = cards.first_value()
     kind = value.strip() if isinstance(value, str) else ""
+    kind = _OLDER.get(kind, kind)
     if kind == "IMAGE":
         return ImageHDU
     # Only what a file holds is loaded: for one image that takes as long as to read it.

@@ -54,7 +54,7 @@ def nothing_compressed(cards: Cards) -> tuple[Verdict, ...]:
     return tuple(Verdict(check, "does not apply", what) for check in ("ZDATASUM", "ZHECKSUM", "tiles"))
 
 
-def tail_verdict(file: OpenFile) -> tuple[Verdict, int]:
+def tail_verdict(file: OpenFile, damage: FitsError | None) -> tuple[Verdict, int]:
     """Return the verdict on the bytes after the last HDU, and how many they are; inside `reading`."""
     stop, size = file.extents[-1].stop if file.extents else 0, file.storage.size()
     nbytes = max(size - stop, 0)
@@ -63,6 +63,8 @@ def tail_verdict(file: OpenFile) -> tuple[Verdict, int]:
     where = f"{nbytes} bytes after the last HDU, from byte {stop} on"
     if any(_only(file, stop, size, byte) for byte in (ZERO, BLANK)):
         return Verdict("tail", "ok", f"{where}, are zeros or blanks alone, which is no damage"), nbytes
+    if damage is not None:
+        return Verdict("tail", "bad", f"{where}: {damage}"), nbytes
     return Verdict("tail", "bad", f"{where}, are neither zeros nor blanks: special records, or a damaged HDU"), nbytes
 
 

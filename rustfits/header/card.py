@@ -9,7 +9,7 @@ from functools import cache
 import numpy as np
 
 from rustfits.errors import HeaderError
-from rustfits.header.keys import COMMENTARY, NOT_KEYS, canonical
+from rustfits.header.keys import COMMENTARY, NOT_KEYS, canonical, is_needed
 
 Value = bool | int | float | complex | str | None
 
@@ -257,22 +257,48 @@ def printable(text: str, what: str) -> str:
     return text
 
 
-def legible(raw: bytes | bytearray, *, lenient: bool = False) -> bytes | bytearray:
-    """Return the bytes of a header, with ``_`` for those that no header may hold if ``lenient``.
+def legible(raw: bytes | bytearray, *, lenient: bool | None = False) -> bytes | bytearray:
+    """Return the bytes of a header, the very same if a header may hold them, otherwise with ``_`` for those it may not.
+
+    Parameters
+    ----------
+    raw : bytes
+        Whole cards.
+    lenient : bool or None
+        Whether to do so instead of refusing; None: except in values without which the data cannot be read.
 
     Raises
     ------
     HeaderError
-        If a byte is not printable ASCII (FITS 4.0, section 3.2), and ``lenient`` is false.
+        If a byte is not printable ASCII (FITS 4.0, section 3.2), and is not to be passed over.
     """
     if not raw.translate(None, _ALLOWED):
         return raw
-    if lenient:
-        return raw.translate(_TO_ALLOWED)
-    position = next(position for position, byte in enumerate(raw) if not 0x20 <= byte <= 0x7E)
+    text = raw.translate(_TO_ALLOWED)
+    if not lenient:
+        for position, byte in enumerate(raw):
+            if not 0x20 <= byte <= 0x7E and (lenient is False or _stands_in_need(text, position)):
+                raise _unreadable(raw, position)
+    return text
+
+
+def _stands_in_need(text: bytes | bytearray, position: int) -> bool:
+    """Return whether a byte of a header is part of a value without which the data cannot be read."""
+    start = position // CARD * CARD
+    line = text[start : start + CARD].decode("ascii")
+    if not is_needed(canonical(line[:8])) or is_hierarch(line):
+        return False
+    value = field_of(line).lstrip(" ")
+    string = _pattern(_STRING).match(value) if value.startswith("'") else None
+    nbytes = string.end() if string is not None else len(value.partition("/")[0])
+    return position - start < line.rindex(value) + nbytes if value else False
+
+
+def _unreadable(raw: bytes | bytearray, position: int) -> HeaderError:
+    """Return the error for a byte that no header may hold."""
     start = position // CARD * CARD
     card = raw[start : start + 8].decode("ascii", "replace").rstrip(" ")
-    raise HeaderError(
+    return HeaderError(
         f"non-printable byte 0x{raw[position]:02X} at byte {position} of the header, in card {start // CARD + 1} "
         f"({card!r}); open the file with lenient=True to read such bytes as '_'"
     )

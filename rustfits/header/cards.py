@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from rustfits.errors import HeaderError, MissingKeyword
 from rustfits.header.card import (
@@ -23,6 +23,8 @@ from rustfits.header.card import (
 from rustfits.header.keys import COMMENTARY, NOT_KEYS, canonical, checked_str, key_field, stripped
 from rustfits.storage.extent import padded
 
+NOBODYS_NAME = "COMPRESSED_IMAGE"  # an EXTNAME that programs give to tables of tiles
+
 
 class Cards:
     """The cards of one header, in order, without END; changed only while nobody else sees them.
@@ -31,35 +33,43 @@ class Cards:
     value is parsed when first asked for.
     """
 
-    __slots__ = ("_lacks", "_numbers", "_text", "_values")
+    __slots__ = ("_lacks", "_numbers", "_stray", "_text", "_values")
 
     def __init__(self, text: str = "") -> None:
         self._text = text  # 80 characters per card
         self._numbers: dict[str, int] | None = None  # canonical keyword -> number of its first card
         self._values: dict[str, tuple[Value, str]] = {}  # canonical keyword -> value and comment
         self._lacks = ""  # a keyword of which no card has anything
+        self._stray: Mapping[str, bytes] = {}  # cards with bytes that no header may hold, by what they are read as
 
     # -- making and writing ---------------------------------------------------------------------------------------
 
     @classmethod
-    def parse(cls, raw: bytes | bytearray, *, lenient: bool = False) -> Cards:
+    def parse(cls, raw: bytes | bytearray, *, lenient: bool | None = False) -> Cards:
         """Take the cards of a header as they are on disk.
 
         Parameters
         ----------
         raw : bytes
             Whole cards; END and what follows it are left out.
-        lenient : bool
-            Whether to read bytes that no header may hold as ``_``.
+        lenient : bool or None
+            Whether to read bytes that no header may hold as ``_``; None: where nobody needs what they stand in. A card
+            keeps such bytes until it is edited.
 
         Raises
         ------
         HeaderError
             If a byte is not printable ASCII (FITS 4.0, section 3.2).
         """
-        raw = legible(raw, lenient=lenient)
+        text = legible(raw, lenient=lenient)
         end = find_end(raw)
-        return cls(raw[: end if end >= 0 else len(raw) // CARD * CARD].decode("ascii"))
+        stop = end if end >= 0 else len(raw) // CARD * CARD
+        cards = cls(text[:stop].decode("ascii"))
+        if text is not raw:
+            starts = range(0, stop, CARD)
+            pairs = [(text[start : start + CARD], raw[start : start + CARD]) for start in starts]
+            cards._stray = {shown.decode("ascii"): bytes(stored) for shown, stored in pairs if shown != stored}
+        return cards
 
     @classmethod
     def build(cls, entries: Iterable[tuple[str, object] | tuple[str, object, str]]) -> Cards:
@@ -86,11 +96,26 @@ class Cards:
         other = Cards(self._text)
         other._numbers = None if self._numbers is None else self._numbers.copy()
         other._values = self._values.copy()
+        other._stray = self._stray
         return other
 
     def encode(self) -> bytes:
         """Return the cards and END, filled with blanks to whole blocks of 2880 bytes."""
-        return (self._text + "END").ljust(padded(len(self._text) + CARD)).encode("ascii")
+        raw = (self._text + "END").ljust(padded(len(self._text) + CARD)).encode("ascii")
+        if not self._stray:
+            return raw
+        lines = [raw[start : start + CARD] for start in range(0, len(raw), CARD)]
+        return b"".join(self._stray.get(line.decode("ascii"), line) for line in lines)
+
+    @property
+    def characters(self) -> str:
+        """All cards, 80 characters each, without END."""
+        return self._text
+
+    @property
+    def stray(self) -> list[str]:
+        """The cards that hold bytes which no header may hold, as they are read."""
+        return [line for number in range(len(self)) if (line := self._line(number)) in self._stray]
 
     def fit_in(self, nbytes: int) -> None:
         """Drop, or add, blank cards so that END stands in the last block of ``nbytes``, behind which the data begin."""
@@ -128,6 +153,20 @@ class Cards:
             if first % CARD == 0 and self._text.startswith(f"{key:8}", first):
                 self._values[key] = parse_chain(self._fields(first // CARD))
         return self.get(key)
+
+    def extname(self) -> str | None:
+        """Return the first EXTNAME that is not what tables of tiles are called; None if there is none, or no text."""
+        name = self.get_only("EXTNAME")
+        if not isinstance(name, str):
+            return None
+        if name.rstrip(" ") != NOBODYS_NAME:
+            return name
+        for number in range(len(self)):
+            if self._line(number).startswith("EXTNAME ="):
+                other = parse_chain(self._fields(number))[0]
+                if isinstance(other, str) and other.rstrip(" ") != NOBODYS_NAME:
+                    return other
+        return name
 
     def first_value(self) -> Value:
         """Return the value of the very first card, SIMPLE or XTENSION, without looking at the others."""
@@ -284,6 +323,22 @@ class Cards:
             respelled = f"{mine[: mine.index('=')]}{lines[0][lines[0].index('=') :].rstrip(' ')}"
             lines[0] = respelled.ljust(CARD) if len(respelled) <= CARD else lines[0]
         self._replace(name, number, lines)
+
+    def selected(self, wanted: Callable[[str], bool]) -> Cards:
+        """Return the first card of each canonical keyword that is ``wanted``, and all commentary, in their order.
+
+        Blank cards before END are left out, and keywords are spelled in upper case.
+        """
+        lines: list[str] = []
+        names = {number: name for name, number in self._index().items()}
+        for number in range(self._fill()):
+            line = self._line(number)
+            if canonical(line[:8]) in COMMENTARY:
+                lines.append(line)
+            elif number in names and wanted(names[number]):
+                group = self._group(names[number])
+                lines += group if is_hierarch(line) else [f"{names[number]:8}{line[8:]}", *group[1:]]
+        return Cards("".join(lines))
 
     def adopt_commentary(self, other: Cards) -> None:
         """Append every commentary card of another header, byte for byte, without the blank cards before its END."""

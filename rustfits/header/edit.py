@@ -8,8 +8,9 @@ from contextlib import AbstractContextManager, contextmanager
 from types import TracebackType
 from typing import Any, Literal, NoReturn, Self
 
-from rustfits.errors import FitsError, HeaderError, MissingKeyword, ProtectedKeyword
-from rustfits.header.card import Value, plain_value
+from rustfits.errors import FitsError, HeaderError
+from rustfits.header import foreign
+from rustfits.header.assignment import assign, refuse_commentary, refuse_protected, value_of
 from rustfits.header.cards import Cards
 from rustfits.header.keys import COMMENTARY, canonical, is_protected_key
 from rustfits.header.state import HeaderState
@@ -102,7 +103,7 @@ class HeaderChanges(ABC):
             If the keyword is protected.
         """
         with self._changing() as cards:
-            _refuse_protected(key)
+            refuse_protected(key)
             cards.remove(key)
 
     def set_comment(self, key: str, comment: str) -> None:
@@ -116,8 +117,8 @@ class HeaderChanges(ABC):
             If the keyword is protected or commentary, or the comment cannot be written.
         """
         with self._changing() as cards:
-            _refuse_protected(key)
-            _refuse_commentary(key)
+            refuse_protected(key)
+            refuse_commentary(key)
             if not isinstance(comment, str):
                 raise TypeError(f"a comment is a str, not {type(comment).__name__}")
             cards.set_comment(key, comment)
@@ -127,8 +128,10 @@ class HeaderChanges(ABC):
 
         Parameters
         ----------
-        other : FITSHeader or mapping
-            Of a header every keyword is copied that is neither protected nor commentary. Of a mapping, of keyword to
+        other : FITSHeader, header of another library, or mapping
+            Of a header every keyword is copied that is neither commentary nor describes the data beside it: BSCALE,
+            BZERO, BLANK and all that is of compressed images or of columns stay as they are. What ``to_dict``
+            returned, and a mapping with structural keywords, are headers too. Of any other mapping, of keyword to
             value or ``(value, comment)``, every entry is assigned.
         copy_commentary : bool
             Whether the commentary cards of a header are appended too.
@@ -139,10 +142,10 @@ class HeaderChanges(ABC):
             If ``other`` is something else, or an entry cannot be assigned.
         """
         with self._changing() as cards:
-            if isinstance(other, HeaderChanges):
-                source = other._cards().copy()  # it may be the very cards under change
+            if isinstance(other, HeaderChanges) or foreign.is_header(other):
+                source = foreign.carried(header_cards(other))
                 for name in source.keys():  # noqa: SIM118  # Cards is no mapping
-                    if canonical(name) not in COMMENTARY and not is_protected_key(canonical(name)):
+                    if canonical(name) not in COMMENTARY:
                         cards.adopt(source, name)
                 if copy_commentary:
                     cards.adopt_commentary(source)
@@ -235,66 +238,15 @@ class FITSHeaderEdit(HeaderChanges):
         self._staged, self._changed = cards, True
 
 
-def value_of(cards: Cards, key: str) -> Any:
-    """Return the value of a keyword, or the list of texts of a commentary keyword, as the views show it.
-
-    Raises
-    ------
-    MissingKeyword
-        If there is no such keyword.
-    """
-    found = cards.get(key)
-    if found is None:
-        if key not in cards:
-            raise MissingKeyword(key)
-        if canonical(key) in COMMENTARY:
-            return cards.commentary(key)
-    return found
-
-
-def assign(cards: Cards, key: str, entry: object) -> None:
-    """Assign as a user may: neither protected nor commentary keywords, and no undefined value.
+def header_cards(header: object) -> Cards:
+    """Return the cards of a header of ours, or those that stand for one of another library, or for a mapping.
 
     Raises
     ------
     HeaderError
-        If the keyword, the value or the comment is not allowed.
+        If it is no header, or a card of it cannot be written.
     """
-    _refuse_protected(key)
-    _refuse_commentary(key)
-    if canonical(key) == "HIERARCH":
-        raise HeaderError("HIERARCH alone is no keyword; assign to what would follow it")
-    value, comment = entry, None
-    if isinstance(entry, tuple):
-        if len(entry) != 2 or not isinstance(entry[1], str):
-            raise HeaderError(f"{key}: a tuple must be (value, comment) with a str comment; got {entry!r}")
-        value, comment = entry
-    cards.set(key, _accepted(key, value), comment)
-
-
-def _accepted(key: str, value: object) -> Value:
-    if value is None:
-        raise HeaderError(f"{key}: unsupported value type NoneType; allowed are bool, int, float, complex and str")
-    plain = plain_value(value, key)
-    if isinstance(plain, int) and not -(2**63) <= plain < 2**64:
-        try:
-            return float(plain)
-        except OverflowError:
-            raise HeaderError(f"{key}: the integer has {plain.bit_length()} bits, more than a float can hold") from None
-    return plain
-
-
-def _refuse_protected(key: str) -> None:
-    if is_protected_key(canonical(key)):
-        raise ProtectedKeyword(canonical(key))
-
-
-def _refuse_commentary(key: str) -> None:
-    name = canonical(key)
-    if name in COMMENTARY:
-        raise HeaderError(
-            f"{name or 'the blank keyword'} holds commentary, not a value; use add_comment, add_history or add_blank"
-        )
+    return header._cards() if isinstance(header, HeaderChanges) else foreign.cards_of(header)
 
 
 def _adopt_protected(cards: Cards, current: Cards) -> None:

@@ -7,10 +7,13 @@ from contextlib import contextmanager
 from typing import Any, final
 
 from rustfits.errors import HeaderError
+from rustfits.header.assignment import value_of
+from rustfits.header.card import CARD
 from rustfits.header.cards import Cards
-from rustfits.header.edit import FITSHeaderEdit, HeaderChanges, value_of
+from rustfits.header.edit import FITSHeaderEdit, HeaderChanges
 from rustfits.header.keys import COMMENTARY, canonical, is_protected_key
 from rustfits.header.state import HeaderState
+from rustfits.storage.extent import padded
 
 
 @final
@@ -36,7 +39,7 @@ class FITSHeader(HeaderChanges):
 
     def __repr__(self) -> str:
         cards = self._state.snapshot_anyhow.cards
-        return f"<FITSHeader: {len(cards.keys())} unique keys, {len(cards) + 1} cards>"
+        return "\n".join([f"<FITSHeader: {len(cards.keys())} unique keys, {len(cards) + 1} cards>", *cards.lines()])
 
     def __str__(self) -> str:
         return "\n".join(self.cards)
@@ -74,6 +77,40 @@ class FITSHeader(HeaderChanges):
     def cards(self) -> list[str]:
         """All cards, without the blanks at their end: CONTINUE cards and END too."""
         return self._cards().lines()
+
+    def tostring(self, sep: str = "", endcard: bool = True, padding: bool = True) -> str:
+        """Return all cards as one text, as the method of this name of ``astropy.io.fits.Header`` does.
+
+        Parameters
+        ----------
+        sep : str
+            What stands between two cards of 80 characters.
+        endcard : bool
+            Whether the END card is there.
+        padding : bool
+            Whether blanks make the length a multiple of 2880.
+
+        Returns
+        -------
+        str
+            What ``Header.fromstring`` reads without loss.
+        """
+        characters = self._cards().characters
+        lines = [characters[start : start + CARD] for start in range(0, len(characters), CARD)]
+        text = sep.join([*lines, *(["END".ljust(CARD)] if endcard else [])])
+        return text.ljust(padded(len(text))) if padding else text
+
+    def to_astropy(self) -> Any:
+        """Return the header as an ``astropy.io.fits.Header``, which knows nothing of this file.
+
+        Raises
+        ------
+        ImportError
+            If astropy is not installed.
+        """
+        from astropy.io.fits import Header
+
+        return Header.fromstring(self.tostring())
 
     def to_dict(self, skip_protected: bool = False) -> dict[str, Any]:
         """Return the header as a dict.

@@ -16,6 +16,16 @@ _PROTECTED = (
     "|ZQUANTIZ|ZDITHER0|ZMASKCMP|ZBLANK|CHECKSUM|DATASUM"
     "|(NAXIS|TFORM|TDIM|TTYPE|TSCAL|TZERO|TNULL|TBCOL|PTYPE|PSCAL|PZERO|ZNAXIS|ZTILE|ZNAME|ZVAL)[0-9]+"
 )
+# Of the numbers in one data unit, though users may write some of them: scaling, the keywords of compressed images and
+# tables (FITS 4.0, sections 10.1 to 10.3), what fpack was told, columns (tables 20, 22 and C.2), and BLOCKED.
+_OF_DATA = (
+    "BSCALE|BZERO|BLANK|BLOCKED"
+    "|ZSCALE|ZZERO|ZTABLE|ZTILELEN|ZTHEAP|(ZFORM|ZCTYP)[0-9]+"
+    "|FZ(ALGOR|ALG[0-9]+|TILE|TILELN|QLEVEL|QVALUE|QUANT|QMETHD|DTHRSD|I2F|INT2F|HSCALE)"
+    "|T(UNIT|DISP|DMIN|DMAX|LMIN|LMAX)[0-9]+"
+    "|T(CTYP|CUNI|CRVL|CRPX|CDLT|CROT|CTY|CUN|CRV|CRP|CDE)[0-9]+[A-Z]?|T(PC|CD)[0-9]+_[0-9]+[A-Z]?"
+)
+_NOT_NEEDED = "CHECKSUM|DATASUM|ZHECKSUM|ZDATASUM|T(UNIT|DISP|DMIN|DMAX|LMIN|LMAX|C|P).*|FZ.*|BLOCKED"
 _STANDARD = "[A-Z0-9_-]{1,8}"
 _HIERARCH_KEY = "[A-Za-z0-9_.+ -]+"
 _HIERARCH = "HIERARCH "
@@ -51,6 +61,16 @@ def is_protected_key(key: str) -> bool:
     """
     name = checked_str(key).strip(" ")
     return name.isascii() and _pattern(_PROTECTED).fullmatch(name.upper()) is not None
+
+
+def describes_data(name: str) -> bool:
+    """Whether a canonical keyword describes the data unit that it stands before, and would lie about any other."""
+    return name.isascii() and _pattern(f"{_PROTECTED}|{_OF_DATA}").fullmatch(name) is not None
+
+
+def is_needed(name: str) -> bool:
+    """Whether data cannot be read rightly without what the card of a canonical keyword says."""
+    return describes_data(name) and _pattern(_NOT_NEEDED).fullmatch(name) is None
 
 
 def checked_str(key: object) -> str:

@@ -25,8 +25,8 @@ def hdu_name(index: int, filename: str, cards: Cards | None = None) -> str:
     cards : Cards, optional
         Of the HDU, as far as they are known.
     """
-    name = None if cards is None else cards.get("EXTNAME")
-    label = name.rstrip(" ") if isinstance(name, str) else ""
+    name = None if cards is None else cards.extname()
+    label = name.rstrip(" ") if name is not None else ""
     return f"HDU {index} ({label!r}) of {filename}" if label else f"HDU {index} of {filename}"
 
 
@@ -199,3 +199,14 @@ class HeaderState:
             file.resize_header(extent, len(new))
         file.storage.write(extent.header_start + start, memoryview(new)[start:stop])
         self._written = cards, new
+
+
+class FixedHeader(HeaderState):
+    """The cards of a header that was made from another one, and is in no file: they cannot be changed."""
+
+    def __init__(self, cards: Cards) -> None:
+        super().__init__(None, None, cards)
+
+    def changing(self) -> AbstractContextManager[None]:
+        """Refuse, with `HeaderError`."""
+        raise HeaderError("this header is a read-only view of the image in a compressed HDU; change hdu.header instead")

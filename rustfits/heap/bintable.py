@@ -192,7 +192,7 @@ def columns_in(cards: Cards) -> tuple[Column, ...]:
     columns: list[Column] = []
     offset = 0
     for number in column_numbers(cards):
-        columns.append(_column(cards, number, offset))
+        columns.append(column_of(cards, number, offset))
         offset += columns[-1].nbytes
     return tuple(columns)
 
@@ -224,7 +224,16 @@ def by_name(columns: Sequence[Column]) -> dict[str, Column]:
     return {column.name.upper(): column for column in reversed(columns)}
 
 
-def _column(cards: Cards, number: int, offset: int) -> Column:
+def column_of(cards: Cards, number: int, offset: int) -> Column:
+    """Return column ``number``, from 1, whose cells lie at byte ``offset`` of a row.
+
+    What follows the letter of TFORMn is not looked at but for descriptors (FITS 4.0, section 7.3.1).
+
+    Raises
+    ------
+    HeaderError
+        If TFORMn is missing or wrong.
+    """
     form = cards.text(f"TFORM{number}")
     found = _TFORM.match(form)
     if found is None:

@@ -169,8 +169,13 @@ def read_rows(
 
 
 def descriptors(table: NDArray[Any], column: Column) -> tuple[Int64s, Int64s]:
-    """Return element counts and byte offsets of one column of `read_rows`, ``(n,)`` int64 each, unchecked."""
+    """Return element counts and byte offsets of one column of `read_rows`, ``(n,)`` int64 each, unchecked.
+
+    Offsets of 32 bits have no sign, as CFITSIO writes them: heaps of up to 4 GiB are in use.
+    """
     count, start = table[column.name].T.astype(np.int64, order="C")
+    if column.code == "P":
+        start &= 0xFFFFFFFF
     return count, start
 
 

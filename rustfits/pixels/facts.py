@@ -51,6 +51,11 @@ class ImageFacts(Snapshot):
             raise HeaderError(f"{self.prefix}NAXIS is {ndim}, but an image can have at most {MAX_NAXIS} axes")
         return tuple(self._length(f"{self.prefix}NAXIS{axis}") for axis in range(ndim, 0, -1))
 
+    @property
+    def groups(self) -> bool:
+        """Whether this is the header of random groups, if it is a primary one (FITS 4.0, section 6.1)."""
+        return not self.prefix and len(self.shape) > 1 and not self.shape[-1] and self.cards.get("GROUPS") is True
+
     @cached_property
     def size(self) -> int:
         """Number of pixels; 0 if there are no axes."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import copy
 
 from rustfits.errors import (
     CodecError,
@@ -42,6 +43,8 @@ class OpenFile:
         such a file cannot be closed.
     checksum : bool
         Whether an HDU must prove that its checksums are right before it is read.
+    guard : FitsError or None
+        Why nothing may be written over what follows the last HDU, or move it.
     """
 
     checksum = False
@@ -54,6 +57,7 @@ class OpenFile:
         self.closed = False
         self.contexts: dict[int, str] = {}
         self.whole = Extent(0, 0, 0)  # stands for no single HDU
+        self.guard: FitsError | None = None
         self._lock = ReadWriteLock()
         self._depth = 0  # of `changing`
         self._undo: list[Callable[[], None]] = []
@@ -241,6 +245,7 @@ class OpenFile:
 
         Only inside `changing`.
         """
+        self._check_guard()
         start = self._end()
         extent = Extent(start, start + len(header), data_nbytes)
         self.storage.truncate(start)  # drops trailing junk of less than a block
@@ -291,6 +296,15 @@ class OpenFile:
         self._lay(extent, extent.header_start, extent.data_start, nbytes)
         self.storage.write_zeros(extent.data_start + (min(old_nbytes, nbytes) if zero else nbytes), new_stop)
 
+    def _check_guard(self) -> None:
+        if self.guard is not None:
+            raise copy(self.guard)
+
+    @property
+    def tail_nbytes(self) -> int:
+        """Bytes after the last HDU; inside `reading`."""
+        return max(self.storage.size() - self.extents[-1].stop, 0) if self.extents else 0
+
     def _end(self) -> int:
         """Return the first byte after the last HDU, which must be there whole, its padding apart."""
         if not self.extents:
@@ -307,6 +321,7 @@ class OpenFile:
         """Move all bytes from ``source`` on by ``shift`` bytes, and the HDUs after ``extent`` with them."""
         if not shift:
             return
+        self._check_guard()
         end = self._end()
         if shift > 0 or self.storage.size() < end:
             self.storage.truncate(end + max(shift, 0))

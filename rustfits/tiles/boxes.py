@@ -51,7 +51,7 @@ class Boxes:
         self._stored = table.stored
         self._ones = (1,) * len(self._grid.shape)
         npixels = prod(self._grid.clipped)
-        small = decoder.snapshot.layout.table_nbytes <= MAX_TABLE_NBYTES
+        small = decoder.snapshot.layout.table_nbytes <= MAX_TABLE_NBYTES and table.null_mask is None
         self._max_ntiles = min(MAX_NTILES, SMALL_NPIXELS // max(npixels, 1)) if small else 0
         thin = npixels == self._grid.clipped[-1] and self._grid.ntiles > 1
         self._large = npixels * (THIN_NTILES if thin else 1) >= MIN_PREFIX_NPIXELS

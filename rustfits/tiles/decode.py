@@ -12,11 +12,21 @@ from rustfits.codec.batch import QuantizedTiles, TileBatch
 from rustfits.codec.choice import active
 from rustfits.errors import TileDecodeError
 from rustfits.heap.bintable import ELEMENT_DTYPES, ELEMENT_NBYTES, Column
-from rustfits.heap.ranges import check_end, descriptors, heap_ranges, outside_heap, read_ranges, read_rows
+from rustfits.heap.ranges import (
+    check_descriptors,
+    check_end,
+    descriptors,
+    heap_ranges,
+    outside_heap,
+    read_ranges,
+    read_rows,
+)
 from rustfits.parallel.threads import scratch
+from rustfits.pixels.scaling import blank_value
 from rustfits.pixels.sections import Section
 from rustfits.quantize.dither import NULL_PIXEL
 from rustfits.storage.base import Storage
+from rustfits.tiles.plan import Plan
 from rustfits.tiles.zimage import SOURCES, CompressedSnapshot
 
 Int64s = NDArray[np.int64]
@@ -225,6 +235,36 @@ class TileDecoder:
         table = read_rows(self.storage, self._data_start, self._layout, [column], used)
         return _per_tile(table, column, np.int64)[which].reshape(section.count)
 
+    def nulls(self, section: Section) -> NDArray[np.bool_]:
+        """Return which pixels of a section are null by the column NULL_PIXEL_MASK, ``section.count`` in shape.
+
+        Errors as `decode`.
+        """
+        out = np.zeros(section.count, dtype=bool)
+        plan = Plan.of(self.table.grid, [section], 1 << 20)
+        for batch in plan.batches:
+            masks = self._masks(plan.rows[batch.tiles], plan.shapes[batch.tiles])
+            for job in batch.jobs:
+                job.block.scatter(masks[job.which], out, np.copyto)
+        return out
+
+    def _masks(self, rows: Int64s, shapes: Int64s) -> NDArray[np.bool_]:
+        """Return which pixels of tiles are null, back to back; a tile without a mask has none."""
+        column, codec = self.table.null_mask, self.table.mask_codec
+        assert column is not None
+        table = read_rows(self.storage, self._data_start, self._layout, [column], rows)
+        count, start = descriptors(table, column)
+        heap = (self.heap_start, self._layout.heap_nbytes)
+        length = check_descriptors(self.storage, heap, column, (count, start), rows=rows, algorithm=codec.zcmptype)
+        npixels, here = shapes.prod(axis=1, dtype=np.int64), count != 0
+        masks = np.zeros(int(npixels.sum()), dtype=bool)
+        if here.any():
+            data, position = read_ranges(self.storage, self.heap_start, start[here], length[here])
+            pixels = np.empty(int(npixels[here].sum()), dtype=codec.decoded_dtype(np.dtype(np.uint8)))
+            codec.decode(TileBatch(data, position, length[here], shapes[here], rows[here]), pixels)
+            masks[np.repeat(here, npixels)] = pixels != 0
+        return masks
+
     # -- the pixels -----------------------------------------------------------------------------------------------
 
     def decode(self, entries: TileEntries, out: NDArray[Any], shapes: Int64s) -> None:
@@ -249,13 +289,17 @@ class TileDecoder:
         used = {source.item()} if source.size == 1 else set(source.tolist())
         if len(used) == 1:
             self._decode_column(used.pop(), entries, shapes, out)
-            return
-        npixels = shapes.prod(axis=1, dtype=np.int64)
-        for number in sorted(used):
-            here = entries.source == number
-            tiles = np.empty(int(npixels[here].sum()), dtype=out.dtype)
-            self._decode_column(number, entries.part(here), shapes[here], tiles)
-            out[np.repeat(here, npixels)] = tiles
+        else:
+            npixels = shapes.prod(axis=1, dtype=np.int64)
+            for number in sorted(used):
+                here = entries.source == number
+                tiles = np.empty(int(npixels[here].sum()), dtype=out.dtype)
+                self._decode_column(number, entries.part(here), shapes[here], tiles)
+                out[np.repeat(here, npixels)] = tiles
+        if self.table.null_mask is not None:
+            null = np.nan if out.dtype.kind == "f" else blank_value(self.table.cards, out.dtype, ("ZBLANK", "BLANK"))
+            if null is not None:
+                out[self._masks(entries.rows, shapes)] = null
 
     def decode_integers(self, entries: TileEntries, out: NDArray[np.int32], shapes: Int64s) -> None:
         """Read and decode tiles of quantised floats, but leave them the integers that they are stored as.

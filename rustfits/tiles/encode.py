@@ -192,7 +192,13 @@ class TileCompressor:
             raise PluginError(f"the codec of {self._codec.zcmptype} returned no EncodedTiles, but {tiles!r:.60}")
         width = ELEMENT_NBYTES[self._codec.descriptor_type]
         whole = tiles.length.size == rows.size and int(tiles.length.sum()) == tiles.data.size
-        if not whole or not tiles.length.all() or (width > 1 and (tiles.length % width).any()):
+        if whole and not tiles.length.all():
+            row = int(rows[np.flatnonzero(tiles.length == 0)[0]])
+            raise PluginError(
+                f"the codec of {self._codec.zcmptype} made no bytes of the tile in table row {row + 1}: a tile without "
+                "bytes is one that was never written (FITS 4.0, section 10.1.3); write one byte at least"
+            )
+        if not whole or (width > 1 and (tiles.length % width).any()):
             raise PluginError(
                 f"the codec of {self._codec.zcmptype} returned {tiles.data.size} bytes with {tiles.length.size} "
                 f"lengths for {rows.size} tiles: it breaks the contract of TileCodec.encode"

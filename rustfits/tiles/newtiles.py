@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rustfits.codec.batch import EncodedTiles
-from rustfits.errors import HeaderError
+from rustfits.errors import HeaderError, NotSupported
 from rustfits.header.cards import Cards
 from rustfits.header.state import HeaderState
 from rustfits.heap.bintable import Column
@@ -31,9 +31,19 @@ class NewTiles:
         Of its table; takes the tiles.
     anew : bool
         Whether nothing is kept of the image as it is.
+
+    Raises
+    ------
+    NotSupported
+        If null pixels are in masks of their own.
     """
 
     def __init__(self, snapshot: CompressedSnapshot, writer: HeapWriter, *, anew: bool = False) -> None:
+        if snapshot.table.null_mask is not None:
+            raise NotSupported(
+                "an image with a column NULL_PIXEL_MASK cannot be changed: its masks would be of other pixels; write "
+                "what read() gives as a new image"
+            )
         self._snapshot, self._known = snapshot, not anew
         self.writer = writer
         self._changes: dict[str, Any] = {}

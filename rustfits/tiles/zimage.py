@@ -10,7 +10,7 @@ import numpy as np
 
 from rustfits.codec import registry
 from rustfits.codec.codec import Parameter, TileCodec
-from rustfits.errors import HeaderError, TileDecodeError
+from rustfits.errors import FitsError, HeaderError, ImageError, PluginError, TileDecodeError
 from rustfits.header.cards import Cards
 from rustfits.header.state import Snapshot
 from rustfits.heap.bintable import ELEMENT_DTYPES, ELEMENT_NBYTES, Column, TableLayout, by_name, columns_in
@@ -28,6 +28,32 @@ SOURCES = (COMPRESSED, GZIPPED, RAW)
 def element_of(stored: np.dtype[Any]) -> str:
     """Return the letter of TFORMn for stored pixels (FITS 4.0, table 18)."""
     return next(letter for letter, dtype in ELEMENT_DTYPES.items() if np.dtype(dtype).newbyteorder("=") == stored)
+
+
+def built(kind: type[TileCodec], parameters: dict[str, Parameter], **common: Any) -> TileCodec:
+    """Return the codec that a header describes.
+
+    Raises
+    ------
+    InvalidParameter
+        If it cannot have such parameters.
+    PluginError
+        If its class cannot be built at all.
+    """
+    name = f"{kind.__module__}.{kind.__qualname__}"
+    try:
+        codec: object = kind.from_parameters(parameters, **common)
+    except (FitsError, NotImplementedError, MemoryError):
+        raise
+    except Exception as error:
+        raise PluginError(
+            f"the codec class {name} of {kind.zcmptype} cannot be built from the header: "
+            f"{type(error).__name__}: {error}; its parameters must be annotated, as in `level: int = 9`, and "
+            "from_parameters(cls, parameters, **common) must pass common on to the constructor"
+        ) from error
+    if not isinstance(codec, kind):
+        raise PluginError(f"{name}.from_parameters must return a {kind.__qualname__}, not {codec!r:.60}")
+    return codec
 
 
 class Quantization(NamedTuple):
@@ -77,7 +103,9 @@ class TileTable(ImageFacts):
     def grid(self) -> TileGrid:
         """The image's shape and how it is cut into tiles."""
         shape, naxis = self.shape, len(self.shape)
-        if not 1 <= naxis <= MAX_ZNAXIS:
+        if not naxis:
+            raise ImageError("the image has no pixels: ZNAXIS=0")
+        if naxis > MAX_ZNAXIS:
             raise HeaderError(f"ZNAXIS is {naxis}; compressed images of 1 to {MAX_ZNAXIS} axes can be read")
         if prod(shape) * self.stored.itemsize > MAX_NBYTES:
             raise HeaderError(f"ZNAXISn describe an image of {shape} pixels, which no file can hold")
@@ -151,7 +179,8 @@ class TileTable(ImageFacts):
         kind = registry.codec_class(self.cards.text("ZCMPTYPE"))
         column = self._named.get(COMPRESSED) or self._named.get(RAW)
         heap_format = column.code if column is not None and column.descriptor else "P"
-        return kind.from_parameters(self._parameters(), tile_shape=self.grid.tile, heap_format=heap_format)
+        tile = self.grid.tile if self.cards.integer("ZNAXIS") else None
+        return built(kind, self._parameters(), tile_shape=tile, heap_format=heap_format)
 
     def _parameters(self) -> dict[str, Parameter]:
         parameters: dict[str, Parameter] = {}
@@ -230,7 +259,20 @@ class TileTable(ImageFacts):
                 )
         return Quantization(Dither(method, seed), scale, zero, null)
 
-    # -- nulls of integers ----------------------------------------------------------------------------------------
+    # -- nulls ----------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def null_mask(self) -> Column | None:
+        """The column whose tiles say which pixels are null (FITS 4.0, section 10.2), if there is one."""
+        column = self._named.get("NULL_PIXEL_MASK")
+        return column if column is not None and column.descriptor else None
+
+    @property
+    def mask_codec(self) -> TileCodec:
+        """What the tiles of `null_mask` are compressed with; errors as `codec`."""
+        heap_format = "P" if self.null_mask is None else self.null_mask.code
+        kind = registry.codec_class(self.cards.text("ZMASKCMP"))
+        return built(kind, {}, tile_shape=self.grid.tile, heap_format=heap_format)
 
     @cached_property
     def blank_column(self) -> Column | None:

@@ -19,7 +19,7 @@ ROOMS = [
         "undo pages sectors journal leftover evidence recovery watch reread newfile extent base local packed "
         "fileobject memory gzipped locks openfile",
     ),
-    ("header", "keys card cards state edit header"),
+    ("header", "keys card cards state assignment foreign edit header"),
     ("quantize", "dither noise quantum parameters"),
     (
         "codec",
@@ -32,7 +32,7 @@ ROOMS = [
     ("testing", "samples conformance peers __init__"),
     ("hdu", "checksum report sums verify first_read base"),
     ("hdu.image", "cards values raster cutouts lost image"),
-    ("hdu.compressed", "cards sums verify edit extending compressed"),
+    ("hdu.compressed", "cards sums verify unpacked edit extending compressed"),
     ("hdu.table", "columns facts rows base table"),
     ("hdu", "kinds"),
     ("container", "remote locator objects scan hdulist newimage newtable copying creation fitsfile"),

@@ -191,15 +191,15 @@ def test_masked_pixels_become_blank_or_nan(fits):
 def test_a_header_may_be_a_mapping_or_that_of_another_file(fits):
     hdu = fits.write_image(PIXELS, header={"OBJECT": ("M 31", "target"), "EXPTIME": 1.5}, extname="A")
     assert (hdu.header["OBJECT"], hdu.header.comment_of("OBJECT"), hdu.header["EXPTIME"]) == ("M 31", "target", 1.5)
-    hdu.header.add_history("not copied")
+    hdu.header.add_history("flat fielded")
     copied = fits.write_image(PIXELS.astype("f8"), header=hdu.header)
     assert (copied.header["OBJECT"], copied.extname, copied.bitpix) == ("M 31", "A", -64)
-    assert "HISTORY" not in copied.header
+    assert copied.header["HISTORY"] == ["flat fielded"]
 
 
 @pytest.mark.parametrize(
     ("header", "kind"),
-    [({"NAXIS": 3}, HeaderError), ({"COMMENT": "x"}, HeaderError), ({"A": []}, HeaderError), ([("A", 1)], HeaderError)],
+    [({"A": []}, HeaderError), ({"COMMENT": 5}, HeaderError), ({"b.c": 1}, HeaderError), ([("A", 1)], HeaderError)],
 )
 def test_a_header_that_cannot_be_written_leaves_nothing_behind(fits, header, kind):
     with pytest.raises(kind):
@@ -214,12 +214,11 @@ def test_a_header_that_cannot_be_written_leaves_nothing_behind(fits, header, kin
 @pytest.mark.parametrize("scaled", [False, True])
 def test_one_call_equals_creating_writing_and_updating(ncards, scaled):
     header = {f"KEY{number}": (number, "a comment") for number in range(ncards)}
-    if scaled:
-        header |= {"BSCALE": 2.0, "BZERO": 5.0}
+    given = {**header, "BSCALE": 2.0, "BZERO": 5.0} if scaled else header
     pixels = PIXELS.astype("u2")
     with FITS("mem://", "w+") as one, FITS("mem://", "w+") as other:
         one.write_image(PIXELS)
-        one.write_image(pixels, extname="SCI", blank=7, header=header)
+        one.write_image(pixels, extname="SCI", blank=7, header=given)
         other.write_image(PIXELS)
         other.create_image_hdu(pixels.dtype, pixels.shape, extname="SCI", blank=7)
         other[1].write(pixels)

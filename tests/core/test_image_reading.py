@@ -236,7 +236,7 @@ def test_blank_pixels_are_masked_by_their_stored_value(scale):
 
 
 def test_blank_works_with_general_scaling():
-    hdu = image_of(np.array([-9, 1], dtype="i2"), blank=-9, header={"BSCALE": 2.0})
+    hdu = image_of(np.array([-9, 1], dtype="i2"), blank=-9, bscale=2.0)
     found = hdu.read(mask_blank=True)
     assert found.mask.tolist() == [True, False]
     assert found.data.tolist() == [-18.0, 2.0]
@@ -298,7 +298,8 @@ def test_an_impossible_size_allocates_nothing():
 
 
 def test_a_scale_that_is_no_number_is_named_when_pixels_are_read():
-    hdu = image_of(pixels_of("i2", (3, 4)), header={"BSCALE": "big"})
+    hdu = image_of(pixels_of("i2", (3, 4)))
+    hdu.header["BSCALE"] = "big"
     assert hdu.shape == (3, 4)
     with pytest.raises(HeaderError, match="BSCALE"):
         hdu.read()

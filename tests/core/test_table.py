@@ -275,7 +275,6 @@ def test_the_name_of_a_column_is_a_str(ten):
     ("form", "cards", "message"),
     [
         ("1Z", {}, "TFORM1 is '1Z'"),
-        ("4A3", {}, "nothing may follow the letter A"),
         ("2J", {}, "take 8 bytes a row, but NAXIS1 is 4"),
         ("1B", {}, "take 1 bytes a row, but NAXIS1 is 4"),
         ("4B", {"TDIM1": "(2,3)"}, "makes 6 elements; column 'a' has 4"),
@@ -293,9 +292,67 @@ def test_a_wrong_header_is_told_of_when_columns_are_needed(form, cards, message)
         hdu.dtype  # noqa: B018
 
 
-def test_strings_without_characters_are_refused():
-    with pytest.raises(TableError, match="column 'a' holds zero-length strings"):
-        table([("0A", "a"), ("4B", "b")], bytes(4)).read(columns=["b"])
+def test_columns_without_width_read_as_empty():
+    hdu = table([("0A", "a"), ("4B", "b"), ("0E", "c"), ("0A", "d")], bytes(range(8)), 2, TDIM4="(0,2)")
+    assert hdu.read_column("a").tolist() == hdu.read_column("d").tolist() == ["", ""]
+    assert hdu.read_column("a", as_bytes=True).tolist() == [b"", b""]
+    assert hdu.read_column("c").shape == (2, 0)
+    rows = hdu.read()
+    assert (rows["b"][1].tolist(), rows["a"].tolist()) == ([4, 5, 6, 7], ["", ""])
+
+
+@pytest.mark.parametrize("form", ["2I8", "I2", "2IE3.2", "2I "])
+def test_what_follows_the_letter_of_a_format_is_not_looked_at(form):
+    numbers = np.arange(4 if form[0] == "2" else 2, dtype=">i2")
+    hdu = table([(form, "a")], numbers.tobytes(), 2)
+    assert hdu.read_column("a").ravel().tolist() == numbers.tolist()
+    assert table([("10A5", "a")], b"abcdefghij").read_column("a").tolist() == ["abcdefghij"]
+
+
+@pytest.mark.parametrize(
+    ("form", "values", "dim", "expected"),
+    [
+        ("4I", np.arange(4, dtype=">i2"), "(3)", [0, 1, 2]),
+        ("8I", np.arange(8, dtype=">i2"), "(2,3)", [[0, 1], [2, 3], [4, 5]]),
+        ("7A", np.frombuffer(b"abcdefg", "u1"), "(3,2)", ["abc", "def"]),
+        ("17A", np.frombuffer(b"abcdefghijklmnopq", "u1"), "(1)", "a"),
+        ("3L", np.frombuffer(b"TFT", "u1"), "(2)", [True, False]),
+        ("9X", np.array([0xA0, 0x80], "u1"), "(2,2)", [[True, False], [True, False]]),
+        ("2E", np.array([1.5, 2.5], ">f4"), "(1)", [1.5]),
+    ],
+)
+def test_a_shape_of_fewer_elements_takes_the_first(form, values, dim, expected):
+    hdu = table([(form, "a")], values.tobytes(), TDIM1=dim)
+    assert hdu.read_column("a")[0].tolist() == expected
+
+
+def test_a_column_that_cannot_be_read_refuses_itself_alone():
+    columns = [("1I", "a"), ("1Z", "odd"), ("1J", "b"), ("2B", "dim"), ("1D", "scale"), ("1B", "c")]
+    row = np.array([(7, 0, 9, 0, 0, 5)], "i1,>i4,>i4,>i2,>f8,u1")  # what the odd one takes is known from the others
+    hdu = table(columns, b"\0" + row.tobytes(), TDIM4="(9)", TSCAL5="x")
+    assert [hdu.read_column(name).tolist() for name in "abc"] == [[7], [9], [5]]
+    assert hdu.read(columns=["c", "a"]).tolist() == [(5, 7)]
+    for name, said in (("odd", "TFORM2 is '1Z'"), ("dim", "TDIM4"), ("scale", "TSCAL5")):
+        with pytest.raises((HeaderError, TableError), match=said):
+            hdu.read_column(name)
+    with pytest.raises(HeaderError, match="TFORM2"):
+        hdu.read()
+    assert "odd    TFORM '1Z'" in repr(hdu)
+
+
+def test_a_column_between_two_of_unknown_width_is_not_guessed():
+    hdu = table([("1B", "a"), ("1Z", "x"), ("1B", "b"), ("?", "y"), ("1B", "c")], bytes(range(9)))
+    assert (hdu.read_column("a").tolist(), hdu.read_column("c").tolist()) == ([0], [8])
+    with pytest.raises(HeaderError, match="where column 'b' lies is not known: TFORM2"):
+        hdu.read_column("b")
+
+
+def test_a_name_selects_the_column_that_is_spelled_so():
+    hdu = table([("1B", "flux"), ("1B", "Flux"), ("1B", "time")], b"\1\2\3")
+    assert (hdu.read_column("flux").tolist(), hdu.read_column("Flux").tolist()) == ([1], [2])
+    assert hdu.read_column("TIME").tolist() == [3]
+    with pytest.raises(TableError, match="'FLUX' may be any of 'flux', 'Flux'"):
+        hdu.read_column("FLUX")
 
 
 def test_columns_of_one_name_cannot_be_read_together():

@@ -87,7 +87,7 @@ def test_scalars_are_physical_values(fits):
 
 
 def test_physical_values_of_a_scaled_image_are_stored_rounded(fits):
-    hdu = fits.write_image(PIXELS, compress="GZIP", header={"BSCALE": 0.5, "BZERO": 100.0})
+    hdu = fits.write_image(PIXELS, compress="GZIP", bscale=0.5, bzero=100.0)
     hdu[0, :3] = np.array([100.2, 100.3, 99.0])
     hdu[1] = 100.5
     np.testing.assert_array_equal(hdu.read(scale=False)[0, :3], [0, 1, -2])

@@ -39,7 +39,10 @@ def file_of(form="1PB", *, shift=0):
     table = Table({"COMPRESSED_DATA": form}, ntiles(PIXELS.shape, TILE))
     for row, part in enumerate(tiles_of(PIXELS, TILE)):
         table.put("COMPRESSED_DATA", row, gzipped(part))
-    table.cells["COMPRESSED_DATA"] = [(count, start + shift) for count, start in table.cells["COMPRESSED_DATA"]]
+    cells = [(count, start + shift) for count, start in table.cells["COMPRESSED_DATA"]]
+    if form == "1PB":  # the highest of 32 bits counts, as in CFITSIO
+        cells = [(count, start - (1 << 32) if start >= 1 << 31 else start) for count, start in cells]
+    table.cells["COMPRESSED_DATA"] = cells
     return table.file(image_cards("GZIP_1", 32, PIXELS.shape, TILE))
 
 
@@ -93,6 +96,34 @@ def test_hdus_behind_2_and_4_gib_are_found_and_added(path, gap):
     with rustfits.FITS(path) as file:
         np.testing.assert_array_equal(file["BEHIND"].read(), PIXELS + 1)
         np.testing.assert_array_equal(file[1].read(), PIXELS)
+
+
+@pytest.mark.parametrize("shift", [2 * GIB - 1000, 2 * GIB + 5, 4 * GIB - 100_000])
+def test_descriptors_of_32_bits_reach_up_to_4_gib(path, shift):
+    moved(path, file_of("1PB", shift=shift), shift)
+    with rustfits.FITS(path) as file:
+        np.testing.assert_array_equal(file[1].read(), PIXELS)
+        for _ in range(3):  # at first in plain Python, then by compiled kernels
+            np.testing.assert_array_equal(file[1][3:9, 5:7], PIXELS[3:9, 5:7])
+    fitsio = pytest.importorskip("fitsio", reason="peer not installed: fitsio")
+    np.testing.assert_array_equal(fitsio.read(path, ext=1), PIXELS)
+
+
+def test_a_change_that_would_need_such_a_descriptor_is_refused_and_repack_helps(path):
+    moved(path, file_of("1PB", shift=2 * GIB + 5), 2 * GIB + 5)
+    nbytes = path.stat().st_size
+    with rustfits.FITS(path, "r+") as file:
+        for change in (lambda: file[1].__setitem__((0, 0), 5), lambda: file[1].extend(PIXELS)):
+            with pytest.raises(rustfits.ImageError, match=r"heap_format='Q'.*repack"):
+                change()
+        np.testing.assert_array_equal(file[1].read(), PIXELS)
+        assert path.stat().st_size == nbytes
+        file[1].repack()
+        file[1][0, 0] = 5
+    assert path.stat().st_size < 1 << 20
+    with rustfits.FITS(path) as file:
+        assert file[1][0, 0] == 5
+        np.testing.assert_array_equal(file[1][1:], PIXELS[1:])
 
 
 def test_a_descriptor_beyond_the_end_of_a_large_heap_is_damage(path):

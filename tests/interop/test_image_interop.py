@@ -140,7 +140,7 @@ def test_blank_pixels_are_those_of_astropy(tmp_path):
     path = tmp_path / "blank.fits"
     masked = np.ma.MaskedArray(pixels_of("i2", (20, 30)), np.random.default_rng(1).random((20, 30)) < 0.2)
     with FITS(path, "w+") as fits:
-        fits.write_image(masked, blank=-32768, header={"BSCALE": 0.5})
+        fits.write_image(masked, blank=-32768, bscale=0.5)
         mask = fits[0].read(mask_blank=True).mask
     with afits.open(path) as theirs:
         assert np.array_equal(np.isnan(theirs[0].data), mask)

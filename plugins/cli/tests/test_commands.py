@@ -288,6 +288,19 @@ def test_a_cutout_holds_its_pixels_and_moves_the_reference_pixel(run, packed, tm
         assert not [key for key in hdu.header if key.startswith("Z")]
 
 
+def test_a_cutout_keeps_commentary_and_the_version(run, tmp_path):
+    with rustfits.FITS(tmp_path / "x.fits", "w+") as fits:
+        header = {"COMMENT": ["seen", "twice"], "HISTORY": "flat fielded", "CRPIX1": 3.0}
+        fits.write_image(
+            np.arange(12, dtype="u2").reshape(3, 4), extname="SCI", extver=3, header=header, compress="GZIP_2"
+        )
+    run("cutout", "x.fits", "1:,2:", "part.fits", "--compress", "GZIP_1")
+    with rustfits.FITS(tmp_path / "part.fits") as fits:
+        header = fits["SCI", 3].header
+        assert (header["COMMENT"], header["HISTORY"], header["CRPIX1"]) == (["seen", "twice"], ["flat fielded"], 1.0)
+        assert fits["SCI"].read().tolist() == [[6, 7], [10, 11]]
+
+
 def test_a_cutout_of_scaled_pixels_holds_physical_values(run, tmp_path):
     with rustfits.FITS(tmp_path / "scaled.fits", "w+") as fits:
         hdu = fits.write_image(np.arange(12, dtype="i2").reshape(3, 4), blank=7)
@@ -377,3 +390,47 @@ def test_recover_applies_the_journal_or_sets_it_aside_as_the_user_says(run, half
     assert "as it was before the change" in run("recover", half_made, "--apply").output
     assert rustfits.read(half_made)[0, 0] == 0
     assert "no such journal" in run("recover", half_made, "--apply", code=1).output
+
+
+# -- files a bit outside the rules ------------------------------------------------------------------------------------
+
+
+def damaged(path, tail=b"", stray=None):
+    with rustfits.FITS(path, "w+") as fits:
+        fits.write_image(np.arange(12, dtype="i2").reshape(3, 4), header={"OBJECT": "MARK"})
+    raw = path.read_bytes()
+    path.write_bytes((raw if stray is None else raw.replace(*stray)) + tail)
+
+
+COMMANDS = [("info",), ("cutout", "0:1,0:1", "out.fits"), ("preview", "out.png")]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_reads_past_stray_bytes_unless_told_not_to(run, tmp_path, command):
+    damaged(tmp_path / "x.fits", stray=(b"MARK", b"M\xc4RK"))
+    name, *more = command
+    assert "non-printable byte" in run(name, "x.fits", *more, "--strict", code=1).stderr
+    run(name, "x.fits", *more)
+    (tmp_path / "out.fits").unlink(missing_ok=True)
+    run(name, "x.fits", *more, "--lenient")
+    (tmp_path / "out.fits").unlink(missing_ok=True)
+    damaged(tmp_path / "x.fits", stray=(b"NAXIS2  = ", b"NAXIS2  =\t"))
+    assert "non-printable byte" in run(name, "x.fits", *more, code=1).stderr
+
+
+def test_stray_bytes_are_what_verify_looks_for(run, tmp_path):
+    damaged(tmp_path / "x.fits", stray=(b"MARK", b"M\xc4RK"))
+    assert "0xc4" in run("verify", "x.fits", code=1).output
+    assert "non-printable byte" in run("verify", "x.fits", "--strict", code=2).output
+    damaged(tmp_path / "x.fits", tail=b"SPECIAL".ljust(2880))
+    assert "must start with XTENSION" in run("verify", "x.fits", code=1).output.replace("\n", " ")
+
+
+def test_what_is_sound_is_listed_before_damage_is_told_of(run, tmp_path):
+    damaged(tmp_path / "x.fits", tail=b"SPECIAL".ljust(2880))
+    result = run("info", "x.fits", code=1)
+    assert "3 x 4" in result.stdout
+    assert "must start with XTENSION" in result.stderr
+    assert "damage: a header must start with XTENSION" in run("info", "x.fits", "--lenient").stdout
+    damaged(tmp_path / "x.fits", tail=bytes(28800))
+    assert "damage" not in run("info", "x.fits").output

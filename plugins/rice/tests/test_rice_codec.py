@@ -59,6 +59,7 @@ def test_wrong_arguments_are_refused(keywords, error, text):
         ({"BLOCKSIZE": 32, "BYTEPIX": -8}, 32, 4),
         ({"BLOCKSIZE": 4, "BYTEPIX": 32}, 32, 4),
         ({"BLOCKSIZE": 32, "NOISEBIT": 4}, 32, 4),
+        ({"BLOCKSIZE": 16.0, "BYTEPIX": 2.0}, 16, 2),
     ],
 )
 def test_headers_of_any_writer_are_understood(parameters, blocksize, bytepix):
@@ -74,12 +75,13 @@ def test_headers_of_any_writer_are_understood(parameters, blocksize, bytepix):
         ({"BYTEPIX": 8}, "BYTEPIX must be 1, 2 or 4.*got 8"),
         ({"BYTEPIX": 3}, "BYTEPIX"),
         ({"BYTEPIX": 0}, "BYTEPIX"),
-        ({"BYTEPIX": 4.0}, "BYTEPIX must be an integer"),
+        ({"BYTEPIX": 4.5}, "BYTEPIX must be an integer"),
         ({"BYTEPIX": True}, "BYTEPIX must be an integer"),
         ({"BLOCKSIZE": 0}, "BLOCKSIZE"),
         ({"BLOCKSIZE": -32}, "BLOCKSIZE"),
         ({"BLOCKSIZE": 2**31}, "BLOCKSIZE"),
         ({"BLOCKSIZE": "32"}, "BLOCKSIZE must be an integer"),
+        ({"BLOCKSIZE": 32.5}, "BLOCKSIZE must be an integer"),
     ],
 )
 def test_parameters_that_no_stream_can_have_are_refused(parameters, text):

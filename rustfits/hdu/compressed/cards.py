@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from rustfits.codec.codec import TileCodec
-from rustfits.errors import ImageError, InvalidParameter
+from rustfits.errors import ImageError, InvalidParameter, PluginError
 from rustfits.hdu.image.cards import (
     Entry,
     blank_entries,
@@ -21,7 +21,7 @@ from rustfits.hdu.image.cards import (
 from rustfits.header.cards import Cards
 from rustfits.heap.bintable import ELEMENT_NBYTES
 from rustfits.limits import MAX_NBYTES, MAX_ZNAXIS
-from rustfits.pixels.scaling import bitpix_dtype, stored_form
+from rustfits.pixels.scaling import Scaling, bitpix_dtype, stored_form
 from rustfits.quantize.dither import NULL_PIXEL
 from rustfits.quantize.parameters import Quantize
 from rustfits.tiles.grid import TileGrid
@@ -42,6 +42,8 @@ def compressed_cards(
     extname: str | None = None,
     extver: int | None = None,
     blank: int | None = None,
+    bscale: float | None = None,
+    bzero: float | None = None,
 ) -> Cards:
     """Return the header of a new compressed image, which has no tiles yet.
 
@@ -54,10 +56,8 @@ def compressed_cards(
         Shape, numpy order; the first axis may be empty.
     quantize : Quantize, optional
         How to make integers of floats.
-    extname : str, optional
-    extver : int, optional
-    blank : int, optional
-        Physical value that means "no value".
+    extname, extver, blank, bscale, bzero : optional
+        As for `image_cards`.
 
     Returns
     -------
@@ -66,7 +66,7 @@ def compressed_cards(
     Raises
     ------
     ImageError
-        If there can be no such image, or ``blank`` does not fit the pixels.
+        If there can be no such image, or ``blank``, ``bscale`` or ``bzero`` do not fit the pixels.
     UnsupportedPixels, InvalidParameter
         If the codec cannot hold it.
     PixelOverflow
@@ -82,9 +82,11 @@ def compressed_cards(
     if not 1 <= len(shape) <= MAX_ZNAXIS:
         raise ImageError(f"a compressed image has 1 to {MAX_ZNAXIS} axes, not {len(shape)} (NAXIS={len(shape)})")
     tile = _tile_shape(codec, shape)
-    codec.check_image(shape, tile, pixel, quantize is not None)
-    names, scaling, null = name_entries(extname, extver), scaling_entries(pixel), blank_entries("ZBLANK", pixel, blank)
+    names, null = name_entries(extname, extver), blank_entries("ZBLANK", pixel, blank)
+    scaling = scaling_entries(pixel, bscale, bzero)
     bitpix, _ = stored_form(pixel)
+    seen = Scaling.from_cards(Cards.build(scaling), bitpix_dtype(bitpix)).dtype
+    codec.check_image(shape, tile, seen if seen.kind in "iu" else pixel, quantize is not None)
     coded = bitpix_dtype(bitpix) if quantize is None else np.dtype(np.int32)
     table = _table_entries(codec, quantize, TileGrid(shape, tile), bitpix_dtype(bitpix))
     image = _image_entries(codec.zcmptype, bitpix, shape, tile)
@@ -111,7 +113,15 @@ def _table_entries(codec: TileCodec, quantize: Quantize | None, grid: TileGrid, 
 
 def _parameter_entries(codec: TileCodec, coded: np.dtype[Any]) -> list[Entry]:
     pairs: list[Entry] = []
-    for number, (name, value) in enumerate(codec.parameters(coded).items(), start=1):
+    said: object = codec.parameters(coded)
+    if not isinstance(said, Mapping) or not all(
+        isinstance(name, str) and isinstance(value, bool | int | float | str) for name, value in said.items()
+    ):
+        raise PluginError(
+            f"{type(codec).__name__}.parameters of {codec.zcmptype} returned {said!r:.80}; it must return a dict of "
+            "names to int, float, bool or str"
+        )
+    for number, (name, value) in enumerate(said.items(), start=1):
         pairs += [(f"ZNAME{number}", name, "parameter of the algorithm"), (f"ZVAL{number}", value, f"value of {name}")]
     return pairs
 

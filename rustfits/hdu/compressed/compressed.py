@@ -28,6 +28,7 @@ from rustfits.tiles.zimage import CompressedSnapshot, TileTable
 if TYPE_CHECKING:
     from rustfits.hdu.compressed.extending import PendingRows
     from rustfits.hdu.report import Verdict
+    from rustfits.header.header import FITSHeader
     from rustfits.quantize.parameters import Quantize
     from rustfits.tiles.damage import DamagedTile, ForgivingDecoder
     from rustfits.tiles.newtiles import NewTiles
@@ -76,8 +77,10 @@ class CompressedImageHDU(ImageHDU):
         return table
 
     @property
-    def compression(self) -> TileCodec:
+    def compression(self) -> TileCodec | None:
         """How the image is compressed: a codec that could be passed as ``compress=`` to get the same layout.
+
+        None for an image without axes, if the header names no algorithm that can be had.
 
         Raises
         ------
@@ -86,12 +89,35 @@ class CompressedImageHDU(ImageHDU):
         HeaderError, InvalidParameter
             If the header has no ZCMPTYPE, or parameters that the codec cannot have.
         """
-        return self._facts.codec
+        try:
+            return self._facts.codec
+        except FitsError:
+            if self.shape:
+                raise
+            return None
 
     @property
     def n_tiles(self) -> int:
-        """Number of tiles; 0 if an axis is empty."""
-        return self._facts.grid.ntiles
+        """Number of tiles; 0 if an axis is empty, or there is none."""
+        return self._facts.grid.ntiles if self.shape else 0
+
+    @property
+    def image_header(self) -> FITSHeader:
+        """The header of the image that a program which unpacks this one would see: a copy, which cannot be changed.
+
+        It has the shape of the image, and no keyword of the table or of its compression.
+
+        Raises
+        ------
+        HeaderError
+            If the header does not say what the image is like.
+        """
+        from rustfits.hdu.compressed.unpacked import unpacked_cards
+        from rustfits.header.header import FITSHeader
+        from rustfits.header.state import FixedHeader
+
+        facts = self._facts
+        return FITSHeader._of(FixedHeader(unpacked_cards(facts.cards, facts.blank)))
 
     def __repr__(self) -> str:
         table = self._facts_in(self._state.snapshot_anyhow)
@@ -115,10 +141,14 @@ class CompressedImageHDU(ImageHDU):
     def _read_masked(self, section: Section, scale: bool) -> NDArray[Any]:
         table = self._facts
         if table.blank_column is None:
-            return super()._read_masked(section, scale)
-        stored = self._read_section(section, False)
-        mask = stored == self._decoder().blanks(table.blank_column, section)
-        return np.ma.MaskedArray(table.scaling.scaled(stored) if scale else stored, mask)
+            found: np.ma.MaskedArray[Any, Any] = np.ma.asarray(super()._read_masked(section, scale))
+        else:
+            stored = self._read_section(section, False)
+            mask = stored == self._decoder().blanks(table.blank_column, section)
+            found = np.ma.MaskedArray(table.scaling.scaled(stored) if scale else stored, mask)
+        if table.null_mask is not None:
+            found = np.ma.MaskedArray(found.data, np.ma.getmaskarray(found) | self._decoder().nulls(section))
+        return found
 
     # -- writing --------------------------------------------------------------------------------------------------
 

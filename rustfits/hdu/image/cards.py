@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Sequence
 from math import prod
@@ -25,6 +26,8 @@ def image_cards(
     extname: str | None = None,
     extver: int | None = None,
     blank: int | None = None,
+    bscale: float | None = None,
+    bzero: float | None = None,
 ) -> Cards:
     """Return the header of a new uncompressed image (FITS 4.0, sections 4.4.1 and 7.1).
 
@@ -36,10 +39,11 @@ def image_cards(
         Shape, numpy order; the first axis may be empty, and ``()`` means no data.
     primary : bool
         Whether it is the first HDU of its file.
-    extname : str, optional
-    extver : int, optional
+    extname, extver : str, int, optional
     blank : int, optional
-        Physical value that means "no value".
+        The pixel that means "no value".
+    bscale, bzero : float, optional
+        What makes physical values of the pixels, which are stored as they are.
 
     Returns
     -------
@@ -48,22 +52,18 @@ def image_cards(
     Raises
     ------
     ImageError
-        If FITS has no such pixels, no such shape, or ``blank`` does not fit the pixels.
-    PixelOverflow
-        If ``blank`` has more than 64 bits.
-    HeaderError
-        If ``extname`` is not printable ASCII.
-    TypeError
-        If an argument has the wrong type.
+        If FITS has no such pixels, no such shape, or ``blank``, ``bscale`` or ``bzero`` do not fit the pixels.
+    HeaderError, PixelOverflow, TypeError
+        If ``extname`` is not printable ASCII, ``blank`` has more than 64 bits, or an argument has the wrong type.
     """
     pixel, shape = check_dtype(dtype), check_dims(dims)
     bitpix, _ = stored_form(pixel)
     if prod(shape) * pixel.itemsize > MAX_NBYTES:
         raise ImageError(f"an image of {shape} {pixel} pixels is too large: files end at byte {MAX_NBYTES}")
-    names, scaling, null = name_entries(extname, extver), scaling_entries(pixel), blank_entries("BLANK", pixel, blank)
-    first: Entry = ("SIMPLE", True, "conforms to the FITS standard")
-    if not primary:
-        first = ("XTENSION", "IMAGE", "image extension")
+    names, null = name_entries(extname, extver), blank_entries("BLANK", pixel, blank)
+    scaling = scaling_entries(pixel, bscale, bzero)
+    simple: Entry = ("SIMPLE", True, "conforms to the FITS standard")
+    first: Entry = simple if primary else ("XTENSION", "IMAGE", "image extension")
     axes: list[Entry] = [
         (f"NAXIS{axis}", npixels, f"pixels along axis {axis}") for axis, npixels in enumerate(reversed(shape), start=1)
     ]
@@ -138,12 +138,31 @@ def name_entries(extname: str | None, extver: int | None) -> list[Entry]:
     return entries
 
 
-def scaling_entries(dtype: np.dtype[Any]) -> list[Entry]:
-    """Return the cards of an integer convention; none for pixels that FITS has."""
-    _, bzero = stored_form(dtype)
-    if not bzero:
+def scaling_entries(dtype: np.dtype[Any], bscale: object = None, bzero: object = None) -> list[Entry]:
+    """Return the cards of BSCALE and BZERO: those asked for, or those of an integer convention, if there are any.
+
+    Raises
+    ------
+    ImageError
+        If numbers are asked for that cannot be, or for pixels that are stored by a convention.
+    TypeError
+        If one of them is no real number.
+    """
+    _, offset = stored_form(dtype)
+    if bscale is None and bzero is None:
+        scale: object = 1
+    else:
+        if offset:
+            raise ImageError(
+                f"bscale= and bzero= are for numbers as they are stored: {dtype} pixels are stored minus {offset}; "
+                "pass pixels of a signed type, u1 or a float"
+            )
+        scale, offset = _as_real("bscale", bscale, 1), _as_real("bzero", bzero, 0)
+        if not scale:
+            raise ImageError("bscale must not be 0: every pixel would have one value")
+    if scale == 1 and not offset:
         return []
-    return [("BSCALE", 1, "pixel = stored * BSCALE + BZERO"), ("BZERO", bzero, "offset of the stored integers")]
+    return [("BSCALE", scale, "pixel = stored * BSCALE + BZERO"), ("BZERO", offset, "offset of the stored integers")]
 
 
 def blank_entries(keyword: str, dtype: np.dtype[Any], blank: int | None) -> list[Entry]:
@@ -155,7 +174,7 @@ def blank_entries(keyword: str, dtype: np.dtype[Any], blank: int | None) -> list
     dtype : dtype
         What the user sees.
     blank : int or None
-        Physical value; None for no card.
+        In the numbers of the pixels; None for no card.
 
     Raises
     ------
@@ -177,6 +196,16 @@ def blank_entries(keyword: str, dtype: np.dtype[Any], blank: int | None) -> list
     if not limits.min <= value <= limits.max:
         raise ImageError(f"blank {value} is out of range: {dtype} pixels hold {limits.min} to {limits.max}")
     return [(keyword, int(Scaling.of_dtype(dtype).invert_scalar(value)), "stored integer that means no value")]
+
+
+def _as_real(name: str, value: object, default: int) -> Any:
+    if value is None:
+        return default
+    if not isinstance(value, int | float | np.integer | np.floating) or isinstance(value, bool):
+        raise TypeError(f"{name} must be a real number or None, not {type(value).__name__}: {value!r}")
+    if not math.isfinite(value):
+        raise ImageError(f"{name} must be finite, not {value}")
+    return value
 
 
 def _as_int(name: str, value: object) -> int:

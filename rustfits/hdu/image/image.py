@@ -20,6 +20,7 @@ from rustfits.storage.reread import Straddled, repeated
 
 if TYPE_CHECKING:
     from rustfits.hdu.image.raster import Raster
+    from rustfits.header.header import FITSHeader
     from rustfits.tiles.reader import TileReader
 
 
@@ -85,9 +86,14 @@ class ImageHDU(HDU):
         return unit if isinstance(unit, str) else None
 
     @property
+    def image_header(self) -> FITSHeader:
+        """The header of the image itself, which is `header` unless the image is compressed."""
+        return self.header
+
+    @property
     def has_data(self) -> bool:
-        """Whether the image has a pixel."""
-        return self._facts.size > 0
+        """Whether the image has a pixel, or, of random groups, whether there are any."""
+        return self._facts.size > 0 or (self._extent.data_nbytes > 0 and self._has_groups())
 
     def __len__(self) -> int:
         return self.shape[0] if self.shape else 0
@@ -135,6 +141,8 @@ class ImageHDU(HDU):
         ------
         ImageError
             If the image has no axes; with ``mask_blank`` if it holds floats; if ``on_error`` is something else.
+        NotSupported
+            If these are random groups.
         HeaderError
             If a keyword that is needed is malformed.
         FitsIOError
@@ -386,15 +394,23 @@ class ImageHDU(HDU):
 
         return Raster(self._file.storage, self._extent.data_start, shape, self.dtype)
 
+    def _has_groups(self) -> bool:
+        return self._index == 0 and self._facts.groups
+
     def _check_axes(self) -> None:
         if not self.shape:
             raise ImageError("the image has no pixels: NAXIS=0")
+        if not self._facts.size and self._has_groups():
+            raise NotSupported(
+                f"these are {self._state.cards.get('GCOUNT', 1)} random groups (FITS 4.0, section 6), whose data are "
+                "not read; astropy.io.fits reads them"
+            )
 
     def _section(self, key: object) -> Section:
-        shape = self._facts.shape
-        if not shape:
+        facts = self._facts
+        if not facts.size:
             self._check_axes()
-        return parse_section(key, shape)
+        return parse_section(key, facts.shape)
 
     def _corner(self, start: Sequence[int] | None, default: tuple[int, ...]) -> tuple[int, ...]:
         if start is None:

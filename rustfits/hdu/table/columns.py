@@ -87,7 +87,7 @@ class Cells:
         if code in "LX":
             return np.dtype(np.bool_)
         if code == "A":
-            return np.dtype(f"U{self.width}")
+            return np.dtype(f"U{max(self.width, 1)}")  # numpy has no strings that are always empty
         if scale and not self.trivial and code in SCALABLE:
             return np.dtype(CONVENTIONS.get((code, self.tzero), "f8") if self.tscal == 1 else "f8")
         return np.dtype(ELEMENT_DTYPES[code]).newbyteorder("=")
@@ -112,16 +112,20 @@ class Cells:
             If a string holds bytes that are not ASCII, or a complex column is scaled.
         """
         code, nrows = self.column.code, raw.shape[0]
+        count = prod(self.shape) * (self.width if code == "A" else 1)  # TDIMn may leave the last elements out
         if code == "L":
-            out[...] = (raw == ord("T")).reshape(out.shape)
+            out[...] = (raw[:, :count] == ord("T")).reshape(out.shape)
         elif code == "X":
-            bits = np.unpackbits(raw, axis=1, count=self.column.repeat)
+            bits = np.unpackbits(raw, axis=1, count=count)
             out[...] = bits.reshape(out.shape)
+        elif code == "A" and not self.width:
+            out[...] = b"" if out.dtype.kind == "S" else ""
         elif code == "A":
-            text = np.ascontiguousarray(raw).reshape(nrows, *self.shape, self.width)
+            text = np.ascontiguousarray(raw[:, :count]).reshape(nrows, *self.shape, self.width)
             out[...] = text.view(out.dtype)[..., 0] if out.dtype.kind == "S" else self._decode_text(text, rows)
         else:
-            stored = np.ascontiguousarray(raw).view(ELEMENT_DTYPES[code]).reshape(out.shape)
+            element = np.dtype(ELEMENT_DTYPES[code])
+            stored = np.ascontiguousarray(raw[:, : count * element.itemsize]).view(element).reshape(out.shape)
             self._scale(stored, out, scale)
 
     def _scale(self, stored: NDArray[Any], out: NDArray[Any], scale: bool) -> None:
@@ -166,9 +170,7 @@ def _shape_and_width(cards: Cards, column: Column) -> tuple[tuple[int, ...], int
         if said is not None:
             raise TableError(f"column {column.name!r} has {keyword}, but its arrays lie in the heap and vary in length")
         return (), 0
-    if column.code == "A" and repeat == 0:
-        raise TableError(f"column {column.name!r} holds zero-length strings (TFORM{column.number}), which numpy lacks")
-    if said is None:
+    if said is None or not repeat:
         if column.code == "A":
             return (), repeat
         return (() if repeat == 1 else (repeat,)), 0
@@ -176,7 +178,7 @@ def _shape_and_width(cards: Cards, column: Column) -> tuple[tuple[int, ...], int
     if found is None:
         raise TableError(f"{keyword} is {said!r}; it must look like '(3,4)' (FITS 4.0, section 7.3.2)")
     axes = tuple(int(axis) for axis in found[1].split(","))
-    if prod(axes) != repeat:
+    if prod(axes) > repeat:
         raise TableError(
             f"{keyword} is {said!r}, which makes {prod(axes)} elements; column {column.name!r} has {repeat} in a cell"
         )

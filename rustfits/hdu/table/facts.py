@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from copy import copy
+from dataclasses import replace
 from functools import cached_property
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
 
-from rustfits.errors import HeaderError, TableError
+from rustfits.errors import FitsError, HeaderError, TableError
 from rustfits.hdu.table.columns import Cells
 from rustfits.header.cards import Cards
 from rustfits.header.state import Snapshot
-from rustfits.heap.bintable import Column, TableLayout, column_numbers, count_in, label_in
+from rustfits.heap.bintable import Column, column_numbers, column_of, count_in, label_in
 
 # Letter, width, and the digits after the point of floats (FITS 4.0, table 15).
 _TFORM = re.compile(r"\s*([AIFED])(\d+)(?:\.(\d+))?\s*")
@@ -54,20 +57,55 @@ class TableFacts(Snapshot):
         return unit if isinstance(unit, str) else None
 
     @cached_property
-    def layout(self) -> TableLayout:
-        """Where the cells lie in a row, the widths checked."""
-        layout = TableLayout.from_cards(self.seen)
-        for column in layout.columns:
-            _refuse_modifier(self.seen, column)
-        nbytes = sum(column.nbytes for column in layout.columns)
-        if nbytes != layout.row_nbytes:
-            raise HeaderError(f"the columns take {nbytes} bytes a row, but NAXIS1 is {layout.row_nbytes}")
-        return layout
+    def cells(self) -> tuple[Cells, ...]:
+        """What the bytes of every column mean; the error of the first that cannot be read, if there is one."""
+        return tuple(self._cells_of(number) for number in self.numbers)
+
+    def _cells_of(self, number: int) -> Cells:
+        """Return what the bytes of one column mean; `HeaderError` or `TableError` if that cannot be known."""
+        found = self._found[number - 1]
+        if isinstance(found, FitsError):
+            raise copy(found)
+        return found
 
     @cached_property
-    def cells(self) -> tuple[Cells, ...]:
-        """What the bytes of every column mean."""
-        return tuple(Cells.from_cards(self.seen, column) for column in self.layout.columns)
+    def _found(self) -> list[Cells | FitsError]:
+        """What is known of each column, or why that is nothing: an odd column keeps nobody from the others."""
+        columns: list[Column | FitsError] = []
+        for number in self.numbers:
+            try:
+                columns.append(column_of(self.seen, number, 0))
+            except HeaderError as error:
+                columns.append(error)
+        return [self._cells_or_fault(column) for column in self._placed(columns)]
+
+    def _placed(self, columns: list[Column | FitsError]) -> list[Column | FitsError]:
+        """Give the columns their places in a row: from its start up to one of unknown width, and from its end."""
+        width = self.seen.integer("NAXIS1")
+        odd = [index for index, column in enumerate(columns) if not isinstance(column, Column)]
+        nbytes = [column.nbytes if isinstance(column, Column) else 0 for column in columns]
+        total = sum(nbytes)
+        if total > width or (total != width and not odd):
+            raise HeaderError(f"the columns take {total} bytes a row, but NAXIS1 is {width}")
+        found: list[Column | FitsError] = []
+        for index, (column, before) in enumerate(zip(columns, accumulate([0, *nbytes]), strict=False)):
+            if not isinstance(column, Column):
+                found.append(column)
+            elif not odd or index < odd[0]:
+                found.append(replace(column, offset=before))
+            elif index > odd[-1]:
+                found.append(replace(column, offset=width - total + before))
+            else:
+                found.append(HeaderError(f"where column {column.name!r} lies is not known: {columns[odd[0]]}"))
+        return found
+
+    def _cells_or_fault(self, column: Column | FitsError) -> Cells | FitsError:
+        if not isinstance(column, Column):
+            return column
+        try:
+            return Cells.from_cards(self.seen, column)
+        except (HeaderError, TableError) as error:
+            return error
 
     def dtype(self, cells: Sequence[Cells] | None = None, *, scale: bool = True) -> np.dtype[Any]:
         """Structured dtype of what reading gives.
@@ -102,7 +140,7 @@ class TableFacts(Snapshot):
         TypeError
             If it is no sequence of str.
         TableError
-            If it is empty, names a column twice, or one that does not exist.
+            If it is empty, names a column twice, or one that does not exist or that cannot be read, or fits several.
         """
         if columns is None:
             return self.cells
@@ -110,16 +148,29 @@ class TableFacts(Snapshot):
             raise TypeError(f"columns= must be None or a list of names, not {columns!r}")
         if not len(columns):
             raise TableError("columns= is an empty list; leave it out to read all columns")
-        known = {one.column.name.upper(): one for one in reversed(self.cells)}
-        found: dict[str, Cells] = {}
+        found: dict[int, Cells] = {}
         for name in columns:
-            key = name.rstrip(" ").upper()
-            if key not in known:
-                raise TableError(f"unknown column name {name!r}; there are {', '.join(map(repr, self.colnames))}")
-            if key in found:
+            number = self._number_of(name)
+            if number in found:
                 raise TableError(f"duplicate column {name!r} in columns=")
-            found[key] = known[key]
+            found[number] = self._cells_of(number)
         return list(found.values())
+
+    def _number_of(self, name: str) -> int:
+        """Return the number of the column that a name selects: as it is spelled, or else in whatever case."""
+        wanted = name.rstrip(" ")
+        exact = [number for number, known in zip(self.numbers, self.colnames, strict=True) if known == wanted]
+        if exact:
+            return exact[0]
+        folded = [
+            number for number, known in zip(self.numbers, self.colnames, strict=True) if known.upper() == wanted.upper()
+        ]
+        if not folded:
+            raise TableError(f"unknown column name {name!r}; there are {', '.join(map(repr, self.colnames))}")
+        if len(folded) > 1:
+            spelled = ", ".join(repr(self.colnames[number - 1]) for number in folded)
+            raise TableError(f"column name {name!r} may be any of {spelled}; spell it as one of them")
+        return folded[0]
 
     def column_lines(self) -> list[str]:
         """Return one line per column, for ``repr``."""
@@ -131,10 +182,11 @@ class TableFacts(Snapshot):
         ]
 
     def _kinds(self) -> list[str]:
-        try:
-            return [_kind(one) for one in self.cells]
-        except (HeaderError, TableError):  # the names of the columns are worth listing
-            return [f"TFORM {self.seen.get(f'TFORM{number}')!r}" for number in self.numbers]
+        # The names of columns that cannot be read are worth listing too.
+        return [
+            _kind(found) if isinstance(found, Cells) else f"TFORM {self.seen.get(f'TFORM{number}')!r}"
+            for number, found in zip(self.numbers, self._found, strict=True)
+        ]
 
 
 class CompressedTableFacts(TableFacts):
@@ -200,13 +252,6 @@ class AsciiTableFacts(TableFacts):
             return "i8" if tzero == 0 else "f8"
         single = code in "FE" and int(digits or 0) <= SINGLE_DIGITS
         return "f4" if single and (tscal, tzero) == (1, 0) else "f8"
-
-
-def _refuse_modifier(cards: Cards, column: Column) -> None:
-    keyword = f"TFORM{column.number}"
-    form = cards.text(keyword).strip()
-    if not column.descriptor and not form.endswith(column.code):
-        raise HeaderError(f"{keyword} is {form!r}; nothing may follow the letter {column.code}")
 
 
 def _kind(cells: Cells) -> str:

@@ -130,12 +130,12 @@ class TableHDU(AnyTableHDU):
             (cells,) = self._facts.chosen([name])
             if cells.column.code != "A":
                 raise TableError(f"as_bytes=True needs a character column; {cells.column.name!r} holds {cells.dtype()}")
-            dtype = np.dtype([(cells.column.name, f"S{cells.width}", cells.shape)])
+            dtype = np.dtype([(cells.column.name, f"S{max(cells.width, 1)}", cells.shape)])
             return np.ascontiguousarray(self._read([cells], dtype, rows, scale)[cells.column.name])
 
     def _read(self, cells: Sequence[Cells], dtype: np.dtype[Any], rows: object, scale: bool) -> NDArray[Any]:
         wanted = select_rows(rows, self.nrows)
-        reader = RowReader(self._file.storage, self._extent.data_start, self._facts.layout.row_nbytes)
+        reader = RowReader(self._file.storage, self._extent.data_start, self._facts.cards.integer("NAXIS1"))
         reader.check(wanted)
         out = np.empty(len(wanted), dtype)
         reader.read(wanted, cells, out, scale=scale)

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 import rustfits
 
-NOT_CARRIED = {"BSCALE", "BZERO", "BLANK", "EXTNAME", "EXTVER", "COMMENT", "HISTORY", ""}  # written anew, or not values
 REFERENCE_PIXEL = re.compile(r"CRPIX([1-9])[A-Z]?")
 
 
@@ -75,7 +74,6 @@ def write_cutout(hdu: rustfits.ImageHDU, section: tuple[slice, ...], output: Pat
             file.write_image(
                 pixels,
                 extname=hdu.extname,
-                extver=hdu.extver if hdu.extver != 1 else None,
                 compress=compress,
                 blank=blank,
                 header=_keywords(hdu.header, start),
@@ -96,15 +94,11 @@ def _nulls(hdu: rustfits.ImageHDU, pixels: NDArray[Any]) -> tuple[NDArray[Any], 
     return np.where(pixels == blank * scale + zero, np.nan, pixels), None
 
 
-def _keywords(header: rustfits.FITSHeader, start: list[int]) -> dict[str, tuple[Any, str]]:
-    keywords: dict[str, tuple[Any, str]] = {}
-    for key in header:
-        if key in NOT_CARRIED or rustfits.is_protected_key(key):
-            continue
-        value = header[key]
+def _keywords(header: rustfits.FITSHeader, start: list[int]) -> dict[str, Any]:
+    """Return the header of an image, with the reference pixels of a part of it that begins at ``start``."""
+    keywords = header.to_dict()
+    for key, entry in keywords.items():
         found = REFERENCE_PIXEL.fullmatch(key)
-        if found and int(found[1]) <= len(start) and isinstance(value, int | float):
-            value -= start[-int(found[1])]
-        if value is not None:
-            keywords[key] = (value, header.comment_of(key))
+        if found and int(found[1]) <= len(start) and isinstance(entry["value"], int | float):
+            entry["value"] -= start[-int(found[1])]
     return keywords

@@ -83,7 +83,7 @@ def _compressed_image(hdu: rustfits.CompressedImageHDU, name: str, kind: str) ->
         shape=_by(hdu.shape),
         dtype=_dtype(hdu),
         codec=str(header.get("ZCMPTYPE", "?")),
-        tiles=f"{hdu.n_tiles} of {_by(tile)}",
+        tiles=f"{hdu.n_tiles} of {_by(tile)}" if hdu.ndim else "",
         ratio=f"{nbytes / packed:.2f}" if packed and nbytes else "",
         remark=remark,
     )

@@ -38,6 +38,14 @@ class Commands(click.Group):
             raise click.ClickException(" ".join(str(error).split())) from error
 
 
+lenient_option = click.option(
+    "--lenient/--strict",
+    "lenient",
+    default=None,
+    help="Read past stray bytes and a damaged end of FILE; or refuse any stray byte. Neither: only where they matter.",
+)
+
+
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(rustfits.__version__, prog_name="rustfits")
 def main() -> None:
@@ -90,16 +98,24 @@ def demo(output: Path) -> None:
 
 @main.command()
 @click.argument("file")
-def info(file: str) -> None:
-    """List the HDUs of FILE; no codec is needed for it."""
-    with rustfits.FITS(file) as fits:
-        described = [describe(hdu) for hdu in fits]
+@lenient_option
+def info(file: str, *, lenient: bool | None) -> None:
+    """List the HDUs of FILE; no codec is needed for it.
+
+    The exit code is 1 if something damaged follows the HDUs that are listed, unless --lenient is given.
+    """
+    with rustfits.FITS(file, lenient=lenient) as fits:
+        described, damage = [describe(hdu) for hdu in fits.hdus], fits.damage
     table = new_table("index", "name", "kind", "shape", "dtype", "codec", "tiles", "ratio", right=slice(7, 8))
     for line in described:
         add_row(table, line.index, line.name, line.kind, line.shape, line.dtype, line.codec, line.tiles, line.ratio)
     console().print(table)
     for remark in dict.fromkeys(line.remark for line in described if line.remark):
         click.echo(remark)
+    if damage is not None:
+        if not lenient:
+            raise damage
+        click.echo(f"damage: {' '.join(str(damage).split())}")
 
 
 @main.command()
@@ -115,15 +131,16 @@ def codecs() -> None:
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option("--decode/--no-decode", default=True, show_default=True, help="Also decode every pixel.")
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON list, an object for each FILE.")
+@lenient_option
 @click.pass_context
-def verify(ctx: click.Context, files: tuple[str, ...], *, decode: bool, as_json: bool) -> None:
+def verify(ctx: click.Context, files: tuple[str, ...], *, decode: bool, as_json: bool, lenient: bool | None) -> None:
     """Look for damage in every HDU of each FILE: structure, checksums, tiles that cannot be decoded.
 
     The exit code is 0 if nothing is wrong, 1 if something is, and 2 if something could not be read.
     """
     outcomes = []
     for file in files:
-        outcome = verify_file(file, decode=decode)
+        outcome = verify_file(file, decode=decode, lenient=lenient)
         outcomes.append(outcome)
         if not as_json:
             show_outcome(outcome)
@@ -139,7 +156,17 @@ def verify(ctx: click.Context, files: tuple[str, ...], *, decode: bool, as_json:
 @click.option("--hdu", "key", help="Index or EXTNAME; the first image that has data if not given.")
 @click.option("--compress", help="Name of a codec, such as GZIP_2; not compressed if not given.")
 @click.option("--overwrite", is_flag=True, help="Replace OUTPUT if it is there.")
-def cutout(file: str, section: str, output: Path, *, key: str | None, compress: str | None, overwrite: bool) -> None:
+@lenient_option
+def cutout(
+    file: str,
+    section: str,
+    output: Path,
+    *,
+    key: str | None,
+    compress: str | None,
+    overwrite: bool,
+    lenient: bool | None,
+) -> None:
     """Write a SECTION of an image of FILE to OUTPUT, its coordinates shifted along.
 
     SECTION is written as in Python, in numpy order: 100:200,50:80
@@ -147,7 +174,7 @@ def cutout(file: str, section: str, output: Path, *, key: str | None, compress: 
     check_output(file, output)
     if output.exists() and not overwrite:
         raise click.ClickException(f"{output} is there already; --overwrite replaces it")
-    with rustfits.FITS(file) as fits:
+    with rustfits.FITS(file, lenient=lenient) as fits:
         shape = write_cutout(pick_image(fits, key), parse_section(section), output, compress)
     click.echo(f"cutout: {output.resolve()} ({' x '.join(map(str, shape))})")
 
@@ -157,10 +184,11 @@ def cutout(file: str, section: str, output: Path, *, key: str | None, compress: 
 @click.argument("output", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--hdu", "key", help="Index or EXTNAME; the first image that has data if not given.")
 @click.option("--size", type=click.IntRange(min=1), default=1024, show_default=True, help="Longest side, in pixels.")
-def preview(file: str, output: Path, key: str | None, size: int) -> None:
+@lenient_option
+def preview(file: str, output: Path, *, key: str | None, size: int, lenient: bool | None) -> None:
     """Write a PNG of an image of FILE to OUTPUT; of a cube, its first plane."""
     check_output(file, output)
-    with rustfits.FITS(file) as fits:
+    with rustfits.FITS(file, lenient=lenient) as fits:
         pixels = plane(pick_image(fits, key))
     width, height = write_preview(output, pixels, longest=size)
     click.echo(f"preview: {output.resolve()} ({width} x {height})")

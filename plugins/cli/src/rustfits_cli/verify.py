@@ -69,10 +69,13 @@ class Outcome:
         return self.report.to_dict()
 
 
-def verify(filename: str, *, decode: bool) -> Outcome:
-    """Verify a file; what goes wrong is told, not raised, so that others can follow."""
+def verify(filename: str, *, decode: bool, lenient: bool | None = None) -> Outcome:
+    """Verify a file; what goes wrong is told, not raised, so that others can follow.
+
+    Stray bytes and a damaged end are read past, since they are what is looked for, unless ``lenient`` is False.
+    """
     try:
-        with rustfits.FITS(filename, lenient=True) as fits:
+        with rustfits.FITS(filename, lenient=lenient is not False) as fits:
             return Outcome(filename, fits.verify(decode=decode))
     except (rustfits.FitsError, OSError) as error:
         return Outcome(filename, None, " ".join(str(error).split()))

@@ -146,6 +146,8 @@ class Rice1(TileCodec):
 
 
 def _integer(name: str, value: object) -> int:
+    if isinstance(value, float) and value.is_integer():
+        return int(value)  # some writers have floats for all parameters
     if isinstance(value, bool) or not isinstance(value, int):
         raise InvalidParameter(name, value, "must be an integer")
     return value
