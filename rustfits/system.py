@@ -157,6 +157,25 @@ def is_held_open(path: str) -> bool:
     return False
 
 
+def wait_for_call(descriptor: int, size: int) -> None:
+    """Wait, where that can be done, for the end of a call that writes an open file of ``size`` bytes.
+
+    On ext4, btrfs and tmpfs a call that looks for holes waits for it, on XFS one that reads; on others neither may.
+    """
+    hole = getattr(os, "SEEK_HOLE", None)
+    if size and hole is not None:
+        with suppress(OSError):
+            os.lseek(descriptor, size - 1, hole)
+            pread(descriptor, 1, size - 1)
+
+
+def linux_version() -> tuple[int, ...]:
+    """Return the version of Linux, major and minor; nothing on another system."""
+    if sys.platform != "linux":
+        return ()
+    return tuple(int(part) for part in os.uname().release.split(".")[:2] if part.isdigit())
+
+
 # -- whose a file is --------------------------------------------------------------------------------------------------
 
 
@@ -242,6 +261,12 @@ def usable_cpus() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def after_fork(call: Callable[[], None]) -> None:
+    """Have each process that is forked off call something first, where processes fork."""
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=call)
 
 
 GIVE_BACK: int | None = getattr(mmap, "MADV_FREE", None)

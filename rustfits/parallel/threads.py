@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from rustfits.errors import InvalidParameter
-from rustfits.system import usable_cpus
+from rustfits.system import after_fork, usable_cpus
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
@@ -43,8 +43,8 @@ class _Pool:
                 from concurrent.futures import ThreadPoolExecutor  # with all that logging is made of
 
                 self.executor = ThreadPoolExecutor(get_num_threads(), thread_name_prefix="rustfits")
-                if not self.watches_forks and hasattr(os, "register_at_fork"):
-                    os.register_at_fork(after_in_child=self.forget)
+                if not self.watches_forks:
+                    after_fork(self.forget)
                     self.watches_forks = True
             try:
                 futures.extend(self.executor.submit(work) for _ in range(count))

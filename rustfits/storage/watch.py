@@ -15,7 +15,7 @@ from contextlib import suppress
 from functools import cache
 
 from rustfits.errors import FileChanged, FitsIOError
-from rustfits.system import JOURNAL_SUFFIX, pread, stamp
+from rustfits.system import JOURNAL_SUFFIX, linux_version, stamp, wait_for_call
 
 State = tuple[int, int]
 """Bytes of a file, and the time of its last modification in nanoseconds."""
@@ -180,7 +180,7 @@ class Watch:
 
     def _unrest(self, found: State, *, changed: bool) -> int:
         """Return for how many ns a state that was just found is not to be relied on; 0 if it is. As `settle`."""
-        _await_call(self.descriptor, found[0])
+        wait_for_call(self.descriptor, found[0])  # it sets the time when it begins
         self._await_journal()
         tick, age = _tick(found), time.time_ns() - found[1]
         # Who was not seen changing the file may be done with it: it is enough then that another change would show.
@@ -238,17 +238,6 @@ def _tick(state: State) -> int:
     return TICK if state[1] % SECOND else COARSE_TICK
 
 
-def _await_call(descriptor: int, size: int) -> None:
-    """Wait, where that can be done, for the end of a call that writes: it sets the time when it begins.
-
-    On ext4, btrfs and tmpfs a call that looks for holes waits for it, on XFS one that reads; on others neither may.
-    """
-    with suppress(OSError, AttributeError):
-        if size:
-            os.lseek(descriptor, size - 1, os.SEEK_HOLE)
-            pread(descriptor, 1, size - 1)
-
-
 def _shows_every_change(descriptor: int) -> bool:
     """Return whether a change of a file always gives it another time than the one that was looked at.
 
@@ -262,10 +251,10 @@ def _shows_every_change(descriptor: int) -> bool:
 
 @cache
 def _is_multigrain(device: int) -> bool:
-    if not hasattr(os, "uname") or os.uname().sysname != "Linux":
+    version = linux_version()
+    if not version:
         return False
     try:
-        version = tuple(int(part) for part in os.uname().release.split(".")[:2])
         with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as mounts:
             lines = [line.split(" - ", 1) for line in mounts]
     except (OSError, ValueError):
