@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         CodecNotInstalled,
         DamagedEnd,
         FileChanged,
+        FileExists,
         FileLocked,
         FileMissing,
         FileReplaced,
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
         TransactionUndone,
         TruncatedFile,
         UnsupportedPixels,
+        WrongHDUKind,
     )
     from rustfits.hdu.base import HDU
     from rustfits.hdu.compressed.compressed import CompressedImageHDU
@@ -100,6 +102,7 @@ __all__ = [
     "FITSHeader",
     "FITSHeaderEdit",
     "FileChanged",
+    "FileExists",
     "FileLocked",
     "FileMissing",
     "FileReplaced",
@@ -149,6 +152,7 @@ __all__ = [
     "TruncatedFile",
     "UnsupportedPixels",
     "Verdict",
+    "WrongHDUKind",
     "__version__",
     "codecs",
     "convenience",

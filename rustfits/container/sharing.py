@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 import threading
 from collections.abc import Callable
 from typing import Any
 from weakref import WeakValueDictionary
 
+from rustfits import system
 from rustfits.container.locator import open_location
 from rustfits.errors import FileChanged
 from rustfits.hdu.base import HDU
@@ -81,6 +81,10 @@ class _Shared:
     """The files that are open; of which one is opened at a time, and others beside it."""
 
     def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew."""
         self._guard = threading.Lock()
         self._files: WeakValueDictionary[tuple[object, ...], SharedFile] = WeakValueDictionary()
         self._turns: dict[tuple[object, ...], threading.Lock] = {}
@@ -108,9 +112,8 @@ class _Shared:
 
 _SHARED = _Shared()
 
-if hasattr(os, "register_at_fork"):
-    # A lock may be held by a thread that the new process does not have, and a connection cannot be shared.
-    os.register_at_fork(after_in_child=_SHARED.__init__)  # type: ignore[misc]
+# A lock may be held by a thread that the new process does not have, and a connection cannot be shared.
+system.after_fork(_SHARED.forget)
 
 
 def shared(reference: Reference, reopen: Reopen) -> HDU:

@@ -82,9 +82,9 @@ def refer(kind: type[Any], file: OpenFile, extent: Extent, state: HeaderState, r
     """
     with reading:
         storage = file.storage
-        identity = storage.identity()
-        if storage.writable or identity is None or file.reopen is None:
-            raise NotPicklable("this HDU", storage.bound if identity is None else _CHANGING)
+        identity = None if storage.writable else storage.identity()
+        if identity is None or file.reopen is None:
+            raise NotPicklable("this HDU", storage.bound or _CHANGING)
         return Reference(
             kind,
             storage.location or file.filename,

@@ -3,9 +3,12 @@
 Other array libraries are in tests/arrays.
 """
 
+import bz2
 import copy
 import gc
 import gzip
+import io
+import lzma
 import multiprocessing
 import operator
 import os
@@ -456,12 +459,12 @@ def refused(hdu, words):
         assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
 
 
-@pytest.mark.parametrize("mode", ["r+", "w+"])
+@pytest.mark.parametrize("mode", ["r+", "w+", "x"])
 def test_what_may_change_its_file_says_so(tmp_path, mode):
     path = tmp_path / "a.fits"
-    for opened in ("w+", mode):
+    for opened in ["w+", "r+"] if mode == "r+" else [mode]:
         with FITS(path, opened) as fits:
-            if opened == "w+":
+            if opened != "r+":
                 fits.write_image(pixels_of("i2", SHAPE))
             refused(fits[0], "changed through this handle; open the file with mode 'r'")
 
@@ -478,7 +481,18 @@ def test_a_file_under_gzip_says_so(two, name, mode):
     path = two.with_name(name)
     path.write_bytes(gzip.compress(two.read_bytes()))
     with FITS(path, mode) as fits:
-        refused(fits[1], "compressed as a whole.*unpack it first")
+        refused(fits[1], "compressed as a whole.*unpack the file first")
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lzma.compress])
+def test_a_file_under_any_other_compression_and_an_open_file_say_so(two, compress):
+    packed = two.with_name("packed")
+    packed.write_bytes(compress(two.read_bytes()))
+    with FITS(packed) as fits:
+        refused(fits[1], "compressed as a whole.*unpack the file first")
+    for file in (io.BytesIO(two.read_bytes()), two.open("rb")):
+        with file, FITS(file) as fits:
+            refused(fits[1], "opened as a file object")
 
 
 def test_files_and_headers_do_not_travel_and_closed_files_say_so(two):
