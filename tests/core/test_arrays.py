@@ -13,8 +13,10 @@ import multiprocessing
 import operator
 import os
 import pickle
+import signal
 import threading
 import time
+import weakref
 
 import numpy as np
 import pytest
@@ -310,21 +312,25 @@ def test_threads_that_ask_at_once_open_the_file_once(two, monkeypatch):
 
     monkeypatch.setattr(sharing, "open_location", slow)
     with FITS(two) as fits:
-        lazies = [hdu.lazy() for hdu in fits if hdu.has_data] * 4
-    threads = [threading.Thread(target=lazy.__getitem__, args=(0,)) for lazy in map(copy.copy, lazies)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(opened) <= 2  # the second when the first few were done and gone
-    kept = [copy.copy(lazy) for lazy in lazies]
-    opened.clear()
-    threads = [threading.Thread(target=lazy.__getitem__, args=(0,)) for lazy in kept]
+        lazies = [copy.copy(hdu.lazy()) for hdu in fits if hdu.has_data for _ in range(4)]
+    threads = [threading.Thread(target=lazy.__getitem__, args=(0,)) for lazy in lazies]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert len(opened) == 1
+    assert len({id(lazy._image()) for lazy in lazies}) == 2
+
+
+def test_an_hdu_that_is_dropped_leaves_nothing_with_the_handle_of_its_file(two):
+    with FITS(two) as fits:
+        plain, packed = pickle.loads(pickle.dumps([fits[0], fits[-1]]))
+    assert packed.read().any()
+    cache = weakref.ref(packed._cache)
+    del packed
+    gc.collect()
+    assert cache() is None
+    assert plain.read().any()
 
 
 class Watched(MemoryStorage):
@@ -564,9 +570,12 @@ def test_a_fork_has_a_handle_of_its_own_and_waits_for_no_thread_of_its_parent(tw
             finally:
                 os._exit(0)
     sender.close()
-    assert receiver.poll(30)
-    pixels, same = receiver.recv()
-    os.waitpid(child, 0)
+    try:
+        assert receiver.poll(30), "the fork waits"
+        pixels, same = receiver.recv()
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
     assert np.array_equal(pixels, expected)
     assert not same
 
