@@ -27,8 +27,6 @@ from rustfits.tiles.zimage import GZIPPED, SOURCES, CompressedSnapshot, Quantiza
 Float64s = NDArray[np.float64]
 Int64s = NDArray[np.int64]
 
-_NONE = np.empty(0, dtype=np.int64)
-
 BATCH_NBYTES = 4 << 20  # of pixels that one thread encodes at a time
 
 
@@ -255,6 +253,9 @@ class _Quantizer(_Encoder):
     ) -> None:
         super().__init__(table, pixels, scaling)
         self._level, self._dither, self._null = level, dither, null
+        assert table.quantization is not None
+        self._columns = table.quantization.scale, table.quantization.zero, table.quantization.null
+        self._narrow = any(isinstance(each, Column) and each.code not in "DJK" for each in self._columns)
 
     def encode(self, blocks: list[Block]) -> EncodedBatch:
         """Return the compressed tiles of some blocks, in their order, and how they were quantised."""
@@ -267,6 +268,8 @@ class _Quantizer(_Encoder):
         scale, zero, fits = choice.active().quantize(batch, self._level, self._dither, integers)
         if self._null != NULL_PIXEL:
             fits &= ~self._put_nulls(integers, npixels)
+        if self._narrow:
+            fits &= self._kept_exactly(scale, zero)
         if fits.all():
             return EncodedBatch(rows, self._compressor.compress(integers, shapes, rows), None, scale, zero)
         inside = np.repeat(fits, npixels)
@@ -280,6 +283,15 @@ class _Quantizer(_Encoder):
         taken = np.logical_or.reduceat(integers == self._null, np.cumsum(npixels) - npixels)
         integers[integers == NULL_PIXEL] = self._null
         return taken
+
+    def _kept_exactly(self, scale: Float64s, zero: Float64s) -> NDArray[np.bool_]:
+        """Tell for which tiles the columns of the table, made by others, hold the numbers that go with them."""
+        kept = np.ones(scale.size, dtype=bool)
+        for column, values in zip(self._columns, (scale, zero, np.full(scale.size, NULL_PIXEL)), strict=True):
+            if isinstance(column, Column):
+                with np.errstate(all="ignore"):
+                    kept &= values.astype(np.dtype(column.cell_dtype()).base).astype(values.dtype) == values
+        return kept
 
 
 def gzipped(pixels: NDArray[Any], npixels: Int64s) -> EncodedTiles:
@@ -373,10 +385,8 @@ def _laid_out(
 
 def set_scales(new: NewTiles, quantization: Quantization, batches: list[EncodedBatch]) -> None:
     """Store ZSCALE and ZZERO of the tiles of some batches; errors as `NewTiles.set_numbers`."""
-    rows = np.concatenate([_NONE, *(batch.rows for batch in batches)])
-    for name, holder, values in (
-        ("ZSCALE", quantization.scale, [batch.scale for batch in batches]),
-        ("ZZERO", quantization.zero, [batch.zero for batch in batches]),
-    ):
-        known = [np.empty(0), *(each for each in values if each is not None)]
-        new.set_numbers(name, holder, rows, np.concatenate(known))
+    for batch in batches:
+        assert batch.scale is not None
+        assert batch.zero is not None
+        new.set_numbers("ZSCALE", quantization.scale, batch.rows, batch.scale)
+        new.set_numbers("ZZERO", quantization.zero, batch.rows, batch.zero)

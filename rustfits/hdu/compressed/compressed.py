@@ -201,7 +201,15 @@ class CompressedImageHDU(ImageHDU):
             section = self._section(key)
             values = self._checked_value(value, section)
             if values is not None and not section.empty:
-                self._make(assigned(self._decoder(), section, values, self._facts.scaling, self._spare))
+                new = assigned(
+                    self._decoder(),
+                    section,
+                    values,
+                    scaling=self._facts.scaling,
+                    quantize=self._quantize,
+                    spare=self._spare,
+                )
+                self._make(new)
 
     def _checked_value(self, value: object, section: Section) -> NDArray[Any] | None:
         """As for plain images, but that an image of floats takes arrays of any real numbers."""

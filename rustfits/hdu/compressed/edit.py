@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from rustfits.errors import HeaderError, ImageError
 from rustfits.heap.bintable import Column
 from rustfits.heap.spare import Spare
-from rustfits.heap.writer import HeapWriter
+from rustfits.heap.writer import HeapWriter, Run
 from rustfits.limits import MAX_NBYTES
 from rustfits.pixels.facts import ImageFacts
 from rustfits.pixels.scaling import Scaling, fill_masked
@@ -21,9 +21,10 @@ from rustfits.pixels.sections import Section, box_section
 from rustfits.quantize.dither import NULL_PIXEL
 from rustfits.quantize.parameters import Quantize
 from rustfits.tiles.decode import TileDecoder, TileEntries
-from rustfits.tiles.encode import encode_blocks, encode_image, set_scales
+from rustfits.tiles.encode import BATCH_NBYTES, encode_blocks, encode_image, set_scales
 from rustfits.tiles.grid import Block, TileGrid
 from rustfits.tiles.newtiles import NewTiles
+from rustfits.tiles.plan import Plan
 from rustfits.tiles.recode import TileRecoder
 from rustfits.tiles.requantize import LARGEST
 from rustfits.tiles.zimage import CompressedSnapshot, Quantization, TileTable
@@ -112,8 +113,18 @@ def encode_new(table: TileTable, quantize: Quantize | None, data: ArrayLike) -> 
     return encode_image(CompressedSnapshot(table.cards, table), pixels, table.scaling, quantize)
 
 
-def assigned(decoder: TileDecoder, section: Section, values: NDArray[Any], scaling: Scaling, spare: Spare) -> NewTiles:
+def assigned(
+    decoder: TileDecoder,
+    section: Section,
+    values: NDArray[Any],
+    *,
+    scaling: Scaling,
+    quantize: Quantize | None,
+    spare: Spare,
+) -> NewTiles:
     """Encode the tiles that a section touches, with new pixels there.
+
+    Of tiles that it covers whole nothing is read: they may be damaged, or never have been written.
 
     Parameters
     ----------
@@ -121,16 +132,106 @@ def assigned(decoder: TileDecoder, section: Section, values: NDArray[Any], scali
         Of the image.
     section : Section
         Not empty.
-    values, scaling, and errors
+    values, scaling
         As for `TileRecoder.recode`.
+    quantize : Quantize or None
+        Level and seed for the tiles that are covered whole.
     spare : Spare
         Of the image.
+
+    Raises
+    ------
+    ImageError, TileEncodeError, TileDecodeError, FitsIOError
+        As `TileRecoder.recode`, the last two for tiles of which something is left.
+    HeaderError
+        If the table cannot hold the tiles.
     """
     snapshot = decoder.snapshot
+    table = snapshot.table
     new = NewTiles(snapshot, HeapWriter(snapshot.layout, spare))
-    new.writer.add(TileRecoder(decoder, snapshot.table, scaling).recode(section, values))
     new.set_keywords(_null_keyword(snapshot))
+    plan = Plan.of(table.grid, [section], BATCH_NBYTES // table.stored.itemsize)
+    whole: list[Block] = []
+    cut: list[Block] = []
+    renewable = _renewable(table)
+    for block in plan.blocks:
+        (whole if renewable and all(axis.full for axis in block.axes) else cut).append(block)
+    # What is left of tiles that are there is looked at first: if that fails nothing need be encoded.
+    runs = TileRecoder(decoder, table, scaling).recode(cut, values) if cut else []
+    if whole:
+        values = np.broadcast_to(values, section.count)
+        runs += _anew(new, snapshot, iter(whole), values, scaling=scaling, quantize=quantize)
+    new.writer.add(runs)
     return new
+
+
+def _renewable(table: TileTable) -> bool:
+    """Return whether a tile can be encoded without a look at the old one, on a scale of its own.
+
+    Otherwise it stays in its column, where the table lacks the one that the codec fills, or on its scale, where all
+    tiles have the same.
+    """
+    quantization = table.quantization
+    return table.sources[table.own_source] is not None and (
+        quantization is None or (isinstance(quantization.scale, Column) and isinstance(quantization.zero, Column))
+    )
+
+
+def _anew(
+    new: NewTiles,
+    snapshot: CompressedSnapshot,
+    blocks: Iterator[Block],
+    pixels: NDArray[Any],
+    *,
+    scaling: Scaling,
+    quantize: Quantize | None,
+) -> list[Run]:
+    """Encode whole tiles as `encode_blocks` does, and note numbers and keywords that go with them.
+
+    Parameters
+    ----------
+    new : NewTiles
+        Gets everything but the tiles. Their rows point at nothing else.
+    snapshot : CompressedSnapshot
+        Of the image as it will be. As long as its heap is empty, these are its first tiles.
+    blocks, pixels, scaling, quantize
+        As for `encode_blocks`.
+
+    Raises
+    ------
+    HeaderError
+        If the table cannot hold the tiles.
+    TileEncodeError
+        If the codec cannot hold the pixels of a tile.
+    """
+    quantization = snapshot.table.quantization
+    null = NULL_PIXEL
+    if quantization is not None and not isinstance(quantization.null, Column):
+        null = quantization.null
+        if not -LARGEST - 1 <= null <= LARGEST:
+            raise HeaderError(f"ZBLANK is {null}, which no integer of a quantized tile can be")
+    batches, changes = encode_blocks(
+        snapshot.table, blocks, pixels, scaling, quantize, null=null, first=not snapshot.layout.heap_nbytes
+    )
+    if any(batch.fallback is not None for batch in batches):
+        wider = snapshot.with_fallback()
+        if wider is not snapshot:
+            snapshot = wider
+            new.add_columns(wider)
+    new.set_keywords(changes)
+    runs = []
+    for batch in batches:
+        found = batch.runs(snapshot.table)
+        filled = [run.column for run in found]
+        for column in snapshot.table.sources:
+            if column is not None and column not in filled:  # whatever else held the tile before
+                new.writer.put(column, batch.rows, np.zeros((batch.rows.size, 2), dtype=np.int64))
+        if quantization is not None and isinstance(quantization.null, Column):
+            new.set_numbers("ZBLANK", quantization.null, batch.rows, np.full(batch.rows.size, NULL_PIXEL))
+        runs += found
+    if quantization is not None:
+        set_scales(new, quantization, batches)
+    return runs
 
 
 def extended(
@@ -168,7 +269,8 @@ def extended(
     full = min(-(-shape[0] // tile[0]) * tile[0], length) if shape[0] else 0
     if full > shape[0]:
         section = box_section((shape[0], *[0] * (len(shape) - 1)), (full - shape[0], *shape[1:]))
-        new.writer.add(TileRecoder(decoder, grown.table, scaling).recode(section, pixels[: full - shape[0]]))
+        plan = Plan.of(grown.table.grid, [section], BATCH_NBYTES // grown.table.stored.itemsize)
+        new.writer.add(TileRecoder(decoder, grown.table, scaling).recode(plan.blocks, pixels[: full - shape[0]]))
     if full < length:
         strip = TileGrid((length - full, *shape[1:]), tile)
         rest = pixels[full - shape[0] :]
@@ -209,24 +311,7 @@ def _add_tiles(
         entries = _constant_entries(quantization, np.concatenate([part.rows for part in parts]))
         new.writer.add(TileRecoder(decoder, table, scaling).recode_entries(parts, entries, pixels))
         return
-    null = NULL_PIXEL
-    if quantization is not None and not isinstance(quantization.null, Column):
-        null = quantization.null
-        if not -LARGEST - 1 <= null <= LARGEST:
-            raise HeaderError(f"ZBLANK is {null}, which no integer of a quantized tile can be")
-    batches, changes = encode_blocks(
-        table, blocks, pixels, scaling, quantize, null=null, first=not decoder.table.grid.ntiles
-    )
-    if any(batch.fallback is not None for batch in batches):
-        grown = grown.with_fallback()
-        new.add_columns(grown)
-    new.set_keywords(changes)
-    new.writer.add([run for batch in batches for run in batch.runs(grown.table)])
-    if quantization is not None:
-        set_scales(new, quantization, batches)
-        if isinstance(quantization.null, Column):
-            rows = np.arange(table.grid.ntiles - strip.ntiles, table.grid.ntiles)
-            new.set_numbers("ZBLANK", quantization.null, rows, np.full(rows.size, NULL_PIXEL))
+    new.writer.add(_anew(new, grown, blocks, pixels, scaling=scaling, quantize=quantize))
 
 
 def _constant_entries(quantization: Quantization, rows: NDArray[np.int64]) -> TileEntries:
