@@ -21,7 +21,7 @@ from rustfits.pixels.sections import Section, box_section
 from rustfits.quantize.dither import NULL_PIXEL
 from rustfits.quantize.parameters import Quantize
 from rustfits.tiles.decode import TileDecoder, TileEntries
-from rustfits.tiles.encode import BATCH_NBYTES, encode_blocks, encode_image, set_scales
+from rustfits.tiles.encode import BATCH_NBYTES, EncodedBatch, Tiles, encode_blocks, encode_image, set_scales
 from rustfits.tiles.grid import Block, TileGrid
 from rustfits.tiles.newtiles import NewTiles
 from rustfits.tiles.plan import Plan
@@ -149,7 +149,7 @@ def assigned(
     snapshot = decoder.snapshot
     table = snapshot.table
     new = NewTiles(snapshot, HeapWriter(snapshot.layout, spare))
-    new.set_keywords(_null_keyword(snapshot))
+    new.set_keywords(null_keyword(snapshot))
     plan = Plan.of(table.grid, [section], BATCH_NBYTES // table.stored.itemsize)
     whole: list[Block] = []
     cut: list[Block] = []
@@ -160,9 +160,17 @@ def assigned(
     runs = TileRecoder(decoder, table, scaling).recode(cut, values) if cut else []
     if whole:
         values = np.broadcast_to(values, section.count)
-        runs += _anew(new, snapshot, iter(whole), values, scaling=scaling, quantize=quantize)
+        runs += laid(new, snapshot, *encoded(snapshot, iter(whole), values, scaling, quantize))
     new.writer.add(runs)
     return new
+
+
+def whole_tiles(table: TileTable, section: Section) -> list[Block] | None:
+    """Return the tiles that a section covers, if it covers all that it touches, and they can be encoded anew."""
+    if not _renewable(table):
+        return None
+    blocks = table.grid.select(section)
+    return blocks if all(axis.full for block in blocks for axis in block.axes) else None
 
 
 def _renewable(table: TileTable) -> bool:
@@ -177,25 +185,31 @@ def _renewable(table: TileTable) -> bool:
     )
 
 
-def _anew(
-    new: NewTiles,
+def encoded(
     snapshot: CompressedSnapshot,
-    blocks: Iterator[Block],
+    blocks: Iterator[Tiles],
     pixels: NDArray[Any],
-    *,
     scaling: Scaling,
     quantize: Quantize | None,
-) -> list[Run]:
-    """Encode whole tiles as `encode_blocks` does, and note numbers and keywords that go with them.
+    *,
+    before: dict[str, Any] | None = None,
+) -> tuple[list[EncodedBatch], dict[str, Any]]:
+    """Encode whole tiles, quantised ones on scales of their own; nothing of those that they replace is needed.
 
     Parameters
     ----------
-    new : NewTiles
-        Gets everything but the tiles. Their rows point at nothing else.
     snapshot : CompressedSnapshot
-        Of the image as it will be. As long as its heap is empty, these are its first tiles.
+        Of the image as it will be.
     blocks, pixels, scaling, quantize
         As for `encode_blocks`.
+    before : dict, optional
+        The changes that came with tiles that were encoded before these, and are not in the table yet. Without such
+        tiles, and with an empty heap, these are the first of the image.
+
+    Returns
+    -------
+    batches, changes
+        As from `encode_blocks`.
 
     Raises
     ------
@@ -210,15 +224,37 @@ def _anew(
         null = quantization.null
         if not -LARGEST - 1 <= null <= LARGEST:
             raise HeaderError(f"ZBLANK is {null}, which no integer of a quantized tile can be")
-    batches, changes = encode_blocks(
-        snapshot.table, blocks, pixels, scaling, quantize, null=null, first=not snapshot.layout.heap_nbytes
-    )
+    first = before is None and not snapshot.layout.heap_nbytes
+    seed = before.get("ZDITHER0") if before else None
+    return encode_blocks(snapshot.table, blocks, pixels, scaling, quantize, null=null, first=first, seed=seed)
+
+
+def laid(
+    new: NewTiles, snapshot: CompressedSnapshot, batches: list[EncodedBatch], changes: dict[str, Any]
+) -> list[Run]:
+    """Note numbers and keywords that go with tiles that were encoded, and return the tiles.
+
+    Parameters
+    ----------
+    new : NewTiles
+        Gets everything but the tiles. Their rows will point at nothing else.
+    snapshot : CompressedSnapshot
+        Of the image as it will be.
+    batches, changes
+        From `encoded`.
+
+    Raises
+    ------
+    HeaderError
+        If the table cannot hold the tiles.
+    """
     if any(batch.fallback is not None for batch in batches):
         wider = snapshot.with_fallback()
         if wider is not snapshot:
             snapshot = wider
             new.add_columns(wider)
     new.set_keywords(changes)
+    quantization = snapshot.table.quantization
     runs = []
     for batch in batches:
         found = batch.runs(snapshot.table)
@@ -264,7 +300,7 @@ def extended(
     length = shape[0] + pixels.shape[0]
     grown = _grown(snapshot, length)
     new = NewTiles(snapshot, HeapWriter(snapshot.layout, spare, nrows=grown.layout.nrows))
-    new.set_keywords({f"ZNAXIS{len(shape)}": length, **_null_keyword(snapshot)})
+    new.set_keywords({f"ZNAXIS{len(shape)}": length, **null_keyword(snapshot)})
     # Pixels up to here complete tiles that are there already.
     full = min(-(-shape[0] // tile[0]) * tile[0], length) if shape[0] else 0
     if full > shape[0]:
@@ -311,7 +347,7 @@ def _add_tiles(
         entries = _constant_entries(quantization, np.concatenate([part.rows for part in parts]))
         new.writer.add(TileRecoder(decoder, table, scaling).recode_entries(parts, entries, pixels))
         return
-    new.writer.add(_anew(new, grown, blocks, pixels, scaling=scaling, quantize=quantize))
+    new.writer.add(laid(new, grown, *encoded(grown, blocks, pixels, scaling, quantize)))
 
 
 def _constant_entries(quantization: Quantization, rows: NDArray[np.int64]) -> TileEntries:
@@ -331,7 +367,7 @@ def _lowered(blocks: Iterable[Block], number: int) -> Iterator[Block]:
         yield Block((replace(head, number=head.number + number), *rest), block.stride)
 
 
-def _null_keyword(snapshot: CompressedSnapshot) -> dict[str, Any]:
+def null_keyword(snapshot: CompressedSnapshot) -> dict[str, Any]:
     """Return the keyword that says which integer means NaN, if the header lacks it."""
     quantization = snapshot.table.quantization
     if quantization is None or isinstance(quantization.null, Column) or "ZBLANK" in snapshot.cards:
