@@ -176,9 +176,8 @@ def write_tiles_between_reads(fits):
             assert fits["EMPTY"][row + 1, 1]
 
 
-def replace_tiles_one_by_one(fits):
-    for row in (20, 0):
-        fits["PACKED"][row : row + 10] = np.random.default_rng(row).integers(-(1 << 30), 1 << 30, (10, 30), dtype="i4")
+def replace_whole_tiles(fits):
+    fits["PACKED"][10:30] = np.random.default_rng(2).integers(-(1 << 30), 1 << 30, (20, 30), dtype="i4")
 
 
 def repack_and_close_the_room(fits):
@@ -215,7 +214,7 @@ EDITS = {
         repack_and_close_the_room,
         write_a_created_image_tile_by_tile,
         write_tiles_between_reads,
-        replace_tiles_one_by_one,
+        replace_whole_tiles,
     )
 }
 

@@ -219,23 +219,22 @@ class CompressedImageHDU(ImageHDU):
         if not self._file.grouped:
             return False
         from rustfits.hdu.compressed.edit import whole_tiles
-        from rustfits.hdu.compressed.waiting import CAPACITY_NBYTES, ENCODED_NBYTES, WaitingTiles
+        from rustfits.hdu.compressed.waiting import ENCODED_NBYTES, WaitingTiles
 
         snapshot = self._state.snapshot
-        blocks, waiting = whole_tiles(snapshot.table, section), self._waiting or WaitingTiles()
+        blocks = whole_tiles(snapshot.table, section)
+        waiting = WaitingTiles(self.n_tiles) if self._waiting is None else self._waiting
         if blocks is None or not waiting.have_none_of(blocks):
             return False
-        waiting.add(blocks, np.broadcast_to(values, section.count), snapshot.table.scaling)
+        waiting.add(snapshot, blocks, np.broadcast_to(values, section.count), self._quantize)
         if self._waiting is None:
             self._waiting = waiting
             self._file.on_failure(self._forget_waiting)
             self._file.before_end(self._write_waiting)
         self._source = None  # a new one finds all tiles written
         self._cache.clear()
-        if waiting.nbytes > CAPACITY_NBYTES:
-            waiting.encode(snapshot, self._quantize)
-            if waiting.encoded_nbytes > ENCODED_NBYTES:
-                self._write_waiting()
+        if waiting.encoded_nbytes > ENCODED_NBYTES:
+            self._write_waiting()
         return True
 
     def _forget_waiting(self) -> None:

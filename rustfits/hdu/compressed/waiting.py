@@ -14,7 +14,7 @@ from rustfits.heap.spare import Spare
 from rustfits.heap.writer import HeapWriter
 from rustfits.pixels.scaling import Scaling
 from rustfits.quantize.parameters import Quantize
-from rustfits.tiles.encode import EncodedBatch, stored_tiles
+from rustfits.tiles.encode import EncodedBatch, Tiles, stored_tiles
 from rustfits.tiles.grid import Block, Move
 from rustfits.tiles.newtiles import NewTiles
 from rustfits.tiles.zimage import CompressedSnapshot
@@ -65,6 +65,11 @@ class TileRun:
 class WaitingTiles:
     """Tiles that were assigned whole and are not in the file yet, each once.
 
+    Parameters
+    ----------
+    ntiles : int
+        Tiles of the image.
+
     Attributes
     ----------
     nbytes : int
@@ -73,25 +78,47 @@ class WaitingTiles:
         Bytes of the tiles that are.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, ntiles: int) -> None:
         self._pieces: list[tuple[Int64s, int, NDArray[Any]]] = []
-        self._rows: set[int] = set()
+        self._taken = np.zeros(ntiles, dtype=bool)
         self._batches: list[EncodedBatch] = []
         self._changes: dict[str, Any] = {}
         self.nbytes = self.encoded_nbytes = 0
 
     def have_none_of(self, blocks: Sequence[Block]) -> bool:
         """Return whether none of some tiles wait already."""
-        return all(self._rows.isdisjoint(block.rows.tolist()) for block in blocks)
+        return not any(self._taken[block.rows].any() for block in blocks)
 
-    def add(self, blocks: Sequence[Block], pixels: NDArray[Any], scaling: Scaling) -> None:
-        """Let tiles wait: a copy of them, so that the caller may change the array; parameters as of `encoded`."""
-        stored, stop = stored_tiles(blocks, pixels, scaling), 0
+    def add(
+        self,
+        snapshot: CompressedSnapshot,
+        blocks: Sequence[Block],
+        pixels: NDArray[Any],
+        quantize: Quantize | None,
+    ) -> None:
+        """Let tiles wait: a copy of them, or what was made of them, so that the caller may change the array.
+
+        Parameters
+        ----------
+        snapshot : CompressedSnapshot
+        blocks : sequence of Block
+            Tiles that do not wait already.
+        pixels, quantize, and errors
+            As of `encoded`; if it raises, tiles that have waited still do.
+        """
+        scaling, itemsize = snapshot.table.scaling, snapshot.table.stored.itemsize
+        if pixels.size * itemsize > CAPACITY_NBYTES:  # too much for a copy
+            self._encode(snapshot, iter(blocks), pixels, scaling, quantize)
+        else:
+            stored, stop = stored_tiles(blocks, pixels, scaling), 0
+            for block in blocks:
+                begin, stop = stop, stop + block.ntiles * block.tile_npixels
+                self._pieces.append((block.rows, block.tile_npixels, stored[begin:stop]))
+            self.nbytes += stored.nbytes
         for block in blocks:
-            begin, stop = stop, stop + block.ntiles * block.tile_npixels
-            self._pieces.append((block.rows, block.tile_npixels, stored[begin:stop]))
-            self._rows.update(block.rows.tolist())
-        self.nbytes += stored.nbytes
+            self._taken[block.rows] = True
+        if self.nbytes > CAPACITY_NBYTES:
+            self.encode(snapshot, quantize)
 
     def encode(self, snapshot: CompressedSnapshot, quantize: Quantize | None) -> None:
         """Encode what is not encoded yet; errors as of `encoded`, which change nothing."""
@@ -99,11 +126,21 @@ class WaitingTiles:
             return
         pieces = sorted(self._pieces, key=lambda piece: int(piece[0][0]))
         pixels = pieces[0][2] if len(pieces) == 1 else np.concatenate([tiles for _, _, tiles in pieces])
-        scaling, before = Scaling(snapshot.table.stored), self._changes if self._batches else None
-        batches, changes = encoded(snapshot, _runs(pieces), pixels, scaling, quantize, before=before)
+        self._encode(snapshot, _runs(pieces), pixels, Scaling(snapshot.table.stored), quantize)
+        self._pieces, self.nbytes = [], 0
+
+    def _encode(
+        self,
+        snapshot: CompressedSnapshot,
+        blocks: Iterator[Tiles],
+        pixels: NDArray[Any],
+        scaling: Scaling,
+        quantize: Quantize | None,
+    ) -> None:
+        before = self._changes if self._batches else None
+        batches, changes = encoded(snapshot, blocks, pixels, scaling, quantize, before=before)
         self._batches += batches
         self._changes |= changes
-        self._pieces, self.nbytes = [], 0
         for batch in batches:
             fallback = 0 if batch.fallback is None else batch.fallback.data.nbytes
             self.encoded_nbytes += batch.tiles.data.nbytes + fallback
