@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         CodecNotInstalled,
         DamagedEnd,
         FileChanged,
+        FileExists,
         FileLocked,
         FileMissing,
         FileReplaced,
@@ -64,6 +65,7 @@ if TYPE_CHECKING:
         TransactionUndone,
         TruncatedFile,
         UnsupportedPixels,
+        WrongHDUKind,
     )
     from rustfits.hdu.base import HDU
     from rustfits.hdu.compressed.compressed import CompressedImageHDU
@@ -98,6 +100,7 @@ __all__ = [
     "FITSHeader",
     "FITSHeaderEdit",
     "FileChanged",
+    "FileExists",
     "FileLocked",
     "FileMissing",
     "FileReplaced",
@@ -145,6 +148,7 @@ __all__ = [
     "TruncatedFile",
     "UnsupportedPixels",
     "Verdict",
+    "WrongHDUKind",
     "__version__",
     "codecs",
     "convenience",

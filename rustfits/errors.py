@@ -7,6 +7,7 @@ FitsError
     FitsIOError (OSError)                  the bytes cannot be had or changed
         OpenFailed                         the file cannot be opened
             FileMissing (FileNotFoundError)    there is none of that name
+            FileExists (FileExistsError)       mode 'x' replaces nothing
         NotAFitsFile                       empty or too short to be FITS
         TruncatedFile                      a header or data unit ends early
         HandleClosed                       the file was closed
@@ -29,6 +30,7 @@ FitsError
     HDUKeyInvalid (ValueError)             the key between `f[` and `]` is of a kind that selects no HDU
     HDUNotFound (ValueError)               no HDU has that name
         HDUIndexError (IndexError)         no HDU has that number
+    WrongHDUKind (TypeError)               an HDU was asked for as one of another kind
     ImageError (ValueError)                a shape, dtype, section or value does not fit the image
         PixelIndexError (IndexError)       a pixel index is out of range
         PixelOverflow (OverflowError)      an integer is beyond the range of the pixels
@@ -83,7 +85,9 @@ class OpenFailed(FitsIOError):
     @classmethod
     def of(cls, filename: str, error: OSError) -> OpenFailed:
         """Build the exception from what the operating system said."""
-        kind = FileMissing if isinstance(error, FileNotFoundError) else cls
+        kind = cls
+        if isinstance(error, FileNotFoundError | FileExistsError):
+            kind = FileMissing if isinstance(error, FileNotFoundError) else FileExists
         return kind(error.errno or 0, error.strerror or str(error), filename)
 
     def _sentence(self) -> str:
@@ -92,6 +96,10 @@ class OpenFailed(FitsIOError):
 
 class FileMissing(OpenFailed, FileNotFoundError):
     """There is no file of that name, or no folder to create it in."""
+
+
+class FileExists(OpenFailed, FileExistsError):
+    """There is a file of that name already, and mode 'x' replaces none."""
 
 
 class NotAFitsFile(FitsIOError):
@@ -292,6 +300,10 @@ class HDUNotFound(FitsError, ValueError):
 
 class HDUIndexError(HDUNotFound, IndexError):
     """No HDU of the file has that number."""
+
+
+class WrongHDUKind(FitsError, TypeError):
+    """An HDU was asked for as one of another kind."""
 
 
 class ImageError(FitsError, ValueError):

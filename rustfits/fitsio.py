@@ -41,6 +41,7 @@ class FITS:
     _fits: fitsfile.FITS
 
     def __init__(self, filename: str | os.PathLike[str], mode: str | int = "r", clobber: bool = False) -> None:
+        ours: Literal["r", "r+", "w+"]
         if mode in _READ:
             ours = "r"
         elif mode in _WRITE:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
@@ -17,6 +17,7 @@ from rustfits.storage.openfile import OpenFile
 if TYPE_CHECKING:
     from rustfits.codec.codec import TileCodec
     from rustfits.container.newimage import Header, NewImage
+    from rustfits.hdu.compressed.compressed import CompressedImageHDU
     from rustfits.quantize.parameters import Quantize
 
     Compress = str | TileCodec | None
@@ -77,6 +78,51 @@ class Creation:
         new = NewImage.plan(dtype, dims, compress=compress, quantize=quantize, primary=not len(self._hdus), **names)
         new.append_to(self._file, self._hdus, None)
 
+    @overload
+    def write_image(
+        self,
+        data: ArrayLike,
+        *,
+        extname: str | None = None,
+        extver: int | None = None,
+        compress: None = None,
+        quantize: None = None,
+        blank: int | None = None,
+        bscale: float | None = None,
+        bzero: float | None = None,
+        header: Header | None = None,
+    ) -> ImageHDU: ...
+
+    @overload
+    def write_image(
+        self,
+        data: ArrayLike,
+        *,
+        extname: str | None = None,
+        extver: int | None = None,
+        compress: str | TileCodec,
+        quantize: Quantize | None = None,
+        blank: int | None = None,
+        bscale: float | None = None,
+        bzero: float | None = None,
+        header: Header | None = None,
+    ) -> CompressedImageHDU: ...
+
+    @overload
+    def write_image(
+        self,
+        data: ArrayLike,
+        *,
+        extname: str | None = None,
+        extver: int | None = None,
+        compress: Compress,
+        quantize: Quantize | None = None,
+        blank: int | None = None,
+        bscale: float | None = None,
+        bzero: float | None = None,
+        header: Header | None = None,
+    ) -> ImageHDU: ...
+
     def write_image(
         self,
         data: ArrayLike,
@@ -135,6 +181,37 @@ class Creation:
         if suited_hdu(data) == "image":
             return self.write_image(data, extname=extname, header=header)
         return self.write_table(data, extname=extname, header=header)
+
+    def append(self, hdu: HDU) -> HDU:
+        """Append a copy of an HDU of any kind, of another file or of this one: its header and its data, byte for byte.
+
+        A primary HDU that becomes an extension begins with XTENSION instead of SIMPLE; a CHECKSUM that was right is
+        renewed then. An extension that comes first gets an empty primary HDU before it.
+
+        Parameters
+        ----------
+        hdu : HDU
+            Of an open file.
+
+        Returns
+        -------
+        HDU
+            The copy.
+
+        Raises
+        ------
+        TypeError
+            If it is no HDU.
+        NotSupported
+            If it has random groups, which only a primary HDU can have.
+        FitsIOError
+            If one of the files is closed, or cannot be read or written; nothing was appended then.
+        """
+        from rustfits.container.copying import append_copy
+
+        if not isinstance(hdu, HDU):
+            raise TypeError(f"append takes an HDU of an open file, not {type(hdu).__name__}; write_image takes pixels")
+        return append_copy(self._file, self._hdus, hdu)
 
     # -- new tables -----------------------------------------------------------------------------------------------
 

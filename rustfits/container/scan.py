@@ -134,9 +134,11 @@ def scan_whole(storage: Storage, *, lenient: bool | None = None) -> Contents:
 
 def _ends(storage: Storage, start: int, size: int) -> bool:
     """Return whether what follows the last HDU is nothing that a reader has to know of."""
+    fill = b""  # zeros alone, or blanks alone
     for position in range(start, size, _TAIL_NBYTES):
         part = storage.read(position, min(_TAIL_NBYTES, size - position))
-        if part.translate(None, b"\0 "):
+        fill = bytes(part[:1]) if position == start else fill
+        if part.translate(None, fill) or fill not in (b"\0", b" "):
             return size - start < BLOCK and not _begins_as_hdu(part)
     return True
 

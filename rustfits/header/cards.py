@@ -112,11 +112,6 @@ class Cards:
         """All cards, 80 characters each, without END."""
         return self._text
 
-    @property
-    def stray(self) -> list[str]:
-        """The cards that hold bytes which no header may hold, as they are read."""
-        return [line for number in range(len(self)) if (line := self._line(number)) in self._stray]
-
     def fit_in(self, nbytes: int) -> None:
         """Drop, or add, blank cards so that END stands in the last block of ``nbytes``, behind which the data begin."""
         self._text = self._text[: max(self._fill() * CARD, nbytes - CARD)].ljust(nbytes - padded(CARD))

@@ -5,14 +5,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rustfits.errors import TransactionUndone, TruncatedFile
-from rustfits.storage.undo import MemoryUndo, Undo, Write
 from rustfits.storage.watch import Watch
+
+if TYPE_CHECKING:
+    from rustfits.storage.undo import Undo, Write
 
 MOVE_NBYTES = 4 << 20  # bytes moved at a time: bounds memory, and is large enough for the disk
 CHUNK_NBYTES = 1 << 19  # bytes read at a time: what is done to them next finds them in the cache
@@ -81,6 +83,9 @@ class Storage(ABC):
     @abstractmethod
     def _truncate(self, nbytes: int) -> None:
         """Cut to, or grow with zeros to, ``nbytes``."""
+
+    def give_up(self) -> None:  # noqa: B027 - most have nothing to leave
+        """Leave what was there before, if nothing was committed since it was to be written anew; `close` follows."""
 
     @abstractmethod
     def sync(self) -> None:
@@ -275,6 +280,8 @@ class Storage(ABC):
 
     def _begin(self) -> Undo:
         """Return what the first change of a transaction is saved in; only then may the bytes change."""
+        from rustfits.storage.undo import MemoryUndo
+
         return MemoryUndo(self.size(), self.read)
 
     def _harden(self) -> None:  # noqa: B027 - only a disk can lose what it was given

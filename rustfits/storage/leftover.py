@@ -12,16 +12,16 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from rustfits.storage.folder import sync_folder
+from rustfits import system
 from rustfits.storage.journal import (
     ANNOUNCED,
     CRC,
     DURABLE,
+    FLAGS,
     FRAME,
     HEADER,
     HEADER_NBYTES,
     MAGIC,
-    PLAIN,
     RECORD,
     SAVED,
     SIZED,
@@ -33,7 +33,7 @@ from rustfits.storage.journal import (
 )
 from rustfits.storage.pages import crc_of_pages
 from rustfits.storage.sectors import HASH_NBYTES, SECTOR_NBYTES, Hashes, sector_hashes
-from rustfits.storage.undo import JOURNAL_SUFFIX
+from rustfits.system import JOURNAL_SUFFIX, stamp, sync_folder
 
 # Version 2, of which none could be proven to be of its file: size and salt; then records, each with the offset of some
 # bytes as they were, how many they are, and a checksum.
@@ -96,7 +96,7 @@ class Leftover:
     @contextmanager
     def opened(self) -> Iterator[int]:
         """Offer a descriptor of the journal, for reading."""
-        descriptor = os.open(self.path, os.O_RDONLY | PLAIN)
+        descriptor = os.open(self.path, os.O_RDONLY | FLAGS)
         try:
             yield descriptor
         finally:
@@ -124,7 +124,7 @@ def find(path: str) -> Leftover | None:
     except FileNotFoundError:
         return None
     _check_kind(status)
-    descriptor = os.open(name, os.O_RDONLY | PLAIN)
+    descriptor = os.open(name, os.O_RDONLY | FLAGS)
     try:
         status = os.fstat(descriptor)
         _check_kind(status)
@@ -265,7 +265,7 @@ def undo(found: Leftover, target: int) -> None:
 
         def touch() -> None:  # as the writer did: who has to do it again can tell that nobody else wrote meanwhile
             with suppress(OSError):
-                os.utime(source)
+                stamp(source, found.path)
 
         if os.fstat(target).st_size > found.size:
             touch()
@@ -274,7 +274,7 @@ def undo(found: Leftover, target: int) -> None:
             offset, data = saved_offset, memoryview(read_exactly(source, at, nbytes))
             while data:
                 touch()
-                done = os.pwrite(target, data, offset)
+                done = system.pwrite(target, data, offset)
                 offset, data = offset + done, data[done:]
         if os.fstat(target).st_size != found.size:
             touch()

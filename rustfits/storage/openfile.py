@@ -34,7 +34,7 @@ class OpenFile:
     storage : Storage
     filename : str
         What `FITS.filename` says.
-    mode : {'r', 'r+', 'w+'}
+    mode : {'r', 'r+', 'w+', 'x'}
     extents : list of Extent
         One per HDU, in file order. HDUs keep their `Extent`, whose numbers change when bytes move.
     closed : bool
@@ -231,8 +231,13 @@ class OpenFile:
             if not self.closed:
                 self.storage.sync()
 
-    def close(self) -> None:
+    def close(self, *, failed: bool = False) -> None:
         """Flush and release the storage; closes even when that fails, and does nothing the second time.
+
+        Parameters
+        ----------
+        failed : bool
+            Whether an exception ends the work: a file that was to be written anew, and never was, stays as it was.
 
         Raises
         ------
@@ -246,6 +251,8 @@ class OpenFile:
             self._check_no_context("close")
             if not self.closed:
                 self.closed = True
+                if failed:
+                    self.storage.give_up()
                 self.storage.close()
 
     def on_failure(self, undo: Callable[[], None]) -> None:

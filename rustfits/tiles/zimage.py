@@ -339,7 +339,10 @@ class CompressedSnapshot(Snapshot):
     @cached_property
     def layout(self) -> TableLayout:
         """The table on disk, which has a row for every tile at least; `HeaderError` if it has not, or is malformed."""
-        layout, grid = TableLayout.from_cards(self.cards, self.table.columns), self.table.grid
+        layout = TableLayout.from_cards(self.cards, self.table.columns)
+        if not self.table.shape:
+            return layout
+        grid = self.table.grid
         if layout.nrows < grid.ntiles:
             raise HeaderError(
                 f"NAXIS2 is {layout.nrows}, but an image of {grid.shape} pixels has {grid.ntiles} tiles of {grid.tile}"

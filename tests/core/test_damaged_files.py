@@ -57,7 +57,7 @@ def opened(raw, tmp_path, **arguments):
 @pytest.mark.parametrize("compress", [None, "GZIP_2"])
 @pytest.mark.parametrize("mode", ["r", "r+"])
 @pytest.mark.parametrize("nbytes", [1, 1000, BLOCK, 4320, 10 * BLOCK, (1 << 20) + 5])
-@pytest.mark.parametrize("fill", [b"\0", b" ", b" \0"])
+@pytest.mark.parametrize("fill", [b"\0", b" "])
 def test_zeros_and_blanks_at_the_end_are_no_damage(tmp_path, compress, mode, nbytes, fill):
     raw = content(compress)
     with opened(raw + (fill * nbytes)[:nbytes], tmp_path, mode=mode) as fits:
@@ -325,7 +325,6 @@ def test_any_card_is_read_or_refused_and_never_changed(card, lenient):
     stored = cards.encode()
     assert stored.startswith(card[: len(cards) * 80])
     assert cards.copy().encode() == stored
-    assert (cards.stray == []) == all(0x20 <= byte <= 0x7E for byte in card[: len(cards) * 80])
 
 
 def test_the_short_ways_take_lenient(tmp_path):

@@ -184,6 +184,15 @@ def repack_and_close_the_room(fits):
     fits["PACKED"].repack()
 
 
+def write_anew(fits):
+    """Write a file of which the first HDUs, and those after them, are one change each."""
+    with fits.transaction():
+        fits.write_image(pixels((20, 30), "i2", 21), extname="ANEW")
+        fits.write_image(pixels((40, 30), "i4", 22), extname="PACKED", compress=rustfits.Gzip2(tile_shape=(10, 30)))
+        fits["ANEW"].header["OBJECT"] = "M13"
+    fits.write_image(pixels((5, 6), "u2", 23), extname="LATER")
+
+
 EDITS = {
     edit.__name__: edit
     for edit in (

@@ -349,6 +349,9 @@ def test_no_changed_byte_is_overlooked_and_none_stops_the_verification(name, dat
         fits = FITS.from_bytes(raw, lenient=True)
     except FitsError:
         return
+    if len(fits) == 1:
+        assert fits.damage is not None
+        return
     report = fits[1].verify()
     # A CHECKSUM whose keyword was hit is none any more; the data are proven by DATASUM all the same.
     assert not report.ok or "absent" in {report["CHECKSUM"].status, report["DATASUM"].status}

@@ -150,3 +150,33 @@ def test_the_dtype_of_a_compressed_table_is_that_of_the_table():
     with rustfits.FITS(DATA / "nomtam_ztable_gzip_mixed.fits.fz") as file:
         formats = ["U26", ("i2", (3,)), ("f4", (4, 4)), "f8", ("U10", (3,))]
         assert file[1].dtype == np.dtype([(f"COL{n}", form) for n, form in enumerate(formats, start=1)])
+
+
+@pytest.mark.parametrize("compress", [None, "GZIP_2"])
+def test_an_hdu_can_be_asked_for_by_its_kind(compress, tmp_path):
+    path = tmp_path / "kinds.fits"
+    table = np.zeros(3, dtype=[("X", "i2")])
+    with rustfits.FITS(path, "w+") as file:
+        file.write_image(np.zeros((4, 5), "i2"), extname="SCI", compress=compress)
+    with fits.open(path, mode="append") as hdus:
+        hdus.append(fits.BinTableHDU(table, name="CAT"))
+        hdus.append(fits.TableHDU.from_columns([fits.Column("Y", "I5", array=[1, 2])], name="TXT"))
+    with rustfits.FITS(path) as file:
+        assert file.image("SCI") is file["SCI"]
+        assert file.table("CAT") is file["CAT"]
+        for ask, key, found in (
+            (file.image, "CAT", "BINARY_TBL, not an image"),
+            (file.table, "SCI", "not a binary table"),
+            (file.table, "TXT", "ASCII_TBL, not a binary table"),
+        ):
+            with pytest.raises(rustfits.WrongHDUKind, match=found) as caught:
+                ask(key)
+            assert isinstance(caught.value, TypeError)
+            assert f"({key!r})" in str(caught.value)
+        if compress:
+            assert file.compressed_image("SCI") is file["SCI"]
+        else:
+            with pytest.raises(rustfits.WrongHDUKind, match="not a compressed image"):
+                file.compressed_image("SCI")
+        with pytest.raises(rustfits.HDUNotFound):
+            file.image("NONE")

@@ -14,7 +14,13 @@ ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = [ROOT, *(path.parent for path in sorted(ROOT.glob("plugins/*/pyproject.toml")))]
 PROJECTS = {folder: tomllib.loads((folder / "pyproject.toml").read_text()) for folder in FOLDERS}
 PLUGINS = {folder: project for folder, project in PROJECTS.items() if folder != ROOT}
-LIMITS = {"rustfits": 1_000_000, "rustfits-rice": 300_000, "rustfits-hcompress": 300_000, "rustfits-plio": 300_000}
+LIMITS = {
+    "rustfits": 1_000_000,
+    "rustfits-rice": 300_000,
+    "rustfits-hcompress": 300_000,
+    "rustfits-plio": 300_000,
+    "rustfits-tables": 500_000,
+}
 
 
 def installed(name):

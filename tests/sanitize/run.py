@@ -26,7 +26,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-PLUGINS = ("rice", "hcompress", "accel", "plio")  # those that take longest to compile come first
+PLUGINS = ("rice", "hcompress", "accel", "tables", "plio")  # those that take longest to compile come first
 SECONDS = 60.0  # of running, after all is built
 LONG = 600.0  # from here on there is time to build, too, what the highest level of optimisation makes of the code
 GRACE = 300.0  # seconds that a harness may take longer than it was told to, before it is thought to hang
@@ -39,6 +39,7 @@ FLAGS = (
 )
 # What a plugin's setup.py says of the meaning of its code.
 OWN_FLAGS = {"hcompress": ("-fwrapv",), "accel": ("-fno-trapping-math", "-fno-math-errno")}
+OWN_FLAGS["tables"] = OWN_FLAGS["accel"]
 # One level for each compiler: the lower finds what the optimiser would drop, the higher what it makes.
 LEVELS = {"gcc": "-O1", "clang": "-O2"}
 PEERS = {"gcc": "gcc libc6-dev", "clang": "clang libclang-rt-dev"}
@@ -102,7 +103,7 @@ def builds(plugins: list[str], compilers: list[str], seconds: float) -> list[Bui
         for compiler in compilers:
             levels = [LEVELS[compiler], *(["-O3"] if seconds >= LONG else [])]
             found += [Build(plugin, compiler, (level,)) for level in levels]
-            if plugin == "plio":  # whose other form is for machines without SSE2
+            if plugin in ("plio", "tables"):  # whose other form is for machines without SSE2
                 found.append(Build(plugin, compiler, (LEVELS[compiler], "-U__SSE2__")))
     return found
 

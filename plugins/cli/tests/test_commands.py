@@ -43,6 +43,22 @@ def packed(tmp_path):
     return path
 
 
+# -- files compressed as a whole --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["bz2", "xz", "zst", "gz"])
+def test_files_compressed_as_a_whole_are_read_by_every_command(run, packed, name):
+    modules = {"bz2": "bz2", "xz": "lzma", "gz": "gzip", "zst": "zstandard"}
+    compress = pytest.importorskip(modules[name], reason=f"the package {modules[name]} is not installed").compress
+    path = packed.with_name(f"file.fits.{name}")
+    path.write_bytes(compress(packed.read_bytes()))
+    assert "SCI" in run("info", path).output
+    run("verify", path)
+    path.write_bytes(path.read_bytes()[:60])
+    words = {"bz2": "bzip2", "xz": "xz", "gz": "gzip", "zst": "zstd"}
+    assert f"not a valid {words[name]} file" in run("info", path, code=1).output
+
+
 # -- demo -------------------------------------------------------------------------------------------------------------
 
 

@@ -85,7 +85,8 @@ def compressed_cards(
     names, null = name_entries(extname, extver), blank_entries("ZBLANK", pixel, blank)
     scaling = scaling_entries(pixel, bscale, bzero)
     bitpix, _ = stored_form(pixel)
-    seen = Scaling.from_cards(Cards.build(scaling), bitpix_dtype(bitpix)).dtype
+    numbers: dict[str, Any] = {key: value for key, value, _ in scaling}
+    seen = Scaling(bitpix_dtype(bitpix), numbers.get("BSCALE", 1), numbers.get("BZERO", 0)).dtype
     codec.check_image(shape, tile, seen if seen.kind in "iu" else pixel, quantize is not None)
     coded = bitpix_dtype(bitpix) if quantize is None else np.dtype(np.int32)
     table = _table_entries(codec, quantize, TileGrid(shape, tile), bitpix_dtype(bitpix))

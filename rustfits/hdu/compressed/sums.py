@@ -140,7 +140,7 @@ def _header_sum(cards: Cards, table: TileTable, data: int, checksum: str) -> int
 
 def _original_header_sum(cards: Cards) -> int:
     """Return the sum of the header from which another program made that of the table, as far as it can be told."""
-    raw = cards.encode().decode("ascii")
+    raw = cards.encode().decode("latin-1")  # bytes that are no text count in the sum too
     lines = []
     for start in range(0, len(cards) * CARD, CARD):
         line = raw[start : start + CARD]
@@ -150,4 +150,4 @@ def _original_header_sum(cards: Cards) -> int:
             lines.append(f"{_SHORTENED.get(renamed[1], renamed[1]):8}{line[8:]}")
         elif not any(pattern.match(line) for pattern in (_OF_TABLE, _REMARK, _NAMELESS)):
             lines.append(line)
-    return datasum([Cards("".join(lines)).encode()])
+    return datasum([Cards.parse("".join(lines).encode("latin-1"), lenient=True).encode()])

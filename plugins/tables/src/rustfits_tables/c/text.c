@@ -1,0 +1,223 @@
+/* Strings. Those of rows end before the first NUL, and before blanks at their end; what is left has to be ASCII. */
+#include "cells.h"
+
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
+/* Whether there is a NUL, or a byte that is not ASCII. */
+RF_INLINE int is_odd(const uint8_t *text, int64_t length)
+{
+    const uint64_t ones = 0x0101010101010101u, high = 0x8080808080808080u;
+    uint64_t found = 0, eight;
+    if (length < 8) {
+        for (int64_t k = 0; k < length; k++)
+            found |= (uint64_t)(uint8_t)(text[k] - 1) | text[k];
+        return (found & 0x80) != 0;
+    }
+    /* Only a byte that is 0 borrows from the next, and is found itself. */
+    for (int64_t k = 0; k < length - 8; k += 8) {
+        eight = rf_load_u64(text + k);
+        found |= eight | (eight - ones);
+    }
+    eight = rf_load_u64(text + length - 8);
+    found |= eight | (eight - ones);
+    return (found & high) != 0;
+}
+
+RF_INLINE int64_t without_fill(const uint8_t *text, int64_t length)
+{
+    while (length > 0 && (text[length - 1] == 0 || text[length - 1] == ' '))
+        length--;
+    return length;
+}
+
+/* Length of a string in a cell; -1 - position if a byte is not ASCII. */
+RF_INLINE int64_t length_of(const uint8_t *text, int64_t size)
+{
+    int64_t length = without_fill(text, size);
+    if (!is_odd(text, length))
+        return length;
+    for (int64_t k = 0; k < length; k++) {
+        if (text[k] == 0)
+            return without_fill(text, k);
+        if (text[k] > 0x7F)
+            return -1 - k;
+    }
+    return length;
+}
+
+/* Code points of `size` bytes, of which those from length on are 0. */
+RF_INLINE void widen(uint8_t *to, const uint8_t *from, int64_t size, int64_t length)
+{
+    if (size < 8) {
+        for (int64_t k = 0; k < size; k++)
+            rf_store_u32(to + 4 * k, k < length ? from[k] : 0);
+        return;
+    }
+    for (int64_t k = 0; k < length;) {
+        const uint8_t *here = from + k;
+        uint8_t *there = to + 4 * k;
+#if defined(__SSE2__)
+        const __m128i zero = _mm_setzero_si128();
+        __m128i eight = _mm_unpacklo_epi8(_mm_loadl_epi64((const __m128i *)(const void *)here), zero);
+        _mm_storeu_si128((__m128i *)(void *)there, _mm_unpacklo_epi16(eight, zero));
+        _mm_storeu_si128((__m128i *)(void *)(there + 16), _mm_unpackhi_epi16(eight, zero));
+#else
+        for (int64_t j = 0; j < 8; j++)
+            rf_store_u32(there + 4 * j, here[j]);
+#endif
+        if (k == size - 8)
+            break;
+        k = k + 16 > size ? size - 8 : k + 8; /* the last eight may be some of those before */
+    }
+    for (int64_t k = length; k < size; k++)
+        rf_store_u32(to + 4 * k, 0);
+}
+
+RF_INLINE void put_bytes(uint8_t *to, const uint8_t *from, int64_t size, int64_t length)
+{
+    rf_copy(to, from, length);
+    for (int64_t k = length; k < size; k++)
+        to[k] = 0;
+}
+
+RF_INLINE void decode_fixed(rf_field *field, const rf_walk *walk, int wide)
+{
+    const int64_t count = field->count, size = field->size, step = wide ? 4 * size : size;
+    RF_EACH_CELL(walk, for (int64_t k = 0; k < count; k++) {
+        const uint8_t *text = from + k * size;
+        int64_t length = length_of(text, size);
+        if (length < 0) {
+            rf_say_fault(field, RF_FOREIGN, walk->row + i, k, -1 - length, text[-1 - length]);
+            length = 0;
+        }
+        if (wide)
+            widen(to + k * step, text, size, length);
+        else
+            put_bytes(to + k * step, text, size, length);
+    });
+}
+
+RF_INLINE int64_t get_offset(const rf_field *field, int64_t at)
+{
+    return field->kind == RF_UTF8_32 ? rf_load_i32(field->memory + 4 * at) : rf_load_i64(field->memory + 8 * at);
+}
+
+RF_INLINE void put_offset(rf_field *field, int64_t at, int64_t offset)
+{
+    if (field->kind == RF_UTF8_32)
+        rf_store_i32(field->memory + 4 * at, (int32_t)offset);
+    else
+        rf_store_i64(field->memory + 8 * at, offset);
+}
+
+static void decode_utf8(rf_field *field, const rf_walk *walk, int64_t at)
+{
+    const int64_t count = field->count, size = field->size;
+    int64_t room = field->text_nbytes, offset = get_offset(field, at);
+    if (field->kind == RF_UTF8_32 && room > INT32_MAX)
+        room = INT32_MAX;
+    if (offset < 0 || offset > room) {
+        rf_say_fault(field, RF_OFFSETS, walk->row, 0, 0, offset);
+        return;
+    }
+    RF_EACH_CELL(walk, (void)to; for (int64_t k = 0; k < count; k++) {
+        const uint8_t *text = from + k * size;
+        int64_t length = length_of(text, size);
+        if (length < 0)
+            rf_say_fault(field, RF_FOREIGN, walk->row + i, k, -1 - length, text[-1 - length]);
+        else if (length > room - offset)
+            rf_say_fault(field, RF_NO_ROOM, walk->row + i, k, 0, length);
+        if (field->fault != RF_OK)
+            return;
+        if (length) /* of no text there need be no address */
+            put_bytes(field->text + offset, text, length, length);
+        offset += length;
+        put_offset(field, ++at, offset);
+    });
+}
+
+void rf_decode_text(rf_field *field, const rf_walk *walk, int64_t at)
+{
+    if (field->kind == RF_BYTES)
+        decode_fixed(field, walk, 0);
+    else if (field->kind == RF_TEXT)
+        decode_fixed(field, walk, 1);
+    else
+        decode_utf8(field, walk, at);
+}
+
+/* The other way strings are written as they are, with NUL behind them. */
+
+/* Place of the first byte that is not ASCII; -1 if all are. */
+RF_INLINE int64_t foreign_at(const uint8_t *text, int64_t length)
+{
+    int64_t k = 0;
+    while (k + 8 <= length && !(rf_load_u64(text + k) & 0x8080808080808080u))
+        k += 8;
+    while (k < length && text[k] <= 0x7F)
+        k++;
+    return k < length ? k : -1;
+}
+
+RF_INLINE void encode_bytes(rf_field *field, const rf_walk *walk)
+{
+    const int64_t count = field->count, size = field->size;
+    RF_EACH_CELL(walk, {
+        rf_copy(to, from, count * size);
+        int64_t k = foreign_at(to, count * size);
+        if (k >= 0)
+            rf_say_fault(field, RF_FOREIGN, walk->row + i, k / size, k % size, to[k]);
+    });
+}
+
+RF_INLINE void encode_wide(rf_field *field, const rf_walk *walk)
+{
+    const int64_t count = field->count, size = field->size;
+    RF_EACH_CELL(walk, {
+        uint32_t all = 0;
+        for (int64_t k = 0; k < count * size; k++) {
+            uint32_t code = rf_load_u32(from + 4 * k);
+            to[k] = (uint8_t)code;
+            all |= code;
+        }
+        for (int64_t k = 0; all > 0x7F && k < count * size; k++)
+            if (rf_load_u32(from + 4 * k) > 0x7F)
+                rf_say_fault(field, RF_FOREIGN, walk->row + i, k / size, k % size, rf_load_u32(from + 4 * k));
+    });
+}
+
+static void encode_utf8(rf_field *field, const rf_walk *walk, int64_t at)
+{
+    const int64_t count = field->count, size = field->size;
+    int64_t offset = get_offset(field, at);
+    RF_EACH_CELL(walk, (void)from; for (int64_t k = 0; k < count; k++) {
+        int64_t stop = get_offset(field, ++at), length = 0;
+        if (offset < 0 || stop < offset || stop > field->text_nbytes)
+            rf_say_fault(field, RF_OFFSETS, walk->row + i, k, 0, stop);
+        else
+            length = stop - offset;
+        if (length > size)
+            rf_say_fault(field, RF_TOO_LONG, walk->row + i, k, 0, length);
+        if (field->fault != RF_OK)
+            return;
+        put_bytes(to + k * size, length ? field->text + offset : NULL, size, length);
+        int64_t foreign = foreign_at(to + k * size, length);
+        if (foreign >= 0) {
+            rf_say_fault(field, RF_FOREIGN, walk->row + i, k, foreign, to[k * size + foreign]);
+            return;
+        }
+        offset = stop;
+    });
+}
+
+void rf_encode_text(rf_field *field, const rf_walk *walk, int64_t at)
+{
+    if (field->kind == RF_BYTES)
+        encode_bytes(field, walk);
+    else if (field->kind == RF_TEXT)
+        encode_wide(field, walk);
+    else
+        encode_utf8(field, walk, at);
+}
