@@ -226,7 +226,8 @@ class CompressedImageHDU(ImageHDU):
         waiting = WaitingTiles(self.n_tiles) if self._waiting is None else self._waiting
         if blocks is None or not waiting.have_none_of(blocks):
             return False
-        waiting.add(snapshot, blocks, np.broadcast_to(values, section.count), self._quantize)
+        pixels = values if values.ndim else np.broadcast_to(values, section.count)
+        waiting.add(snapshot, blocks, pixels, self._quantize)
         if self._waiting is None:
             self._waiting = waiting
             self._file.on_failure(self._forget_waiting)
