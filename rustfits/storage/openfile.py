@@ -69,6 +69,7 @@ class OpenFile:
         self._depth = 0  # of `changing`
         self._undo: list[Callable[[], None]] = []
         self._forgets: list[Callable[[], None]] = []
+        self._completes: list[Callable[[], None]] = []
 
     @property
     def tainted(self) -> bool:
@@ -164,11 +165,15 @@ class OpenFile:
                 try:
                     with self.storage.transaction():
                         yield
+                        if self._depth == 1:
+                            self._complete()
                 except BaseException:
                     self._take_back(0 if self.storage.undone else mark)
                     raise
                 finally:
                     self._depth -= 1
+                    if not self._depth:
+                        self._completes.clear()
                 if not self._depth:  # an inner change still has to be undone if the outer one fails
                     self._undo.clear()
         except FitsError as error:
@@ -185,9 +190,27 @@ class OpenFile:
             for forget in self._forgets:
                 forget()
 
+    def _complete(self) -> None:
+        """Write what waits for the end of the transaction."""
+        while self._completes:
+            self._completes[-1]()
+            self._completes.pop()
+
+    @property
+    def grouped(self) -> bool:
+        """Whether the change under way is a part of one more, whose end it may wait for; inside `changing`."""
+        return self._depth == 2
+
+    def before_end(self, complete: Callable[[], None]) -> None:
+        """Call ``complete`` before the change that is under way ends, all around it too, if that does not fail."""
+        self._completes.append(complete)
+
     @repeated
     def content(self) -> bytes:
         """Return all bytes of the file, as `FITS.to_bytes` does."""
+        if self._completes:
+            with self._lock.exclusive():
+                self._complete()
         with self.reading(self.filename):
             return bytes(self.storage.read(0, self.storage.size()))
 

@@ -269,6 +269,15 @@ class TileGrid:
         shapes = np.minimum(least, npixels - rows // stride % along * least)
         return np.ascontiguousarray(shapes.T)
 
+    def box(self, row: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Return the first pixel of the tile in a table row, from 0, along each axis, and the one after its last."""
+        start = tuple(
+            row // stride % along * tile
+            for stride, along, tile in zip(self.stride, self.ntiles_along, self.clipped, strict=True)
+        )
+        stop = tuple(min(first + tile, size) for first, tile, size in zip(start, self.clipped, self.shape, strict=True))
+        return start, stop
+
     @cached_property
     def _columns(self) -> tuple[Int64s, Int64s, Int64s, Int64s]:
         """Image, tile, stride and tiles along each axis, ``(ndim, 1)`` each."""

@@ -32,7 +32,7 @@ ROOMS = [
     ("testing", "samples conformance peers __init__"),
     ("hdu", "checksum report sums verify first_read reference base"),
     ("hdu.image", "cards values raster cutouts lost lazy image"),
-    ("hdu.compressed", "cards sums verify unpacked edit extending compressed"),
+    ("hdu.compressed", "cards sums verify unpacked edit waiting extending compressed"),
     ("hdu.table", "columns facts rows base table"),
     ("hdu", "kinds"),
     ("container", "remote locator objects scan sharing hdulist newimage newtable copying creation fitsfile"),

@@ -74,11 +74,18 @@ def attempt(name, fits):
     return None
 
 
+def readable(hdu):
+    try:
+        return hdu.read()
+    except rustfits.TileDecodeError:  # tiles were never written
+        return hdu.read(on_error="mask")
+
+
 def snapshot(fits):
     """What a handle knows: to be compared with that of a handle that was opened anew."""
     found = []
     for hdu in fits:
-        data = hdu.read() if isinstance(hdu, rustfits.ImageHDU) else None
+        data = readable(hdu) if isinstance(hdu, rustfits.ImageHDU) else None
         found.append((hdu.index, hdu.extname, hdu.header.to_dict(), None if data is None else data.tolist()))
     return found
 
