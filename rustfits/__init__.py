@@ -49,6 +49,7 @@ if TYPE_CHECKING:
         MissingKeyword,
         NotAFitsBuffer,
         NotAFitsFile,
+        NotPicklable,
         NotSupported,
         OpenFailed,
         ParameterOverflow,
@@ -70,6 +71,7 @@ if TYPE_CHECKING:
     from rustfits.hdu.base import HDU
     from rustfits.hdu.compressed.compressed import CompressedImageHDU
     from rustfits.hdu.image.image import ImageHDU
+    from rustfits.hdu.image.lazy import LazyArray
     from rustfits.hdu.report import FileReport, HDUReport, Verdict
     from rustfits.hdu.table.table import AsciiTableHDU, CompressedTableHDU, TableHDU
     from rustfits.header.edit import FITSHeaderEdit
@@ -121,11 +123,13 @@ __all__ = [
     "ImageHDU",
     "InvalidParameter",
     "JournalError",
+    "LazyArray",
     "LocationError",
     "MissingKeyword",
     "NoCompress",
     "NotAFitsBuffer",
     "NotAFitsFile",
+    "NotPicklable",
     "NotSupported",
     "OpenFailed",
     "ParameterOverflow",
@@ -180,6 +184,7 @@ _MODULES = {
     "HDU": "hdu.base",
     "HDUReport": "hdu.report",
     "ImageHDU": "hdu.image.image",
+    "LazyArray": "hdu.image.lazy",
     "NoCompress": "codec.builtin",
     "Quantize": "quantize.parameters",
     "Remote": "container.remote",

@@ -37,6 +37,7 @@ FitsError
     TableError (ValueError)                a table's columns or rows cannot be read as asked
         RowIndexError (IndexError)         a row number is out of range
     NotSupported (NotImplementedError)     absent on purpose, or not there yet
+        NotPicklable (TypeError)           an object of an open file that no other process could have
     CodecError
         CodecNotInstalled (LookupError, ValueError)   no plugin offers the algorithm
         PluginError (ValueError)           a plugin cannot be loaded, is outdated, or two offer one name
@@ -328,6 +329,17 @@ class RowIndexError(TableError, IndexError):
 
 class NotSupported(FitsError, NotImplementedError):
     """Absent on purpose, or not there yet; the message says which, and the alternative."""
+
+
+class NotPicklable(NotSupported, TypeError):
+    """What belongs to an open file that no other process could have, so that it can be neither pickled nor copied."""
+
+    def __init__(self, what: str, reason: str) -> None:
+        super().__init__(what, reason)
+        self.what, self.reason = what, reason
+
+    def _sentence(self) -> str:
+        return f"{self.what} cannot be pickled, copied or read by another process: {self.reason}"
 
 
 class CodecError(FitsError):

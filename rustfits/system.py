@@ -171,9 +171,10 @@ def wait_for_call(descriptor: int, size: int) -> None:
 
 def linux_version() -> tuple[int, ...]:
     """Return the version of Linux, major and minor; nothing on another system."""
-    if sys.platform != "linux":
+    uname = getattr(os, "uname", None)
+    if sys.platform != "linux" or uname is None:
         return ()
-    return tuple(int(part) for part in os.uname().release.split(".")[:2] if part.isdigit())
+    return tuple(int(part) for part in uname().release.split(".")[:2] if part.isdigit())
 
 
 # -- whose a file is --------------------------------------------------------------------------------------------------

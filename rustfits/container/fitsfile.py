@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias, TypeVar, ca
 from rustfits.container.creation import Creation
 from rustfits.container.hdulist import HDUList, name_in
 from rustfits.container.locator import open_location, opened_bytes
-from rustfits.errors import FitsError, LocationError, NotAFitsBuffer, NotAFitsFile, WrongHDUKind
+from rustfits.errors import FitsError, LocationError, NotAFitsBuffer, NotAFitsFile, NotPicklable, WrongHDUKind
 from rustfits.hdu.base import HDU
 from rustfits.hdu.image.image import ImageHDU
 from rustfits.storage.base import Storage
@@ -98,13 +98,13 @@ class FITS(Creation):
 
             opened = open_object(filename, mode, remote, durability)
         self._open(*opened, mode, lenient, salvage)
-        self._file.checksum = checksum
+        self._file.checksum, self._file.remote = checksum, remote
 
     def __init_subclass__(cls, **_: Any) -> NoReturn:
         raise TypeError("FITS cannot be subclassed; write a class that holds one")
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("an open FITS file can be neither copied nor pickled; open the file anew by its name")
+        raise NotPicklable("an open FITS file", "open it there by its name, or pickle its HDUs")
 
     @staticmethod
     def from_bytes(

@@ -181,7 +181,7 @@ def opened_bytes(data: bytes | bytearray | memoryview, *, writable: bool) -> Mem
 
 def inflated(storage: Storage) -> Storage:
     """Return ``storage``, or, if it is compressed as a whole, what it holds, for reading; errors as `unpack`."""
-    from rustfits.storage.packed import CHUNK_NBYTES, MAGIC_NBYTES, packing_of, unpack
+    from rustfits.storage.packed import BOUND, CHUNK_NBYTES, MAGIC_NBYTES, packing_of, unpack
 
     try:
         packing = packing_of(storage.read(0, MAGIC_NBYTES))
@@ -197,9 +197,11 @@ def inflated(storage: Storage) -> Storage:
             yield bytes(storage.read(offset, min(CHUNK_NBYTES, size - offset)))
 
     try:
-        return MemoryStorage(unpack(chunks(), packing, storage.name), name=storage.name, writable=False)
+        unpacked = MemoryStorage(unpack(chunks(), packing, storage.name), name=storage.name, writable=False)
     finally:
         storage.close()
+    unpacked.bound = BOUND
+    return unpacked
 
 
 def path_of_file_url(url: str) -> str:

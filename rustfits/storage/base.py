@@ -24,6 +24,8 @@ ANNOUNCED_NBYTES = 16 << 20  # bytes written at one go: bounds the hashes, and t
 ZEROS_NBYTES = 1 << 20  # zeros written at a time: bounds memory
 UNCHECKED_NBYTES = 1 << 16  # reads up to this size do without asking for the size of the storage first
 
+Identity = tuple[int | str, ...]
+
 
 class Storage(ABC):
     """Ranges of bytes in, ranges of bytes out.
@@ -49,6 +51,10 @@ class Storage(ABC):
         looks for the HDUs takes them.
     watch : Watch or None
         Tells whether others have changed the bytes; None where nobody else can, or nobody knows.
+    location : str
+        By what another process opens the same bytes; nothing if that is what the user has called the file.
+    bound : str
+        Why no other process can, as the end of a sentence; for storages without `identity`.
     """
 
     name: str
@@ -59,6 +65,8 @@ class Storage(ABC):
     descriptor: int = -1
     head: bytes = b""
     watch: Watch | None = None
+    location: str = ""
+    bound: str = "nothing tells whether another process would find the same bytes"
 
     _depth: int = 0  # of transactions under way
     _nchanges: int = 0
@@ -99,6 +107,16 @@ class Storage(ABC):
     def changing(self) -> bool:
         """Whether the transaction under way has changed something."""
         return self._undo is not None
+
+    def identity(self) -> Identity | None:
+        """Return what tells the bytes as they were when they were read from others of the same name.
+
+        Returns
+        -------
+        tuple or None
+            Such as size and time, or an ETag: equal in every process that opens the same bytes. None if none can.
+        """
+        return None
 
     def check_own(self) -> None:  # noqa: B027 - most cannot be changed by others
         """Raise `FileReplaced` if others have changed the bytes since this storage was opened, or last changed."""

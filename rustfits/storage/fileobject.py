@@ -56,6 +56,8 @@ class FileObjectStorage(Storage):
         If the mode asks for more than it can do.
     """
 
+    bound = "it was opened as a file object, which is of this process alone: open it by its path or its URL"
+
     def __init__(self, file: BinaryFile, name: str, mode: str, *, owned: bool = False) -> None:
         self._file: Any = file
         self.name, self.writable, self._owned = name, mode != "r", owned

@@ -14,7 +14,7 @@ from rustfits.errors import FileLocked, FileMissing, FitsIOError, HandleTainted,
 from rustfits.storage.local import open_descriptor, reserve
 from rustfits.storage.memory import MemoryStorage
 from rustfits.storage.newfile import NewFile
-from rustfits.storage.packed import CHUNK_NBYTES, GZIP, unpack
+from rustfits.storage.packed import BOUND, CHUNK_NBYTES, GZIP, unpack
 from rustfits.system import PLAIN
 
 _GZIP_WINDOW = 31  # zlib's word for a gzip member with the largest window
@@ -41,6 +41,8 @@ class GzipStorage(MemoryStorage):
     FitsIOError
         If it is not gzip, is damaged, or ends early.
     """
+
+    bound = BOUND
 
     def __init__(self, path: str, mode: str, durability: str = "process") -> None:
         content, is_new = bytearray(), mode == "x"

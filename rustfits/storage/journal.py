@@ -52,7 +52,7 @@ DURABLE = 1  # flag: what the journal holds reached the disk before the file cha
 
 Bytes: TypeAlias = "bytes | bytearray | memoryview"
 Record: TypeAlias = "tuple[int, int, Bytes]"
-SAVED, ANNOUNCED, SIZED, WHOLE = 1, 2, 3, 4
+SAVED, ANNOUNCED, SIZED, BARE = 1, 2, 3, 4
 """Kinds of records: bytes as they were, from an offset on; hashes of sectors as they will be, 8 bytes each, from the
 sector of a number on; the size that the file will have; sectors as they will be, all of their bytes, likewise."""
 
@@ -60,7 +60,7 @@ sector of a number on; the size that the file will have; sectors as they will be
 # since. Five ms are longer than any step between, unless the process is made to wait: then the journal's is renewed.
 _STALE_NS = 5_000_000
 
-_WHOLE_NBYTES = 1 << 14  # up to so much is announced by all its bytes: to hash them takes longer than to write them
+_BARE_NBYTES = 1 << 14  # up to so much is announced by all its bytes: to hash them takes longer than to write them
 _JOINED_NBYTES = 1 << 16  # writes up to this are copied into their sectors, frames up to this summed up at one go
 
 # Files up to this size are known again by all their bytes, others by samples of them, both ends among these: to read
@@ -177,8 +177,8 @@ class Journal(Undo):
         runs: list[tuple[int, bytearray | memoryview]] = []
         for offset, data in writes:
             self._as_written(offset, data, edges, runs)
-        if sum([len(content) for _, content in runs]) <= _WHOLE_NBYTES:
-            return [(WHOLE, start, content) for start, content in runs]
+        if sum([len(content) for _, content in runs]) <= _BARE_NBYTES:
+            return [(BARE, start, content) for start, content in runs]
         short = [content for _, content in runs if len(content) <= _JOINED_NBYTES]
         hashes, stop = memoryview(sector_hashes(b"".join(short)).tobytes()), 0
         records: list[Record] = []
@@ -196,7 +196,7 @@ class Journal(Undo):
         start, _ = sectors_of(nbytes, nbytes)
         if start < nbytes:  # the rest of it becomes, or stays, zeros
             content = self._sector(start)[: nbytes - start].ljust(SECTOR_NBYTES, b"\0")
-            records.append((WHOLE, start // SECTOR_NBYTES, content))
+            records.append((BARE, start // SECTOR_NBYTES, content))
         return records
 
     def touch(self) -> None:

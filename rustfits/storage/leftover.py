@@ -15,6 +15,7 @@ import numpy as np
 from rustfits import system
 from rustfits.storage.journal import (
     ANNOUNCED,
+    BARE,
     CRC,
     DURABLE,
     FLAGS,
@@ -26,7 +27,6 @@ from rustfits.storage.journal import (
     SAVED,
     SIZED,
     VERSION,
-    WHOLE,
     frame_crc,
     read_exactly,
     this_boot,
@@ -42,7 +42,7 @@ _RECORD_2 = struct.Struct("<QQI")
 
 _HEADER_DAMAGED = "the header of the journal is damaged"
 _CONTRADICTION = "the journal contradicts itself"
-_KINDS = SAVED, ANNOUNCED, SIZED, WHOLE
+_KINDS = SAVED, ANNOUNCED, SIZED, BARE
 _LARGEST = 1 << 62  # bytes of a file, or sectors: more has no file system
 
 
@@ -191,10 +191,10 @@ def _parse_frames(found: Leftover, descriptor: int, salt: bytes) -> None:
                 found.saved.append((offset, len(data), where))
             elif kind == SIZED:
                 found.sizes.append(offset)
-            elif length % (SECTOR_NBYTES if kind == WHOLE else HASH_NBYTES):
+            elif length % (SECTOR_NBYTES if kind == BARE else HASH_NBYTES):
                 found.damage = _CONTRADICTION
             else:
-                announced.append((offset, sector_hashes(data).tobytes() if kind == WHOLE else data))
+                announced.append((offset, sector_hashes(data).tobytes() if kind == BARE else data))
         at += nbytes
     if found.damage:
         return

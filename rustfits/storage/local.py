@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from rustfits import system
 from rustfits.errors import FileLocked, FileMissing, FileReplaced, FitsIOError, OpenFailed
-from rustfits.storage.base import HEAD_NBYTES, Storage, as_bytes
+from rustfits.storage.base import HEAD_NBYTES, Identity, Storage, as_bytes
 from rustfits.storage.watch import Watch, state_in, undo_leftover
 from rustfits.system import NO_LINK, NO_WAIT, PLAIN, pread, preadv
 
@@ -104,6 +104,8 @@ class LocalStorage(Storage):
     JournalError, FitsIOError
         As `at_open`.
     """
+
+    bound = ""  # it may only be that this handle writes
 
     watch: Watch
 
@@ -297,6 +299,15 @@ class LocalStorage(Storage):
             system.unlock(self.descriptor)
             raise
         self._locked = True
+
+    @property
+    def location(self) -> str:  # type: ignore[override]  # it follows from the path
+        """The path from the root of the disk on: another process may be in another folder."""
+        return self._given
+
+    def identity(self) -> Identity:
+        """Return size and time of modification, as they were when the file was read."""
+        return self.watch.size, self.watch.mtime_ns
 
     def check_own(self) -> None:
         """Raise `FileReplaced` if the file is not as it was when this handle opened it, or last changed it."""

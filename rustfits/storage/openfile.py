@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import copy
+from typing import Any
 
 from rustfits.errors import (
     CodecError,
@@ -45,9 +46,15 @@ class OpenFile:
         Whether an HDU must prove that its checksums are right before it is read.
     guard : FitsError or None
         Why nothing may be written over what follows the last HDU, or move it.
+    remote : object
+        What the user has said of how to reach it, if it was opened by a URL.
+    reopen : callable or None
+        Returns, in another process, the HDU of a reference to this file. A function of a module: its name goes there.
     """
 
     checksum = False
+    remote: object = None
+    reopen: Callable[[Any], Any] | None = None
 
     def __init__(self, storage: Storage, filename: str, mode: str) -> None:
         self.storage = storage

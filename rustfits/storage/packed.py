@@ -17,6 +17,7 @@ from rustfits.storage.base import GZIP_MAGIC
 CHUNK_NBYTES = 1 << 16  # deflate expands a thousandfold at most, so that one step allocates 64 MiB at most
 STEP_NBYTES = 1 << 20  # unpacked at a time, where a few bytes may hold as much as they like
 MAGIC_NBYTES = 6
+BOUND = "it is compressed as a whole, so that every process would have to unpack all of it: unpack the file first"
 _GZIP_WINDOW = 31  # zlib's word for a gzip member with the largest window
 
 

@@ -1,8 +1,8 @@
 """Which tiles a section of an image touches, and where the pixels of each land: whole numbers alone.
 
 Tiles are numbered in row-major order of their grid, the last axis fastest; the number of a tile is its table row
-(FITS 4.0, section 10.1.3). Nothing here runs over single tiles: tiles of one shape, of which the same pixels are
-selected, make a `Block`, and a block moves between its array and its tiles in one strided assignment.
+(FITS 4.0, section 10.1.3). Tiles of one shape, of which the same pixels are selected, make a `Block`, and a block moves
+between its array and its tiles in one strided assignment. Only boxes of few tiles are taken apart one by one.
 """
 
 from __future__ import annotations

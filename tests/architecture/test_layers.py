@@ -30,12 +30,12 @@ ROOMS = [
     ("tiles", "grid plan cache zimage newtiles decode fetch boxes reader damage encode requantize recode"),
     ("", "plugin"),
     ("testing", "samples conformance peers __init__"),
-    ("hdu", "checksum report sums verify first_read base"),
-    ("hdu.image", "cards values raster cutouts lost image"),
+    ("hdu", "checksum report sums verify first_read reference base"),
+    ("hdu.image", "cards values raster cutouts lost lazy image"),
     ("hdu.compressed", "cards sums verify unpacked edit waiting extending compressed"),
     ("hdu.table", "columns facts rows base table"),
     ("hdu", "kinds"),
-    ("container", "remote locator objects scan hdulist newimage newtable copying creation fitsfile"),
+    ("container", "remote locator objects scan sharing hdulist newimage newtable copying creation fitsfile"),
     ("", "convenience fitsio __init__"),
 ]
 

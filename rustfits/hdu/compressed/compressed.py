@@ -141,6 +141,9 @@ class CompressedImageHDU(ImageHDU):
         del snapshot, start  # those before the tiles that waited were written
         return TileReader(self._decoder(), self._cache)
 
+    def _chunks(self) -> tuple[int, ...] | None:
+        return self._facts.grid.clipped if self.size else None
+
     def _read_masked(self, section: Section, scale: bool) -> NDArray[Any]:
         table = self._facts
         if table.blank_column is None:
