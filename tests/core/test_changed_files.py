@@ -230,6 +230,7 @@ def table_of(nrows):
 
 
 def test_rows_of_a_table_are_of_one_state(path):
+    pytest.importorskip("rustfits_tables", reason="rustfits-tables is not installed")
     path.write_bytes(table_of(1000))
     rest(path)
     with FITS(path) as fits:

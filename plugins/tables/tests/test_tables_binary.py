@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 import rustfits
 from rustfits.errors import (
     HeaderError,
-    NotSupported,
     RowIndexError,
     TableError,
     TruncatedFile,
@@ -374,14 +373,6 @@ def test_rows_without_bytes_are_no_work():
     assert table([("0J", "a")], nrows=10**9, row_nbytes=0).read()["a"].shape == (10**9, 0)
 
 
-def test_arrays_in_the_heap_are_listed_and_left_out():
-    hdu = table([("1J", "a"), ("1PE(3)", "v")], np.array([7, 0, 0], ">i4").tobytes())
-    assert hdu.dtype == np.dtype([("a", "i4"), ("v", "O")])
-    with pytest.raises(NotSupported, match="variable-length column 'v'"):
-        hdu.read()
-    assert hdu.read(columns=["a"])["a"].tolist() == [7]
-
-
 def test_what_is_not_there_yet_says_so(ten):
     for attempt in (
         lambda: ten.write(np.zeros(1)),
@@ -394,7 +385,6 @@ def test_what_is_not_there_yet_says_so(ten):
         lambda: ten.__setitem__(0, 1),
         lambda: list(ten),
         lambda: ten.iter(chunksize=3),
-        lambda: ten.read(mask_null=True),
     ):
         with pytest.raises(NotImplementedError, match="of a binary table is not supported yet; "):
             attempt()
