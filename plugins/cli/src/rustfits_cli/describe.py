@@ -7,14 +7,6 @@ from math import prod
 
 import rustfits
 
-KINDS = (  # most special first
-    (rustfits.CompressedImageHDU, "compressed image"),
-    (rustfits.ImageHDU, "image"),
-    (rustfits.CompressedTableHDU, "compressed table"),
-    (rustfits.TableHDU, "table"),
-    (rustfits.AsciiTableHDU, "ASCII table"),
-)
-
 # Stored integers that stand for others by an offset (FITS 4.0, section 5.2.5).
 OFFSETS = {("uint8", -128): "int8", ("int16", 2**15): "uint16", ("int32", 2**31): "uint32", ("int64", 2**63): "uint64"}
 
@@ -53,7 +45,7 @@ def describe(hdu: rustfits.HDU) -> Description:
     name = hdu.extname or ""
     if hdu.extver != 1:
         name = f"{name},{hdu.extver}"
-    kind = next((kind for cls, kind in KINDS if isinstance(hdu, cls)), "other")
+    kind = _kind(hdu)
     if isinstance(hdu, rustfits.CompressedImageHDU):
         return _compressed_image(hdu, name, kind)
     if isinstance(hdu, rustfits.ImageHDU):
@@ -63,6 +55,16 @@ def describe(hdu: rustfits.HDU) -> Description:
     if kind != "other":
         return _table(hdu, name, kind)
     return Description(str(hdu.index), name, kind, codec=str(hdu.header.get("XTENSION", "")))
+
+
+def _kind(hdu: rustfits.HDU) -> str:
+    """Return what to call an HDU; tables are told by their headers: what reads their rows may not be installed."""
+    if isinstance(hdu, rustfits.ImageHDU):
+        return "compressed image" if isinstance(hdu, rustfits.CompressedImageHDU) else "image"
+    extension = str(hdu.header.get("XTENSION", "")).strip()
+    if extension in ("BINTABLE", "A3DTABLE", "3DTABLE"):
+        return "compressed table" if hdu.header.get("ZTABLE") is True else "table"
+    return "ASCII table" if extension == "TABLE" else "other"
 
 
 def _compressed_image(hdu: rustfits.CompressedImageHDU, name: str, kind: str) -> Description:
