@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         CodecNotInstalled,
         DamagedEnd,
         FileChanged,
+        FileExists,
         FileLocked,
         FileMissing,
         FileReplaced,
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
         MissingKeyword,
         NotAFitsBuffer,
         NotAFitsFile,
+        NotPicklable,
         NotSupported,
         OpenFailed,
         ParameterOverflow,
@@ -69,6 +71,7 @@ if TYPE_CHECKING:
     from rustfits.hdu.base import HDU
     from rustfits.hdu.compressed.compressed import CompressedImageHDU
     from rustfits.hdu.image.image import ImageHDU
+    from rustfits.hdu.image.lazy import LazyArray
     from rustfits.hdu.report import FileReport, HDUReport, Verdict
     from rustfits.header.edit import FITSHeaderEdit
     from rustfits.header.header import FITSHeader
@@ -99,6 +102,7 @@ __all__ = [
     "FITSHeader",
     "FITSHeaderEdit",
     "FileChanged",
+    "FileExists",
     "FileLocked",
     "FileMissing",
     "FileReplaced",
@@ -119,11 +123,13 @@ __all__ = [
     "ImageHDU",
     "InvalidParameter",
     "JournalError",
+    "LazyArray",
     "LocationError",
     "MissingKeyword",
     "NoCompress",
     "NotAFitsBuffer",
     "NotAFitsFile",
+    "NotPicklable",
     "NotSupported",
     "OpenFailed",
     "ParameterOverflow",
@@ -175,6 +181,7 @@ _MODULES = {
     "HDU": "hdu.base",
     "HDUReport": "hdu.report",
     "ImageHDU": "hdu.image.image",
+    "LazyArray": "hdu.image.lazy",
     "NoCompress": "codec.builtin",
     "Quantize": "quantize.parameters",
     "Remote": "container.remote",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
 from numpy.typing import NDArray
 
@@ -13,8 +13,9 @@ from rustfits.hdu.base import HDU
 
 if TYPE_CHECKING:
     from rustfits.header.header import FITSHeader
+    from rustfits.storage.fileobject import BinaryFile, Openable
 
-Filename = str | os.PathLike[str]
+Filename: TypeAlias = "str | os.PathLike[str] | BinaryFile | Openable"
 Key = int | str | bytes | tuple[str | bytes, int]
 
 
@@ -37,7 +38,7 @@ def read(
 
     Parameters
     ----------
-    filename : str or os.PathLike
+    filename : str, os.PathLike or file object
         As in `FITS`.
     ext : int, str, bytes or tuple, optional
         Key of the HDU, as in ``FITS(filename)[ext]``; by default the first one that has data.
@@ -101,7 +102,7 @@ def write(
     filename: Filename,
     data: Any,
     *,
-    mode: Literal["w+", "r+"] = "w+",
+    mode: Literal["w+", "x", "r+"] = "w+",
     extname: str | None = None,
     header: Any = None,
 ) -> None:
@@ -110,9 +111,9 @@ def write(
     Parameters
     ----------
     filename : str or os.PathLike
-    data : array, array with named fields, or dict of name to array
-    mode : {'w+', 'r+'}
-        'w+' writes the file anew; 'r+' adds to what is there.
+    data : array, array with named fields, dict of name to array, or what a kind of HDU of a plugin takes
+    mode : {'w+', 'x', 'r+'}
+        'w+' writes the file anew; 'x' too, but replaces none; 'r+' adds to what is there.
     extname : str, optional
     header : FITSHeader, header of astropy or fitsio, or mapping, optional
         As in `FITS.write_image`.
@@ -126,7 +127,7 @@ def write(
     """
     from rustfits.container.creation import planned
 
-    new = planned(data, extname, header, primary=mode == "w+")
+    new = planned(data, extname, header, primary=mode != "r+")
     with FITS(filename, mode) as fits:
         new.append_to(fits._file, fits._hdus, data)
 

@@ -7,6 +7,7 @@ FitsError
     FitsIOError (OSError)                  the bytes cannot be had or changed
         OpenFailed                         the file cannot be opened
             FileMissing (FileNotFoundError)    there is none of that name
+            FileExists (FileExistsError)       mode 'x' replaces nothing
         NotAFitsFile                       empty or too short to be FITS
         TruncatedFile                      a header or data unit ends early
         HandleClosed                       the file was closed
@@ -36,6 +37,7 @@ FitsError
     TableError (ValueError)                a table's columns or rows cannot be read as asked
         RowIndexError (IndexError)         a row number is out of range
     NotSupported (NotImplementedError)     absent on purpose, or not there yet
+        NotPicklable (TypeError)           an object of an open file that no other process could have
     CodecError
         CodecNotInstalled (LookupError, ValueError)   no plugin offers the algorithm
         PluginError (ValueError)           a plugin cannot be loaded, is outdated, or two offer one name
@@ -84,7 +86,9 @@ class OpenFailed(FitsIOError):
     @classmethod
     def of(cls, filename: str, error: OSError) -> OpenFailed:
         """Build the exception from what the operating system said."""
-        kind = FileMissing if isinstance(error, FileNotFoundError) else cls
+        kind = cls
+        if isinstance(error, FileNotFoundError | FileExistsError):
+            kind = FileMissing if isinstance(error, FileNotFoundError) else FileExists
         return kind(error.errno or 0, error.strerror or str(error), filename)
 
     def _sentence(self) -> str:
@@ -93,6 +97,10 @@ class OpenFailed(FitsIOError):
 
 class FileMissing(OpenFailed, FileNotFoundError):
     """There is no file of that name, or no folder to create it in."""
+
+
+class FileExists(OpenFailed, FileExistsError):
+    """There is a file of that name already, and mode 'x' replaces none."""
 
 
 class NotAFitsFile(FitsIOError):
@@ -321,6 +329,17 @@ class RowIndexError(TableError, IndexError):
 
 class NotSupported(FitsError, NotImplementedError):
     """Absent on purpose, or not there yet; the message says which, and the alternative."""
+
+
+class NotPicklable(NotSupported, TypeError):
+    """What belongs to an open file that no other process could have, so that it can be neither pickled nor copied."""
+
+    def __init__(self, what: str, reason: str) -> None:
+        super().__init__(what, reason)
+        self.what, self.reason = what, reason
+
+    def _sentence(self) -> str:
+        return f"{self.what} cannot be pickled, copied or read by another process: {self.reason}"
 
 
 class CodecError(FitsError):

@@ -45,5 +45,5 @@ MAX_IMAGE_GAP_NBYTES = 1 << 13
 # -- that may be set --------------------------------------------------------------------------------------------------
 
 MAX_UNPACKED_NBYTES = 1 << 34
-"""Bytes of a file under gzip once it is unpacked, which has to fit in memory: a few bytes can hold a thousand times
-as many, and to refuse them is better than to bring the machine down."""
+"""Bytes of a file that is compressed as a whole, once it is unpacked, which has to fit in memory: a few bytes can hold
+a thousand times as many, and to refuse them is better than to bring the machine down."""

@@ -196,7 +196,7 @@ def open_storage(url: str, mode: str, options: Any) -> Storage | None:
     ----------
     url : str
         With its scheme.
-    mode : {'r', 'r+', 'w+'}
+    mode : {'r', 'r+', 'w+', 'x'}
     options : Remote or None
         What the caller passed as ``remote=``.
 

@@ -192,6 +192,37 @@ class Creation:
         with self._file.changing(self._file.filename):
             return PlannedHDU.of_data(data, extname=extname, header=header).append_to(self._file, self._hdus)
 
+    def append(self, hdu: HDU) -> HDU:
+        """Append a copy of an HDU of any kind, of another file or of this one: its header and its data, byte for byte.
+
+        A primary HDU that becomes an extension begins with XTENSION instead of SIMPLE; a CHECKSUM that was right is
+        renewed then. An extension that comes first gets an empty primary HDU before it.
+
+        Parameters
+        ----------
+        hdu : HDU
+            Of an open file.
+
+        Returns
+        -------
+        HDU
+            The copy.
+
+        Raises
+        ------
+        TypeError
+            If it is no HDU.
+        NotSupported
+            If it has random groups, which only a primary HDU can have.
+        FitsIOError
+            If one of the files is closed, or cannot be read or written; nothing was appended then.
+        """
+        from rustfits.container.copying import append_copy
+
+        if not isinstance(hdu, HDU):
+            raise TypeError(f"append takes an HDU of an open file, not {type(hdu).__name__}; write_image takes pixels")
+        return append_copy(self._file, self._hdus, hdu)
+
     # -- new tables -----------------------------------------------------------------------------------------------
 
     def create_table_hdu(

@@ -6,12 +6,12 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias, TypeVar, final
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias, TypeVar, cast, final
 
 from rustfits.container.creation import Creation
 from rustfits.container.hdulist import HDUList, name_in
 from rustfits.container.locator import open_location, opened_bytes
-from rustfits.errors import FitsError, LocationError, NotAFitsBuffer, NotAFitsFile, WrongHDUKind
+from rustfits.errors import FitsError, LocationError, NotAFitsBuffer, NotAFitsFile, NotPicklable, WrongHDUKind
 from rustfits.hdu.base import HDU
 from rustfits.hdu.image.image import ImageHDU
 from rustfits.storage.base import Storage
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rustfits.container.remote import Remote
     from rustfits.hdu.compressed.compressed import CompressedImageHDU
     from rustfits.hdu.report import FileReport, Verdict
+    from rustfits.storage.fileobject import BinaryFile, Openable
 
 Key: TypeAlias = int | str | bytes | tuple[str | bytes, int]
 Kind = TypeVar("Kind", bound=HDU)
@@ -33,11 +34,15 @@ class FITS(Creation):
 
     Parameters
     ----------
-    filename : str or os.PathLike
-        A path; ``mem://`` for a file in memory; a ``file://`` URL; a URL that a plugin opens. A file whose name ends
-        in ``.gz``, or that begins as gzip does, is decompressed into memory and written back when it is closed.
-    mode : {'r', 'r+', 'w+'}
-        Read; read and write; create, or cut to nothing, and write.
+    filename : str, os.PathLike or file object
+        A path; ``mem://`` for a file in memory; a ``file://`` URL; a URL that a plugin opens. Or a binary file object,
+        which is taken whole, wherever its position is, and stays open: `io.BytesIO`, an open file, ``fsspec.OpenFile``,
+        ``UPath``. A file that begins as gzip does, or whose name ends in ``.gz``, is decompressed into memory and
+        written back when it is closed; bzip2, xz, zstd and compress (``.Z``) are read so.
+    mode : {'r', 'r+', 'w+', 'x'}
+        Read; read and write; write anew, whatever has the name; write what has a name that nothing has. With 'w+' a
+        file that is there stays until the first HDU is written, or the handle is closed: an exception that leaves a
+        ``with`` block before that leaves the old file.
     lenient : bool or None
         Whether bytes in headers that are not printable ASCII are read as ``_`` instead of being refused; None: except
         in values without which data cannot be read. With True, iteration and names end at a damaged HDU in silence.
@@ -57,6 +62,8 @@ class FITS(Creation):
     ------
     TypeError
         If an argument has the wrong type.
+    NotSupported
+        If nothing installed opens the URL, or a file that is compressed as a whole.
     LocationError
         If the URL, or ``remote``, is not understood, or there is no such durability.
     FileLocked
@@ -64,17 +71,18 @@ class FITS(Creation):
     JournalError
         If there is a journal beside the file that is not its own.
     FitsIOError
-        If the mode is not one of the three, or the file cannot be opened (`OpenFailed`, `FileMissing`), is empty or
-        too short (`NotAFitsFile`), or its first header has no END (`TruncatedFile`). `DamagedEnd`: if it is to be
-        changed, and has a damaged HDU after the first.
+        If the mode is not one of the four, or not for such a file; if the file cannot be opened (`OpenFailed`,
+        `FileMissing`, `FileExists`), is damaged though it is compressed as a whole, is empty or too short
+        (`NotAFitsFile`), or its first header has no END (`TruncatedFile`).
+        `DamagedEnd`: if it is to be changed, and has a damaged HDU after the first.
     HeaderError
         If the first header breaks the standard so that its HDU cannot be sized; see `damage` for those after it.
     """
 
     def __init__(
         self,
-        filename: str | os.PathLike[str],
-        mode: Literal["r", "r+", "w+"] = "r",
+        filename: str | os.PathLike[str] | BinaryFile | Openable,
+        mode: Literal["r", "r+", "w+", "x"] = "r",
         *,
         lenient: bool | None = None,
         remote: Remote | Literal["ranged"] | None = None,
@@ -82,17 +90,20 @@ class FITS(Creation):
         checksum: bool = False,
         salvage: bool = False,
     ) -> None:
-        path = os.fspath(filename)
-        if not isinstance(path, str):
-            raise TypeError(f"filename must be a str or an os.PathLike that returns one, not {path!r}")
-        self._open(*open_location(path, mode, remote, durability), mode, lenient, salvage)
-        self._file.checksum = checksum
+        if isinstance(filename, str) or hasattr(filename, "__fspath__"):
+            opened = open_location(os.fspath(cast("str", filename)), mode, remote, durability)
+        else:
+            from rustfits.container.objects import open_object
+
+            opened = open_object(filename, mode, remote, durability)
+        self._open(*opened, mode, lenient, salvage)
+        self._file.checksum, self._file.remote = checksum, remote
 
     def __init_subclass__(cls, **_: Any) -> NoReturn:
         raise TypeError("FITS cannot be subclassed; write a class that holds one")
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("an open FITS file can be neither copied nor pickled; open the file anew by its name")
+        raise NotPicklable("an open FITS file", "open it there by its name, or pickle its HDUs")
 
     @staticmethod
     def from_bytes(
@@ -141,7 +152,7 @@ class FITS(Creation):
     def _open(self, storage: Storage, filename: str, mode: str, lenient: bool | None, salvage: bool) -> None:
         self._file = OpenFile(storage, filename, mode)
         self._hdus = HDUList(self._file)
-        if mode == "w+":
+        if mode in ("w+", "x"):
             return
         try:
             self._hdus.load(lenient=lenient, salvage=salvage)
@@ -307,7 +318,7 @@ class FITS(Creation):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> Literal[False]:
-        self.close()
+        self._file.close(failed=error is not None)
         return False
 
     def __repr__(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from copy import copy
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,6 +18,9 @@ from rustfits.header.cards import Cards
 from rustfits.header.state import HeaderState
 from rustfits.storage.extent import Extent
 from rustfits.storage.openfile import OpenFile
+
+if TYPE_CHECKING:
+    from rustfits.hdu.reference import Reference
 
 _SHOWN_NAMES = 20  # in the message about a name that is not there
 
@@ -32,6 +36,7 @@ class HDUList:
 
     def __init__(self, file: OpenFile) -> None:
         self._file = file
+        file.reopen = reopened
         self._hdus: list[HDU | Header] = []  # the header as long as nobody has asked for the HDU
         self._lock = threading.Lock()
         self._lenient: bool | None = None
@@ -254,6 +259,13 @@ class HDUList:
             state.index = index
             hdu = self._hdus[index] = hdu_class(cards, primary=not index)._attach(self._file, extent, state, index)
             return hdu
+
+
+def reopened(reference: Reference) -> HDU:
+    """Return the HDU of a reference, in this process; the function whose name is in a pickle. Errors as `shared`."""
+    from rustfits.container.sharing import shared
+
+    return shared(reference, reopened)
 
 
 def _same_header(known: HDU | Header, raw: Header) -> bool:

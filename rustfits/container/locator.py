@@ -6,16 +6,19 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from rustfits import system
 from rustfits.errors import FitsIOError, LocationError, NotAFitsBuffer, NotSupported, TruncatedFile
-from rustfits.storage.base import GZIP_MAGIC, Storage
+from rustfits.storage.base import Storage
 from rustfits.storage.local import DURABILITIES, LocalStorage
 
 if TYPE_CHECKING:
     from rustfits.container.remote import Remote
     from rustfits.storage.memory import MemoryStorage
 
-MODES = ("r", "r+", "w+")
+MODES = ("r", "r+", "w+", "x")
+CREATING = ("w+", "x")
 MEMORY_NAMES = ("mem://", "memkeep://")
+_SIMPLE = b"SIMPLE"  # every file begins so that is FITS already
 
 
 def open_location(filename: str, mode: str, remote: object, durability: str = "process") -> tuple[Storage, str]:
@@ -25,7 +28,7 @@ def open_location(filename: str, mode: str, remote: object, durability: str = "p
     ----------
     filename : str
         Path, ``mem://``, ``file://`` URL, or a URL of a scheme that a plugin opens.
-    mode : {'r', 'r+', 'w+'}
+    mode : {'r', 'r+', 'w+', 'x'}
     remote : None, 'ranged' or Remote
         Only with URLs of `rustfits.container.remote.SCHEMES`.
     durability : {'process', 'power'}
@@ -46,6 +49,8 @@ def open_location(filename: str, mode: str, remote: object, durability: str = "p
     NotSupported
         If no plugin opens URLs of its scheme.
     """
+    if not isinstance(filename, str):
+        raise TypeError(f"filename must be a str or an os.PathLike that returns one, not {filename!r}")
     if mode not in MODES:
         raise FitsIOError(f"Unsupported mode {mode!r}; supported are {', '.join(map(repr, MODES))}")
     if durability not in DURABILITIES:
@@ -99,19 +104,55 @@ def local_path(filename: str) -> str | None:
 
 
 def open_local(path: str, mode: str, durability: str = "process") -> Storage:
-    """Open a local file, plain or gzip; gzip is known by the name's ``.gz`` or by the first bytes."""
-    if not path.lower().endswith(".gz"):
+    """Open a local file, plain or compressed as a whole, which is known by its first bytes, or by its name.
+
+    Raises
+    ------
+    FitsIOError
+        If it is to be written, and is of a kind that is only read.
+    NotSupported
+        If a package that reads it is not installed.
+    """
+    named_gzip = path.lower().endswith(".gz")
+    if not (named_gzip and mode in CREATING):
+        if mode in CREATING:
+            _check_name(path)
         storage = LocalStorage(path, mode, durability)
-        if not storage.head.startswith(GZIP_MAGIC):
+        if mode in CREATING or (storage.head.startswith(_SIMPLE) and not named_gzip):
             return storage
+        from rustfits.storage.packed import GZIP, packing_of
+
+        packing = packing_of(storage.head) or (GZIP if named_gzip else None)
+        if packing is None:
+            return storage
+        if packing is not GZIP and mode == "r":
+            return inflated(storage)
         storage.close()
+        if packing is not GZIP:
+            raise _only_read(path, packing.name)
     from rustfits.storage.gzipped import GzipStorage
 
     return GzipStorage(path, mode, durability)
 
 
+def _check_name(path: str) -> None:
+    """Refuse to write plain bytes under a name that promises others."""
+    from rustfits.storage.packed import packing_named
+
+    packing = packing_named(path)
+    if packing is not None:
+        raise _only_read(path, packing.name)
+
+
+def _only_read(path: str, name: str) -> FitsIOError:
+    return FitsIOError(
+        f"{path}: files compressed as a whole by {name} can be read, not written; write a plain file, or one whose "
+        "name ends in .gz, or compress the images in it (compress=)"
+    )
+
+
 def opened_bytes(data: bytes | bytearray | memoryview, *, writable: bool) -> MemoryStorage:
-    """Return a copy of ``data`` in memory, decompressed if it is a gzip stream.
+    """Return a copy of ``data`` in memory, decompressed if it is compressed as a whole.
 
     Raises
     ------
@@ -119,33 +160,35 @@ def opened_bytes(data: bytes | bytearray | memoryview, *, writable: bool) -> Mem
         If ``data`` is not bytes-like.
     NotAFitsBuffer
         If the stream is damaged.
+    NotSupported
+        If a package that reads it is not installed.
     """
     from rustfits.storage.memory import MemoryStorage
 
     with memoryview(data) as view:
         content = bytearray(view)
-    if content.startswith(GZIP_MAGIC):
-        from rustfits.storage.gzipped import CHUNK_NBYTES, inflate
+    if not content.startswith(_SIMPLE):
+        from rustfits.storage.packed import CHUNK_NBYTES, packing_of, unpack
 
+        packing = packing_of(content)
         chunks = (bytes(content[at : at + CHUNK_NBYTES]) for at in range(0, len(content), CHUNK_NBYTES))
         try:
-            content = inflate(chunks, MEMORY_NAMES[0])
+            content = content if packing is None else unpack(chunks, packing, MEMORY_NAMES[0])
         except FitsIOError as error:
             raise NotAFitsBuffer(f"the bytes are not a valid FITS file: {error}") from error
     return MemoryStorage(content, writable=writable)
 
 
-def starts_with_magic(storage: Storage) -> bool:
-    """Return whether the bytes of ``storage`` are a gzip stream."""
+def inflated(storage: Storage) -> Storage:
+    """Return ``storage``, or, if it is compressed as a whole, what it holds, for reading; errors as `unpack`."""
+    from rustfits.storage.packed import BOUND, CHUNK_NBYTES, MAGIC_NBYTES, packing_of, unpack
+
     try:
-        return storage.read(0, len(GZIP_MAGIC)) == GZIP_MAGIC
+        packing = packing_of(storage.read(0, MAGIC_NBYTES))
     except TruncatedFile:
-        return False
-
-
-def inflated(storage: Storage) -> MemoryStorage:
-    """Return the decompressed content of ``storage``, for reading, and close it; errors as `inflate`."""
-    from rustfits.storage.gzipped import CHUNK_NBYTES, inflate
+        packing = None
+    if packing is None:
+        return storage
     from rustfits.storage.memory import MemoryStorage
 
     def chunks() -> Iterator[bytes]:
@@ -154,9 +197,11 @@ def inflated(storage: Storage) -> MemoryStorage:
             yield bytes(storage.read(offset, min(CHUNK_NBYTES, size - offset)))
 
     try:
-        return MemoryStorage(inflate(chunks(), storage.name), name=storage.name, writable=False)
+        unpacked = MemoryStorage(unpack(chunks(), packing, storage.name), name=storage.name, writable=False)
     finally:
         storage.close()
+    unpacked.bound = BOUND
+    return unpacked
 
 
 def path_of_file_url(url: str) -> str:
@@ -177,9 +222,9 @@ def path_of_file_url(url: str) -> str:
     encoded = path.encode("utf-8", "surrogateescape")
     decoded = re.sub(b"%(..)", lambda escape: bytes.fromhex(escape[1].decode()), encoded)
     if encoded == decoded:
-        return "/" + path
+        return system.local_path("/" + path)
     try:
-        return "/" + decoded.decode("utf-8")
+        return system.local_path("/" + decoded.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise LocationError(f"{url!r} has a percent-escape that is not UTF-8: {error.reason}") from error
 
@@ -196,4 +241,4 @@ def _open_url(url: str, mode: str, options: Remote | None) -> Storage:
             f"or install a plugin that offers {scheme!r} in the entry-point group 'rustfits.storage'"
         )
     ranged = options is not None and options.ranged
-    return inflated(storage) if not ranged and starts_with_magic(storage) else storage
+    return storage if ranged else inflated(storage)

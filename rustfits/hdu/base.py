@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, ClassVar, NoReturn, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 from weakref import WeakMethod
 
 from rustfits.header.cards import Cards
@@ -13,6 +14,7 @@ from rustfits.storage.openfile import OpenFile, Reading
 from rustfits.storage.reread import repeated
 
 if TYPE_CHECKING:
+    from rustfits.hdu.reference import Reference
     from rustfits.hdu.report import HDUReport, Verdict
     from rustfits.header.header import FITSHeader
 
@@ -201,8 +203,22 @@ class HDU:
         """Put the handle in the state that a failed change leaves; for tests."""
         self._file.storage.tainted = True
 
-    def __reduce__(self) -> NoReturn:
-        raise TypeError(f"{type(self).__name__} objects belong to an open file and can be neither copied nor pickled")
+    @repeated
+    def _reference(self) -> Reference:
+        """Return what another process needs to have this HDU; as `__reduce__`."""
+        from rustfits.hdu.reference import refer
+
+        return refer(type(self), self._file, self._extent, self._state, self._looking())
+
+    def __reduce__(self) -> tuple[Callable[[Reference], Any], tuple[Reference]]:
+        """Return what is pickled of an HDU of a file that was opened 'r' by its path or URL; `NotPicklable` of others.
+
+        Whoever unpickles it has the file open through a handle of its own, one for each process, and gets
+        `FileChanged` if it was changed since.
+        """
+        reference = self._reference()
+        assert self._file.reopen is not None  # or there were no reference
+        return self._file.reopen, (reference,)
 
     def __repr__(self) -> str:
         name = _name(self._state.snapshot_anyhow.cards)

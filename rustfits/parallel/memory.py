@@ -10,7 +10,6 @@ from __future__ import annotations
 import mmap
 import os
 import threading
-from contextlib import suppress
 from math import prod
 from typing import Any
 
@@ -18,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rustfits.errors import InvalidParameter
+from rustfits.system import GIVE_BACK, new_memory
 
 VARIABLE = "RUSTFITS_REUSED_NBYTES"
 LEAST_NBYTES = 16 << 20  # of an array: smaller ones are used again by the memory allocator of the system
@@ -25,8 +25,6 @@ PAST_NBYTES = 16 << 20  # of a result: what is larger does not stay in the cache
 DEFAULT_NBYTES = 256 << 20  # of all memory that waits to be used again
 
 _HUGE_PAGE = 2 << 20
-_FREE: int | None = getattr(mmap, "MADV_FREE", None)
-_HUGE: int | None = getattr(mmap, "MADV_HUGEPAGE", None)
 
 _waiting: list[mmap.mmap] = []  # append and pop are atomic, and no more is needed
 
@@ -52,12 +50,12 @@ def empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
         If the environment variable ``RUSTFITS_REUSED_NBYTES`` is set, but to no number.
     """
     nbytes = prod(shape) * dtype.itemsize
-    if nbytes < LEAST_NBYTES or _FREE is None or nbytes > capacity():
+    if nbytes < LEAST_NBYTES or GIVE_BACK is None or nbytes > capacity():
         return np.empty(shape, dtype=dtype)
     block = _take(nbytes)
     if block is None:
         try:
-            block = _map(nbytes)
+            block = new_memory(-(-nbytes // _HUGE_PAGE) * _HUGE_PAGE)
         except (OSError, ValueError, OverflowError):
             return np.empty(shape, dtype=dtype)  # which says what is wrong
     return np.asarray(_Lease(block, shape, dtype))
@@ -76,14 +74,6 @@ def capacity() -> int:
 def waiting_nbytes() -> int:
     """Return how many bytes wait to be used again, as far as the system has not taken them."""
     return sum([len(block) for block in _waiting.copy()])
-
-
-def _map(nbytes: int) -> mmap.mmap:
-    block = mmap.mmap(-1, -(-nbytes // _HUGE_PAGE) * _HUGE_PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    if _HUGE is not None:
-        with suppress(OSError):  # a system without large pages: it works, but more slowly
-            block.madvise(_HUGE)
-    return block
 
 
 def _take(nbytes: int) -> mmap.mmap | None:
@@ -105,9 +95,9 @@ def _take(nbytes: int) -> mmap.mmap | None:
 
 def _give_back(block: mmap.mmap) -> None:
     """Keep memory for the next array, and drop what has waited longest if that is too much."""
-    assert _FREE is not None
+    assert GIVE_BACK is not None
     try:
-        block.madvise(_FREE)
+        block.madvise(GIVE_BACK)
     except OSError:  # locked in memory, for instance: then it had better go
         return
     _waiting.append(block)

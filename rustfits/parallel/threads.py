@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import operator
 import os
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from rustfits.errors import InvalidParameter
+from rustfits.system import after_fork, usable_cpus
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
@@ -43,11 +43,14 @@ class _Pool:
                 from concurrent.futures import ThreadPoolExecutor  # with all that logging is made of
 
                 self.executor = ThreadPoolExecutor(get_num_threads(), thread_name_prefix="rustfits")
-                if not self.watches_forks and hasattr(os, "register_at_fork"):
-                    os.register_at_fork(after_in_child=self.forget)
+                if not self.watches_forks:
+                    after_fork(self.forget)
                     self.watches_forks = True
-            with contextlib.suppress(RuntimeError):  # the caller does what is left
+            try:
                 futures.extend(self.executor.submit(work) for _ in range(count))
+            except RuntimeError:  # no thread can be started: the caller does what is left
+                self.executor.shutdown(wait=False, cancel_futures=not futures)  # else it would keep the work
+                self.executor = None
         return futures
 
     def forget(self) -> None:
@@ -112,9 +115,7 @@ def _default() -> int:
         if not text.isdecimal() or int(text) < 1:
             raise InvalidParameter(VARIABLE, text, "must be a whole number, at least 1")
         return int(text)
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return usable_cpus()
 
 
 def workers(npixels: int) -> int:

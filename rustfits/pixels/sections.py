@@ -214,3 +214,46 @@ def shaped(pixels: NDArray[Any], section: Section) -> Any:
     if not section.dropped:
         return pixels
     return pixels.reshape(-1)[0] if section.scalar else pixels.reshape(section.shape)
+
+
+def flipped_key(key: object, shape: tuple[int, ...]) -> tuple[object, tuple[slice, ...]]:
+    """Turn a key that may have negative steps into one that has none, and what to do to the result.
+
+    Parameters
+    ----------
+    key : object
+        As of `parse_section`, but for the sign of the steps.
+    shape : tuple of int
+
+    Returns
+    -------
+    key : object
+        For `parse_section`; the key itself if there is nothing to turn.
+    flips : tuple of slice
+        To be applied to the pixels, one for each axis that is left; empty if there is nothing to turn.
+
+    Raises
+    ------
+    ImageError
+        If the key has too many entries, or two ellipses.
+    TypeError
+        If a step is not an integer.
+    """
+    entries: tuple[object, ...] = key if isinstance(key, tuple) else (key,)
+    if not any(isinstance(entry, slice) and _descends(entry) for entry in entries):
+        return key, ()
+    forward: list[object] = []
+    flips: list[slice] = []
+    for entry, size in zip(_expand(entries, len(shape)), shape, strict=True):
+        if not isinstance(entry, slice) or not _descends(entry):
+            forward.append(entry)
+            flips += [slice(None)] if isinstance(entry, slice) else []
+            continue
+        chosen = range(*entry.indices(size))[::-1]
+        forward.append(slice(chosen.start, chosen.stop, chosen.step) if chosen else slice(0, 0))
+        flips.append(slice(None, None, -1))
+    return tuple(forward), tuple(flips)
+
+
+def _descends(bounds: slice) -> bool:
+    return bounds.step is not None and operator.index(bounds.step) < 0

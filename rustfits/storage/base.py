@@ -5,14 +5,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rustfits.errors import TransactionUndone, TruncatedFile
-from rustfits.storage.undo import MemoryUndo, Undo, Write
 from rustfits.storage.watch import Watch
+
+if TYPE_CHECKING:
+    from rustfits.storage.undo import Undo, Write
 
 MOVE_NBYTES = 4 << 20  # bytes moved at a time: bounds memory, and is large enough for the disk
 CHUNK_NBYTES = 1 << 19  # bytes read at a time: what is done to them next finds them in the cache
@@ -21,6 +23,8 @@ HEAD_NBYTES = 8 * 2880  # hold most headers whole
 ANNOUNCED_NBYTES = 16 << 20  # bytes written at one go: bounds the hashes, and the time since they were announced
 ZEROS_NBYTES = 1 << 20  # zeros written at a time: bounds memory
 UNCHECKED_NBYTES = 1 << 16  # reads up to this size do without asking for the size of the storage first
+
+Identity = tuple[int | str, ...]
 
 
 class Storage(ABC):
@@ -47,6 +51,10 @@ class Storage(ABC):
         looks for the HDUs takes them.
     watch : Watch or None
         Tells whether others have changed the bytes; None where nobody else can, or nobody knows.
+    location : str
+        By what another process opens the same bytes; nothing if that is what the user has called the file.
+    bound : str
+        Why no other process can, as the end of a sentence; for storages without `identity`.
     """
 
     name: str
@@ -57,6 +65,8 @@ class Storage(ABC):
     descriptor: int = -1
     head: bytes = b""
     watch: Watch | None = None
+    location: str = ""
+    bound: str = "nothing tells whether another process would find the same bytes"
 
     _depth: int = 0  # of transactions under way
     _nchanges: int = 0
@@ -82,6 +92,9 @@ class Storage(ABC):
     def _truncate(self, nbytes: int) -> None:
         """Cut to, or grow with zeros to, ``nbytes``."""
 
+    def give_up(self) -> None:  # noqa: B027 - most have nothing to leave
+        """Leave what was there before, if nothing was committed since it was to be written anew; `close` follows."""
+
     @abstractmethod
     def sync(self) -> None:
         """Make every change reach the medium (fsync)."""
@@ -94,6 +107,16 @@ class Storage(ABC):
     def changing(self) -> bool:
         """Whether the transaction under way has changed something."""
         return self._undo is not None
+
+    def identity(self) -> Identity | None:
+        """Return what tells the bytes as they were when they were read from others of the same name.
+
+        Returns
+        -------
+        tuple or None
+            Such as size and time, or an ETag: equal in every process that opens the same bytes. None if none can.
+        """
+        return None
 
     def check_own(self) -> None:  # noqa: B027 - most cannot be changed by others
         """Raise `FileReplaced` if others have changed the bytes since this storage was opened, or last changed."""
@@ -275,6 +298,8 @@ class Storage(ABC):
 
     def _begin(self) -> Undo:
         """Return what the first change of a transaction is saved in; only then may the bytes change."""
+        from rustfits.storage.undo import MemoryUndo
+
         return MemoryUndo(self.size(), self.read)
 
     def _harden(self) -> None:  # noqa: B027 - only a disk can lose what it was given

@@ -3,70 +3,24 @@
 from __future__ import annotations
 
 import os
-import stat
-import tempfile
+import time
 import weakref
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 
-from rustfits import limits
-from rustfits.errors import FitsIOError, HandleTainted, OpenFailed
-from rustfits.storage.folder import adopt_owner, sync_folder
-from rustfits.storage.local import open_descriptor
+from rustfits.errors import FileLocked, FileMissing, FitsIOError, HandleTainted, OpenFailed
+from rustfits.storage.local import open_descriptor, reserve
 from rustfits.storage.memory import MemoryStorage
+from rustfits.storage.newfile import NewFile
+from rustfits.storage.packed import BOUND, CHUNK_NBYTES, GZIP, unpack
+from rustfits.system import PLAIN
 
-CHUNK_NBYTES = 1 << 16  # deflate expands a thousandfold at most, so that one step allocates 64 MiB at most
 _GZIP_WINDOW = 31  # zlib's word for a gzip member with the largest window
 _LEVEL = 6
-
-
-def inflate(chunks: Iterator[bytes], name: str) -> bytearray:
-    """Decompress gzip members that follow each other.
-
-    Parameters
-    ----------
-    chunks : iterator of bytes
-        The compressed stream, `CHUNK_NBYTES` at a time.
-    name : str
-        What messages call it.
-
-    Returns
-    -------
-    bytearray
-        What all members hold. Zeros after the last one, which tapes leave, are ignored.
-
-    Raises
-    ------
-    FitsIOError
-        If the stream is not gzip, is damaged, or ends early; or holds more than `limits.MAX_UNPACKED_NBYTES`.
-    """
-    content = bytearray()
-    member = zlib.decompressobj(_GZIP_WINDOW)
-    inside = True  # inside a member; the first one must be there
-    try:
-        for chunk in chunks:
-            rest = chunk if inside else chunk.lstrip(b"\0")
-            while rest:
-                inside = True
-                content += member.decompress(rest)
-                if len(content) > limits.MAX_UNPACKED_NBYTES:
-                    raise FitsIOError(
-                        f"{name} decompresses to more than {limits.MAX_UNPACKED_NBYTES} bytes, which are held in "
-                        "memory; if there is room for them, raise rustfits.limits.MAX_UNPACKED_NBYTES"
-                    )
-                rest = b""
-                if member.eof:
-                    rest = member.unused_data.lstrip(b"\0")
-                    member, inside = zlib.decompressobj(_GZIP_WINDOW), False
-    except zlib.error as error:
-        raise FitsIOError(f"{name} is not a valid gzip file: {error}") from error
-    except MemoryError as error:
-        raise FitsIOError(f"{name} does not fit in memory: {len(content)} bytes decompressed so far") from error
-    if inside:
-        raise FitsIOError(f"{name} is not a valid gzip file: the compressed stream ends early; the file is truncated")
-    return content
+_PATIENCE = 10.0  # seconds to wait for others who replace the file: else what was changed would be lost
+_PAUSE = 0.01
 
 
 class GzipStorage(MemoryStorage):
@@ -75,31 +29,37 @@ class GzipStorage(MemoryStorage):
     Parameters
     ----------
     path : str
-    mode : {'r', 'r+', 'w+'}
-        As in `open_descriptor`; 'r+' needs the permission to write at once.
+    mode : {'r', 'r+', 'w+', 'x'}
+        As of `LocalStorage`; all but 'r' need the permission to write at once.
     durability : {'process', 'power'}
         'power' waits for the disk when the file is replaced.
 
     Raises
     ------
     OpenFailed
-        If the file cannot be opened.
+        If the file cannot be opened. `FileExists` if it is there, for 'x'.
     FitsIOError
         If it is not gzip, is damaged, or ends early.
     """
 
+    bound = BOUND
+
     def __init__(self, path: str, mode: str, durability: str = "process") -> None:
-        descriptor = open_descriptor(path, mode)
+        content, is_new = bytearray(), mode == "x"
         try:
-            status = os.fstat(descriptor)
-            content = bytearray()
-            if status.st_size:
-                content = inflate(_chunks(descriptor, path), path)
+            descriptor = reserve(path) if is_new else open_descriptor(path, writable=mode != "r")
+        except FileMissing:
+            if mode != "w+":
+                raise
+            descriptor, is_new = reserve(os.path.realpath(path)), True
+        try:
+            if mode in ("r", "r+") and os.fstat(descriptor).st_size:
+                content = unpack(_chunks(descriptor, path), GZIP, path)
         finally:
             os.close(descriptor)
         super().__init__(content, name=path, writable=mode != "r")
         self._durable = durability == "power"
-        self._file = _GzipFile(os.path.realpath(path), status, self._data)
+        self._file = _GzipFile(os.path.realpath(path), self._data, is_new=is_new, unwritten=mode in ("w+", "x"))
         # A handle that is only dropped keeps its changes too, even at the end of the process.
         self._finalizer = weakref.finalize(self, self._file.save_if_ours)
 
@@ -113,7 +73,11 @@ class GzipStorage(MemoryStorage):
         self._file.tainted = tainted
 
     def _committed(self) -> None:
-        self._file.dirty = True
+        self._file.dirty, self._file.unwritten = True, False
+
+    def give_up(self) -> None:
+        """Leave what was there before, if nothing was written to a file that was to be written anew."""
+        self._file.give_up()
 
     def sync(self) -> None:
         """Compress, replace the file, and make the disk keep it.
@@ -125,7 +89,8 @@ class GzipStorage(MemoryStorage):
         FitsIOError
             If the file cannot be replaced; the old file stays.
         """
-        self._file.save(durable=True)
+        if self._file.dirty or self._file.tainted:
+            self._file.save(durable=True)
 
     def close(self) -> None:
         """Replace the file if something changed, and let the memory go; errors as `sync`."""
@@ -141,8 +106,9 @@ class _GzipFile:
     """What is needed to write the file back when the storage itself is gone already."""
 
     path: str
-    status: os.stat_result
     content: bytearray
+    is_new: bool = False  # was there no file of that name
+    unwritten: bool = False  # was it to be written anew, and nothing was committed yet
     dirty: bool = False
     tainted: bool = False
     process: int = field(default_factory=os.getpid)
@@ -150,55 +116,70 @@ class _GzipFile:
     def save_if_ours(self) -> None:
         """Save as the storage is dropped, unless a forked process drops its copy, or the content is in doubt."""
         if self.process == os.getpid() and not self.tainted:
+            self.give_up()
             self.save(durable=False)
+
+    def give_up(self) -> None:
+        """Leave what was there before, unless something was committed."""
+        if self.unwritten and self.process == os.getpid():
+            self.unwritten = False
+            with suppress(OSError):
+                if self.is_new and not os.path.getsize(self.path):
+                    os.unlink(self.path)
 
     def save(self, *, durable: bool) -> None:
         """Replace the file if something changed; ``durable`` waits for the disk."""
         if self.tainted:
             raise HandleTainted(self.path)
-        if not self.dirty:
+        if not (self.dirty or self.unwritten):
             return
         try:
             self._replace(durable)
+        except FitsIOError:
+            raise
         except OSError as error:
             reason = f"cannot write {self.path}: {error.strerror or error}; the old file is kept"
             raise FitsIOError(error.errno or 0, reason) from error
-        self.dirty = False
+        self.dirty = self.unwritten = False
 
     def _replace(self, durable: bool) -> None:
-        folder, name = os.path.split(self.path)
-        with suppress(FileNotFoundError):
-            self.status = os.stat(self.path)
-        with _temporary(folder, name) as (descriptor, temporary):
-            self._compress_into(descriptor)
-            adopt_owner(descriptor, self.status)
-            os.fchmod(descriptor, stat.S_IMODE(self.status.st_mode))
-            if durable:
-                os.fsync(descriptor)
-            os.replace(temporary, self.path)
-        if durable:
-            sync_folder(self.path)
+        new = self._beside()
+        try:
+            new.resemble_old()
+            self._compress_into(new.descriptor)
+            new.take_name(durable=durable)
+        finally:
+            new.drop()
+            os.close(new.descriptor)
+
+    def _beside(self) -> NewFile:
+        """Return a new file beside the one that has the name now; wait until others have replaced that."""
+        stop = time.monotonic() + _PATIENCE
+        while True:
+            old = -1
+            with suppress(FileNotFoundError):  # it may have been removed meanwhile, and comes again
+                old = os.open(self.path, os.O_RDONLY | PLAIN)
+            try:
+                new = NewFile(self.path, old, reserved=False)
+                if new.may_take_name():
+                    return new
+                new.drop()
+                os.close(new.descriptor)
+            except BaseException as error:
+                if old >= 0:
+                    os.close(old)
+                if not isinstance(error, FileLocked) or time.monotonic() > stop:
+                    raise
+                time.sleep(_PAUSE)
 
     def _compress_into(self, descriptor: int) -> None:
+        if not self.content:
+            return  # a file without HDUs is empty
         member = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP_WINDOW)
         with memoryview(self.content) as content, os.fdopen(descriptor, "wb", closefd=False) as file:
             for start in range(0, content.nbytes, CHUNK_NBYTES):
                 file.write(member.compress(content[start : start + CHUNK_NBYTES]))
             file.write(member.flush())
-
-
-@contextmanager
-def _temporary(folder: str, name: str) -> Iterator[tuple[int, str]]:
-    """Offer a new file in ``folder``; remove it, unless it was renamed, if anything goes wrong."""
-    descriptor, path = tempfile.mkstemp(prefix=f".{name[:100]}.", suffix=".tmp", dir=folder)
-    try:
-        yield descriptor, path
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(path)
-        raise
-    finally:
-        os.close(descriptor)
 
 
 def _chunks(descriptor: int, path: str) -> Iterator[bytes]:

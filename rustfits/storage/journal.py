@@ -2,7 +2,8 @@
 
 While ``<file>`` is being changed, ``<file>.rfjournal`` stands beside it. It holds what the file was, the bytes that are
 overwritten, as they were, and for every write a hash of each sector as it will be; all of that before the write begins.
-Removing the journal is the moment at which the change counts. What is done with one that a killed writer left is told
+Removing the journal is the moment at which the change counts; where an open file cannot be removed, cutting it to
+nothing right before that. What is done with one that a killed writer left is told
 in `rustfits.storage.recovery`, how it is proven to be of its file in `rustfits.storage.evidence`.
 
 The format: a header; then frames, one for each time that something was added, each with a checksum; in a frame records.
@@ -20,11 +21,22 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TypeAlias
 
-from rustfits.errors import FileReplaced, FitsIOError, JournalError
-from rustfits.storage.folder import adopt_owner, sync_folder
+from rustfits import system
+from rustfits.errors import FileLocked, FileReplaced, FitsIOError, JournalError
 from rustfits.storage.pages import crc_of_pages
 from rustfits.storage.sectors import HASH_NBYTES, SECTOR_NBYTES, sector_hashes, sectors_of
-from rustfits.storage.undo import JOURNAL_SUFFIX, Piece, ReadBytes, Undo, Write, WriteBytes
+from rustfits.storage.undo import Piece, ReadBytes, Undo, Write, WriteBytes
+from rustfits.system import (
+    JOURNAL_SUFFIX,
+    NO_LINK,
+    NO_WAIT,
+    PLAIN,
+    adopt_owner,
+    pread,
+    set_permissions,
+    stamp,
+    sync_folder,
+)
 
 MAGIC = b"rfjrnl\r\n"
 VERSION = 3
@@ -40,7 +52,7 @@ DURABLE = 1  # flag: what the journal holds reached the disk before the file cha
 
 Bytes: TypeAlias = "bytes | bytearray | memoryview"
 Record: TypeAlias = "tuple[int, int, Bytes]"
-SAVED, ANNOUNCED, SIZED, WHOLE = 1, 2, 3, 4
+SAVED, ANNOUNCED, SIZED, BARE = 1, 2, 3, 4
 """Kinds of records: bytes as they were, from an offset on; hashes of sectors as they will be, 8 bytes each, from the
 sector of a number on; the size that the file will have; sectors as they will be, all of their bytes, likewise."""
 
@@ -48,7 +60,7 @@ sector of a number on; the size that the file will have; sectors as they will be
 # since. Five ms are longer than any step between, unless the process is made to wait: then the journal's is renewed.
 _STALE_NS = 5_000_000
 
-_WHOLE_NBYTES = 1 << 14  # up to so much is announced by all its bytes: to hash them takes longer than to write them
+_BARE_NBYTES = 1 << 14  # up to so much is announced by all its bytes: to hash them takes longer than to write them
 _JOINED_NBYTES = 1 << 16  # writes up to this are copied into their sectors, frames up to this summed up at one go
 
 # Files up to this size are known again by all their bytes, others by samples of them, both ends among these: to read
@@ -58,8 +70,7 @@ _NSAMPLES, _SAMPLE_NBYTES = 4, 1 << 11
 
 _NPARTS = 16  # of a frame that are written without being joined before
 
-_CLOEXEC = getattr(os, "O_CLOEXEC", 0)
-PLAIN = _CLOEXEC | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)  # neither a link nor a pipe
+FLAGS = PLAIN | NO_LINK | NO_WAIT  # neither a link nor a pipe
 _REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
@@ -102,12 +113,15 @@ class Journal(Undo):
         header = HEADER.pack(MAGIC, VERSION, *facts)
         self._header = header + CRC.pack(zlib.crc32(header))  # until it is written, with the first frame
         self._descriptor = self._create()
-        _adopt_permissions(self._descriptor, status)
+        _adopt_permissions(self._descriptor, self.path, status)
 
     def _create(self) -> int:
         try:
-            return os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | PLAIN, 0o600)
+            self._remove_finished()
+            return os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | FLAGS, 0o600)
         except FileExistsError as error:
+            if system.is_held_open(self.path):
+                raise FileLocked(self.path.removesuffix(JOURNAL_SUFFIX), "wait until that change is done") from error
             found = "a writer was killed since the file was opened; close and reopen the file"
             raise JournalError(self.path, found) from error
         except OSError as error:
@@ -116,6 +130,13 @@ class Journal(Undo):
                 folder = os.path.dirname(self.path) or "."
                 advice = f"; a change needs a journal beside its file: get leave to write {folder}, or copy the file"
             raise FitsIOError(error.errno or 0, f"cannot create {self.path}: {error.strerror}{advice}") from error
+
+    def _remove_finished(self) -> None:
+        """Remove a journal that was cut to nothing, but could not be removed then."""
+        if not system.CAN_REMOVE_OPEN:
+            with suppress(OSError):
+                if not os.path.getsize(self.path):
+                    os.unlink(self.path)
 
     # -- before a change ------------------------------------------------------------------------------------------
 
@@ -156,8 +177,8 @@ class Journal(Undo):
         runs: list[tuple[int, bytearray | memoryview]] = []
         for offset, data in writes:
             self._as_written(offset, data, edges, runs)
-        if sum([len(content) for _, content in runs]) <= _WHOLE_NBYTES:
-            return [(WHOLE, start, content) for start, content in runs]
+        if sum([len(content) for _, content in runs]) <= _BARE_NBYTES:
+            return [(BARE, start, content) for start, content in runs]
         short = [content for _, content in runs if len(content) <= _JOINED_NBYTES]
         hashes, stop = memoryview(sector_hashes(b"".join(short)).tobytes()), 0
         records: list[Record] = []
@@ -175,7 +196,7 @@ class Journal(Undo):
         start, _ = sectors_of(nbytes, nbytes)
         if start < nbytes:  # the rest of it becomes, or stays, zeros
             content = self._sector(start)[: nbytes - start].ljust(SECTOR_NBYTES, b"\0")
-            records.append((WHOLE, start // SECTOR_NBYTES, content))
+            records.append((BARE, start // SECTOR_NBYTES, content))
         return records
 
     def touch(self) -> None:
@@ -183,7 +204,7 @@ class Journal(Undo):
         now = time.monotonic_ns()
         if now - self._written_ns > _STALE_NS:
             with suppress(OSError):  # what cannot be told by it is told to the user
-                os.utime(self._descriptor)
+                stamp(self._descriptor, self.path)
             self._written_ns = now
 
     def _as_written(
@@ -219,7 +240,7 @@ class Journal(Undo):
     def _now(self, start: int, nbytes: int) -> bytes:
         """Return bytes of the file as it is now, fewer at its end, by one call of the system."""
         try:
-            return os.pread(self._target, nbytes, start)
+            return pread(self._target, nbytes, start)
         except OSError as error:
             raise FitsIOError(error.errno or 0, f"cannot read the file of {self.path}: {error.strerror}") from error
 
@@ -277,7 +298,7 @@ class Journal(Undo):
         views = [memoryview(part) for part in (head, *parts)]
         end = self._end
         while views:
-            done = os.pwritev(self._descriptor, views, end)
+            done = system.pwritev(self._descriptor, views, end)
             end += done
             while views and done >= views[0].nbytes:
                 done -= views.pop(0).nbytes
@@ -299,7 +320,11 @@ class Journal(Undo):
         """Remove the journal: from here on the file is what it is."""
         self._check_process()
         try:
-            with suppress(FileNotFoundError):  # a second try, after a failure below
+            if not system.CAN_REMOVE_OPEN:
+                os.ftruncate(self._descriptor, 0)  # the moment that counts: under an empty journal nothing was changed
+                self.abandon()
+            # A second try, after a failure below; or an empty journal, which does no harm.
+            with suppress(FileNotFoundError if system.CAN_REMOVE_OPEN else OSError):
                 os.unlink(self.path)
             if self._durable:
                 sync_folder(self.path)
@@ -356,7 +381,7 @@ def read_exactly(descriptor: int, offset: int, nbytes: int, *, partly: bool = Fa
     """Return bytes of a file; fewer at its end if ``partly``, else that is an OSError."""
     pieces = []
     while nbytes:
-        piece = os.pread(descriptor, nbytes, offset)
+        piece = pread(descriptor, nbytes, offset)
         if not piece:
             if partly:
                 break
@@ -370,7 +395,7 @@ def _told(verb: str, path: str, error: OSError) -> FitsIOError:
     return FitsIOError(error.errno or 0, f"cannot {verb} {path}: {error.strerror or error}")
 
 
-def _adopt_permissions(descriptor: int, status: os.stat_result) -> None:
+def _adopt_permissions(descriptor: int, path: str, status: os.stat_result) -> None:
     adopt_owner(descriptor, status)
-    with suppress(OSError):  # some file systems know no permissions
-        os.fchmod(descriptor, stat.S_IMODE(status.st_mode) & 0o666)
+    with suppress(OSError):  # some file systems know none
+        set_permissions(descriptor, path, stat.S_IMODE(status.st_mode) & 0o666)

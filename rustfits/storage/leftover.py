@@ -12,28 +12,28 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from rustfits.storage.folder import sync_folder
+from rustfits import system
 from rustfits.storage.journal import (
     ANNOUNCED,
+    BARE,
     CRC,
     DURABLE,
+    FLAGS,
     FRAME,
     HEADER,
     HEADER_NBYTES,
     MAGIC,
-    PLAIN,
     RECORD,
     SAVED,
     SIZED,
     VERSION,
-    WHOLE,
     frame_crc,
     read_exactly,
     this_boot,
 )
 from rustfits.storage.pages import crc_of_pages
 from rustfits.storage.sectors import HASH_NBYTES, SECTOR_NBYTES, Hashes, sector_hashes
-from rustfits.storage.undo import JOURNAL_SUFFIX
+from rustfits.system import JOURNAL_SUFFIX, stamp, sync_folder
 
 # Version 2, of which none could be proven to be of its file: size and salt; then records, each with the offset of some
 # bytes as they were, how many they are, and a checksum.
@@ -42,7 +42,7 @@ _RECORD_2 = struct.Struct("<QQI")
 
 _HEADER_DAMAGED = "the header of the journal is damaged"
 _CONTRADICTION = "the journal contradicts itself"
-_KINDS = SAVED, ANNOUNCED, SIZED, WHOLE
+_KINDS = SAVED, ANNOUNCED, SIZED, BARE
 _LARGEST = 1 << 62  # bytes of a file, or sectors: more has no file system
 
 
@@ -96,7 +96,7 @@ class Leftover:
     @contextmanager
     def opened(self) -> Iterator[int]:
         """Offer a descriptor of the journal, for reading."""
-        descriptor = os.open(self.path, os.O_RDONLY | PLAIN)
+        descriptor = os.open(self.path, os.O_RDONLY | FLAGS)
         try:
             yield descriptor
         finally:
@@ -124,7 +124,7 @@ def find(path: str) -> Leftover | None:
     except FileNotFoundError:
         return None
     _check_kind(status)
-    descriptor = os.open(name, os.O_RDONLY | PLAIN)
+    descriptor = os.open(name, os.O_RDONLY | FLAGS)
     try:
         status = os.fstat(descriptor)
         _check_kind(status)
@@ -191,10 +191,10 @@ def _parse_frames(found: Leftover, descriptor: int, salt: bytes) -> None:
                 found.saved.append((offset, len(data), where))
             elif kind == SIZED:
                 found.sizes.append(offset)
-            elif length % (SECTOR_NBYTES if kind == WHOLE else HASH_NBYTES):
+            elif length % (SECTOR_NBYTES if kind == BARE else HASH_NBYTES):
                 found.damage = _CONTRADICTION
             else:
-                announced.append((offset, sector_hashes(data).tobytes() if kind == WHOLE else data))
+                announced.append((offset, sector_hashes(data).tobytes() if kind == BARE else data))
         at += nbytes
     if found.damage:
         return
@@ -265,7 +265,7 @@ def undo(found: Leftover, target: int) -> None:
 
         def touch() -> None:  # as the writer did: who has to do it again can tell that nobody else wrote meanwhile
             with suppress(OSError):
-                os.utime(source)
+                stamp(source, found.path)
 
         if os.fstat(target).st_size > found.size:
             touch()
@@ -274,7 +274,7 @@ def undo(found: Leftover, target: int) -> None:
             offset, data = saved_offset, memoryview(read_exactly(source, at, nbytes))
             while data:
                 touch()
-                done = os.pwrite(target, data, offset)
+                done = system.pwrite(target, data, offset)
                 offset, data = offset + done, data[done:]
         if os.fstat(target).st_size != found.size:
             touch()

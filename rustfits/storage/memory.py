@@ -20,6 +20,8 @@ class MemoryStorage(Storage):
     writable : bool
     """
 
+    bound = "it is in the memory of this process: write it to a file first"
+
     def __init__(
         self, data: bytes | bytearray | memoryview = b"", *, name: str = "mem://", writable: bool = True
     ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import copy
+from typing import Any
 
 from rustfits.errors import (
     CodecError,
@@ -34,7 +35,7 @@ class OpenFile:
     storage : Storage
     filename : str
         What `FITS.filename` says.
-    mode : {'r', 'r+', 'w+'}
+    mode : {'r', 'r+', 'w+', 'x'}
     extents : list of Extent
         One per HDU, in file order. HDUs keep their `Extent`, whose numbers change when bytes move.
     closed : bool
@@ -45,9 +46,15 @@ class OpenFile:
         Whether an HDU must prove that its checksums are right before it is read.
     guard : FitsError or None
         Why nothing may be written over what follows the last HDU, or move it.
+    remote : object
+        What the user has said of how to reach it, if it was opened by a URL.
+    reopen : callable or None
+        Returns, in another process, the HDU of a reference to this file. A function of a module: its name goes there.
     """
 
     checksum = False
+    remote: object = None
+    reopen: Callable[[Any], Any] | None = None
 
     def __init__(self, storage: Storage, filename: str, mode: str) -> None:
         self.storage = storage
@@ -62,6 +69,7 @@ class OpenFile:
         self._depth = 0  # of `changing`
         self._undo: list[Callable[[], None]] = []
         self._forgets: list[Callable[[], None]] = []
+        self._completes: list[Callable[[], None]] = []
 
     @property
     def tainted(self) -> bool:
@@ -157,11 +165,15 @@ class OpenFile:
                 try:
                     with self.storage.transaction():
                         yield
+                        if self._depth == 1:
+                            self._complete()
                 except BaseException:
                     self._take_back(0 if self.storage.undone else mark)
                     raise
                 finally:
                     self._depth -= 1
+                    if not self._depth:
+                        self._completes.clear()
                 if not self._depth:  # an inner change still has to be undone if the outer one fails
                     self._undo.clear()
         except FitsError as error:
@@ -178,9 +190,27 @@ class OpenFile:
             for forget in self._forgets:
                 forget()
 
+    def _complete(self) -> None:
+        """Write what waits for the end of the transaction."""
+        while self._completes:
+            self._completes[-1]()
+            self._completes.pop()
+
+    @property
+    def grouped(self) -> bool:
+        """Whether the change under way is a part of one more, whose end it may wait for; inside `changing`."""
+        return self._depth == 2
+
+    def before_end(self, complete: Callable[[], None]) -> None:
+        """Call ``complete`` before the change that is under way ends, all around it too, if that does not fail."""
+        self._completes.append(complete)
+
     @repeated
     def content(self) -> bytes:
         """Return all bytes of the file, as `FITS.to_bytes` does."""
+        if self._completes:
+            with self._lock.exclusive():
+                self._complete()
         with self.reading(self.filename):
             return bytes(self.storage.read(0, self.storage.size()))
 
@@ -208,8 +238,13 @@ class OpenFile:
             if not self.closed:
                 self.storage.sync()
 
-    def close(self) -> None:
+    def close(self, *, failed: bool = False) -> None:
         """Flush and release the storage; closes even when that fails, and does nothing the second time.
+
+        Parameters
+        ----------
+        failed : bool
+            Whether an exception ends the work: a file that was to be written anew, and never was, stays as it was.
 
         Raises
         ------
@@ -223,6 +258,8 @@ class OpenFile:
             self._check_no_context("close")
             if not self.closed:
                 self.closed = True
+                if failed:
+                    self.storage.give_up()
                 self.storage.close()
 
     def on_failure(self, undo: Callable[[], None]) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import os
-import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,15 +16,13 @@ from typing import Literal
 from rustfits.errors import FileLocked, FileMissing, FitsIOError, JournalError
 from rustfits.storage import leftover
 from rustfits.storage.evidence import Evidence, judge
-from rustfits.storage.filelock import try_lock
 from rustfits.storage.leftover import Leftover, NoJournal
-from rustfits.storage.undo import JOURNAL_SUFFIX
+from rustfits.system import JOURNAL_SUFFIX, PLAIN, is_held_open, may_write, try_lock
 
 PATIENCE = 0.25  # seconds to wait for a change that another handle is making
 _PAUSE = 0.005
 
 _READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
-_CLOEXEC = getattr(os, "O_CLOEXEC", 0)
 
 
 def at_open(path: str, mode: str) -> None:
@@ -64,16 +61,17 @@ def _locked(path: str) -> Iterator[tuple[int, bool]]:
     """Offer a descriptor of the file with its lock, and whether it can be written; -1 if another has the lock."""
     writable = True
     try:
-        descriptor = os.open(path, os.O_RDWR | _CLOEXEC)
+        descriptor = os.open(path, os.O_RDWR | PLAIN)
     except OSError as error:
         if isinstance(error, FileNotFoundError):
             raise FileMissing.of(path, error) from error
         if error.errno not in _READ_ONLY:
             raise _failed(path, error) from error
         writable = False
-        descriptor = os.open(path, os.O_RDONLY | _CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | PLAIN)
     try:
-        yield (descriptor if try_lock(descriptor) else -1), writable
+        free = try_lock(descriptor) and not is_held_open(path + JOURNAL_SUFFIX)
+        yield (descriptor if free else -1), writable
     except OSError as error:
         if isinstance(error, FitsIOError):
             raise
@@ -97,7 +95,7 @@ def _settle(path: str, descriptor: int, writable: bool, mode: str) -> None:
         return
     problem = _unusable(found)
     evidence = None if problem else judge(found, descriptor)
-    if not _may_write(found.status.st_uid, os.fstat(descriptor)):
+    if not may_write(found.status.st_uid, os.fstat(descriptor)):
         _refuse_stranger(found, path, evidence, writing=mode != "r")
     elif evidence is not None and evidence.fits and not evidence.changed:
         _drop(path, proven=evidence.proven, writing=mode != "r")
@@ -143,21 +141,6 @@ def _ways(path: str) -> str:
         f"{path} may be half-made, and nothing was touched: `rustfits recover {path} --apply` writes back what the "
         "journal saved, `--discard` sets the journal aside and takes the file as it is (in Python: rustfits.recover)"
     )
-
-
-def _may_write(uid: int, file: os.stat_result) -> bool:
-    """Return whether a user may write a file, by its permissions; who asks may, or recovery fails anyway."""
-    if not hasattr(os, "geteuid") or uid in (0, file.st_uid, os.geteuid()) or file.st_mode & stat.S_IWOTH:
-        return True
-    if not file.st_mode & stat.S_IWGRP:
-        return False
-    import pwd
-
-    try:
-        user = pwd.getpwuid(uid)
-        return file.st_gid in os.getgrouplist(user.pw_name, user.pw_gid)
-    except (KeyError, OSError):
-        return False  # nobody knows the user here, so nobody knows the groups either
 
 
 def recover(path: str | os.PathLike[str], how: Literal["apply", "discard"]) -> str | None:

@@ -13,7 +13,6 @@ Piece = tuple[int, bytes | bytearray]
 Write = tuple[int, memoryview]
 """An offset, and the bytes that will be written from there on."""
 
-JOURNAL_SUFFIX = ".rfjournal"  # what follows the name of a local file in that of its journal
 SAVE_NBYTES = 4 << 20  # bytes saved at a time: bounds memory
 
 

@@ -15,7 +15,7 @@ from contextlib import suppress
 from functools import cache
 
 from rustfits.errors import FileChanged, FitsIOError
-from rustfits.storage.undo import JOURNAL_SUFFIX
+from rustfits.system import JOURNAL_SUFFIX, linux_version, stamp, wait_for_call
 
 State = tuple[int, int]
 """Bytes of a file, and the time of its last modification in nanoseconds."""
@@ -30,7 +30,6 @@ MIN_TRIES = 3  # of a read, whatever they take
 _STEP = 1000  # ns: Windows counts in 100 ns, others in microseconds
 _PAUSE = 2_000_000  # ns
 _MULTIGRAIN = ("ext4", "xfs", "btrfs", "tmpfs")  # from Linux 6.13 on
-_CAN_STAMP = os.utime in os.supports_fd
 
 
 def state_in(status: os.stat_result) -> State:
@@ -91,7 +90,7 @@ class Watch:
         self.descriptor, self.path = descriptor, path
         self.own = self.size, self.mtime_ns = state_in(status)
         self._last_ns = self.mtime_ns
-        self._stamps = _CAN_STAMP
+        self._stamps = True
 
     def unchanged(self) -> bool:
         """Return whether the file is in the known state."""
@@ -155,9 +154,9 @@ class Watch:
         """
         now, tick = time.time_ns(), _tick(self.own)
         step = _STEP if tick == TICK else 2 * SECOND
-        stamp = max(self._last_ns // step * step + step, (now - tick) // _STEP * _STEP)
+        then = max(self._last_ns // step * step + step, (now - tick) // _STEP * _STEP)
         with suppress(OSError):  # a later look then finds the file changed, and looks closer
-            stamped = self._stamps and stamp <= now and self._set_time((now, stamp))
+            stamped = self._stamps and then <= now and self._set_time((now, then))
             found = self._look()
             if stamped and found[1] <= self._last_ns:  # the file system has no such fine times
                 self._stamps = False
@@ -174,14 +173,14 @@ class Watch:
 
     def _set_time(self, times: tuple[int, int] | None) -> bool:
         try:
-            os.utime(self.descriptor, ns=times) if times else os.utime(self.descriptor)
+            stamp(self.descriptor, self.path, times)
         except OSError:  # only the owner may, and not everywhere
             self._stamps = False
         return self._stamps
 
     def _unrest(self, found: State, *, changed: bool) -> int:
         """Return for how many ns a state that was just found is not to be relied on; 0 if it is. As `settle`."""
-        _await_call(self.descriptor, found[0])
+        wait_for_call(self.descriptor, found[0])  # it sets the time when it begins
         self._await_journal()
         tick, age = _tick(found), time.time_ns() - found[1]
         # Who was not seen changing the file may be done with it: it is enough then that another change would show.
@@ -239,17 +238,6 @@ def _tick(state: State) -> int:
     return TICK if state[1] % SECOND else COARSE_TICK
 
 
-def _await_call(descriptor: int, size: int) -> None:
-    """Wait, where that can be done, for the end of a call that writes: it sets the time when it begins.
-
-    On ext4, btrfs and tmpfs a call that looks for holes waits for it, on XFS one that reads; on others neither may.
-    """
-    with suppress(OSError, AttributeError):
-        if size:
-            os.lseek(descriptor, size - 1, os.SEEK_HOLE)
-            os.pread(descriptor, 1, size - 1)
-
-
 def _shows_every_change(descriptor: int) -> bool:
     """Return whether a change of a file always gives it another time than the one that was looked at.
 
@@ -263,10 +251,10 @@ def _shows_every_change(descriptor: int) -> bool:
 
 @cache
 def _is_multigrain(device: int) -> bool:
-    if not hasattr(os, "uname") or os.uname().sysname != "Linux":
+    version = linux_version()
+    if not version:
         return False
     try:
-        version = tuple(int(part) for part in os.uname().release.split(".")[:2])
         with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as mounts:
             lines = [line.split(" - ", 1) for line in mounts]
     except (OSError, ValueError):

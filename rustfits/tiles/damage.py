@@ -156,11 +156,7 @@ def described(decoder: ForgivingDecoder) -> list[DamagedTile]:
     grid, tiles = decoder.table.grid, []
     for row in sorted(decoder.damage):
         error = decoder.damage[row]
-        start = tuple(
-            row // stride % along * tile
-            for stride, along, tile in zip(grid.stride, grid.ntiles_along, grid.clipped, strict=True)
-        )
-        stop = tuple(min(first + tile, size) for first, tile, size in zip(start, grid.clipped, grid.shape, strict=True))
+        start, stop = grid.box(row)
         reason = error.reason if isinstance(error, TileDecodeError) else str(error)
         tiles.append(DamagedTile(row, start, stop, reason))
     return tiles

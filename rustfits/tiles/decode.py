@@ -142,7 +142,7 @@ class TileDecoder:
         if not inside.all():
             raise self._outside(table, rows, source, int(inside.argmin()))
         if source.min(initial=0) < 0:
-            reason = f"the tile has no data in any of {', '.join(SOURCES)}"
+            reason = f"the tile has no data in any of {', '.join(SOURCES)}: it was never written"
             raise self.table.fault(int(rows[source.argmin()]), reason)
         if rows.size:
             check_end(self.storage, self.heap_start + int((start + length).max()), "the tiles wanted")

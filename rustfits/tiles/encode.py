@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,16 +20,39 @@ from rustfits.parallel.memory import Shelf
 from rustfits.pixels.scaling import Scaling
 from rustfits.quantize.dither import NRANDOM, NULL_PIXEL, Dither
 from rustfits.quantize.parameters import Quantize
-from rustfits.tiles.grid import Block
+from rustfits.tiles.grid import Move
 from rustfits.tiles.newtiles import NewTiles, run_of
 from rustfits.tiles.zimage import GZIPPED, SOURCES, CompressedSnapshot, Quantization, TileTable
 
 Float64s = NDArray[np.float64]
 Int64s = NDArray[np.int64]
 
-_NONE = np.empty(0, dtype=np.int64)
-
 BATCH_NBYTES = 4 << 20  # of pixels that one thread encodes at a time
+
+
+class Tiles(Protocol):
+    """Whole tiles of one size, back to back or cut from an image: a `Block`, or what does the same."""
+
+    @property
+    def ntiles(self) -> int:
+        """Tiles there are."""
+
+    @property
+    def tile_npixels(self) -> int:
+        """Pixels of each tile."""
+
+    @property
+    def rows(self) -> Int64s:
+        """Table row of each tile, from 0."""
+
+    def split(self, ntiles: int) -> Iterator[Tiles]:
+        """Yield parts of at most ``ntiles`` tiles, in their order."""
+
+    def direct(self, array: NDArray[Any]) -> NDArray[Any] | None:
+        """Return the part of ``array``, an image, that is the tiles back to back, if there is one."""
+
+    def gather(self, array: NDArray[Any], tiles: NDArray[Any], move: Move) -> None:
+        """Copy the tiles from ``array``, an image, back to back into ``tiles``, by ``move(target, source)``."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,26 +126,29 @@ def encode_image(
 
 def encode_blocks(
     table: TileTable,
-    blocks: Iterator[Block],
+    blocks: Iterator[Tiles],
     pixels: NDArray[Any],
     scaling: Scaling,
     quantize: Quantize | None = None,
     *,
     null: int,
     first: bool = True,
+    seed: int | None = None,
 ) -> tuple[list[EncodedBatch], dict[str, Any]]:
     """Compress some tiles of an image; parameters, and errors, as of `encode_image` but for these.
 
     Parameters
     ----------
-    blocks : iterator of Block
-        The tiles, whole, in the order of their rows.
+    blocks : iterator of Tiles
+        The first of them begins with the first tile.
     pixels : array
         What the blocks are cut from.
     null : int
         The integer to write for quantised pixels that are no numbers.
     first : bool
         Whether these are the first pixels of the image, from which a seed 'checksum' is taken.
+    seed : int, optional
+        The one that the header is still to get.
 
     Returns
     -------
@@ -137,8 +163,9 @@ def encode_blocks(
     if table.quantization is not None:
         dither = table.quantization.dither
         if first and quantize is not None and quantize.seed == "checksum" and batches:
-            changes["ZDITHER0"] = checksum_seed(encoder.first_tile(batches[0][0]))
-            dither = dither._replace(zdither0=changes["ZDITHER0"])
+            seed = changes["ZDITHER0"] = checksum_seed(encoder.first_tile(batches[0][0]))
+        if seed is not None:
+            dither = dither._replace(zdither0=seed)
         level = quantize.level if quantize else Quantize().level
         encoder = _Quantizer(table, pixels, scaling, level=level, dither=dither, null=null)
     done: list[EncodedBatch | None] = [None] * len(batches)
@@ -218,17 +245,17 @@ class _Encoder:
         self._as_is = scaling.trivial and table.stored.kind == "f"
         self._gathered = table.stored if self._as_is else pixels.dtype.newbyteorder("=")
 
-    def encode(self, blocks: list[Block]) -> EncodedBatch:
+    def encode(self, blocks: list[Tiles]) -> EncodedBatch:
         """Return the compressed tiles of some blocks, in their order."""
         rows = np.concatenate([block.rows for block in blocks])
         shapes = self._table.grid.tile_shapes(rows)
         return EncodedBatch(rows, self._compressor.compress(self._stored(self._collect(blocks)), shapes, rows))
 
-    def first_tile(self, block: Block) -> NDArray[Any]:
+    def first_tile(self, block: Tiles) -> NDArray[Any]:
         """Return the stored pixels of the first tile of a block."""
         return self._stored(self._collect([next(block.split(1))]))
 
-    def _collect(self, blocks: list[Block]) -> NDArray[Any]:
+    def _collect(self, blocks: list[Tiles]) -> NDArray[Any]:
         """Return the tiles of blocks back to back, as they were given."""
         flags = self._pixels.flags
         if len(blocks) == 1 and self._pixels.dtype == self._gathered and flags.c_contiguous and flags.aligned:
@@ -236,11 +263,7 @@ class _Encoder:
             if direct is not None:
                 return direct
         tiles = threads.scratch("gathered", sum(block.ntiles * block.tile_npixels for block in blocks), self._gathered)
-        stop, move = 0, choice.active().gather
-        with np.errstate(all="ignore"):  # a number too large for single precision is infinite in it
-            for block in blocks:
-                begin, stop = stop, stop + block.ntiles * block.tile_npixels
-                block.gather(self._pixels, tiles[begin:stop], move)
+        _gather(blocks, self._pixels, tiles)
         return tiles
 
     def _stored(self, tiles: NDArray[Any]) -> NDArray[Any]:
@@ -255,8 +278,11 @@ class _Quantizer(_Encoder):
     ) -> None:
         super().__init__(table, pixels, scaling)
         self._level, self._dither, self._null = level, dither, null
+        assert table.quantization is not None
+        self._columns = table.quantization.scale, table.quantization.zero, table.quantization.null
+        self._narrow = any(isinstance(each, Column) and each.code not in "DJK" for each in self._columns)
 
-    def encode(self, blocks: list[Block]) -> EncodedBatch:
+    def encode(self, blocks: list[Tiles]) -> EncodedBatch:
         """Return the compressed tiles of some blocks, in their order, and how they were quantised."""
         rows = np.concatenate([block.rows for block in blocks])
         shapes = self._table.grid.tile_shapes(rows)
@@ -267,6 +293,8 @@ class _Quantizer(_Encoder):
         scale, zero, fits = choice.active().quantize(batch, self._level, self._dither, integers)
         if self._null != NULL_PIXEL:
             fits &= ~self._put_nulls(integers, npixels)
+        if self._narrow:
+            fits &= self._kept_exactly(scale, zero)
         if fits.all():
             return EncodedBatch(rows, self._compressor.compress(integers, shapes, rows), None, scale, zero)
         inside = np.repeat(fits, npixels)
@@ -280,6 +308,32 @@ class _Quantizer(_Encoder):
         taken = np.logical_or.reduceat(integers == self._null, np.cumsum(npixels) - npixels)
         integers[integers == NULL_PIXEL] = self._null
         return taken
+
+    def _kept_exactly(self, scale: Float64s, zero: Float64s) -> NDArray[np.bool_]:
+        """Tell for which tiles the columns of the table, made by others, hold the numbers that go with them."""
+        kept = np.ones(scale.size, dtype=bool)
+        for column, values in zip(self._columns, (scale, zero, np.full(scale.size, NULL_PIXEL)), strict=True):
+            if isinstance(column, Column):
+                with np.errstate(all="ignore"):
+                    kept &= values.astype(np.dtype(column.cell_dtype()).base).astype(values.dtype) == values
+        return kept
+
+
+def stored_tiles(blocks: Sequence[Tiles], pixels: NDArray[Any], scaling: Scaling) -> NDArray[Any]:
+    """Return the stored pixels of tiles, back to back, in memory of their own; parameters as of `encode_blocks`."""
+    as_is = scaling.trivial and scaling.stored.kind == "f"
+    npixels = sum(block.ntiles * block.tile_npixels for block in blocks)
+    tiles = np.empty(npixels, dtype=scaling.stored if as_is else pixels.dtype.newbyteorder("="))
+    _gather(blocks, pixels, tiles)
+    return tiles if as_is else scaling.convert(tiles)
+
+
+def _gather(blocks: Sequence[Tiles], pixels: NDArray[Any], tiles: NDArray[Any]) -> None:
+    stop, move = 0, choice.active().gather
+    with np.errstate(all="ignore"):  # a number too large for single precision is infinite in it
+        for block in blocks:
+            begin, stop = stop, stop + block.ntiles * block.tile_npixels
+            block.gather(pixels, tiles[begin:stop], move)
 
 
 def gzipped(pixels: NDArray[Any], npixels: Int64s) -> EncodedTiles:
@@ -332,9 +386,9 @@ def _kept(batch: EncodedBatch, shelf: Shelf) -> EncodedBatch:
     return EncodedBatch(batch.rows, tiles, fallback, batch.scale, batch.zero)
 
 
-def _batches(blocks: Iterator[Block], itemsize: int, most: int) -> Iterator[list[Block]]:
+def _batches(blocks: Iterator[Tiles], itemsize: int, most: int) -> Iterator[list[Tiles]]:
     """Join small blocks and cut large ones, so that each batch has about as many pixels: ``most`` bytes."""
-    batch: list[Block] = []
+    batch: list[Tiles] = []
     nbytes = 0
     for block in blocks:
         tile_nbytes = block.tile_npixels * itemsize
@@ -373,10 +427,8 @@ def _laid_out(
 
 def set_scales(new: NewTiles, quantization: Quantization, batches: list[EncodedBatch]) -> None:
     """Store ZSCALE and ZZERO of the tiles of some batches; errors as `NewTiles.set_numbers`."""
-    rows = np.concatenate([_NONE, *(batch.rows for batch in batches)])
-    for name, holder, values in (
-        ("ZSCALE", quantization.scale, [batch.scale for batch in batches]),
-        ("ZZERO", quantization.zero, [batch.zero for batch in batches]),
-    ):
-        known = [np.empty(0), *(each for each in values if each is not None)]
-        new.set_numbers(name, holder, rows, np.concatenate(known))
+    for batch in batches:
+        assert batch.scale is not None
+        assert batch.zero is not None
+        new.set_numbers("ZSCALE", quantization.scale, batch.rows, batch.scale)
+        new.set_numbers("ZZERO", quantization.zero, batch.rows, batch.zero)

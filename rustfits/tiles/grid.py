@@ -1,8 +1,8 @@
 """Which tiles a section of an image touches, and where the pixels of each land: whole numbers alone.
 
 Tiles are numbered in row-major order of their grid, the last axis fastest; the number of a tile is its table row
-(FITS 4.0, section 10.1.3). Nothing here runs over single tiles: tiles of one shape, of which the same pixels are
-selected, make a `Block`, and a block moves between its array and its tiles in one strided assignment.
+(FITS 4.0, section 10.1.3). Tiles of one shape, of which the same pixels are selected, make a `Block`, and a block moves
+between its array and its tiles in one strided assignment. Only boxes of few tiles are taken apart one by one.
 """
 
 from __future__ import annotations
@@ -268,6 +268,15 @@ class TileGrid:
         npixels, least, stride, along = self._columns
         shapes = np.minimum(least, npixels - rows // stride % along * least)
         return np.ascontiguousarray(shapes.T)
+
+    def box(self, row: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Return the first pixel of the tile in a table row, from 0, along each axis, and the one after its last."""
+        start = tuple(
+            row // stride % along * tile
+            for stride, along, tile in zip(self.stride, self.ntiles_along, self.clipped, strict=True)
+        )
+        stop = tuple(min(first + tile, size) for first, tile, size in zip(start, self.clipped, self.shape, strict=True))
+        return start, stop
 
     @cached_property
     def _columns(self) -> tuple[Int64s, Int64s, Int64s, Int64s]:

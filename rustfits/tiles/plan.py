@@ -111,6 +111,11 @@ class Plan:
         return cls(rows, shapes, npixels, _in_rows(wanted, rows, npixels, most) if rows.size else [])
 
     @property
+    def blocks(self) -> list[Block]:
+        """The tiles of all batches, in the order of decoding."""
+        return [job.block for batch in self.batches for job in batch.jobs]
+
+    @property
     def total(self) -> int:
         """Pixels of all tiles."""
         return int(self.npixels.sum())

@@ -1,6 +1,6 @@
-"""The one road from sections of a compressed image to their pixels: plan, fetch, decode, scatter, scale.
+"""The road from sections of a compressed image to their pixels: plan, fetch, decode, scatter and scale.
 
-Boxes of few tiles take `rustfits.tiles.boxes`, the same in plain integers, or in one step by compiled kernels.
+Boxes of few tiles take a shorter form of it, `rustfits.tiles.boxes`, or a compiled form of that, with one cache.
 """
 
 from __future__ import annotations

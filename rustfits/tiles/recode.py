@@ -9,16 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rustfits.codec.batch import EncodedTiles
-from rustfits.errors import ImageError
+from rustfits.errors import ImageError, TileDecodeError
 from rustfits.heap.bintable import ELEMENT_DTYPES
 from rustfits.heap.writer import Run
 from rustfits.parallel import threads
 from rustfits.pixels.scaling import Scaling
-from rustfits.pixels.sections import Section
 from rustfits.tiles.decode import TileDecoder, TileEntries
-from rustfits.tiles.encode import BATCH_NBYTES, TileCompressor, gzipped
+from rustfits.tiles.encode import TileCompressor, gzipped
 from rustfits.tiles.grid import Block
-from rustfits.tiles.plan import Plan
 from rustfits.tiles.requantize import requantize
 from rustfits.tiles.zimage import TileTable
 
@@ -27,7 +25,7 @@ Decode = Callable[[TileEntries, NDArray[Any], Int64s], None]
 
 
 class TileRecoder:
-    """Puts new pixels into tiles of one image.
+    """Puts new pixels into tiles of one image, of which others stay.
 
     A tile stays in the column it is in, and a quantised one keeps its scale, so that the pixels that are not changed
     keep every bit, unless the codec is lossy.
@@ -46,14 +44,14 @@ class TileRecoder:
         self._decoder, self._table, self._scaling = decoder, table, scaling
         self._compressor = TileCompressor(table)
 
-    def recode(self, section: Section, values: NDArray[Any]) -> list[Run]:
-        """Return the tiles that a section touches, with new pixels there; nothing is written.
+    def recode(self, parts: list[Block], values: NDArray[Any]) -> list[Run]:
+        """Return tiles that a section touches, with new pixels there; nothing is written.
 
         Parameters
         ----------
-        section : Section
-            Of the image as it will be; not empty.
-        values : array of shape ``section.count``, or 0-d
+        parts : list of Block
+            Of the image as it will be; at least one.
+        values : array of the section's shape, or 0-d
             What `Scaling.convert` takes, with no value that it would refuse; any real numbers for floats that are not
             scaled. A single value fills the section.
 
@@ -66,9 +64,15 @@ class TileRecoder:
         TileDecodeError, FitsIOError
             If a tile has no data, or they are damaged.
         """
-        plan = Plan.of(self._table.grid, [section], BATCH_NBYTES // self._table.stored.itemsize)
-        parts = [job.block for batch in plan.batches for job in batch.jobs]
-        return self.recode_entries(parts, self._decoder.entries(plan.rows), values)
+        try:
+            entries = self._decoder.entries(np.concatenate([part.rows for part in parts]))
+            return self.recode_entries(parts, entries, values)
+        except TileDecodeError as error:
+            start, stop = self._decoder.table.grid.box(error.row)
+            pixels = ", ".join(f"{first}:{after}" for first, after in zip(start, stop, strict=True))
+            raise self._table.fault(
+                error.row, f"{error.reason}; assign all pixels of the tile, [{pixels}], which needs nothing of it"
+            ) from error
 
     def recode_entries(self, parts: list[Block], entries: TileEntries, values: NDArray[Any]) -> list[Run]:
         """Do the work of `recode` for blocks of tiles that the table says ``entries`` of, all in their order."""
@@ -104,7 +108,7 @@ class TileRecoder:
     def _tiles(self, block: Block, entries: TileEntries, decode: Decode, dtype: np.dtype[Any]) -> NDArray[Any]:
         """Return the tiles as they are, with room for pixels to come, ``(ntiles, *tile_shape)``."""
         tiles = np.empty((block.ntiles, *block.tile_shape), dtype=dtype)
-        if all(axis.full for axis in block.axes):  # nothing of them will be left
+        if all(axis.full for axis in block.axes):  # nothing is left of them but their scale
             return tiles
         grid, shapes = self._decoder.table.grid, block.shapes
         if grid is not self._table.grid:

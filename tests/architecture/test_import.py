@@ -24,6 +24,7 @@ NOT_TO_READ = {
     "rustfits.codec.kernels",
     "rustfits.container.newimage",
     "rustfits.hdu.compressed.edit",
+    "rustfits.hdu.compressed.waiting",
     "rustfits.hdu.image.values",
     "rustfits.hdu.kind",
     "rustfits.hdu.table",

@@ -12,12 +12,12 @@ PACKAGE = ROOT / "rustfits"
 # The rooms from the ground to the roof, each with its modules. A module imports only from those before it, in its own
 # room and in those below; an import inside a function, or for typing, counts.
 ROOMS = [
-    ("", "_version errors limits"),
+    ("", "_version errors limits system"),
     ("parallel", "memory threads"),
     (
         "storage",
-        "undo filelock folder pages sectors journal leftover evidence recovery watch reread extent base local memory "
-        "gzipped locks openfile",
+        "undo pages sectors journal leftover evidence recovery watch reread newfile extent base local packed "
+        "fileobject memory gzipped locks openfile",
     ),
     ("header", "keys card cards state assignment foreign edit header"),
     ("quantize", "dither noise quantum parameters"),
@@ -28,13 +28,13 @@ ROOMS = [
     ("pixels", "bitpix sections scaling facts"),
     ("heap", "bintable ranges rows segments spare writer repack"),
     ("tiles", "grid plan cache zimage newtiles decode fetch boxes reader damage encode requantize recode"),
-    ("hdu", "checksum report sums verify first_read base"),
-    ("hdu.image", "cards values raster cutouts lost image"),
-    ("hdu.compressed", "cards sums verify unpacked edit extending compressed"),
+    ("hdu", "checksum report sums verify first_read reference base"),
+    ("hdu.image", "cards values raster cutouts lost lazy image"),
+    ("hdu.compressed", "cards sums verify unpacked edit waiting extending compressed"),
     ("hdu", "table kind kinds"),
     ("", "plugin"),
     ("testing", "samples conformance peers __init__"),
-    ("container", "remote locator scan hdulist newimage newhdu creation fitsfile"),
+    ("container", "remote locator objects scan sharing hdulist newimage newhdu copying creation fitsfile"),
     ("", "convenience fitsio __init__"),
 ]
 
@@ -54,6 +54,31 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 PLUGINS = sorted((ROOT / "plugins").glob("*/src/**/*.py"))
 CODEC_NAMES = {"GZIP_1", "GZIP_2", "RICE_1", "HCOMPRESS_1", "PLIO_1", "NOCOMPRESS"}
 MAX_FUNCTION = 60
+NOT_EVERYWHERE = [
+    "preadv",
+    "pread",
+    "pwritev",
+    "pwrite",
+    "fchmod",
+    "fchown",
+    "getegid",
+    "geteuid",
+    "getgrouplist",
+    "sched_getaffinity",
+    "fork",
+    "link",
+    "register_at_fork",
+    "uname",
+    "SEEK_HOLE",
+    "O_NOFOLLOW",
+    "O_NONBLOCK",
+    "O_CLOEXEC",
+    "O_BINARY",
+    "MADV_FREE",
+    "MADV_HUGEPAGE",
+    "MAP_PRIVATE",
+    "MAP_ANONYMOUS",
+]
 
 
 def name_of(path):
@@ -112,6 +137,16 @@ def test_the_map_of_the_manual_names_every_room_and_module_in_their_order():
     assert rooms == list(dict.fromkeys(room for room, _ in ROOMS if room))
     modules = [name.removesuffix(".py").replace("/", ".") for name in mapped if name.endswith(".py")]
     assert modules == [name for name in LAYERS if name not in rooms]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_what_is_not_on_every_system_stands_in_one_module(path):
+    if name_of(path) in ("system", "testing.peers"):  # tests with CFITSIO run on POSIX alone
+        return
+    for node in nodes(path, ast.Attribute):
+        if isinstance(node.value, ast.Name) and node.value.id in ("os", "mmap"):
+            assert node.attr not in NOT_EVERYWHERE, f"line {node.lineno}: ask rustfits.system"
+    assert not {module for module, _ in imported(path)} & {"fcntl", "pwd", "grp", "msvcrt", "resource"}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)

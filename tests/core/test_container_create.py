@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from rustfits import system
 from rustfits.codec.builtin import Gzip1
 from rustfits.container.fitsfile import FITS
 from rustfits.errors import FitsError, HeaderError, ImageError, NotSupported, TileEncodeError
@@ -334,7 +335,7 @@ def test_a_full_disk_leaves_file_and_handle_as_they_were(tmp_path, monkeypatch):
         before = fits.to_bytes()
         for left[0] in (0, 3000, 200_000):
             with monkeypatch.context() as patch:
-                patch.setattr(os, "pwrite", fill_up)
+                patch.setattr(system, "pwrite", fill_up)
                 with pytest.raises(OSError, match="No space left"):
                     fits.write_image(np.ones((500, 1000)), header={"A": 1}, extname="NEW")
             assert fits.to_bytes() == before

@@ -9,10 +9,11 @@ import sys
 import pytest
 from known_file import CONTENT, alone
 
+from rustfits import system
 from rustfits.errors import FileLocked, FitsIOError, JournalError
 from rustfits.storage.journal import Journal
 from rustfits.storage.local import LocalStorage
-from rustfits.storage.undo import JOURNAL_SUFFIX
+from rustfits.system import JOURNAL_SUFFIX
 
 
 def test_the_journal_lies_beside_the_file_itself_whatever_link_led_there(path):
@@ -90,14 +91,15 @@ def test_a_journal_found_at_the_first_change_is_left_for_the_next_open(path):
 def test_a_journal_is_on_the_disk_before_the_file_changes_if_power_may_fail(path, monkeypatch):
     calls = []
     for name in ("pwrite", "pwritev", "fsync", "ftruncate", "unlink"):
-        really = getattr(os, name)
+        where = system if "pwrite" in name else os
+        really = getattr(where, name)
 
         def noted(what, *arguments, really=really, name=name):
             target = os.readlink(f"/proc/self/fd/{what}") if isinstance(what, int) else what
             calls.append((name, os.path.basename(target)))
             return really(what, *arguments)
 
-        monkeypatch.setattr(os, name, noted)
+        monkeypatch.setattr(where, name, noted)
     storage = LocalStorage(str(path), "r+", "power")
     with storage.transaction():
         storage.write(10, b"abc")

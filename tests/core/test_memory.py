@@ -11,7 +11,7 @@ from rustfits.parallel import memory
 
 LARGE = memory.LEAST_NBYTES
 
-pytestmark = pytest.mark.skipif(memory._FREE is None, reason="this system has no MADV_FREE")
+pytestmark = pytest.mark.skipif(memory.GIVE_BACK is None, reason="this system has no MADV_FREE")
 
 
 @pytest.fixture(autouse=True)

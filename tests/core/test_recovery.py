@@ -17,12 +17,11 @@ from rustfits.errors import FileLocked, FitsIOError, JournalError
 from rustfits.storage import journal, leftover, recovery
 from rustfits.storage.base import HEAD_NBYTES
 from rustfits.storage.evidence import judge
-from rustfits.storage.filelock import try_lock
 from rustfits.storage.journal import FRAME, HEADER_NBYTES, MAGIC
 from rustfits.storage.leftover import find
 from rustfits.storage.local import LocalStorage
 from rustfits.storage.pages import crc_of_pages
-from rustfits.storage.undo import JOURNAL_SUFFIX
+from rustfits.system import JOURNAL_SUFFIX, try_lock
 
 AS_ROOT = os.geteuid() == 0
 SECOND = 10**9
@@ -91,8 +90,11 @@ def test_opening_a_file_undoes_what_a_killed_writer_left(path, hot, mode):
 def test_what_a_killed_writer_left_is_undone_before_a_file_is_written_anew(path, hot):
     storage = LocalStorage(str(path), "w+")
     assert storage.size() == 0
-    assert alone(path)
+    assert path.read_bytes() == CONTENT
+    assert not hot.exists()
     storage.close()
+    assert alone(path)
+    assert path.read_bytes() == b""
 
 
 def test_a_journal_cut_short_anywhere_is_never_applied_wrongly(path, hot):

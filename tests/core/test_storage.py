@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rustfits import system
 from rustfits.errors import FileMissing, FitsIOError, OpenFailed, TransactionUndone, TruncatedFile
 from rustfits.storage import base, local
 from rustfits.storage.local import LocalStorage
@@ -217,8 +218,8 @@ def test_growth_that_fails_changes_nothing(storage):
 
 def test_short_reads_and_writes_are_continued(tmp_path, monkeypatch):
     pread, pwrite = os.preadv, os.pwrite
-    monkeypatch.setattr(local.os, "preadv", lambda fd, views, at: pread(fd, [views[0][:3]], at))
-    monkeypatch.setattr(local.os, "pwrite", lambda fd, view, at: pwrite(fd, view[:3], at))
+    monkeypatch.setattr(local, "preadv", lambda fd, views, at: pread(fd, [views[0][:3]], at))
+    monkeypatch.setattr(system, "pwrite", lambda fd, view, at: pwrite(fd, view[:3], at))
     opened = LocalStorage(str(tmp_path / "bytes"), "w+")
     with opened.transaction():
         opened.write(0, bytes(range(100)))
@@ -231,8 +232,8 @@ def test_what_the_system_refuses_is_an_oserror_with_its_number(tmp_path, monkeyp
         raise OSError(28, "No space left on device")
 
     opened = LocalStorage(str(tmp_path / "bytes"), "w+")
-    for name in ("pwrite", "preadv", "ftruncate", "fsync"):
-        monkeypatch.setattr(local.os, name, full)
+    for where, name in ((system, "pwrite"), (local, "preadv"), (os, "ftruncate"), (os, "fsync")):
+        monkeypatch.setattr(where, name, full)
     for act in (
         lambda: opened.write(0, b"abc"),
         lambda: opened.truncate(5),

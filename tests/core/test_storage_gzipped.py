@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rustfits.errors import FileMissing, FitsIOError, HandleTainted
+from rustfits.errors import FileExists, FileMissing, FitsIOError, HandleTainted
 from rustfits.storage import gzipped
-from rustfits.storage.gzipped import GzipStorage, inflate
+from rustfits.storage.gzipped import GzipStorage
+from rustfits.storage.packed import GZIP, unpack
 
 CONTENT = bytes(range(256)) * 50
 
@@ -33,6 +34,10 @@ def change(storage, data=b"changed", offset=0):
 
 def content(path):
     return gzip.decompress(path.read_bytes())
+
+
+def inflate(chunks, name):
+    return unpack(chunks, GZIP, name)
 
 
 def chunked(stream, nbytes):
@@ -117,12 +122,31 @@ def test_a_link_stays_a_link(path, tmp_path):
     assert content(path)[:7] == b"changed"
 
 
-def test_writing_anew_cuts_the_file_at_once_and_fills_it_at_the_end(path):
+def test_writing_anew_leaves_the_file_until_it_is_closed(path):
+    before = path.read_bytes()
     storage = GzipStorage(str(path), "w+")
-    assert path.stat().st_size == 0
-    change(storage, CONTENT)
+    change(storage, b"anew")
+    assert path.read_bytes() == before
     storage.close()
-    assert content(path) == CONTENT
+    assert content(path) == b"anew"
+
+
+@pytest.mark.parametrize("mode", ["w+", "x"])
+def test_who_gives_up_before_anything_is_written_leaves_what_was_there(path, mode):
+    before = path.read_bytes()
+    if mode == "x":
+        with pytest.raises(FileExists, match="File exists"):
+            GzipStorage(str(path), mode)
+        path.unlink()
+    storage = GzipStorage(str(path), mode)
+    storage.sync()
+    storage.give_up()
+    storage.close()
+    assert path.exists() == (mode == "w+")
+    if mode == "w+":
+        assert path.read_bytes() == before
+        GzipStorage(str(path), mode).close()
+        assert path.read_bytes() == b""
 
 
 def test_the_gzip_program_reads_what_is_written(path):

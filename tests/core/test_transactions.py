@@ -1,3 +1,4 @@
+import fcntl
 import gzip
 import os
 import subprocess
@@ -17,9 +18,9 @@ from rustfits import (
     ReadOnlyFile,
     TransactionOpen,
     TransactionUndone,
+    system,
 )
 from rustfits.hdu.image import raster
-from rustfits.storage import filelock
 
 ZEROS = np.zeros((20, 30), "i2")
 
@@ -274,10 +275,10 @@ def test_a_file_system_without_locks_is_used_without(path, monkeypatch):
     def refuse(*_):
         raise OSError(95, "Operation not supported")
 
-    monkeypatch.setattr(filelock.fcntl, "flock", refuse)
+    monkeypatch.setattr(fcntl, "flock", refuse)
     with FITS(path, "r+") as fits:
         fits["A"][0] = 1
-    monkeypatch.setattr(filelock, "HAS_LOCKS", False)
+    monkeypatch.setattr(system, "_locks", lambda: None)
     with FITS(path, "r+") as fits:
         fits["A"][1] = 1
         assert fits["A"][:2, 0].tolist() == [1, 1]

@@ -155,12 +155,42 @@ def set_pixels_and_leave_room_behind_them(fits):
         with fits.transaction():
             for row in (0, 10, 20, 10, 0, 30):
                 fits["PACKED"][row : row + 10] = noise.integers(-(1 << 30), 1 << 30, (10, 30), dtype="i4")
+                assert fits["PACKED"][row, 0]  # a read does not let the next tiles wait for the end
     finally:
         spare.SMALL_TAIL_NBYTES = small
 
 
+def write_a_created_image_tile_by_tile(fits):
+    with fits.transaction():
+        for row in (20, 0, 30, 10):
+            fits["EMPTY"][row : row + 10] = pixels((10, 30), "i4", row)
+        fits["SCI"][0] = 7
+
+
+def write_tiles_between_reads(fits):
+    """Quantised ones, one of which needs the other column, with HDUs behind that move more than once."""
+    with fits.transaction():
+        for row in (20, 0, 30, 10):
+            tile = floats((10, 30), row) if row else np.full((10, 30), 1.5)
+            fits["EMPTY"][row : row + 10] = tile
+            assert fits["EMPTY"][row + 1, 1]
+
+
+def replace_whole_tiles(fits):
+    fits["PACKED"][10:30] = np.random.default_rng(2).integers(-(1 << 30), 1 << 30, (20, 30), dtype="i4")
+
+
 def repack_and_close_the_room(fits):
     fits["PACKED"].repack()
+
+
+def write_anew(fits):
+    """Write a file of which the first HDUs, and those after them, are one change each."""
+    with fits.transaction():
+        fits.write_image(pixels((20, 30), "i2", 21), extname="ANEW")
+        fits.write_image(pixels((40, 30), "i4", 22), extname="PACKED", compress=rustfits.Gzip2(tile_shape=(10, 30)))
+        fits["ANEW"].header["OBJECT"] = "M13"
+    fits.write_image(pixels((5, 6), "u2", 23), extname="LATER")
 
 
 EDITS = {
@@ -191,6 +221,9 @@ EDITS = {
         extend_into_the_room,
         set_pixels_and_leave_room_behind_them,
         repack_and_close_the_room,
+        write_a_created_image_tile_by_tile,
+        write_tiles_between_reads,
+        replace_whole_tiles,
     )
 }
 
@@ -203,6 +236,11 @@ def before(name, fits):
     elif "quantised" in name:
         codec = rustfits.Gzip2(tile_shape=(4, 30))
         fits.write_image(floats((30, 30), 1), extname="FLOATS", compress=codec, quantize=rustfits.Quantize())
+        fits.write_image(pixels((20, 30), "u1", 5), extname="TAIL")
+    elif name in ("write_a_created_image_tile_by_tile", "write_tiles_between_reads"):
+        codec, dtype = rustfits.Gzip2(tile_shape=(10, 30)), "i4" if "created" in name else "f4"
+        quantize = None if dtype == "i4" else rustfits.Quantize()
+        fits.create_image_hdu(dtype, (40, 30), extname="EMPTY", compress=codec, quantize=quantize)
         fits.write_image(pixels((20, 30), "u1", 5), extname="TAIL")
     elif name in ("extend_into_the_room", "repack_and_close_the_room"):
         extend_and_leave_room(fits)

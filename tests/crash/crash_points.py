@@ -29,6 +29,9 @@ class Worker:
     def edit(self, path, name, durability="process", **request):
         return self.ask("edit", path, name=name, durability=durability, **request)
 
+    def create(self, path, mode, durability="process", **request):
+        return self.ask("create", path, mode=mode, durability=durability, **request)
+
     def open(self, path, mode="r", **request):
         return self.ask("open", path, mode=mode, **request)
 

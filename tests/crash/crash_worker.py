@@ -17,9 +17,13 @@ sys.path.insert(0, str(Path(__file__).parent))
 import crash_edits
 
 import rustfits
+from rustfits import system
 from rustfits.storage import base, undo
 
-CALLS = ("pwrite", "pwritev", "write", "ftruncate", "truncate", "unlink", "rename", "replace", "fsync", "fchmod")
+CALLS = {
+    system: ("pwrite", "pwritev"),
+    os: ("write", "ftruncate", "truncate", "unlink", "rename", "replace", "fsync", "fchmod"),
+}
 
 
 def torn(call, offset, nbytes):
@@ -40,8 +44,9 @@ class Killer:
         self.torn = (lambda _, __, nbytes: max(nbytes // 2, 1)) if anywhere else torn
 
     def install(self):
-        for name in CALLS:
-            setattr(os, name, self.wrapped(name, getattr(os, name)))
+        for where, names in CALLS.items():
+            for name in names:
+                setattr(where, name, self.wrapped(name, getattr(where, name)))
         really = os.open
 
         def open_(path, flags, *arguments, **keywords):
@@ -79,6 +84,9 @@ def work(request):
     if request["do"] == "edit":
         with rustfits.FITS(request["path"], "r+", durability=request["durability"]) as fits:
             crash_edits.EDITS[request["name"]](fits)
+    elif request["do"] == "create":
+        with rustfits.FITS(request["path"], request["mode"], durability=request["durability"]) as fits:
+            crash_edits.write_anew(fits)
     else:
         with rustfits.FITS(request["path"], request["mode"]) as fits:
             for hdu in fits:

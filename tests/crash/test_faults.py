@@ -9,23 +9,24 @@ from pathlib import Path
 import pytest
 
 import rustfits
-from rustfits import FITS
+from rustfits import FITS, system
 
 sys.path.insert(0, str(Path(__file__).parent))
-from crash_edits import EDITS, prepared
+from crash_edits import EDITS, prepared, write_anew
 from crash_points import COUNTED
 
 
 class Disk:
     """Stands between the library and the system, and fails when told to."""
 
-    CALLS = ("pwrite", "pwritev", "ftruncate", "unlink", "fsync")
+    CALLS = ("pwrite", "pwritev", "ftruncate", "unlink", "fsync", "replace", "rename")
 
     def __init__(self, monkeypatch):
         self.count, self.fails = 0, lambda *_: None
-        self._really = {name: getattr(os, name) for name in (*self.CALLS, "open")}
+        where = {name: system if "pwrite" in name else os for name in self.CALLS}
+        self._really = {"open": os.open, **{name: getattr(where[name], name) for name in self.CALLS}}
         for name in self.CALLS:
-            monkeypatch.setattr(os, name, self._wrapped(name))
+            monkeypatch.setattr(where[name], name, self._wrapped(name))
         monkeypatch.setattr(os, "open", self._open)
 
     def _wrapped(self, name):
@@ -73,11 +74,18 @@ def attempt(name, fits):
     return None
 
 
+def readable(hdu):
+    try:
+        return hdu.read()
+    except rustfits.TileDecodeError:  # tiles were never written
+        return hdu.read(on_error="mask")
+
+
 def snapshot(fits):
     """What a handle knows: to be compared with that of a handle that was opened anew."""
     found = []
     for hdu in fits:
-        data = hdu.read() if isinstance(hdu, rustfits.ImageHDU) else None
+        data = readable(hdu) if isinstance(hdu, rustfits.ImageHDU) else None
         found.append((hdu.index, hdu.extname, hdu.header.to_dict(), None if data is None else data.tolist()))
     return found
 
@@ -166,8 +174,10 @@ def test_writes_that_the_system_cuts_short_are_continued(path, monkeypatch, name
     with FITS(other, "r+") as fits:
         EDITS[name](fits)
     really = os.pwrite
-    monkeypatch.setattr(os, "pwrite", lambda descriptor, data, offset: really(descriptor, data[:777], offset))
-    monkeypatch.setattr(os, "pwritev", lambda descriptor, data, offset: really(descriptor, b"".join(data)[:77], offset))
+    monkeypatch.setattr(system, "pwrite", lambda descriptor, data, offset: really(descriptor, data[:777], offset))
+    monkeypatch.setattr(
+        system, "pwritev", lambda descriptor, data, offset: really(descriptor, b"".join(data)[:77], offset)
+    )
     with FITS(path, "r+") as fits:
         with pytest.raises(KeyError), fits.transaction():
             EDITS[name](fits)
@@ -191,3 +201,33 @@ def test_an_exception_at_the_end_of_a_transaction_undoes_all_of_it(path, name):
             EDITS[name](fits)
     with FITS(path) as fits:
         snapshot(fits)
+
+
+@pytest.mark.parametrize("durability", ["process", "power"])
+@pytest.mark.parametrize(("mode", "there"), [("w+", True), ("w+", False), ("x", False)])
+def test_a_file_that_cannot_be_written_anew_is_what_it_was(path, disk, mode, there, durability):
+    before = prepare("set_a_card", path)
+    outcomes = []
+    for number in itertools.count():
+        path.write_bytes(before) if there else path.unlink(missing_ok=True)
+        disk.count, disk.fails = 0, lambda count, *_, at=number: errno.EIO if count == at else None
+        failed = None
+        try:
+            with FITS(path, mode, durability=durability) as fits:
+                write_anew(fits)
+        except OSError as error:
+            failed = error
+        disk.fails = lambda *_: None
+        assert failed is None or failed.errno == errno.EIO, number
+        assert {found.name for found in path.parent.iterdir()} <= {path.name, f"{path.name}.rfnew"}, number
+        content = path.read_bytes() if path.exists() else None
+        if failed is None:
+            outcomes.append(len(FITS(path)))
+        elif content == (before if there else None):
+            outcomes.append(0)
+        else:  # the first HDUs were written, and the next failed
+            outcomes.append(len(FITS(path)))
+        if failed is None and disk.count <= number:
+            break
+    assert set(outcomes) >= {0, 2, 3}
+    assert set(outcomes) <= {0, 2, 3}

@@ -4,6 +4,7 @@ With RUSTFITS_CRASH_POINTS=all every edit is killed in more ways: in the middle 
 cuts short, with every move cut into small pieces, and with every recovery killed, too.
 """
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -12,9 +13,11 @@ from pathlib import Path
 
 import pytest
 
+import rustfits
 from rustfits import FITS
 
 sys.path.insert(0, str(Path(__file__).parent))
+import crash_edits
 from crash_edits import EDITS, prepared
 from crash_points import COUNTED, Worker
 
@@ -127,12 +130,80 @@ def test_a_recovery_that_was_killed_twice_is_done_again(tmp_path, worker):
             assert not scene.assert_whole((first, second))
 
 
+ANEW = "file.fits.rfnew"
+MADE = [("w+", "there"), ("w+", "absent"), ("w+", "empty"), ("w+", "link"), ("w+", "two names"), ("x", "absent")]
+
+
+class Made:
+    """A file that is written anew, and what may be there if that is killed."""
+
+    def __init__(self, folder, worker, mode, what, durability):
+        self.folder, self.worker, self.mode, self.durability = folder, worker, mode, durability
+        self.path, self.start, self.what = folder / "file.fits", folder / "start.fits", what
+        crash_edits.build(self.start)
+        self.reset()
+        self.calls = worker.create(self.path, mode, durability)["calls"]
+        self.after = self.path.read_bytes()
+        with FITS(self.path) as fits:
+            first = fits[1]._extent.stop
+        self.first = self.after[:first]
+        assert_verified(self.path)
+
+    def reset(self):
+        for path in self.folder.glob("*file.fits*"):
+            path.unlink()
+        if self.what == "link":
+            shutil.copy(self.start, self.folder / "real file.fits")
+            self.path.symlink_to("real file.fits")
+        elif self.what != "absent":
+            self.path.write_bytes(b"" if self.what == "empty" else self.start.read_bytes())
+        if self.what == "two names":
+            (self.folder / "other file.fits").hardlink_to(self.path)
+        self.before = self.path.read_bytes() if self.path.exists() else None
+
+    def allowed(self):
+        """What a kill may leave: nothing of the new file, its first change, or both."""
+        nothing = [self.before]
+        if self.mode == "x" or self.what == "two names":
+            nothing.append(b"")  # the name is taken at once; and what has two names is emptied in place
+        return [nothing, [self.first], [self.after]]
+
+
+@pytest.mark.parametrize("durability", ["process", "power"])
+@pytest.mark.parametrize(("mode", "what"), MADE)
+def test_a_killed_creation_leaves_what_was_there_or_whole_changes(tmp_path, worker, mode, what, durability):
+    made = Made(tmp_path, worker, mode, what, durability)
+    assert ("replace" in made.calls) == (what not in ("empty", "two names"))
+    steps = []
+    for number, call in enumerate(made.calls):
+        for how in ("before", "halfway") if "write" in call else ("before",):
+            made.reset()
+            assert worker.create(made.path, mode, durability, number=number, how=how)["killed"]
+            COUNTED["creations"] += 1
+            with contextlib.suppress(rustfits.NotAFitsFile, rustfits.FileMissing):
+                FITS(made.path, "r" if number % 2 else "r+").close()
+            content = made.path.read_bytes() if made.path.exists() else None
+            (step,) = [index for index, contents in enumerate(made.allowed()) if content in contents]
+            steps.append(step)
+            assert made.path.is_symlink() == (what == "link")
+            left = {path.name for path in tmp_path.iterdir()} - {made.path.name, made.start.name}
+            assert left <= {ANEW, "other file.fits", "real file.fits", f"real {ANEW}"}
+            if mode == "w+":  # what is left is in nobody's way
+                with FITS(made.path, mode) as fits:
+                    crash_edits.write_anew(fits)
+                assert made.path.read_bytes() == made.after
+                assert not [path for path in tmp_path.iterdir() if path.name.endswith((ANEW, JOURNAL))]
+    assert steps == sorted(steps)  # what counts, counts
+    assert steps[0] == 0
+    assert steps[-1] == (2 if made.calls[-1] == "fsync" else 1)
+
+
 @pytest.mark.parametrize("number", range(6))
 def test_a_file_that_is_written_anew_over_a_half_made_change_is_empty_or_what_it_was(tmp_path, worker, number):
     scene = Scene(tmp_path, worker, "set_a_card")
     scene.kill(len(scene.calls) - 1)
     COUNTED["recoveries"] += worker.open(scene.path, "w+", number=number)["killed"]
-    assert scene.path.read_bytes() in (scene.before, scene.after, b"")
+    assert scene.path.read_bytes() in (scene.before, scene.after, b"")  # empty: it was written anew to the end
     with FITS(scene.path, "w+") as fits:
         fits.create_image_hdu("i2", (3, 4))
     assert not (tmp_path / f"file.fits{JOURNAL}").exists()

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from rustfits import FITS
+
 sys.path.insert(0, str(Path(__file__).parent))
 from crash_edits import EDITS, prepared
 from crash_points import COUNTED
@@ -25,6 +27,9 @@ CALLS = (
     "fdatasync",
     "unlink",
     "unlinkat",
+    "rename",
+    "renameat",
+    "renameat2",
 )
 PROGRAM = """
 import sys
@@ -33,6 +38,14 @@ sys.path.insert(0, sys.argv[1])
 from crash_edits import EDITS
 with rustfits.FITS(sys.argv[2], "r+", durability=sys.argv[4]) as fits:
     EDITS[sys.argv[3]](fits)
+"""
+CREATION = """
+import sys
+import rustfits
+sys.path.insert(0, sys.argv[1])
+from crash_edits import write_anew
+with rustfits.FITS(sys.argv[2], sys.argv[3], durability="power") as fits:
+    write_anew(fits)
 """
 OPEN = "import sys, rustfits; rustfits.FITS(sys.argv[1]).close()"
 
@@ -75,3 +88,38 @@ def test_an_edit_killed_by_the_kernel_is_as_if_it_had_not_begun_or_as_if_it_was_
             subprocess.run([sys.executable, "-c", OPEN, str(path)], check=True)
             assert path.read_bytes() in (before, after), (call, number)
             assert {found.name for found in tmp_path.iterdir()} == {"start.fits", "file.fits", "trace"}
+
+
+@pytest.mark.parametrize(("mode", "there"), [("w+", True), ("w+", False), ("x", False)] if ALL else [("w+", True)])
+def test_a_creation_killed_by_the_kernel_leaves_what_was_there_or_whole_changes(tmp_path, mode, there):
+    start, path = tmp_path / "start.fits", tmp_path / "file.fits"
+    prepared("set_a_card", start)
+    arguments = ["-c", CREATION, str(Path(__file__).parent), str(path), mode]
+
+    def reset():
+        path.unlink(missing_ok=True)
+        if there:
+            shutil.copy(start, path)
+
+    reset()
+    assert strace(tmp_path, arguments).returncode == 0
+    before, after = start.read_bytes() if there else None, path.read_bytes()
+    with FITS(path) as fits:
+        allowed = {before, after, after[: fits[1]._extent.stop]} | ({b""} if mode == "x" else set())
+    made = re.findall(r"^(?:\d+ +)?(\w+)\(", (tmp_path / "trace").read_text(), re.MULTILINE)
+    assert {"pwrite64", "unlink", "fsync"} <= set(made)
+    assert any(call.startswith("rename") for call in made)
+    found = set()
+    for call in sorted(set(made)):
+        for number in range(1, made.count(call) + 1):
+            reset()
+            done = strace(tmp_path, arguments, f"--inject={call}:signal=SIGKILL:when={number}")
+            assert done.returncode in (-9, 137), (call, number, done.stderr)
+            COUNTED["creations, by strace"] += 1
+            subprocess.run([sys.executable, "-c", OPEN, str(path)], check=False, capture_output=True)
+            content = path.read_bytes() if path.exists() else None
+            assert content in allowed, (call, number)
+            found.add(content)
+            assert {each.name for each in tmp_path.iterdir()} <= {"start.fits", "file.fits", "trace", "file.fits.rfnew"}
+    assert before in found
+    assert len(found) >= 2

@@ -190,11 +190,12 @@ def test_the_maximum_in_the_header_follows_the_longest_tile(fits):
     assert hdu.header["TFORM1"] == f"1PB({short})"
 
 
-def test_pixels_of_a_tile_without_data_cannot_be_set(fits):
+def test_a_part_of_a_tile_that_was_never_written_cannot_be_set(fits):
     fits.create_image_hdu("i4", (6, 10), compress=Gzip1(tile_shape=(2, 10)))
     before = fits.to_bytes()
-    for key in ((0, 0), slice(0, 2), ...):
-        with pytest.raises(ValueError, match="has no data in any of"):
+    for key, row, box in (((0, 0), 1, "0:2, 0:10"), (slice(1, 2), 1, "0:2, 0:10"), (slice(0, 3), 2, "2:4, 0:10")):
+        said = rf"table row {row}: the tile has no data in any of .* never written; assign all .*\[{box}\]"
+        with pytest.raises(rustfits.TileDecodeError, match=said):
             fits[1][key] = 1
     assert fits.to_bytes() == before
 

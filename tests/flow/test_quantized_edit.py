@@ -62,7 +62,8 @@ def test_what_was_read_can_be_written_back_without_a_change(method):
     fits, hdu = quantised(np.random.default_rng(4).normal(10, 2, (30, 41)).astype("f4"), method=method, tile=(8, 9))
     with fits:
         before = hdu.read()
-        hdu[...] = before
+        hdu[:, ::2] = before[:, ::2]
+        hdu[:, 1::2] = before[:, 1::2]
         assert_same_bits(hdu.read(), before)
         hdu[3:20:2, 5:] = before[3:20:2, 5:]
         assert_same_bits(hdu.read(), before)

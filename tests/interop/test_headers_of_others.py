@@ -158,7 +158,7 @@ def assert_cards_came_along(hdu, form, taken):
     assert names.count("EXTNAME") == names.count("EXTVER") == 1
     for key in ("CHECKSUM", "DATASUM", "TTYPE2", "TUNIT1", "TDISP1", "ZSCALE", "FZALGOR", "BLOCKED"):
         assert key not in header or (key == "TTYPE2" and form not in ("plain", "primary"))
-    if hdu.dtype.kind == "f":
+    if hdu.stored_dtype.kind == "f":
         assert not {"BSCALE", "BZERO", "BLANK"} & set(names)
 
 

@@ -27,6 +27,7 @@ from rustfits.tiles.zimage import CompressedSnapshot, TileTable
 
 if TYPE_CHECKING:
     from rustfits.hdu.compressed.extending import PendingRows
+    from rustfits.hdu.compressed.waiting import WaitingTiles
     from rustfits.hdu.report import Verdict
     from rustfits.header.header import FITSHeader
     from rustfits.quantize.parameters import Quantize
@@ -47,6 +48,7 @@ class CompressedImageHDU(ImageHDU):
     _spare: Spare
     _quantize: Quantize | None  # as the user gave it, for an HDU created through this handle
     _pending: PendingRows | None  # inside `extending`
+    _waiting: WaitingTiles | None = None  # inside a transaction
     _pending_nbytes: int | None = None  # how much may wait, if tests have set it
 
     @classmethod
@@ -136,7 +138,11 @@ class CompressedImageHDU(ImageHDU):
 
     def _new_source(self, snapshot: Any, start: int) -> TileReader:
         self._check_not_extending("reading pixels")
-        return TileReader(TileDecoder(snapshot, self._file.storage, start), self._cache)
+        del snapshot, start  # those before the tiles that waited were written
+        return TileReader(self._decoder(), self._cache)
+
+    def _chunks(self) -> tuple[int, ...] | None:
+        return self._facts.grid.clipped if self.size else None
 
     def _read_masked(self, section: Section, scale: bool) -> NDArray[Any]:
         table = self._facts
@@ -196,12 +202,59 @@ class CompressedImageHDU(ImageHDU):
     def __setitem__(self, key: Any, value: Any) -> None:
         from rustfits.hdu.compressed.edit import assigned
 
-        with self._changing():
-            self._check_not_extending("item assignment")
+        with super()._changing():
+            self._refuse_while_extending("item assignment")
             section = self._section(key)
             values = self._checked_value(value, section)
-            if values is not None and not section.empty:
-                self._make(assigned(self._decoder(), section, values, self._facts.scaling, self._spare))
+            if values is None or section.empty or self._let_wait(section, values):
+                return
+            if self._waiting is None:
+                decoder, quantize, spare = self._decoder(), self._quantize, self._spare
+                scaling = decoder.table.scaling
+                self._make(assigned(decoder, section, values, scaling=scaling, quantize=quantize, spare=spare))
+                return
+        # By itself: if the rest fails before it changes anything, they are still there.
+        self._write_waiting()
+        self[key] = value
+
+    def _let_wait(self, section: Section, values: NDArray[Any]) -> bool:
+        """Let whole tiles wait for the end of a transaction of the user, if there is one; return whether they do."""
+        if not self._file.grouped:
+            return False
+        from rustfits.hdu.compressed.edit import whole_tiles
+        from rustfits.hdu.compressed.waiting import ENCODED_NBYTES, WaitingTiles
+
+        snapshot = self._state.snapshot
+        blocks = whole_tiles(snapshot.table, section)
+        waiting = WaitingTiles(self.n_tiles) if self._waiting is None else self._waiting
+        if blocks is None or not waiting.have_none_of(blocks):
+            return False
+        pixels = values if values.ndim else np.broadcast_to(values, section.count)
+        waiting.add(snapshot, blocks, pixels, self._quantize)
+        if self._waiting is None:
+            self._waiting = waiting
+            self._file.on_failure(self._forget_waiting)
+            self._file.before_end(self._write_waiting)
+        self._source = None  # a new one finds all tiles written
+        self._cache.clear()
+        if waiting.encoded_nbytes > ENCODED_NBYTES:
+            self._write_waiting()
+        return True
+
+    def _forget_waiting(self) -> None:
+        self._waiting = None
+
+    def _write_waiting(self) -> None:
+        """Write the tiles that wait; if that fails they still do, so that the transaction fails at its end."""
+        if self._waiting is not None:
+            with super()._changing():
+                if self._waiting is not None:  # another thread sees them until the transaction has ended
+                    self._make(self._waiting.new_tiles(self._state.snapshot, self._quantize, self._spare))
+                    self._waiting = None
+
+    def _changing(self) -> AbstractContextManager[None]:
+        self._write_waiting()
+        return super()._changing()
 
     def _checked_value(self, value: object, section: Section) -> NDArray[Any] | None:
         """As for plain images, but that an image of floats takes arrays of any real numbers."""
@@ -321,6 +374,11 @@ class CompressedImageHDU(ImageHDU):
             self._cache.clear()
 
     def _check_not_extending(self, what: str) -> None:
+        """Refuse what needs the pixels as long as rows wait, and write the tiles that wait."""
+        self._refuse_while_extending(what)
+        self._write_waiting()
+
+    def _refuse_while_extending(self, what: str) -> None:
         if self._pending is not None:
             raise ImageError(f"{what} has to wait for the end of the extending() block: its rows are not written yet")
 

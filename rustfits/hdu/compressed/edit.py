@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from rustfits.errors import HeaderError, ImageError
 from rustfits.heap.bintable import Column
 from rustfits.heap.spare import Spare
-from rustfits.heap.writer import HeapWriter
+from rustfits.heap.writer import HeapWriter, Run
 from rustfits.limits import MAX_NBYTES
 from rustfits.pixels.facts import ImageFacts
 from rustfits.pixels.scaling import Scaling, fill_masked
@@ -21,9 +21,10 @@ from rustfits.pixels.sections import Section, box_section
 from rustfits.quantize.dither import NULL_PIXEL
 from rustfits.quantize.parameters import Quantize
 from rustfits.tiles.decode import TileDecoder, TileEntries
-from rustfits.tiles.encode import encode_blocks, encode_image, set_scales
+from rustfits.tiles.encode import BATCH_NBYTES, EncodedBatch, Tiles, encode_blocks, encode_image, set_scales
 from rustfits.tiles.grid import Block, TileGrid
 from rustfits.tiles.newtiles import NewTiles
+from rustfits.tiles.plan import Plan
 from rustfits.tiles.recode import TileRecoder
 from rustfits.tiles.requantize import LARGEST
 from rustfits.tiles.zimage import CompressedSnapshot, Quantization, TileTable
@@ -112,8 +113,18 @@ def encode_new(table: TileTable, quantize: Quantize | None, data: ArrayLike) -> 
     return encode_image(CompressedSnapshot(table.cards, table), pixels, table.scaling, quantize)
 
 
-def assigned(decoder: TileDecoder, section: Section, values: NDArray[Any], scaling: Scaling, spare: Spare) -> NewTiles:
+def assigned(
+    decoder: TileDecoder,
+    section: Section,
+    values: NDArray[Any],
+    *,
+    scaling: Scaling,
+    quantize: Quantize | None,
+    spare: Spare,
+) -> NewTiles:
     """Encode the tiles that a section touches, with new pixels there.
+
+    Of tiles that it covers whole nothing is read: they may be damaged, or never have been written.
 
     Parameters
     ----------
@@ -121,16 +132,142 @@ def assigned(decoder: TileDecoder, section: Section, values: NDArray[Any], scali
         Of the image.
     section : Section
         Not empty.
-    values, scaling, and errors
+    values, scaling
         As for `TileRecoder.recode`.
+    quantize : Quantize or None
+        Level and seed for the tiles that are covered whole.
     spare : Spare
         Of the image.
+
+    Raises
+    ------
+    ImageError, TileEncodeError, TileDecodeError, FitsIOError
+        As `TileRecoder.recode`, the last two for tiles of which something is left.
+    HeaderError
+        If the table cannot hold the tiles.
     """
     snapshot = decoder.snapshot
+    table = snapshot.table
     new = NewTiles(snapshot, HeapWriter(snapshot.layout, spare))
-    new.writer.add(TileRecoder(decoder, snapshot.table, scaling).recode(section, values))
-    new.set_keywords(_null_keyword(snapshot))
+    new.set_keywords(null_keyword(snapshot))
+    plan = Plan.of(table.grid, [section], BATCH_NBYTES // table.stored.itemsize)
+    whole: list[Block] = []
+    cut: list[Block] = []
+    renewable = _renewable(table)
+    for block in plan.blocks:
+        (whole if renewable and all(axis.full for axis in block.axes) else cut).append(block)
+    # What is left of tiles that are there is looked at first: if that fails nothing need be encoded.
+    runs = TileRecoder(decoder, table, scaling).recode(cut, values) if cut else []
+    if whole:
+        values = np.broadcast_to(values, section.count)
+        runs += laid(new, snapshot, *encoded(snapshot, iter(whole), values, scaling, quantize))
+    new.writer.add(runs)
     return new
+
+
+def whole_tiles(table: TileTable, section: Section) -> list[Block] | None:
+    """Return the tiles that a section covers, if it covers all that it touches, and they can be encoded anew."""
+    if not _renewable(table):
+        return None
+    blocks = table.grid.select(section)
+    return blocks if all(axis.full for block in blocks for axis in block.axes) else None
+
+
+def _renewable(table: TileTable) -> bool:
+    """Return whether a tile can be encoded without a look at the old one, on a scale of its own.
+
+    Otherwise it stays in its column, where the table lacks the one that the codec fills, or on its scale, where all
+    tiles have the same.
+    """
+    quantization = table.quantization
+    return table.sources[table.own_source] is not None and (
+        quantization is None or (isinstance(quantization.scale, Column) and isinstance(quantization.zero, Column))
+    )
+
+
+def encoded(
+    snapshot: CompressedSnapshot,
+    blocks: Iterator[Tiles],
+    pixels: NDArray[Any],
+    scaling: Scaling,
+    quantize: Quantize | None,
+    *,
+    before: dict[str, Any] | None = None,
+) -> tuple[list[EncodedBatch], dict[str, Any]]:
+    """Encode whole tiles, quantised ones on scales of their own; nothing of those that they replace is needed.
+
+    Parameters
+    ----------
+    snapshot : CompressedSnapshot
+        Of the image as it will be.
+    blocks, pixels, scaling, quantize
+        As for `encode_blocks`.
+    before : dict, optional
+        The changes that came with tiles that were encoded before these, and are not in the table yet. Without such
+        tiles, and with an empty heap, these are the first of the image.
+
+    Returns
+    -------
+    batches, changes
+        As from `encode_blocks`.
+
+    Raises
+    ------
+    HeaderError
+        If the table cannot hold the tiles.
+    TileEncodeError
+        If the codec cannot hold the pixels of a tile.
+    """
+    quantization = snapshot.table.quantization
+    null = NULL_PIXEL
+    if quantization is not None and not isinstance(quantization.null, Column):
+        null = quantization.null
+        if not -LARGEST - 1 <= null <= LARGEST:
+            raise HeaderError(f"ZBLANK is {null}, which no integer of a quantized tile can be")
+    first = before is None and not snapshot.layout.heap_nbytes
+    seed = before.get("ZDITHER0") if before else None
+    return encode_blocks(snapshot.table, blocks, pixels, scaling, quantize, null=null, first=first, seed=seed)
+
+
+def laid(
+    new: NewTiles, snapshot: CompressedSnapshot, batches: list[EncodedBatch], changes: dict[str, Any]
+) -> list[Run]:
+    """Note numbers and keywords that go with tiles that were encoded, and return the tiles.
+
+    Parameters
+    ----------
+    new : NewTiles
+        Gets everything but the tiles. Their rows will point at nothing else.
+    snapshot : CompressedSnapshot
+        Of the image as it will be.
+    batches, changes
+        From `encoded`.
+
+    Raises
+    ------
+    HeaderError
+        If the table cannot hold the tiles.
+    """
+    if any(batch.fallback is not None for batch in batches):
+        wider = snapshot.with_fallback()
+        if wider is not snapshot:
+            snapshot = wider
+            new.add_columns(wider)
+    new.set_keywords(changes)
+    quantization = snapshot.table.quantization
+    runs = []
+    for batch in batches:
+        found = batch.runs(snapshot.table)
+        filled = [run.column for run in found]
+        for column in snapshot.table.sources:
+            if column is not None and column not in filled:  # whatever else held the tile before
+                new.writer.put(column, batch.rows, np.zeros((batch.rows.size, 2), dtype=np.int64))
+        if quantization is not None and isinstance(quantization.null, Column):
+            new.set_numbers("ZBLANK", quantization.null, batch.rows, np.full(batch.rows.size, NULL_PIXEL))
+        runs += found
+    if quantization is not None:
+        set_scales(new, quantization, batches)
+    return runs
 
 
 def extended(
@@ -163,12 +300,13 @@ def extended(
     length = shape[0] + pixels.shape[0]
     grown = _grown(snapshot, length)
     new = NewTiles(snapshot, HeapWriter(snapshot.layout, spare, nrows=grown.layout.nrows))
-    new.set_keywords({f"ZNAXIS{len(shape)}": length, **_null_keyword(snapshot)})
+    new.set_keywords({f"ZNAXIS{len(shape)}": length, **null_keyword(snapshot)})
     # Pixels up to here complete tiles that are there already.
     full = min(-(-shape[0] // tile[0]) * tile[0], length) if shape[0] else 0
     if full > shape[0]:
         section = box_section((shape[0], *[0] * (len(shape) - 1)), (full - shape[0], *shape[1:]))
-        new.writer.add(TileRecoder(decoder, grown.table, scaling).recode(section, pixels[: full - shape[0]]))
+        plan = Plan.of(grown.table.grid, [section], BATCH_NBYTES // grown.table.stored.itemsize)
+        new.writer.add(TileRecoder(decoder, grown.table, scaling).recode(plan.blocks, pixels[: full - shape[0]]))
     if full < length:
         strip = TileGrid((length - full, *shape[1:]), tile)
         rest = pixels[full - shape[0] :]
@@ -209,24 +347,7 @@ def _add_tiles(
         entries = _constant_entries(quantization, np.concatenate([part.rows for part in parts]))
         new.writer.add(TileRecoder(decoder, table, scaling).recode_entries(parts, entries, pixels))
         return
-    null = NULL_PIXEL
-    if quantization is not None and not isinstance(quantization.null, Column):
-        null = quantization.null
-        if not -LARGEST - 1 <= null <= LARGEST:
-            raise HeaderError(f"ZBLANK is {null}, which no integer of a quantized tile can be")
-    batches, changes = encode_blocks(
-        table, blocks, pixels, scaling, quantize, null=null, first=not decoder.table.grid.ntiles
-    )
-    if any(batch.fallback is not None for batch in batches):
-        grown = grown.with_fallback()
-        new.add_columns(grown)
-    new.set_keywords(changes)
-    new.writer.add([run for batch in batches for run in batch.runs(grown.table)])
-    if quantization is not None:
-        set_scales(new, quantization, batches)
-        if isinstance(quantization.null, Column):
-            rows = np.arange(table.grid.ntiles - strip.ntiles, table.grid.ntiles)
-            new.set_numbers("ZBLANK", quantization.null, rows, np.full(rows.size, NULL_PIXEL))
+    new.writer.add(laid(new, grown, *encoded(grown, blocks, pixels, scaling, quantize)))
 
 
 def _constant_entries(quantization: Quantization, rows: NDArray[np.int64]) -> TileEntries:
@@ -246,7 +367,7 @@ def _lowered(blocks: Iterable[Block], number: int) -> Iterator[Block]:
         yield Block((replace(head, number=head.number + number), *rest), block.stride)
 
 
-def _null_keyword(snapshot: CompressedSnapshot) -> dict[str, Any]:
+def null_keyword(snapshot: CompressedSnapshot) -> dict[str, Any]:
     """Return the keyword that says which integer means NaN, if the header lacks it."""
     quantization = snapshot.table.quantization
     if quantization is None or isinstance(quantization.null, Column) or "ZBLANK" in snapshot.cards:

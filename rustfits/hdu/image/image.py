@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from rustfits.errors import ImageError, NotSupported
 from rustfits.hdu.base import HDU
@@ -19,6 +19,7 @@ from rustfits.pixels.sections import Section, box_section, full_section, parse_s
 from rustfits.storage.reread import Straddled, repeated
 
 if TYPE_CHECKING:
+    from rustfits.hdu.image.lazy import LazyArray
     from rustfits.hdu.image.raster import Raster
     from rustfits.header.header import FITSHeader
     from rustfits.tiles.reader import TileReader
@@ -61,7 +62,12 @@ class ImageHDU(HDU):
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Dtype of the stored numbers, before scaling; native byte order."""
+        """Dtype of what ``hdu[...]`` and `read` give: BSCALE and BZERO are applied; native byte order."""
+        return self._facts.scaling.dtype
+
+    @property
+    def stored_dtype(self) -> np.dtype[Any]:
+        """Dtype of the stored numbers, which ``read(scale=False)`` gives; native byte order."""
         return self._facts.stored
 
     @property
@@ -168,6 +174,58 @@ class ImageHDU(HDU):
                 return shaped(self._read_section(section, True), section)
         except Straddled:  # here, as a cutout takes little longer than `repeated` would
             return self._read_keys([key], True)[0]
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
+        """Return the whole image by one `read`, as `numpy.asarray` asks for it.
+
+        Parameters
+        ----------
+        dtype : dtype, optional
+            Of the result; that of the image if None.
+        copy : bool, optional
+            There is nothing to share, so that False is refused.
+
+        Raises
+        ------
+        ImageError
+            If ``copy`` is False; otherwise as `read`.
+        """
+        if copy is False:
+            raise ImageError(
+                "the pixels of an image are in a file, from which they are copied: copy=False cannot be had"
+            )
+        pixels = self.read()
+        return pixels if dtype is None else pixels.astype(dtype, copy=False)
+
+    def lazy(self) -> LazyArray:
+        """Return an array that needs no open file: it is read, here or in another process, when it is asked for pixels.
+
+        Returns
+        -------
+        LazyArray
+            Small, and can be pickled.
+
+        Raises
+        ------
+        NotPicklable
+            If the file may be changed through its handle, or no other process could read it: in memory, compressed as
+            a whole.
+        ImageError
+            If the image has no axes.
+        NotSupported
+            If these are random groups.
+        FitsIOError
+            If the file is closed; `FileChanged` if the HDU is not there any more as it was.
+        """
+        from rustfits.hdu.image.lazy import LazyArray
+
+        self._check_axes()
+        reopen, (reference,) = self.__reduce__()
+        return LazyArray(reopen, reference, self.shape, self.dtype, self._chunks())
+
+    def _chunks(self) -> tuple[int, ...] | None:
+        """Return the shape of the tiles; None if there are none."""
+        return None
 
     def __iter__(self) -> Iterator[Any]:
         for index in range(len(self)):
@@ -367,12 +425,12 @@ class ImageHDU(HDU):
         with self._changing():
             values = self._checked(data)
             corner = self._corner(start, (len(self), *[0] * (self.ndim - 1)))
-            growth = plan_growth(self.shape, corner, data.shape, self.dtype.itemsize)
+            growth = plan_growth(self.shape, corner, data.shape, self.stored_dtype.itemsize)
             section = box_section(corner, data.shape)
             if growth is None:
                 self._write_section(section, values)
                 return
-            if self._extent.data_nbytes != self.size * self.dtype.itemsize:
+            if self._extent.data_nbytes != self.size * self.stored_dtype.itemsize:
                 raise NotSupported("an image with parameters or groups (PCOUNT, GCOUNT) cannot be extended")
             self._file.resize_data(self._extent, growth.nbytes, zero=not growth.filled)
             self._raster(growth.shape).write(section, values, self._facts.scaling)
@@ -392,7 +450,7 @@ class ImageHDU(HDU):
     def _raster(self, shape: tuple[int, ...]) -> Raster:
         from rustfits.hdu.image.raster import Raster
 
-        return Raster(self._file.storage, self._extent.data_start, shape, self.dtype)
+        return Raster(self._file.storage, self._extent.data_start, shape, self.stored_dtype)
 
     def _has_groups(self) -> bool:
         return self._index == 0 and self._facts.groups

@@ -86,7 +86,7 @@ def _nulls(hdu: rustfits.ImageHDU, pixels: NDArray[Any]) -> tuple[NDArray[Any], 
     """Return the pixels and the null value to write: NaN where physical values are floats."""
     header = hdu.header
     blank = header.get("ZBLANK", header.get("BLANK"))
-    if not isinstance(blank, int) or hdu.dtype.kind == "f":
+    if not isinstance(blank, int) or hdu.stored_dtype.kind == "f":
         return pixels, None
     scale, zero = header.get("BSCALE", 1), header.get("BZERO", 0)
     if pixels.dtype.kind != "f":

@@ -7,9 +7,6 @@ from math import prod
 
 import rustfits
 
-# Stored integers that stand for others by an offset (FITS 4.0, section 5.2.5).
-OFFSETS = {("uint8", -128): "int8", ("int16", 2**15): "uint16", ("int32", 2**31): "uint32", ("int64", 2**63): "uint64"}
-
 
 @dataclass(frozen=True, slots=True)
 class Description:
@@ -51,7 +48,7 @@ def describe(hdu: rustfits.HDU) -> Description:
     if isinstance(hdu, rustfits.ImageHDU):
         if not hdu.ndim:
             return Description(str(hdu.index), name, kind)
-        return Description(str(hdu.index), name, kind, _by(hdu.shape), _dtype(hdu))
+        return Description(str(hdu.index), name, kind, _by(hdu.shape), str(hdu.dtype))
     if kind != "other":
         return _table(hdu, name, kind)
     return Description(str(hdu.index), name, kind, codec=str(hdu.header.get("XTENSION", "")))
@@ -72,7 +69,7 @@ def _compressed_image(hdu: rustfits.CompressedImageHDU, name: str, kind: str) ->
     row = prod(hdu.shape[-1:])
     tile = tuple(header.get(f"ZTILE{axis}", row if axis == 1 else 1) for axis in range(hdu.ndim, 0, -1))
     packed = int(header["NAXIS1"]) * int(header["NAXIS2"]) + int(header.get("PCOUNT", 0))
-    nbytes = hdu.size * hdu.dtype.itemsize
+    nbytes = hdu.size * hdu.stored_dtype.itemsize
     remark = ""
     try:
         hdu.compression  # noqa: B018  loading the codec is what is tried
@@ -83,20 +80,12 @@ def _compressed_image(hdu: rustfits.CompressedImageHDU, name: str, kind: str) ->
         name=name,
         kind=kind,
         shape=_by(hdu.shape),
-        dtype=_dtype(hdu),
+        dtype=str(hdu.dtype),
         codec=str(header.get("ZCMPTYPE", "?")),
         tiles=f"{hdu.n_tiles} of {_by(tile)}" if hdu.ndim else "",
         ratio=f"{nbytes / packed:.2f}" if packed and nbytes else "",
         remark=remark,
     )
-
-
-def _dtype(hdu: rustfits.ImageHDU) -> str:
-    """Return the dtype that `read` gives, told from the header."""
-    stored, scale, zero = str(hdu.dtype), hdu.header.get("BSCALE", 1), hdu.header.get("BZERO", 0)
-    if scale == 1:
-        return stored if zero == 0 else OFFSETS.get((stored, zero), "float64")
-    return "float64"
 
 
 def _table(hdu: rustfits.HDU, name: str, kind: str) -> Description:
