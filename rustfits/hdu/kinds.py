@@ -78,7 +78,7 @@ def hdu_class(cards: Cards, primary: bool) -> type[HDU]:
         If two kinds match equally well, or one breaks the contract.
     """
     name = header_class(cards, primary)
-    if name.upper() in (_offered or _look()):
+    if name.upper() in (_look() if _offered is None else _offered):
         return _best_class(name, cards, primary)
     return _own_class(name)
 
@@ -101,10 +101,10 @@ def _own_class(name: str) -> type[HDU]:
 
 
 def _look(*, anew: bool = False) -> frozenset[str]:
-    """Return the classes of headers for which kinds are installed, or nothing's; no plugin is loaded."""
+    """Return the classes of headers for which kinds are installed; no plugin is loaded."""
     global _offered  # noqa: PLW0603 - what is installed is the same for all
     entries = installed.entries(anew=anew)
-    _offered = frozenset(["nothing's", *(_class_of(entry.name) for entry in entries if entry.group == GROUP)])
+    _offered = frozenset(_class_of(entry.name) for entry in entries if entry.group == GROUP)
     return _offered
 
 

@@ -37,6 +37,6 @@ def path(tmp_path):
 @pytest.fixture
 def no_kinds(monkeypatch):
     """Let no package bring a kind of HDU, whatever is installed."""
-    monkeypatch.setattr(kinds, "_offered", frozenset(["nothing's"]))
+    monkeypatch.setattr(kinds, "_offered", frozenset())
     monkeypatch.setattr(discovery, "entry_points", lambda group, **how: ())
     monkeypatch.setattr(installed, "entries", lambda **how: [])

@@ -150,8 +150,8 @@ class RowReader:
         step += -step % 8  # bitmaps of two pieces share no byte
 
         def decode(first: int) -> None:
-            piece = np.asarray(rows[first : first + step], dtype=np.int64)
-            raw = scratch("rows of a table", piece.size * self.row_nbytes, np.uint8)
+            piece = rows[first : first + step]
+            raw = scratch("rows of a table", len(piece) * self.row_nbytes, np.uint8)
             self._fill(piece, raw)
             faults = decoder.decode(raw, first)
             if faults:
@@ -162,7 +162,12 @@ class RowReader:
         # Bytes of rows stand for pixels here: what makes a second thread worth while is much the same.
         run(decode, range(0, len(rows), step), npixels=len(rows) * self.row_nbytes)
 
-    def _fill(self, rows: NDArray[np.int64], raw: NDArray[np.uint8]) -> None:
+    def _fill(self, rows: Rows, raw: NDArray[np.uint8]) -> None:
+        if isinstance(rows, range):
+            if rows.step == 1:
+                self.unit.read_ranges(np.array([rows.start * self.row_nbytes]), np.array([raw.size]), raw)
+                return
+            rows = np.arange(rows.start, rows.stop, rows.step)
         first = np.flatnonzero(np.r_[True, np.diff(rows) != 1])  # of each run of neighbouring rows
         count = np.diff(np.r_[first, rows.size])
         self.unit.read_ranges(rows[first] * self.row_nbytes, count * self.row_nbytes, raw)
