@@ -1,7 +1,7 @@
 """Read and write FITS files whose images may be tile-compressed.
 
-Every name is loaded from its module when it is first asked for, and ``Rice1``, ``Hcompress1`` and ``Plio1`` from the
-packages that offer them: importing `rustfits` loads next to nothing.
+Every name is loaded from its module when it is first asked for, and ``Rice1``, ``Hcompress1``, ``Plio1`` and the
+classes of tables from the packages that offer them: importing `rustfits` loads next to nothing.
 """
 
 from __future__ import annotations
@@ -73,7 +73,6 @@ if TYPE_CHECKING:
     from rustfits.hdu.image.image import ImageHDU
     from rustfits.hdu.image.lazy import LazyArray
     from rustfits.hdu.report import FileReport, HDUReport, Verdict
-    from rustfits.hdu.table.table import AsciiTableHDU, CompressedTableHDU, TableHDU
     from rustfits.header.edit import FITSHeaderEdit
     from rustfits.header.header import FITSHeader
     from rustfits.header.keys import is_protected_key
@@ -83,20 +82,21 @@ if TYPE_CHECKING:
     from rustfits.tiles.damage import DamagedTile
 
 # Classes of packages that may be absent, which is why they are not in `__all__` either.
+AsciiTableHDU: Any
+CompressedTableHDU: Any
 Hcompress1: Any
 Plio1: Any
 Rice1: Any
+TableHDU: Any
 
 __all__ = [
     "FITS",
     "HDU",
-    "AsciiTableHDU",
     "ChecksumError",
     "CodecError",
     "CodecNotInstalled",
     "CodecSource",
     "CompressedImageHDU",
-    "CompressedTableHDU",
     "DamagedEnd",
     "DamagedTile",
     "FITSHeader",
@@ -142,7 +142,6 @@ __all__ = [
     "Remote",
     "RowIndexError",
     "TableError",
-    "TableHDU",
     "TileBatch",
     "TileCodec",
     "TileDecodeError",
@@ -170,10 +169,8 @@ __all__ = [
 
 # Where the public names live; those that are not here are classes of `rustfits.errors`.
 _MODULES = {
-    "AsciiTableHDU": "hdu.table.table",
     "CodecSource": "codec.registry",
     "CompressedImageHDU": "hdu.compressed.compressed",
-    "CompressedTableHDU": "hdu.table.table",
     "DamagedTile": "tiles.damage",
     "FITS": "container.fitsfile",
     "FITSHeader": "header.header",
@@ -188,7 +185,6 @@ _MODULES = {
     "NoCompress": "codec.builtin",
     "Quantize": "quantize.parameters",
     "Remote": "container.remote",
-    "TableHDU": "hdu.table.table",
     "TileBatch": "codec.batch",
     "TileCodec": "codec.codec",
     "Verdict": "hdu.report",
@@ -204,7 +200,7 @@ _MODULES = {
     "write": "convenience",
 }
 
-_PLUGIN_CLASSES = ("Hcompress1", "Plio1", "Rice1")
+_PLUGIN_CLASSES = ("AsciiTableHDU", "CompressedTableHDU", "Hcompress1", "Plio1", "Rice1", "TableHDU")
 
 
 def __getattr__(name: str) -> Any:
@@ -226,11 +222,15 @@ def __dir__() -> list[str]:
 
 def _plugin_class(name: str) -> Any:
     from rustfits.codec.registry import CLASS_NAMES, codec_class
-    from rustfits.errors import CodecError
+    from rustfits.errors import CodecError, NotSupported
 
     try:
-        return codec_class(CLASS_NAMES[name])
-    except CodecError as error:
+        if name in CLASS_NAMES:
+            return codec_class(CLASS_NAMES[name])
+        from rustfits.hdu.kinds import shown_class
+
+        return shown_class(name)
+    except (CodecError, NotSupported) as error:
         sentence = f"rustfits has no {name}: {error}"
         # `from rustfits import Rice1` swallows an AttributeError and raises an ImportError that says nothing. Before
         # that, a function of this name asks whether the package has the attribute.

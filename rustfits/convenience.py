@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from rustfits.container.fitsfile import FITS
 from rustfits.errors import HDUNotFound, TableError
 from rustfits.hdu.base import HDU
-from rustfits.hdu.image.image import ImageHDU
 
 if TYPE_CHECKING:
     from rustfits.header.header import FITSHeader
@@ -60,18 +59,20 @@ def read(
     HDUNotFound, HDUKeyInvalid
         If there is no such HDU, or none with data.
     TableError
-        If the HDU is neither an image nor a binary table.
+        If the HDU is neither an image nor a table, nor of a kind that has a method ``read``.
+    NotSupported
+        If it is a table, and the package rustfits-tables is not installed.
     FitsError
         Whatever `FITS` and the HDU's `read` raise.
     """
     with FITS(filename, lenient=lenient) as fits:
         hdu = _first_with_data(fits) if ext is None else fits[ext]
-        if not _is_readable(hdu):
+        if not hasattr(hdu, "read"):
             raise TableError(
-                f"read does not yet support HDUs of the kind of {hdu._place} ({hdu.label}): "
-                "images and binary tables only"
+                f"nothing that is installed can read the data of {hdu._place} ({hdu.label}): images, tables, and what "
+                "kinds of HDU from other packages are for"
             )
-        data = hdu.read()  # type: ignore[attr-defined]
+        data = hdu.read()
         return (data, hdu.header) if header else data
 
 
@@ -110,7 +111,7 @@ def write(
     Parameters
     ----------
     filename : str or os.PathLike
-    data : array, array with named fields, or dict of name to array
+    data : array, array with named fields, dict of name to array, or what a kind of HDU of a plugin takes
     mode : {'w+', 'x', 'r+'}
         'w+' writes the file anew; 'x' too, but replaces none; 'r+' adds to what is there.
     extname : str, optional
@@ -129,14 +130,6 @@ def write(
     new = planned(data, extname, header, primary=mode != "r+")
     with FITS(filename, mode) as fits:
         new.append_to(fits._file, fits._hdus, data)
-
-
-def _is_readable(hdu: HDU) -> bool:
-    if isinstance(hdu, ImageHDU):
-        return True
-    from rustfits.hdu.table.table import TableHDU
-
-    return isinstance(hdu, TableHDU)
 
 
 def _first_with_data(fits: FITS) -> HDU:

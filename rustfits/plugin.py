@@ -31,6 +31,13 @@ if TYPE_CHECKING:
         TileEncodeError,
         UnsupportedPixels,
     )
+    from rustfits.hdu.base import HDU
+    from rustfits.hdu.kind import DataUnit, HDUKind, NewHDU, reads
+    from rustfits.hdu.table import AnyTableHDU, TableFacts
+    from rustfits.header.cards import Cards
+    from rustfits.header.state import Snapshot
+    from rustfits.heap.bintable import ELEMENT_DTYPES, Column, TableLayout, column_of
+    from rustfits.parallel.threads import run, scratch
     from rustfits.quantize.dither import DITHER_METHODS, Dither, method_number, random_starts, random_table
     from rustfits.quantize.noise import row_lengths
     from rustfits.quantize.quantum import effective_level
@@ -39,19 +46,30 @@ if TYPE_CHECKING:
 __all__ = [
     "API_VERSION",
     "DITHER_METHODS",
+    "ELEMENT_DTYPES",
+    "HDU",
+    "AnyTableHDU",
     "BoxReader",
+    "Cards",
+    "Column",
+    "DataUnit",
     "Dither",
     "EncodedTiles",
+    "HDUKind",
     "HeapBytes",
     "Int64s",
     "InvalidParameter",
     "Kernels",
+    "NewHDU",
     "Parameter",
     "ParameterOverflow",
     "PixelBatch",
     "PlainImage",
     "QuantizedTiles",
+    "Snapshot",
     "Storage",
+    "TableFacts",
+    "TableLayout",
     "TileBatch",
     "TileCodec",
     "TileDecodeError",
@@ -61,13 +79,17 @@ __all__ = [
     "TiledImage",
     "UnsupportedPixels",
     "choose_variant",
+    "column_of",
     "effective_level",
     "hookimpl",
     "method_number",
     "raise_first_fault",
     "random_starts",
     "random_table",
+    "reads",
     "row_lengths",
+    "run",
+    "scratch",
 ]
 
 _MODULES = {
@@ -78,6 +100,13 @@ _MODULES = {
     "codec.kernels": ("Kernels",),
     "codec.readers": ("BoxReader", "HeapBytes", "PlainImage", "TiledImage", "TileIndex", "TileKeeper"),
     "errors": ("InvalidParameter", "ParameterOverflow", "TileDecodeError", "TileEncodeError", "UnsupportedPixels"),
+    "hdu.base": ("HDU",),
+    "hdu.kind": ("DataUnit", "HDUKind", "NewHDU", "reads"),
+    "hdu.table": ("AnyTableHDU", "TableFacts"),
+    "header.cards": ("Cards",),
+    "header.state": ("Snapshot",),
+    "heap.bintable": ("ELEMENT_DTYPES", "Column", "TableLayout", "column_of"),
+    "parallel.threads": ("run", "scratch"),
     "quantize.dither": ("DITHER_METHODS", "Dither", "method_number", "random_starts", "random_table"),
     "quantize.noise": ("row_lengths",),
     "quantize.quantum": ("effective_level",),

@@ -9,7 +9,6 @@ import pluggy
 if TYPE_CHECKING:
     from rustfits.codec.codec import TileCodec
     from rustfits.codec.kernels import Kernels
-    from rustfits.header.cards import Cards
     from rustfits.storage.base import Storage
 
 hookspec = pluggy.HookspecMarker("rustfits")
@@ -66,21 +65,20 @@ def rustfits_open_storage(url: str, mode: str, options: Any) -> Storage | None:
     raise NotImplementedError
 
 
-@hookspec(firstresult=True)
-def rustfits_hdu_type(cards: Cards) -> type | None:
-    """Return the class for an HDU of a kind that the core does not know, or decline.
+@hookspec
+def rustfits_hdu_type() -> Any:
+    """Return a kind of HDU; called once per process, when the first HDU is met that may be of it.
 
-    The entry point is of the group ``rustfits.hdu_types`` and is named after the value of XTENSION. It is not asked
-    about IMAGE, TABLE and BINTABLE, so that opening a file of those looks for no plugin.
-
-    Parameters
-    ----------
-    cards : Cards
-        The HDU's header.
+    The entry point is of the group ``rustfits.hdu_types``. Its name begins with the class of headers about which the
+    kind is asked: PRIMARY, GROUPS (a primary HDU of random groups), IMAGE, TABLE, BINTABLE, ZIMAGE and ZTABLE (a
+    BINTABLE with that keyword = T), or any other value of XTENSION. After a dot any name follows, such as
+    ``BINTABLE.table``. Several entry points of one distribution may name the same module. A file without headers of
+    those classes loads nothing of it.
 
     Returns
     -------
-    type or None
-        A subclass of `rustfits.HDU`; None leaves the HDU to the core, which shows its header alone.
+    rustfits.plugin.HDUKind
+        An object of a class that derives from it. It says how specifically it matches a header, and which class such
+        an HDU has; the most specific one has the HDU.
     """
     raise NotImplementedError

@@ -7,12 +7,13 @@ Every plugin is an entry point. Its group says which hook it implements, its nam
 | `rustfits.codecs`    | value of ZCMPTYPE | `rustfits_register_codec` |
 | `rustfits.kernels`   | any              | `rustfits_kernels`        |
 | `rustfits.storage`   | scheme of a URL  | `rustfits_open_storage`   |
-| `rustfits.hdu_types` | value of XTENSION | `rustfits_hdu_type`       |
+| `rustfits.hdu_types` | class of headers, a dot, any | `rustfits_hdu_type` |
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rustfits._version import __version__
@@ -25,7 +26,6 @@ from rustfits.storage.base import Storage
 
 if TYPE_CHECKING:
     from rustfits.codec.builtin import BuiltinPlugin
-    from rustfits.header.cards import Cards
 
 CODECS = "rustfits.codecs"
 STORAGE = "rustfits.storage"
@@ -50,6 +50,8 @@ CLASS_NAMES = {"Rice1": "RICE_1", "Hcompress1": "HCOMPRESS_1", "Plio1": "PLIO_1"
 OWN = ("GZIP_1", "GZIP_2", "NOCOMPRESS")
 
 _codecs: dict[str, type[TileCodec]] = {}
+_kinds: dict[str, tuple[Plugin, object]] = {}
+_told: set[str] = set()  # plugins that cannot be loaded
 
 
 class CodecSource(NamedTuple):
@@ -219,31 +221,43 @@ def open_storage(url: str, mode: str, options: Any) -> Storage | None:
     raise PluginError(f"{plugin.origin} opened {url} as {storage!r}; it must be a Storage or None")
 
 
-def hdu_type(cards: Cards) -> type[Any] | None:
-    """Have the plugin for an XTENSION choose the class of an HDU that the core does not know.
+def hdu_kinds(
+    wanted: Callable[[str], bool], *, strict: bool = False, anew: bool = False
+) -> list[tuple[Plugin, object]]:
+    """Load the plugins that bring kinds of HDU, and return what they offer; unlike codecs, several may share a name.
 
     Parameters
     ----------
-    cards : Cards
-        The HDU's header.
-
-    Returns
-    -------
-    type or None
-        None if there is no such plugin, or if it declines.
+    wanted : callable
+        Tells by the name of an entry point whether it is needed.
+    strict : bool
+        Whether a plugin that cannot be loaded is an error. Otherwise it is told of, once, and done without: the core
+        reads what it can of any HDU.
+    anew : bool
+        Whether to look again what is installed.
 
     Raises
     ------
     PluginError
-        If the plugin cannot be loaded, is outdated, or two distributions offer the XTENSION.
+        Only with ``strict``.
     """
-    plugin = _plugin_for(HDU_TYPES, str(cards.get("XTENSION")))
-    if plugin is None:
-        return None
-    found = discovery.call("rustfits_hdu_type", plugin, cards=cards)
-    if found is None or isinstance(found, type):
-        return found
-    raise PluginError(f"{plugin.origin} chose {found!r} for an HDU; it must be a class or None")
+    plugins: dict[str, tuple[Plugin, object]] = {}
+    for entry in discovery.entry_points(HDU_TYPES, anew=anew):
+        if not wanted(entry.name) or entry.value in plugins:
+            continue
+        with discovery.lock:
+            try:
+                if entry.value not in _kinds:
+                    plugin = discovery.load(HDU_TYPES, entry.value, [entry])
+                    _kinds[entry.value] = plugin, discovery.offer("rustfits_hdu_type", plugin)
+                plugins[entry.value] = _kinds[entry.value]
+            except PluginError as error:
+                if strict:
+                    raise
+                if entry.value not in _told:
+                    _told.add(entry.value)
+                    warnings.warn(f"{error}; HDUs are shown without it", RuntimeWarning, stacklevel=2)
+    return list(plugins.values())
 
 
 def _plugin_for(group: str, name: str) -> Plugin | None:

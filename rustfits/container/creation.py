@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from rustfits.container.hdulist import HDUList
-from rustfits.errors import ImageError
 from rustfits.hdu.base import HDU
 from rustfits.hdu.image.image import ImageHDU
 from rustfits.storage.openfile import OpenFile
 
 if TYPE_CHECKING:
     from rustfits.codec.codec import TileCodec
+    from rustfits.container.newhdu import PlannedHDU
     from rustfits.container.newimage import Header, NewImage
     from rustfits.hdu.compressed.compressed import CompressedImageHDU
     from rustfits.quantize.parameters import Quantize
@@ -171,16 +171,26 @@ class Creation:
         return new.append_to(self._file, self._hdus, pixels)
 
     def write(self, data: Any, *, extname: str | None = None, header: Header | None = None) -> HDU:
-        """Append an HDU of the kind that suits ``data``: an image for an array; a table for one with fields, or a dict.
+        """Append an HDU of the kind that suits ``data``.
+
+        An array becomes an image; one with fields, or a dict of arrays, a table, if the package rustfits-tables is
+        installed. Of other data a plugin may know what to make: the kind of HDU that says so.
 
         Raises
         ------
         ImageError
-            If ``data`` is something else.
+            If nothing that is installed can write ``data``.
+        NotSupported
+            If the kind of HDU that it needs is not written, or its package is absent.
+        PluginError
+            If two plugins are equally fit.
         """
-        if suited_hdu(data) == "image":
+        if is_image(data):
             return self.write_image(data, extname=extname, header=header)
-        return self.write_table(data, extname=extname, header=header)
+        from rustfits.container.newhdu import PlannedHDU
+
+        with self._file.changing(self._file.filename):
+            return PlannedHDU.of_data(data, extname=extname, header=header).append_to(self._file, self._hdus)
 
     def append(self, hdu: HDU) -> HDU:
         """Append a copy of an HDU of any kind, of another file or of this one: its header and its data, byte for byte.
@@ -229,20 +239,21 @@ class Creation:
         compress: Any = None,
         ztilelen: int | None = None,
     ) -> None:
-        """Append a binary table of zeros: not there yet.
+        """Append a binary table of zeros, as the package rustfits-tables makes it.
 
         Raises
         ------
         TableError
             If ``dtype`` has no named fields, or ``nrows`` is negative.
         NotSupported
-            Otherwise.
+            If the package is absent, or writes no tables.
         """
-        from rustfits.container.newtable import check_table_dtype, not_there_yet
+        from rustfits.container.newhdu import PlannedHDU
 
-        check_table_dtype(dtype, nrows)
+        options: dict[str, Any] = {"extname": extname, "extver": extver, "units": units, "var_dtypes": var_dtypes}
+        options |= {"bit_columns": bit_columns, "heap_format": heap_format, "compress": compress, "ztilelen": ztilelen}
         with self._file.changing(self._file.filename):
-            raise not_there_yet("binary tables")
+            PlannedHDU.created("BINTABLE.table", dtype, nrows, options).append_to(self._file, self._hdus)
 
     def create_ascii_table_hdu(
         self,
@@ -254,12 +265,12 @@ class Creation:
         units: Mapping[str, str] | None = None,
         formats: Mapping[str, str] | None = None,
     ) -> None:
-        """Append a table of text: not there yet; errors as `create_table_hdu`."""
-        from rustfits.container.newtable import check_table_dtype, not_there_yet
+        """Append a table of text; as `create_table_hdu`, errors too."""
+        from rustfits.container.newhdu import PlannedHDU
 
-        check_table_dtype(dtype, nrows)
+        options: dict[str, Any] = {"extname": extname, "extver": extver, "units": units, "formats": formats}
         with self._file.changing(self._file.filename):
-            raise not_there_yet("ASCII tables")
+            PlannedHDU.created("TABLE.ascii", dtype, nrows, options).append_to(self._file, self._hdus)
 
     def write_table(
         self,
@@ -276,47 +287,41 @@ class Creation:
         ztilelen: int | None = None,
         header: Header | None = None,
     ) -> HDU:
-        """Append a binary table with rows: not there yet.
+        """Append a binary table with rows, as the package rustfits-tables makes it.
 
         Raises
         ------
         TableError
             If ``data`` is no table.
         NotSupported
-            Otherwise.
+            If the package is absent, or writes no tables.
         """
-        from rustfits.container.newtable import check_table_data, not_there_yet
+        from rustfits.container.newhdu import PlannedHDU
 
-        check_table_data(data, names)
+        options: dict[str, Any] = {
+            "names": names,
+            "extname": extname,
+            "extver": extver,
+            "units": units,
+            "var_dtypes": var_dtypes,
+        }
+        options |= {"bit_columns": bit_columns, "heap_format": heap_format, "compress": compress, "ztilelen": ztilelen}
         with self._file.changing(self._file.filename):
-            raise not_there_yet("binary tables")
+            new = PlannedHDU.written("BINTABLE.table", data, options | {"header": header})
+            return new.append_to(self._file, self._hdus)
 
 
-def suited_hdu(data: object) -> Literal["image", "table"]:
-    """Return the kind of HDU that `FITS.write` makes of ``data``.
-
-    Raises
-    ------
-    ImageError
-        If it makes none.
-    """
-    if isinstance(data, np.ndarray):
-        return "image" if data.dtype.names is None else "table"
-    if isinstance(data, dict):
-        return "table"
-    raise ImageError(
-        f"write takes an array or a dict of arrays, not {type(data).__name__}: call write_image for an image given as "
-        "a list, write_table for a table"
-    )
+def is_image(data: object) -> bool:
+    """Return whether `FITS.write` makes an image of ``data``: no plugin is asked about arrays of numbers."""
+    return isinstance(data, np.ndarray) and data.dtype.names is None
 
 
-def planned(data: object, extname: str | None, header: Header | None, *, primary: bool) -> NewImage:
+def planned(data: object, extname: str | None, header: Header | None, *, primary: bool) -> NewImage | PlannedHDU:
     """Return what `FITS.write` would write, before a file is opened for it; errors as there."""
-    if suited_hdu(data) == "table":
-        from rustfits.container.newtable import check_table_data, not_there_yet
+    if not is_image(data):
+        from rustfits.container.newhdu import PlannedHDU
 
-        check_table_data(data, None)
-        raise not_there_yet("binary tables")
+        return PlannedHDU.of_data(data, extname=extname, header=header)
     from rustfits.container.newimage import NewImage
 
     return NewImage.of_pixels(np.asanyarray(data), header=header, primary=primary, extname=extname, extver=None)

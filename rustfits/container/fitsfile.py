@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from rustfits.container.remote import Remote
     from rustfits.hdu.compressed.compressed import CompressedImageHDU
     from rustfits.hdu.report import FileReport, Verdict
-    from rustfits.hdu.table.table import TableHDU
     from rustfits.storage.fileobject import BinaryFile, Openable
 
 Key: TypeAlias = int | str | bytes | tuple[str | bytes, int]
@@ -396,11 +395,26 @@ class FITS(Creation):
 
         return _of_kind(self[key], CompressedImageHDU, "a compressed image")
 
-    def table(self, key: Key) -> TableHDU:
-        """Return a binary table: as `image`. A `CompressedTableHDU` is one, an ASCII table is not."""
-        from rustfits.hdu.table.table import TableHDU
+    def table(self, key: Key) -> Any:
+        """Return a binary table: as `image`. A compressed table is one, an ASCII table is not.
 
-        return _of_kind(self[key], TableHDU, "a binary table")
+        Returns
+        -------
+        rustfits.TableHDU
+            Of the package rustfits-tables.
+
+        Raises
+        ------
+        WrongHDUKind
+            If the HDU is no binary table.
+        NotSupported
+            If it is one, and the package is not installed.
+        """
+        from rustfits.hdu.kinds import shown_class
+        from rustfits.hdu.table import AnyTableHDU
+
+        table = _of_kind(self[key], AnyTableHDU, "a binary table")
+        return _of_kind(table, shown_class("TableHDU"), "a binary table")
 
 
 def _of_kind(hdu: HDU, kind: type[Kind], noun: str) -> Kind:

@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from rustfits.codec import discovery, installed
+from rustfits.hdu import kinds
+
 sys.path.insert(0, str(Path(__file__).parent))
 from header_file import EXTENSION, Handle
 from known_file import CONTENT
@@ -29,3 +32,11 @@ def path(tmp_path):
     path = tmp_path / "file.fits"
     path.write_bytes(CONTENT)
     return path
+
+
+@pytest.fixture
+def no_kinds(monkeypatch):
+    """Let no package bring a kind of HDU, whatever is installed."""
+    monkeypatch.setattr(kinds, "_offered", frozenset())
+    monkeypatch.setattr(discovery, "entry_points", lambda group, **how: ())
+    monkeypatch.setattr(installed, "entries", lambda **how: [])

@@ -17,9 +17,7 @@ from rustfits import FITS, FileChanged, FileLocked, FileReplaced, FitsIOError
 from rustfits.codec import choice
 from rustfits.codec.kernels import Kernels
 from rustfits.container import scan as scanning
-from rustfits.header.cards import Cards
 from rustfits.storage import recovery, watch
-from rustfits.storage.extent import padded
 from rustfits.storage.reread import Straddled, repeated
 from rustfits.system import JOURNAL_SUFFIX
 
@@ -214,34 +212,6 @@ def test_the_decoded_tiles_of_before_are_dropped(path):
             set_all(other["PLAIN"], 2)  # another HDU
         hdu[0, 0]
         assert 0 < hdu.tile_cache_used < used
-
-
-def table_of(nrows):
-    """Return the bytes of a file with a table of two columns, in which all is zero."""
-    primary = Cards.build([("SIMPLE", True), ("BITPIX", 8), ("NAXIS", 0)])
-    table = Cards.build(
-        [
-            *[("XTENSION", "BINTABLE"), ("BITPIX", 8), ("NAXIS", 2), ("NAXIS1", 8), ("NAXIS2", nrows)],
-            *[("PCOUNT", 0), ("GCOUNT", 1), ("TFIELDS", 2), ("TTYPE1", "A"), ("TFORM1", "1J")],
-            *[("TTYPE2", "B"), ("TFORM2", "4A"), ("EXTNAME", "ROWS")],
-        ]
-    )
-    return primary.encode() + table.encode() + bytes(padded(8 * nrows))
-
-
-def test_rows_of_a_table_are_of_one_state(path):
-    path.write_bytes(table_of(1000))
-    rest(path)
-    with FITS(path) as fits:
-        hdu = fits["ROWS"]
-        assert the(hdu.read(columns=["A"])["A"]) == 0
-        with FITS(path, "r+") as other, other._file.changing():  # tables cannot be written yet
-            start = other["ROWS"]._extent.data_start
-            other._file.storage.write(start, np.ones(2000, ">i4"))
-        assert the(hdu.read_column("A")) == 1
-        overwrite(path, path.read_bytes()[:-2880])
-        with pytest.raises(rustfits.FitsError):
-            hdu.read_column("A")
 
 
 # -- a change under way -----------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ import rustfits
 from rustfits import convenience
 from rustfits.container.fitsfile import FITS
 from rustfits.errors import HDUNotFound, TableError
+from rustfits.header.cards import Cards
 
 PIXELS = np.arange(12, dtype=np.int16).reshape(3, 4)
 
@@ -100,16 +101,39 @@ def test_gzip_and_urls_work_as_in_the_container(tmp_path):
     assert (convenience.read(tmp_path / "x.fits.gz") == PIXELS).all()
 
 
-def test_tables_others_wrote_are_read_and_text_tables_are_not_yet(tmp_path):
-    astropy = pytest.importorskip("astropy.io.fits", reason="the peer astropy is not installed")
-    columns = [astropy.Column("a", "I5", array=[1, 2])]
-    text = astropy.TableHDU.from_columns(columns, name="TEXT")
-    binary = astropy.BinTableHDU.from_columns([astropy.Column("a", "J", array=[1, 2])], name="BINARY")
-    astropy.HDUList([astropy.PrimaryHDU(), text, binary]).writeto(tmp_path / "x.fits")
-    with pytest.raises(TableError, match="does not yet support"):
-        convenience.read(tmp_path / "x.fits", "TEXT")
-    assert convenience.read(tmp_path / "x.fits", "BINARY")["a"].tolist() == [1, 2]
-    assert convenience.read_header(tmp_path / "x.fits", "TEXT")["TFIELDS"] == 1
+@pytest.mark.parametrize("kind", ["BINTABLE", "TABLE"])
+def test_of_tables_the_core_alone_reads_headers_and_names_the_package_for_rows(kind, tmp_path, no_kinds):
+    path = tmp_path / "x.fits"
+    table = Cards.build(
+        [
+            *[("XTENSION", kind), ("BITPIX", 8), ("NAXIS", 2), ("NAXIS1", 4), ("NAXIS2", 2), ("PCOUNT", 0)],
+            *[("GCOUNT", 1), ("TFIELDS", 1), ("TTYPE1", "a"), ("TFORM1", "1J" if kind == "BINTABLE" else "I4")],
+            *[("TBCOL1", 1), ("TUNIT1", "m"), ("EXTNAME", "ROWS")],
+        ]
+    )
+    primary = Cards.build([("SIMPLE", True), ("BITPIX", 8), ("NAXIS", 0)])
+    path.write_bytes(primary.encode() + table.encode() + (b" " if kind == "TABLE" else b"\0") * 2880)
+    assert convenience.read_header(path, "ROWS")["TFIELDS"] == 1
+    with rustfits.FITS(path) as fits:
+        hdu = fits["ROWS"]
+        assert (hdu.nrows, len(hdu), hdu.ncols, hdu.colnames, hdu.units) == (2, 2, 1, ("a",), {"a": "m"})
+        assert hdu.has_data
+        assert f"  rows: 2\n  column info:\n    a  TFORM {table.get('TFORM1')!r}  (m)\n" in repr(hdu)
+        attempts = [hdu.read, lambda: hdu.read_column("a"), lambda: list(hdu), lambda: hdu[0], lambda: hdu.append(1)]
+        for attempt in (*attempts, lambda: convenience.read(path), lambda: fits.table("ROWS")):
+            with pytest.raises(rustfits.NotSupported, match="pip install rustfits-tables"):
+                attempt()
+        report = hdu.verify()
+        assert report["structure"].status == "ok"
+
+
+def test_an_hdu_that_nothing_can_read_is_told_of(tmp_path, no_kinds):
+    path = tmp_path / "x.fits"
+    entries = [("XTENSION", "FOREIGN"), ("BITPIX", 8), ("NAXIS", 1), ("NAXIS1", 4), ("PCOUNT", 0), ("GCOUNT", 1)]
+    primary = Cards.build([("SIMPLE", True), ("BITPIX", 8), ("NAXIS", 0)])
+    path.write_bytes(primary.encode() + Cards.build(entries).encode() + bytes(2880))
+    with pytest.raises(TableError, match=r"nothing that is installed can read .*HDU 1.*UNKNOWN_HDU"):
+        convenience.read(path)
 
 
 def test_the_package_offers_the_same_functions():

@@ -14,7 +14,7 @@ import rustfits
 from rustfits import errors
 
 API = """
-    FITS HDU ImageHDU CompressedImageHDU TableHDU CompressedTableHDU AsciiTableHDU FITSHeader FITSHeaderEdit
+    FITS HDU ImageHDU CompressedImageHDU FITSHeader FITSHeaderEdit
     Gzip1 Gzip2 NoCompress Quantize Remote read write read_header is_protected_key __version__ convenience
     TileCodec TileBatch hookimpl codecs set_num_threads get_num_threads FitsError
 """
@@ -109,6 +109,34 @@ except ImportError as error:
     for line in printed:
         assert line.startswith(f"rustfits has no {name}: no codec for ZCMPTYPE ")
         assert line.endswith(f"try: pip install rustfits-{package}")
+
+
+TABLES = ("TableHDU", "CompressedTableHDU", "AsciiTableHDU")
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_table_class_whose_package_is_absent_says_what_to_install(name):
+    printed = python(f"""{NO_PLUGINS}
+import rustfits
+assert not hasattr(rustfits, "{name}")
+assert "{name}" in dir(rustfits)
+try:
+    rustfits.{name}
+except AttributeError as error:
+    print(error)
+try:
+    from rustfits import {name}
+except ImportError as error:
+    print(error)
+""").splitlines()
+    assert printed == [f"rustfits has no {name}: no installed package offers it; try: pip install rustfits-tables"] * 2
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_table_class_whose_package_is_there_is_a_name(name):
+    module = pytest.importorskip("rustfits_tables", reason="rustfits-tables is not installed")
+    assert getattr(rustfits, name) is getattr(module, name)
+    assert issubclass(getattr(rustfits, name), rustfits.HDU)
 
 
 def test_a_star_import_needs_no_plugin():

@@ -291,11 +291,6 @@ def test_what_is_edited_is_verified_before_and_no_more_after(damaged):
         fits["WRONG"].read()
 
 
-def test_tables_are_verified_too():
-    with FITS(DATA / "memtest.fits", checksum=True) as fits, pytest.raises(ChecksumError, match="164082298"):
-        fits[1].read(columns=[fits[1].colnames[0]])
-
-
 # -- limits -----------------------------------------------------------------------------------------------------------
 
 

@@ -121,6 +121,15 @@ def test_the_codec_in_the_manual_is_the_one_in_examples():
     assert shown == {key: real[key] for key in shown}
 
 
+def test_the_kind_in_the_manual_is_the_one_in_examples():
+    text = (ROOT / "docs" / "writing-an-hdu-kind.md").read_text()
+    module, project = re.findall(r"```(?:python|toml)\n(.*?)```", text, re.DOTALL)
+    folder = ROOT / "examples" / "rustfits-groups"
+    assert module == (folder / "rustfits_groups.py").read_text()
+    shown, real = tomllib.loads(project)["project"], tomllib.loads((folder / "pyproject.toml").read_text())["project"]
+    assert shown == {key: real[key] for key in shown}
+
+
 def test_the_codec_of_the_examples_works_from_its_folder(tmp_path):
     # An entry point needs metadata beside the module; pip would write the same.
     info = tmp_path / "rustfits_delta-1.0.dist-info"

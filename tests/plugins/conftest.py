@@ -28,7 +28,7 @@ class Site:
         info.joinpath("METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
         lines = [f"[{group}]"]
         for entry, source in modules.items():
-            module = f"{name.replace('-', '_')}_{entry.lower()}"
+            module = f"{name.replace('-', '_')}_{entry.lower().replace('.', '_')}"
             self.folder.joinpath(f"{module}.py").write_text(textwrap.dedent(source))
             lines.append(f"{entry} = {module}")
         info.joinpath("entry_points.txt").write_text("\n".join(lines) + "\n")

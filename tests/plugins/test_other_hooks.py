@@ -1,5 +1,11 @@
 """Kernels, storages and HDU kinds that come from plugins."""
 
+import textwrap
+
+import pytest
+
+import rustfits
+
 KERNELS = """
     from rustfits.plugin import Kernels, hookimpl
 
@@ -20,16 +26,49 @@ STORAGE = """
             raise FileNotFoundError(url)
         return None if url.endswith("declined") else MemoryStorage(b"x" * 2880, name=f"{url} {mode} {options}")
 """
-HDU_TYPE = """
+KIND = """
     import rustfits
-    from rustfits.plugin import hookimpl
+    from rustfits.plugin import HDU, HDUKind, NewHDU, Cards, hookimpl
 
-    class Foreign(rustfits.HDU):
-        pass
+    class {name}HDU(HDU):
+        label = "{name}"
+
+    class {name}(HDUKind):
+        def match(self, cards, primary):
+            return {match}
+
+        def hdu_class(self, cards):
+            return {cls}
+
+        def takes(self, data):
+            return 30 if data == "{name}" else 40 if data == "both" else 0
+
+        def write(self, data, *, extname, header):
+            return NewHDU(Cards.build([("XTENSION", "FOREIGN"), ("BITPIX", 8), ("NAXIS", 1), ("NAXIS1", 4),
+                                       ("PCOUNT", 0), ("GCOUNT", 1), ("EXTNAME", extname or "")]))
 
     @hookimpl
-    def rustfits_hdu_type(cards):
-        return Foreign if cards.get("KIND") == "ours" else None
+    def rustfits_hdu_type():
+        return {name}()
+"""
+
+
+def kind(name, match="50", cls=None):
+    return KIND.format(name=name, match=match, cls=cls or f"{name}HDU")
+
+
+# A file with an HDU of each class of headers, and what each is shown as.
+HDUS = """
+    import warnings, rustfits
+    from rustfits.plugin import Cards
+    STRUCTURE = [("BITPIX", 8), ("NAXIS", 2), ("NAXIS1", 0), ("NAXIS2", 0), ("TFIELDS", 0)]
+    def header(*entries):
+        return Cards.build([*entries, *STRUCTURE]).encode()
+    def shown(*more, primary=()):
+        raw = header(("SIMPLE", True), *primary)
+        for xtension, *cards in more:
+            raw += header(("XTENSION", xtension), *cards)
+        return [hdu.label for hdu in rustfits.FITS.from_bytes(raw)]
 """
 LOOK_AT_KERNELS = """
     import warnings
@@ -140,24 +179,118 @@ def test_a_storage_of_another_kind_is_refused(site):
     assert "it must be a Storage or None" in site.error("registry.open_storage('swift://declined', 'r', None)")
 
 
-def test_an_unknown_extension_goes_to_the_plugin_of_its_name(site):
-    site.install("foreign", group="rustfits.hdu_types", FOREIGN=HDU_TYPE)
-    printed = site.run("""
-        from rustfits.codec import registry
-        from rustfits.header.cards import Cards
-        def kind(*entries):
-            found = registry.hdu_type(Cards.build(entries))
-            return found and found.__name__
-        foreign = ("XTENSION", "FOREIGN")
-        print(kind(foreign, ("KIND", "ours")), kind(foreign), kind(("XTENSION", "DUMP")))
-    """)
-    assert printed == "Foreign None None"
+def on_hdus(code):
+    return textwrap.dedent(HDUS) + textwrap.dedent(code)
 
 
-def test_an_hdu_type_that_is_no_class_is_refused(site):
-    site.install("foreign", group="rustfits.hdu_types", FOREIGN=HDU_TYPE.replace("Foreign if", "'Foreign' if"))
-    error = site.error(
-        "from rustfits.header.cards import Cards; "
-        "registry.hdu_type(Cards.build([('XTENSION', 'FOREIGN'), ('KIND', 'ours')]))"
+@pytest.mark.parametrize(
+    ("entry", "hdu"),
+    [
+        ("FOREIGN.any", "shown(['FOREIGN'])[1]"),
+        ("FOREIGN", "shown(['FOREIGN'])[1]"),  # a name without a dot is that of the class alone
+        ("BINTABLE.mine", "shown(['BINTABLE'])[1]"),
+        ("BINTABLE.mine", "shown(['A3DTABLE'])[1]"),
+        ("ZTABLE.mine", "shown(['BINTABLE', ('ZTABLE', True)])[1]"),
+        ("ZIMAGE.mine", "shown(['BINTABLE', ('ZIMAGE', True)])[1]"),
+        ("TABLE.mine", "shown(['TABLE'])[1]"),
+        ("IMAGE.mine", "shown(['IMAGE'])[1]"),
+        ("PRIMARY.mine", "shown()[0]"),
+        ("GROUPS.mine", "shown(primary=[('GROUPS', True)])[0]"),
+    ],
+)
+def test_a_header_goes_to_the_kind_of_its_class(site, entry, hdu):
+    site.install("mine", group="rustfits.hdu_types", **{entry: kind("Mine")})
+    assert site.run(on_hdus(f"print({hdu})")) == "Mine"
+
+
+def test_headers_of_other_classes_load_nothing(site):
+    site.install("mine", group="rustfits.hdu_types", **{"FOREIGN.mine": "raise RuntimeError('imported')"})
+    printed = site.run(on_hdus("print(shown(['IMAGE'], ['BINTABLE', ('ZIMAGE', True)], ['DUMP']))"))
+    assert printed == "['IMAGE_HDU', 'IMAGE_HDU', 'IMAGE_HDU', 'UNKNOWN_HDU']"
+
+
+def test_the_most_specific_kind_has_the_hdu(site):
+    site.install(
+        "mine", group="rustfits.hdu_types", **{"BINTABLE.a": kind("Mine", "50 * (cards.get('KIND') == 'mine')")}
     )
-    assert "it must be a class or None" in error
+    site.install("yours", group="rustfits.hdu_types", **{"BINTABLE.a": kind("Yours", "60 * ('YOURS' in cards)")})
+    code = """
+    print(shown(["BINTABLE"], ["BINTABLE", ("KIND", "mine")], ["BINTABLE", ("KIND", "mine"), ("YOURS", 1)]))
+    """
+    assert site.run(on_hdus(code)) == "['IMAGE_HDU', 'BINARY_TBL', 'Mine', 'Yours']"
+
+
+@pytest.mark.parametrize(
+    ("others", "named"),
+    [({"yours": "50"}, "mine 1.0 and yours 1.0"), ({}, "rustfits {version} and mine 1.0")],
+)
+def test_two_that_match_equally_are_an_error_that_names_both(site, others, named):
+    site.install("mine", group="rustfits.hdu_types", **{"IMAGE.a": kind("Mine", "50" if others else "self.STANDARD")})
+    for name, match in others.items():
+        site.install(name, group="rustfits.hdu_types", **{"IMAGE.b": kind(name.title(), match)})
+    code = """
+    try:
+        shown(["IMAGE"])
+    except rustfits.PluginError as error:
+        print(error)
+    """
+    printed = site.run(on_hdus(code))
+    for part in named.format(version=rustfits.__version__).split(" and "):
+        assert part in printed
+    assert "equally fit for a header of the class IMAGE" in printed
+
+
+def test_a_kind_that_cannot_be_loaded_is_told_of_and_harms_no_hdu(site):
+    site.install("mine", group="rustfits.hdu_types", **{"FOREIGN.mine": "raise ImportError('built elsewhere')"})
+    code = """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        print(shown(["FOREIGN"], ["FOREIGN"]))
+    print(len(caught), caught[0].category.__name__, caught[0].message)
+    """
+    shown, warning = site.run(on_hdus(code)).splitlines()
+    assert shown == "['IMAGE_HDU', 'UNKNOWN_HDU', 'UNKNOWN_HDU']"
+    assert warning.startswith("1 RuntimeWarning the plugin 'mine_foreign_mine' of mine 1.0 cannot be loaded")
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        (kind("Mine", cls="'Mine'"), "must be a subclass of rustfits.HDU"),
+        (kind("Mine").replace("return Mine()", "return Mine"), "must be an HDUKind object"),
+    ],
+)
+def test_a_kind_that_breaks_the_contract_is_refused(site, source, said):
+    site.install("mine", group="rustfits.hdu_types", **{"FOREIGN.mine": source})
+    code = """
+    try:
+        shown(["FOREIGN"])
+    except rustfits.PluginError as error:
+        print(error)
+    """
+    assert said in site.run(on_hdus(code))
+
+
+def test_data_go_to_the_kind_that_takes_them(site, tmp_path):
+    site.install("mine", group="rustfits.hdu_types", **{"FOREIGN.mine": kind("Mine")})
+    site.install("yours", group="rustfits.hdu_types", **{"FOREIGN.yours": kind("Yours", "0")})
+    code = f"""
+    import rustfits
+    with rustfits.FITS("mem://", "w+") as fits:
+        print(fits.write("Yours", extname="A").label, len(fits), fits["A"].header["XTENSION"])
+        try:
+            fits.write("both")
+        except rustfits.PluginError as error:
+            print(error)
+        try:
+            fits.write(3)
+        except rustfits.ImageError as error:
+            print("ImageError")
+        print(len(fits))
+    rustfits.write({str(tmp_path / "x.fits")!r}, "Mine", extname="B")
+    print(rustfits.FITS({str(tmp_path / "x.fits")!r})["B"].label)
+    """
+    printed = site.run(code).splitlines()
+    assert printed[0] == "Mine 2 FOREIGN"
+    assert "mine 1.0 and yours 1.0 are equally fit for writing a str" in printed[1]
+    assert printed[2:] == ["ImageError", "2", "Mine"]

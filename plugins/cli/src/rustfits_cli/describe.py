@@ -7,14 +7,6 @@ from math import prod
 
 import rustfits
 
-KINDS = (  # most special first
-    (rustfits.CompressedImageHDU, "compressed image"),
-    (rustfits.ImageHDU, "image"),
-    (rustfits.CompressedTableHDU, "compressed table"),
-    (rustfits.TableHDU, "table"),
-    (rustfits.AsciiTableHDU, "ASCII table"),
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Description:
@@ -50,7 +42,7 @@ def describe(hdu: rustfits.HDU) -> Description:
     name = hdu.extname or ""
     if hdu.extver != 1:
         name = f"{name},{hdu.extver}"
-    kind = next((kind for cls, kind in KINDS if isinstance(hdu, cls)), "other")
+    kind = _kind(hdu)
     if isinstance(hdu, rustfits.CompressedImageHDU):
         return _compressed_image(hdu, name, kind)
     if isinstance(hdu, rustfits.ImageHDU):
@@ -60,6 +52,16 @@ def describe(hdu: rustfits.HDU) -> Description:
     if kind != "other":
         return _table(hdu, name, kind)
     return Description(str(hdu.index), name, kind, codec=str(hdu.header.get("XTENSION", "")))
+
+
+def _kind(hdu: rustfits.HDU) -> str:
+    """Return what to call an HDU; tables are told by their headers: what reads their rows may not be installed."""
+    if isinstance(hdu, rustfits.ImageHDU):
+        return "compressed image" if isinstance(hdu, rustfits.CompressedImageHDU) else "image"
+    extension = str(hdu.header.get("XTENSION", "")).strip()
+    if extension in ("BINTABLE", "A3DTABLE", "3DTABLE"):
+        return "compressed table" if hdu.header.get("ZTABLE") is True else "table"
+    return "ASCII table" if extension == "TABLE" else "other"
 
 
 def _compressed_image(hdu: rustfits.CompressedImageHDU, name: str, kind: str) -> Description:

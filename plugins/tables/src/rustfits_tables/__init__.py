@@ -1,7 +1,43 @@
-"""Tables for rustfits."""
+"""Tables for rustfits.
 
-from rustfits_tables.choice import active
-from rustfits_tables.fields import Fault, Field, FieldArray, Kind, Reason
-from rustfits_tables.kernels import RowDecoder, RowEncoder, TableKernels
+Every name is loaded from its module when it is first asked for.
+"""
 
-__all__ = ["Fault", "Field", "FieldArray", "Kind", "Reason", "RowDecoder", "RowEncoder", "TableKernels", "active"]
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rustfits_tables.choice import active
+    from rustfits_tables.fields import Fault, Field, FieldArray, Kind, Reason
+    from rustfits_tables.kernels import RowDecoder, RowEncoder, TableKernels
+    from rustfits_tables.tables import AsciiTableHDU, CompressedTableHDU, TableHDU
+
+__all__ = [
+    "AsciiTableHDU",
+    "CompressedTableHDU",
+    "Fault",
+    "Field",
+    "FieldArray",
+    "Kind",
+    "Reason",
+    "RowDecoder",
+    "RowEncoder",
+    "TableHDU",
+    "TableKernels",
+    "active",
+]
+
+_MODULES = {
+    "choice": ("active",),
+    "fields": ("Fault", "Field", "FieldArray", "Kind", "Reason"),
+    "kernels": ("RowDecoder", "RowEncoder", "TableKernels"),
+    "tables": ("AsciiTableHDU", "CompressedTableHDU", "TableHDU"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _MODULES.items():
+        if name in names:
+            value = globals()[name] = getattr(import_module(f"rustfits_tables.{module}"), name)
+            return value
+    raise AttributeError(f"module 'rustfits_tables' has no attribute {name!r}")

@@ -6,39 +6,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tablefiles import table
 
 import rustfits
 from rustfits.errors import (
     HeaderError,
-    NotSupported,
     RowIndexError,
     TableError,
     TruncatedFile,
 )
-
-BLOCK = 2880
-
-
-def card(key, value):
-    text = f"'{value:<8}'" if isinstance(value, str) else "T" if value is True else str(value)
-    return f"{key:<8}= {text}".ljust(80)
-
-
-def table(columns, data=b"", nrows=1, row_nbytes=None, **cards):
-    """Return an open file whose HDU 1 is a table; ``columns`` are (TFORM, TTYPE) pairs."""
-    primary = "".join([card("SIMPLE", True), card("BITPIX", 8), card("NAXIS", 0)])
-    width = len(data) // nrows if row_nbytes is None and nrows else row_nbytes or 0
-    fixed = {"XTENSION": "BINTABLE", "BITPIX": 8, "NAXIS": 2, "NAXIS1": width, "NAXIS2": nrows, "PCOUNT": 0}
-    fixed |= {"GCOUNT": 1, "TFIELDS": len(columns)}
-    for number, (form, name) in enumerate(columns, start=1):
-        fixed[f"TFORM{number}"] = form
-        if name:
-            fixed[f"TTYPE{number}"] = name
-    header = "".join(card(key, value) for key, value in (fixed | cards).items())
-    blocks = [(text + "END").ljust(-(-(len(text) + 3) // BLOCK) * BLOCK).encode() for text in (primary, header)]
-    content = b"".join(blocks) + data.ljust(-(-len(data) // BLOCK) * BLOCK, b"\0")
-    return rustfits.FITS.from_bytes(content)[1]
-
 
 # -- what the header says -------------------------------------------------------------------------------------------
 
@@ -374,14 +350,6 @@ def test_rows_without_bytes_are_no_work():
     assert table([("0J", "a")], nrows=10**9, row_nbytes=0).read()["a"].shape == (10**9, 0)
 
 
-def test_arrays_in_the_heap_are_listed_and_left_out():
-    hdu = table([("1J", "a"), ("1PE(3)", "v")], np.array([7, 0, 0], ">i4").tobytes())
-    assert hdu.dtype == np.dtype([("a", "i4"), ("v", "O")])
-    with pytest.raises(NotSupported, match="variable-length column 'v'"):
-        hdu.read()
-    assert hdu.read(columns=["a"])["a"].tolist() == [7]
-
-
 def test_what_is_not_there_yet_says_so(ten):
     for attempt in (
         lambda: ten.write(np.zeros(1)),
@@ -394,7 +362,6 @@ def test_what_is_not_there_yet_says_so(ten):
         lambda: ten.__setitem__(0, 1),
         lambda: list(ten),
         lambda: ten.iter(chunksize=3),
-        lambda: ten.read(mask_null=True),
     ):
         with pytest.raises(NotImplementedError, match="of a binary table is not supported yet; "):
             attempt()

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import DTypeLike
 
-from rustfits.errors import NotSupported, TableError
+from rustfits import NotSupported, TableError
 
 ALTERNATIVE = "write the table with astropy.io.fits or fitsio; images can be added to that file with mode 'r+'"
 
 
-def check_table_dtype(dtype: DTypeLike, nrows: int) -> None:
+def check_dtype(dtype: DTypeLike, nrows: int) -> None:
     """Refuse what cannot be the rows of a table.
 
     Raises
@@ -26,7 +26,7 @@ def check_table_dtype(dtype: DTypeLike, nrows: int) -> None:
         raise TableError(f"nrows must be >= 0, not {nrows}")
 
 
-def check_table_data(data: object, names: Sequence[str] | None) -> None:
+def check_data(data: object, names: Sequence[str] | None) -> None:
     """Refuse what cannot be the content of a table.
 
     Parameters

@@ -1,0 +1,50 @@
+"""What the core finds: the kind of HDU that tables are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from rustfits.plugin import HDU, Cards, HDUKind, NewHDU, hookimpl
+
+
+class TableKind(HDUKind):
+    """Tables as the FITS standard has them: binary, compressed, ASCII."""
+
+    def match(self, cards: Cards, primary: bool) -> int:
+        """Return how specifically a header is that of a table."""
+        return 0 if primary else self.STANDARD
+
+    def hdu_class(self, cards: Cards) -> type[HDU]:
+        """Return the class for the header of a table."""
+        from rustfits_tables import tables
+
+        if cards.first_value() == "TABLE":
+            return tables.AsciiTableHDU
+        return tables.CompressedTableHDU if cards.get("ZTABLE") is True else tables.TableHDU
+
+    def takes(self, data: object) -> int:
+        """Return whether ``data`` are rows of a table: an array with named fields, or a dict of arrays."""
+        return self.STANDARD if isinstance(data, np.ndarray | Mapping) else 0
+
+    def write(self, data: Any, **options: Any) -> NewHDU:
+        """Check the rows of a new table, and refuse to write it."""
+        from rustfits_tables.new import check_data, not_there_yet
+
+        check_data(data, options.get("names"))
+        raise not_there_yet("tables")
+
+    def create(self, dtype: Any, nrows: int, **options: Any) -> NewHDU:
+        """Check the dtype of a new table, and refuse to write it."""
+        from rustfits_tables.new import check_dtype, not_there_yet
+
+        check_dtype(dtype, nrows)
+        raise not_there_yet("tables")
+
+
+@hookimpl
+def rustfits_hdu_type() -> HDUKind:
+    """Return the kind that all entry points of this distribution promise."""
+    return TableKind()

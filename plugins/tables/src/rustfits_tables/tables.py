@@ -1,0 +1,305 @@
+"""Tables as users hold them: what they hold, and their columns as arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rustfits import NotSupported, TableError
+from rustfits.plugin import AnyTableHDU, DataUnit, TableFacts, TableLayout, reads
+from rustfits_tables.columns import Cells
+from rustfits_tables.facts import AnyCells, AsciiFacts, ColumnFacts, CompressedFacts
+from rustfits_tables.rows import RowReader, Rows, Target, select_rows
+
+ELSEWHERE = "use astropy.io.fits or fitsio for that"
+
+
+class ReadableTableHDU(AnyTableHDU):
+    """What binary and ASCII tables have in common; no HDU is of this class itself."""
+
+    _noun: ClassVar[str]  # in messages
+    _facts_class: ClassVar[type[TableFacts]] = ColumnFacts
+
+    @property
+    def _facts(self) -> ColumnFacts:
+        """What the cards say now."""
+        facts: ColumnFacts = self._state.snapshot
+        return facts
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Structured dtype of a row of physical values; object for arrays in the heap."""
+        return self._facts.dtype()
+
+    # -- reading --------------------------------------------------------------------------------------------------
+
+    @reads
+    def read(
+        self,
+        *,
+        rows: slice | Sequence[int] | None = None,
+        columns: Sequence[str] | None = None,
+        scale: bool = True,
+        mask_null: bool = False,
+    ) -> NDArray[Any]:
+        """Read rows.
+
+        Parameters
+        ----------
+        rows : slice or sequence of int, optional
+            Row numbers from 0, negative ones from the end; of equal ones the first is kept. All rows by default.
+        columns : sequence of str, optional
+            Names, in whatever case; all columns by default.
+        scale : bool
+            Whether to return physical values, ``TZERO + TSCAL * stored``: exact integers for the unsigned and
+            signed-byte conventions, f8 for other scalings. False returns the stored numbers.
+        mask_null : bool
+            Whether to return a masked array. Masked are integers of a binary table that are TNULLn as they are
+            stored, and fields of an ASCII table with the text TNULLn.
+
+        Returns
+        -------
+        (nrows,) structured array
+            A field per column, in the order asked for; native byte order. An array in a cell has numpy order, TDIMn
+            reversed; strings are cut at a NUL and have no blanks at the end. A cell of variable length is an object: an
+            array of one axis, or a str.
+
+        Raises
+        ------
+        TableError
+            If a column is unknown or named twice, no row is selected, a string is not ASCII, characters are no number,
+            a descriptor points outside of the heap, or nulls of variable-length columns are to be masked.
+        RowIndexError
+            If a row number is out of range.
+        HeaderError
+            If the columns do not make up a row.
+        NotSupported
+            If the table is compressed.
+        FitsIOError
+            If the bytes cannot be read; `TruncatedFile` if they are not there.
+        """
+        cells = self._facts.chosen(columns)
+        dtype = self._facts.dtype(cells, scale=scale)
+        wanted = self._wanted(rows, cells, mask_null)
+        out = np.zeros(len(wanted), dtype) if self._needs_zeros(cells) else np.empty(len(wanted), dtype)
+        mask: NDArray[Any] | None = np.zeros(len(wanted), np.ma.make_mask_descr(dtype)) if mask_null else None
+        parts = [(one, out[one.name], None if mask is None else mask[one.name]) for one in cells]
+        self._fill(wanted, parts, scale=scale)
+        return out if mask is None else np.ma.MaskedArray(out, mask)
+
+    @reads
+    def read_column(
+        self,
+        name: str,
+        *,
+        rows: slice | Sequence[int] | None = None,
+        as_bytes: bool = False,
+        scale: bool = True,
+        mask_null: bool = False,
+    ) -> NDArray[Any]:
+        """Read one column as a plain array.
+
+        Parameters
+        ----------
+        name : str
+            In whatever case.
+        rows : slice or sequence of int, optional
+            As in `read`.
+        as_bytes : bool
+            Whether to return the strings of a character column as they are stored: dtype "S", or bytes in objects.
+        scale, mask_null : bool
+            As in `read`.
+
+        Returns
+        -------
+        (nrows, ...) array
+
+        Raises
+        ------
+        TypeError
+            If ``name`` is no str.
+        TableError
+            With ``as_bytes``, if the column holds no characters; else as `read`.
+        RowIndexError, HeaderError, NotSupported, FitsIOError
+            As `read`.
+        """
+        if not isinstance(name, str):
+            raise TypeError(f"name must be a str, not {name!r}")
+        (cells,) = self._facts.chosen([name])
+        if as_bytes and not cells.is_text:
+            raise TableError(f"as_bytes=True needs a character column; {cells.name!r} holds {cells.label()}")
+        wanted = self._wanted(rows, [cells], mask_null)
+        dtype, shape = cells.dtype(scale=scale, as_bytes=as_bytes), (len(wanted), *cells.shape)
+        self._facts.dtype([cells], scale=scale)  # refuses cells that are too large
+        out = np.zeros(shape, dtype) if self._needs_zeros([cells]) else np.empty(shape, dtype)
+        mask = np.zeros(shape, np.bool_) if mask_null else None
+        self._fill(wanted, [(cells, out, mask)], scale=scale, as_bytes=as_bytes)
+        if mask is None:
+            return out
+        return np.ma.MaskedArray(out, mask if cells.null_fields(mask) else np.ma.nomask)
+
+    @staticmethod
+    def _needs_zeros(cells: Sequence[AnyCells]) -> bool:
+        """Return whether there are cells that the kernels have nothing to do for."""
+        return any(one.dtype().hasobject or (one.is_text and not one.width) for one in cells)
+
+    def _wanted(self, rows: object, cells: Sequence[AnyCells], mask_null: bool) -> Rows:
+        """Return the rows to read, which are there."""
+        for one in cells:
+            if mask_null and one.in_heap and getattr(one, "tnull", None) is not None:
+                raise TableError(
+                    f"column {one.name!r} is variable-length and has TNULL: its nulls cannot be masked; leave "
+                    "mask_null out"
+                )
+        wanted = select_rows(rows, self.nrows)
+        self._reader().check(wanted)
+        return wanted
+
+    def _reader(self) -> RowReader:
+        return RowReader(DataUnit(self), self._facts.cards.integer("NAXIS1"))
+
+    def _fill(
+        self,
+        rows: Rows,
+        parts: Sequence[tuple[AnyCells, NDArray[Any], NDArray[np.bool_] | None]],
+        *,
+        scale: bool,
+        as_bytes: bool = False,
+    ) -> None:
+        fixed = [Target(cells, out, mask) for cells, out, mask in parts if not cells.in_heap]
+        self._reader().read(rows, fixed, scale=scale, as_bytes=as_bytes)
+
+    # -- what is not there yet ------------------------------------------------------------------------------------
+
+    def _refuse(self, what: str, instead: str = ELSEWHERE) -> NotSupported:
+        return NotSupported(f"{what} of {self._noun} is not supported yet; {instead}: {self._place}")
+
+    def write(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Refuse to write.
+
+        Raises
+        ------
+        NotSupported
+            Always.
+        """
+        raise self._refuse("writing")
+
+    append = extend = appending = extending = write
+    insert_column = delete_column = repack = write
+
+    def iter(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Refuse to iterate.
+
+        Raises
+        ------
+        NotSupported
+            Always.
+        """
+        raise self._refuse("iteration over rows", "read(rows=slice(start, stop)) gives them in pieces")
+
+    def __iter__(self) -> NoReturn:
+        self.iter()
+
+    def __getitem__(self, key: Any) -> NoReturn:
+        raise self._refuse("item access", "read(rows=..., columns=...) selects rows and columns")
+
+    def __setitem__(self, key: Any, value: Any) -> NoReturn:
+        raise self._refuse("writing")
+
+    def __delitem__(self, key: Any) -> NoReturn:
+        raise NotSupported("can't delete items of a table: rows are not removed")
+
+
+class TableHDU(ReadableTableHDU):
+    """A binary table (FITS 4.0, section 7.3): numbers, logicals, bits, strings, and arrays of them of any length."""
+
+    label: ClassVar[str] = "BINARY_TBL"
+    _kind: ClassVar[str] = "BINARY_TBL"
+    _noun: ClassVar[str] = "a binary table"
+
+    def _check_header(self) -> None:
+        TableLayout.from_cards(self._state.cards)  # of the table as it lies in the file, compressed or not
+
+    @property
+    def shape(self) -> tuple[int]:
+        """``(nrows,)``, the shape of what `read` gives."""
+        return (self.nrows,)
+
+    def _fill(
+        self,
+        rows: Rows,
+        parts: Sequence[tuple[AnyCells, NDArray[Any], NDArray[np.bool_] | None]],
+        *,
+        scale: bool,
+        as_bytes: bool = False,
+    ) -> None:
+        super()._fill(rows, parts, scale=scale, as_bytes=as_bytes)
+        for cells, out, _ in parts:
+            if cells.in_heap and isinstance(cells, Cells):
+                from rustfits_tables.heap import HeapReader
+
+                # Columns have been judged one by one, so that an odd one does no harm here.
+                layout = TableLayout.from_cards(self._facts.cards, ())
+                HeapReader(DataUnit(self), layout).read(rows, cells, out, scale=scale, as_bytes=as_bytes)
+
+
+class CompressedTableHDU(TableHDU):
+    """A binary table whose columns are compressed in tiles of rows (FITS 4.0, section 10.3).
+
+    What the header says is the table as it was before; its data cannot be read yet.
+    """
+
+    _kind: ClassVar[str] = "BINARY_TBL (compressed)"
+    _noun: ClassVar[str] = "a compressed table"
+    _facts_class: ClassVar[type[TableFacts]] = CompressedFacts
+
+    @property
+    def _facts(self) -> CompressedFacts:
+        """What the cards say now."""
+        facts: CompressedFacts = self._state.snapshot
+        return facts
+
+    @property
+    def n_tiles(self) -> int:
+        """Number of tiles, each of `ztile_rows` rows."""
+        return self._facts.ntiles
+
+    @property
+    def ztile_rows(self) -> int:
+        """Rows of a tile, the keyword ZTILELEN; the last tile may have fewer."""
+        return self._facts.tile_nrows
+
+    @property
+    def compression(self) -> dict[str, str]:
+        """Algorithm of each column, by its name: the keywords ZCTYPn."""
+        return self._facts.algorithms
+
+    def _wanted(self, rows: object, cells: Sequence[AnyCells], mask_null: bool) -> Rows:
+        raise self._refuse("reading")
+
+    def _more_lines(self, facts: Any) -> list[str]:
+        return [
+            f"  tiles: {facts.cards.get('NAXIS2')}",
+            f"  rows per tile: {facts.cards.get('ZTILELEN')}",
+            f"  compression: {', '.join(f'{name}={algorithm}' for name, algorithm in facts.algorithms.items())}",
+        ]
+
+
+class AsciiTableHDU(ReadableTableHDU):
+    """A table of characters (FITS 4.0, section 7.2). Blank fields of numbers are read as 0."""
+
+    label: ClassVar[str] = "ASCII_TBL"
+    _kind: ClassVar[str] = "ASCII_TBL"
+    _noun: ClassVar[str] = "an ASCII table"
+    _facts_class: ClassVar[type[TableFacts]] = AsciiFacts
+
+    @property
+    def formats(self) -> dict[str, str]:
+        """TFORMn of each column, by its name."""
+        facts = self._facts
+        return {
+            name: facts.seen.text(f"TFORM{number}") for name, number in zip(facts.colnames, facts.numbers, strict=True)
+        }
