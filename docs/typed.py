@@ -37,6 +37,7 @@ def main() -> int:
             "extraPaths": [str(ROOT)],
             "typeCheckingMode": "standard",
             "reportUnusedExpression": False,
+            "reportMissingImports": False,  # astropy and fitsio need not be here; mypy says if rustfits is not
             "useLibraryCodeForTypes": False,  # what astropy and fitsio return, whose types nobody has declared
         }
         Path(folder, "pyrightconfig.json").write_text(json.dumps(settings), encoding="utf-8")

@@ -35,6 +35,7 @@ def append_copy(file: OpenFile, hdus: HDUList, hdu: HDU) -> HDU:
     renewed = False
     if is_primary and hdu.header.get("GROUPS") is True and hdu.header.get("NAXIS1") == 0 and len(hdus):
         raise NotSupported(f"{hdu._place} has random groups, so it can only be the first HDU of a file")
+    hdu._file.complete()
     with file.changing(file.filename), hdu._file.reading(hdu._place, hdu._extent):
         source, extent = hdu._file.storage, hdu._extent
         start, stop = extent.data_start, min(extent.stop, max(source.size(), extent.data_start + extent.data_nbytes))

@@ -166,7 +166,7 @@ class OpenFile:
                     with self.storage.transaction():
                         yield
                         if self._depth == 1:
-                            self._complete()
+                            self.complete()
                 except BaseException:
                     self._take_back(0 if self.storage.undone else mark)
                     raise
@@ -190,11 +190,13 @@ class OpenFile:
             for forget in self._forgets:
                 forget()
 
-    def _complete(self) -> None:
-        """Write what waits for the end of the transaction."""
-        while self._completes:
-            self._completes[-1]()
-            self._completes.pop()
+    def complete(self) -> None:
+        """Write what waits for the end of the transaction; outside `reading`, for those who read bytes as they are."""
+        if self._completes:
+            with self._lock.exclusive():
+                while self._completes:
+                    self._completes[-1]()
+                    self._completes.pop()
 
     @property
     def grouped(self) -> bool:
@@ -208,9 +210,7 @@ class OpenFile:
     @repeated
     def content(self) -> bytes:
         """Return all bytes of the file, as `FITS.to_bytes` does."""
-        if self._completes:
-            with self._lock.exclusive():
-                self._complete()
+        self.complete()
         with self.reading(self.filename):
             return bytes(self.storage.read(0, self.storage.size()))
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import rustfits
+import rustfits.plugin
 from rustfits import FITS, Gzip1, Gzip2, NoCompress, Quantize
 from rustfits.codec import registry
 

@@ -18,7 +18,7 @@ from rustfits.heap.spare import Spare
 from rustfits.pixels.scaling import Scaling
 from rustfits.pixels.sections import Section, full_section
 from rustfits.storage.extent import Extent
-from rustfits.storage.openfile import OpenFile
+from rustfits.storage.openfile import OpenFile, Reading
 from rustfits.storage.reread import repeated
 from rustfits.tiles.cache import TileCache
 from rustfits.tiles.decode import TileDecoder
@@ -255,6 +255,10 @@ class CompressedImageHDU(ImageHDU):
     def _changing(self) -> AbstractContextManager[None]:
         self._write_waiting()
         return super()._changing()
+
+    def _looking(self) -> Reading:
+        self._write_waiting()  # before the sums of the bytes are taken
+        return super()._looking()
 
     def _checked_value(self, value: object, section: Section) -> NDArray[Any] | None:
         """As for plain images, but that an image of floats takes arrays of any real numbers."""
