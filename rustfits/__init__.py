@@ -81,13 +81,13 @@ if TYPE_CHECKING:
     from rustfits.storage.recovery import recover
     from rustfits.tiles.damage import DamagedTile
 
-# Classes of packages that may be absent, which is why they are not in `__all__` either.
-AsciiTableHDU: Any
-CompressedTableHDU: Any
-Hcompress1: Any
-Plio1: Any
-Rice1: Any
-TableHDU: Any
+if TYPE_CHECKING:  # classes of packages that may be absent, which is why they are not in `__all__` either
+    AsciiTableHDU: Any
+    CompressedTableHDU: Any
+    Hcompress1: Any
+    Plio1: Any
+    Rice1: Any
+    TableHDU: Any
 
 __all__ = [
     "FITS",

@@ -1,6 +1,7 @@
 """Arrays in the heap, tables of characters, nulls, and many rows on several threads."""
 
 import os
+import pickle
 import time
 from pathlib import Path
 
@@ -328,3 +329,11 @@ def test_checksums_are_verified_before_the_first_row_is_read():
         name = fits[1].colnames[0]
         with pytest.raises(rustfits.ChecksumError, match="164082298"):
             fits[1].read(columns=[name])
+
+
+def test_tables_travel_to_other_processes(tmp_path):
+    path = tmp_path / "x.fits"
+    path.write_bytes(table([("2J", "a"), ("3A", "b")], b"12345678abc" * 5, 5)._file.content())
+    with rustfits.FITS(path) as fits:
+        sent, rows = pickle.dumps(fits[1]), fits[1].read()
+    assert (pickle.loads(sent).read() == rows).all()
