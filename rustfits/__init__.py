@@ -82,12 +82,12 @@ if TYPE_CHECKING:
     from rustfits.tiles.damage import DamagedTile
 
 if TYPE_CHECKING:  # classes of packages that may be absent, which is why they are not in `__all__` either
-    AsciiTableHDU: Any
-    CompressedTableHDU: Any
-    Hcompress1: Any
-    Plio1: Any
-    Rice1: Any
-    TableHDU: Any
+    from rustfits_hcompress import Hcompress1 as Hcompress1
+    from rustfits_plio import Plio1 as Plio1
+    from rustfits_rice import Rice1 as Rice1
+    from rustfits_tables import AsciiTableHDU as AsciiTableHDU
+    from rustfits_tables import CompressedTableHDU as CompressedTableHDU
+    from rustfits_tables import TableHDU as TableHDU
 
 __all__ = [
     "FITS",

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from rustfits.hdu.report import FileReport, Verdict
     from rustfits.quantize.parameters import Quantize
     from rustfits.storage.fileobject import BinaryFile, Openable
+    from rustfits_tables import TableHDU
 
     Compress = str | TileCodec | None
 
@@ -403,7 +404,7 @@ class FITS:
 
         return _of_kind(self[key], CompressedImageHDU, "a compressed image")
 
-    def table(self, key: Key) -> Any:
+    def table(self, key: Key) -> TableHDU:
         """Return a binary table: as `image`. A compressed table is one, an ASCII table is not.
 
         Returns
@@ -422,7 +423,7 @@ class FITS:
         from rustfits.hdu.table import AnyTableHDU
 
         table = _of_kind(self[key], AnyTableHDU, "a binary table")
-        return _of_kind(table, shown_class("TableHDU"), "a binary table")
+        return cast("TableHDU", _of_kind(table, shown_class("TableHDU"), "a binary table"))
 
     # -- HDUs that are added ------------------------------------------------------------------------------------------
 
