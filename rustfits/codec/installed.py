@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from importlib_metadata import Distribution
 
 PREFIX = "rustfits."  # of the groups of our hooks
+HDU_TYPES = "rustfits.hdu_types"
 
 # Finders of distributions that look where `_listed` does.
 _USUAL_FINDERS = ("_frozen_importlib_external", "importlib_metadata")

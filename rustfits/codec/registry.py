@@ -20,7 +20,7 @@ from rustfits._version import __version__
 from rustfits.codec import discovery
 from rustfits.codec.codec import TileCodec
 from rustfits.codec.discovery import Plugin
-from rustfits.codec.installed import Entry
+from rustfits.codec.installed import HDU_TYPES, Entry
 from rustfits.errors import CodecNotInstalled, InvalidParameter, PluginError
 from rustfits.storage.base import Storage
 
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 CODECS = "rustfits.codecs"
 STORAGE = "rustfits.storage"
-HDU_TYPES = "rustfits.hdu_types"
 
 # Other spellings of ZCMPTYPE, in old files and in `compress=`; this is the one place that knows them.
 ALIASES = {

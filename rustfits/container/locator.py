@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from rustfits import system
-from rustfits.errors import FitsIOError, LocationError, NotAFitsBuffer, NotSupported, TruncatedFile
+from rustfits.errors import FitsIOError, LocationError, NotAFitsBuffer, NotSupported
 from rustfits.storage.base import Storage
 from rustfits.storage.local import DURABILITIES, LocalStorage
 
@@ -181,12 +181,9 @@ def opened_bytes(data: bytes | bytearray | memoryview, *, writable: bool) -> Mem
 
 def inflated(storage: Storage) -> Storage:
     """Return ``storage``, or, if it is compressed as a whole, what it holds, for reading; errors as `unpack`."""
-    from rustfits.storage.packed import BOUND, CHUNK_NBYTES, MAGIC_NBYTES, packing_of, unpack
+    from rustfits.storage.packed import BOUND, CHUNK_NBYTES, packing_in, unpack
 
-    try:
-        packing = packing_of(storage.read(0, MAGIC_NBYTES))
-    except TruncatedFile:
-        packing = None
+    packing = packing_in(storage)
     if packing is None:
         return storage
     from rustfits.storage.memory import MemoryStorage

@@ -72,9 +72,9 @@ def _unpacked(storage: FileObjectStorage, mode: str) -> Storage:
         return storage
     found = inflated(storage) if mode == "r" else storage
     if mode == "r+":
-        from rustfits.storage.packed import MAGIC_NBYTES, packing_of
+        from rustfits.storage.packed import packing_in
 
-        packing = packing_of(storage.read(0, min(MAGIC_NBYTES, storage.size())))
+        packing = packing_in(storage)
         if packing is not None:
             raise FitsIOError(
                 f"{storage.name} is compressed as a whole by {packing.name}, and is changed by its path, not as a file "

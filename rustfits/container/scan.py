@@ -175,15 +175,15 @@ def data_size(cards: Cards, *, primary: bool) -> int:
         raise HeaderError(f"NAXIS is {naxis}; it must be from 0 to {MAX_NAXIS}")
     if not naxis:
         return 0
-    axes = [_counted(cards, f"NAXIS{number}") for number in range(1, naxis + 1)]
+    axes = [cards.count(f"NAXIS{number}") for number in range(1, naxis + 1)]
     # Random groups are marked by an empty first axis that does not count (section 6.1).
     if primary and not axes[0] and naxis > 1 and cards.get("GROUPS") is True:
         del axes[0]
-    npixels = _counted(cards, "PCOUNT", 0)
+    npixels = cards.count("PCOUNT", 0)
     product = 1
     for axis in axes:
         product *= axis
-    nbytes = abs(bitpix) // 8 * _counted(cards, "GCOUNT", 1) * (npixels + product)
+    nbytes = abs(bitpix) // 8 * cards.count("GCOUNT", 1) * (npixels + product)
     if nbytes > MAX_NBYTES:
         raise HeaderError(f"NAXISn, PCOUNT and GCOUNT ask for {nbytes} bytes of data: no file is that large")
     return nbytes
@@ -244,13 +244,6 @@ def _fixed_integer(card: bytes, start: bytes) -> int | None:
         return int(field)
     except ValueError:  # blanks among the digits
         return None
-
-
-def _counted(cards: Cards, key: str, default: int | None = None) -> int:
-    value = cards.integer(key, default)
-    if value < 0:
-        raise HeaderError(f"{key} is {value}; it must not be negative")
-    return value
 
 
 class _Window:

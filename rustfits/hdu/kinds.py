@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from rustfits.codec.discovery import Plugin
     from rustfits.hdu.kind import HDUKind
 
-GROUP = "rustfits.hdu_types"
-
 # Names from before the standard extensions, which archives are full of (FITS 4.0, appendix F).
 _OLDER = {"IUEIMAGE": "IMAGE", "A3DTABLE": "BINTABLE", "3DTABLE": "BINTABLE"}
 
@@ -104,7 +102,7 @@ def _look(*, anew: bool = False) -> frozenset[str]:
     """Return the classes of headers for which kinds are installed; no plugin is loaded."""
     global _offered  # noqa: PLW0603 - what is installed is the same for all
     entries = installed.entries(anew=anew)
-    _offered = frozenset(_class_of(entry.name) for entry in entries if entry.group == GROUP)
+    _offered = frozenset(_class_of(entry.name) for entry in entries if entry.group == installed.HDU_TYPES)
     return _offered
 
 
@@ -173,7 +171,7 @@ def kind_of(entry: str) -> HDUKind | None:
         found = registry.hdu_kinds(is_it, strict=True, anew=True)
     if len(found) > 1:
         names = " and ".join(plugin.origin for plugin, _ in found)
-        raise PluginError(f"{names} both offer {entry} ({GROUP}); uninstall one of them")
+        raise PluginError(f"{names} both offer {entry} ({installed.HDU_TYPES}); uninstall one of them")
     return _checked(*found[0]) if found else None
 
 

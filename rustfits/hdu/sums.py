@@ -111,6 +111,12 @@ def right_ones(file: OpenFile, extent: Extent, state: HeaderState) -> list[str]:
     return [keyword for keyword in BOTH if right[keyword]]
 
 
+def is_wrong(file: OpenFile, extent: Extent, state: HeaderState) -> bool:
+    """Tell whether DATASUM or CHECKSUM is there and wrong; each byte is read once. Errors as `add_datasum`."""
+    there = [keyword for keyword in BOTH if stated(state.cards, keyword) is not None]
+    return right_ones(file, extent, state) != there
+
+
 def _write_checksum(file: OpenFile, extent: Extent, state: HeaderState, data: int) -> None:
     state.change({"CHECKSUM": (ZEROS, CHECKSUM_COMMENT)})
     # Taken from the file: what matters is every byte of its header, the fill included.

@@ -9,7 +9,7 @@ from rustfits.errors import HeaderError, NotSupported
 from rustfits.hdu.base import HDU
 from rustfits.header.cards import Cards
 from rustfits.header.state import Snapshot
-from rustfits.heap.bintable import TableLayout, column_numbers, count_in, label_in
+from rustfits.heap.bintable import TableLayout, column_numbers, label_in
 
 PACKAGE = "rustfits-tables"
 
@@ -35,7 +35,7 @@ class TableFacts(Snapshot):
     @cached_property
     def nrows(self) -> int:
         """NAXIS2."""
-        return count_in(self.seen, "NAXIS2")
+        return self.seen.count("NAXIS2")
 
     @cached_property
     def numbers(self) -> range:

@@ -193,6 +193,13 @@ class Cards:
             return value
         raise _wrong_type(key, value, "an integer")
 
+    def count(self, key: str, default: int | None = None) -> int:
+        """Return the integer value of a keyword that counts something; as `integer`, and an error if it is negative."""
+        value = self.integer(key, default)
+        if value < 0:
+            raise HeaderError(f"{key} is {value}; it cannot be negative")
+        return value
+
     def real(self, key: str, default: float | None = None) -> float:
         """Return the value of a keyword as a float, integers included; errors as `integer`."""
         value = self._wanted(key, default)

@@ -120,7 +120,7 @@ class TableLayout:
         HeaderError
             If a keyword is missing or wrong, or the columns do not fit into a row.
         """
-        row_nbytes, nrows, pcount = count_in(cards, "NAXIS1"), count_in(cards, "NAXIS2"), count_in(cards, "PCOUNT", 0)
+        row_nbytes, nrows, pcount = cards.count("NAXIS1"), cards.count("NAXIS2"), cards.count("PCOUNT", 0)
         columns = columns_in(cards) if columns is None else columns
         nbytes = sum([column.nbytes for column in columns])
         if nbytes > row_nbytes:
@@ -199,18 +199,10 @@ def columns_in(cards: Cards) -> tuple[Column, ...]:
 
 def column_numbers(cards: Cards) -> range:
     """Return the numbers of the columns, from 1; `HeaderError` if TFIELDS cannot be theirs."""
-    ncolumns = count_in(cards, "TFIELDS")
+    ncolumns = cards.count("TFIELDS")
     if ncolumns > MAX_FIELDS:
         raise HeaderError(f"TFIELDS is {ncolumns}; a table has at most {MAX_FIELDS} columns")
     return range(1, ncolumns + 1)
-
-
-def count_in(cards: Cards, keyword: str, default: int | None = None) -> int:
-    """Return the value of a keyword that counts something; `HeaderError` if it is negative or no integer."""
-    count = cards.integer(keyword, default)
-    if count < 0:
-        raise HeaderError(f"{keyword} is {count}; it cannot be negative")
-    return count
 
 
 def label_in(cards: Cards, number: int) -> str:

@@ -46,10 +46,10 @@ class ImageFacts(Snapshot):
     @cached_property
     def shape(self) -> tuple[int, ...]:
         """Pixels along each axis, numpy order; `HeaderError` if a keyword is absent or malformed."""
-        ndim = self._length(f"{self.prefix}NAXIS")
+        ndim = self.cards.count(f"{self.prefix}NAXIS")
         if ndim > MAX_NAXIS:
             raise HeaderError(f"{self.prefix}NAXIS is {ndim}, but an image can have at most {MAX_NAXIS} axes")
-        return tuple(self._length(f"{self.prefix}NAXIS{axis}") for axis in range(ndim, 0, -1))
+        return tuple(self.cards.count(f"{self.prefix}NAXIS{axis}") for axis in range(ndim, 0, -1))
 
     @property
     def groups(self) -> bool:
@@ -70,9 +70,3 @@ class ImageFacts(Snapshot):
     def blank(self) -> int | None:
         """The stored integer that means "no value"."""
         return blank_value(self.cards, self.stored, self.blank_keywords)
-
-    def _length(self, keyword: str) -> int:
-        length = self.cards.integer(keyword)
-        if length < 0:
-            raise HeaderError(f"{keyword} is {length}; it cannot be negative")
-        return length

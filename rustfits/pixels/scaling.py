@@ -179,6 +179,13 @@ class Scaling(NamedTuple):
             stored: NDArray[Any] = ((values - float(self.bzero)) / self.bscale).astype(self.stored)
             return stored
 
+    def to_stored(self, values: NDArray[Any]) -> NDArray[Any]:
+        """As `convert`, but that an image of floats that are not scaled takes any real numbers."""
+        if self.trivial and self.stored.kind == "f":
+            with np.errstate(all="ignore"):  # a number too large for single precision is infinite in it
+                return values.astype(self.stored, copy=False)
+        return self.convert(values)
+
     def invert_scalar(self, value: object) -> np.generic[Any]:
         """Turn one physical value into a stored number.
 

@@ -14,10 +14,9 @@ from rustfits.errors import FileLocked, FileMissing, FitsIOError, HandleTainted,
 from rustfits.storage.local import open_descriptor, reserve
 from rustfits.storage.memory import MemoryStorage
 from rustfits.storage.newfile import NewFile
-from rustfits.storage.packed import BOUND, CHUNK_NBYTES, GZIP, unpack
+from rustfits.storage.packed import BOUND, CHUNK_NBYTES, GZIP, GZIP_WINDOW, unpack
 from rustfits.system import PLAIN
 
-_GZIP_WINDOW = 31  # zlib's word for a gzip member with the largest window
 _LEVEL = 6
 _PATIENCE = 10.0  # seconds to wait for others who replace the file: else what was changed would be lost
 _PAUSE = 0.01
@@ -175,7 +174,7 @@ class _GzipFile:
     def _compress_into(self, descriptor: int) -> None:
         if not self.content:
             return  # a file without HDUs is empty
-        member = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP_WINDOW)
+        member = zlib.compressobj(_LEVEL, zlib.DEFLATED, GZIP_WINDOW)
         with memoryview(self.content) as content, os.fdopen(descriptor, "wb", closefd=False) as file:
             for start in range(0, content.nbytes, CHUNK_NBYTES):
                 file.write(member.compress(content[start : start + CHUNK_NBYTES]))

@@ -12,13 +12,13 @@ from typing import Any
 
 from rustfits import limits
 from rustfits.errors import FitsIOError, NotSupported
-from rustfits.storage.base import GZIP_MAGIC
+from rustfits.storage.base import GZIP_MAGIC, Storage
 
 CHUNK_NBYTES = 1 << 16  # deflate expands a thousandfold at most, so that one step allocates 64 MiB at most
 STEP_NBYTES = 1 << 20  # unpacked at a time, where a few bytes may hold as much as they like
 MAGIC_NBYTES = 6
 BOUND = "it is compressed as a whole, so that every process would have to unpack all of it: unpack the file first"
-_GZIP_WINDOW = 31  # zlib's word for a gzip member with the largest window
+GZIP_WINDOW = 31  # zlib's word for a gzip member with the largest window
 
 
 class Member(ABC):
@@ -43,7 +43,7 @@ class _Gzip(Member):
     def __init__(self) -> None:
         import zlib
 
-        self._stream = zlib.decompressobj(_GZIP_WINDOW)
+        self._stream = zlib.decompressobj(GZIP_WINDOW)
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         yield self._stream.decompress(data)
@@ -187,6 +187,11 @@ PACKINGS = (
 def packing_of(head: bytes | bytearray) -> Packing | None:
     """Return how a file is compressed as a whole, by its first `MAGIC_NBYTES` bytes; None if it is not."""
     return next((packing for packing in PACKINGS if head.startswith(packing.magic)), None)
+
+
+def packing_in(storage: Storage) -> Packing | None:
+    """Return how what a storage holds is compressed as a whole; None if it is not."""
+    return packing_of(storage.read(0, min(MAGIC_NBYTES, storage.size())))
 
 
 def packing_named(path: str) -> Packing | None:

@@ -91,7 +91,7 @@ class TileRecoder:
         if source == 0 and self._table.quantization is not None:
             pixels = self._tiles(block, entries, self._decoder.decode_integers, np.dtype(np.int32))
             position = np.arange(block.tile_npixels).reshape(block.tile_shape)[_inside(block)].reshape(-1)
-            new = self._stored(_selected(block, values))
+            new = self._scaling.to_stored(_selected(block, values))
             whole = block.ntiles, position.size
             new = new.reshape(whole) if new.ndim else np.broadcast_to(new, whole)
             flat = pixels.reshape(block.ntiles, block.tile_npixels)
@@ -100,7 +100,7 @@ class TileRecoder:
             pixels = self._tiles(block, entries, self._decoder.decode, self._table.stored)
             grid = [axis.number.size for axis in block.axes]
             inside: Any = (..., *_inside(block))
-            pixels.reshape(*grid, *block.tile_shape)[inside] = self._stored(_selected(block, values))
+            pixels.reshape(*grid, *block.tile_shape)[inside] = self._scaling.to_stored(_selected(block, values))
         tiles, column = self._encoded(source, pixels.reshape(-1), block, entries.rows), self._table.sources[source]
         assert column is not None  # the tiles are in it
         return Run(column, entries.rows, tiles.data, tiles.length)
@@ -121,12 +121,6 @@ class TileRecoder:
         decode(entries, old.reshape(-1), shapes)
         tiles[:, : before[0]] = old
         return tiles
-
-    def _stored(self, values: NDArray[Any]) -> NDArray[Any]:
-        if self._scaling.trivial and self._scaling.stored.kind == "f":
-            with np.errstate(all="ignore"):  # a number too large for single precision is infinite in it
-                return values.astype(self._scaling.stored, copy=False)
-        return self._scaling.convert(values)
 
     def _encoded(self, source: int, pixels: NDArray[Any], block: Block, rows: Int64s) -> EncodedTiles:
         if source == 0:

@@ -90,10 +90,7 @@ def checked_rows(data: ArrayLike, facts: ImageFacts) -> NDArray[Any]:
 
 def stored_copy(values: NDArray[Any], scaling: Scaling) -> NDArray[Any]:
     """Return the stored form of values that `checked_image` returned, in memory of its own."""
-    if scaling.trivial and scaling.stored.kind == "f":
-        with np.errstate(all="ignore"):  # a number too large for single precision is infinite in it
-            return values.astype(scaling.stored)
-    stored = scaling.convert(values)
+    stored = scaling.to_stored(values)
     return stored.copy() if np.may_share_memory(stored, values) else stored
 
 
