@@ -157,7 +157,7 @@ class RowReader:
             if faults:
                 fault = min(faults, key=lambda fault: fault.field)
                 row = raw[fault.row * self.row_nbytes : (fault.row + 1) * self.row_nbytes]
-                raise _error_of(fault, owners[fault.field], int(piece[fault.row]), row)
+                raise error_of(fault, owners[fault.field], int(piece[fault.row]), row)
 
         # Bytes of rows stand for pixels here: what makes a second thread worth while is much the same.
         run(decode, range(0, len(rows), step), npixels=len(rows) * self.row_nbytes)
@@ -173,7 +173,8 @@ class RowReader:
         self.unit.read_ranges(rows[first] * self.row_nbytes, count * self.row_nbytes, raw)
 
 
-def _error_of(fault: Fault, cells: AnyCells, row: int, raw: NDArray[np.uint8]) -> TableError:
+def error_of(fault: Fault, cells: AnyCells, row: int, raw: NDArray[np.uint8]) -> TableError:
+    """Return the error for a value that cannot be had; ``raw`` are the bytes of its row, as far as they matter."""
     if fault.reason == Reason.FOREIGN:
         return TableError(
             f"non-ASCII byte 0x{fault.value:02X} at position {fault.position} of column {cells.name!r}, row {row}; "

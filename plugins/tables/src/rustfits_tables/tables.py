@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, NoReturn, overload
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, overload
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -23,6 +23,12 @@ from rustfits_tables.subsets import (
     CompressedSingleColumnSubset,
     SingleColumnSubset,
 )
+
+if TYPE_CHECKING:
+    import astropy.table
+    import pandas
+    import polars
+    import pyarrow
 
 ELSEWHERE = "use astropy.io.fits or fitsio for that"
 
@@ -289,9 +295,144 @@ class ReadableTableHDU(AnyTableHDU):
         """Return the dtype of what `read` gives, a field for every column; errors as there."""
         return self._facts.dtype(self._facts.chosen(columns), scale=scale)
 
-    def _heap_nbytes(self, rows: range, columns: Sequence[str]) -> NDArray[np.int64] | None:
+    def _heap_nbytes(self, rows: Rows, columns: Sequence[str]) -> NDArray[np.int64] | None:
         """Return the memory that objects in rows need, about; None if there are none."""
         return None
+
+    # -- the tables of other libraries --------------------------------------------------------------------------------
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """Return the rows as a stream of batches, for whoever takes Arrow: ``polars.DataFrame(hdu)``.
+
+        TNULLn becomes validity, strings are utf8, cells of several elements lists of fixed size (one in another for
+        TDIMn), those of variable length large lists, complex numbers lists of two. Memory is needed for a few batches.
+
+        Parameters
+        ----------
+        requested_schema : capsule, optional
+            Not used: the types are those of the columns.
+
+        Raises
+        ------
+        TableError
+            If columns cannot be read, or have one name; what is wrong with values is told by the stream.
+        NotSupported
+            If the compiled part of rustfits-tables is absent.
+        HeaderError, FitsIOError
+            As `read`.
+        """
+        from rustfits_tables.arrow import ArrowSource
+
+        return ArrowSource(self).__arrow_c_stream__()
+
+    def __arrow_c_schema__(self) -> object:
+        """Return the types of the columns, as of `__arrow_c_stream__`; errors as there."""
+        from rustfits_tables.arrow import ArrowSource
+
+        return ArrowSource(self).__arrow_c_schema__()
+
+    def to_arrow(
+        self, *, columns: Sequence[str] | None = None, rows: slice | Sequence[int] | None = None
+    ) -> pyarrow.Table:
+        """Return a table of pyarrow, with the types of `__arrow_c_stream__`.
+
+        The metadata of a field hold its unit, TDISP and TCOMM.
+
+        Parameters
+        ----------
+        columns, rows
+            As in `read`.
+
+        Raises
+        ------
+        TableError
+            If columns or rows are not there or cannot be read.
+        NotSupported
+            If pyarrow or the compiled part of rustfits-tables is absent.
+        RowIndexError, HeaderError, FitsIOError
+            As `read`.
+        """
+        from rustfits_tables import frames
+
+        return frames.to_arrow(self, columns, rows)
+
+    def to_polars(
+        self, *, columns: Sequence[str] | None = None, rows: slice | Sequence[int] | None = None
+    ) -> polars.DataFrame:
+        """Return a DataFrame of polars; as `to_arrow`, but for metadata, which polars has none of."""
+        from rustfits_tables import frames
+
+        return frames.to_polars(self, columns, rows)
+
+    def to_pandas(
+        self, *, columns: Sequence[str] | None = None, rows: slice | Sequence[int] | None = None
+    ) -> pandas.DataFrame:
+        """Return a DataFrame of pandas.
+
+        Integers with TNULLn become the integers of pandas that may be missing (``Int32``), scaled ones floats with
+        NaN; cells of several elements are arrays in a column of objects. ``frame.attrs`` holds "units" and
+        "descriptions", by the names of the columns.
+
+        Parameters
+        ----------
+        columns, rows
+            As in `read`.
+
+        Raises
+        ------
+        TableError
+            If columns or rows are not there or cannot be read.
+        NotSupported
+            If pandas is absent.
+        RowIndexError, HeaderError, FitsIOError
+            As `read`.
+        """
+        from rustfits_tables import frames
+
+        return frames.to_pandas(self, columns, rows)
+
+    def to_astropy(
+        self, *, columns: Sequence[str] | None = None, rows: slice | Sequence[int] | None = None
+    ) -> astropy.table.Table:
+        """Return a Table of astropy: units, descriptions (TCOMMn), columns with TNULLn masked.
+
+        ``table.meta`` holds the keywords of the header that describe neither structure nor columns; TDISPn stands in
+        the ``meta`` of its column.
+
+        Parameters
+        ----------
+        columns, rows
+            As in `read`.
+
+        Raises
+        ------
+        TableError
+            If columns or rows are not there or cannot be read.
+        NotSupported
+            If astropy is absent.
+        RowIndexError, HeaderError, FitsIOError
+            As `read`.
+        """
+        from rustfits_tables import frames
+
+        return frames.to_astropy(self, columns, rows)
+
+    @reads
+    def _read_columns(
+        self, columns: Sequence[str] | None, rows: slice | Sequence[int] | None
+    ) -> list[tuple[AnyCells, NDArray[Any], NDArray[np.bool_] | None]]:
+        """Return the values of columns, and where nulls are in those of numbers or strings that may have some."""
+        cells = self._facts.chosen(columns)
+        self._facts.dtype(cells)
+        wanted = self._wanted(rows, cells, False)
+        parts: list[tuple[AnyCells, NDArray[Any], NDArray[np.bool_] | None]] = []
+        for one in cells:
+            shape = (len(wanted), *one.shape)
+            out = (np.zeros if self._needs_zeros([one]) else np.empty)(shape, one.dtype())
+            mask = np.zeros(shape, np.bool_)
+            parts.append((one, out, mask if not one.in_heap and one.null_fields(mask) else None))
+        self._fill(wanted, parts, scale=True)
+        return parts
 
     # -- what is not there yet ------------------------------------------------------------------------------------
 
@@ -361,7 +502,7 @@ class TableHDU(ReadableTableHDU):
                 HeapReader(DataUnit(self), layout).read(rows, cells, out, scale=scale, as_bytes=as_bytes)
 
     @reads
-    def _heap_nbytes(self, rows: range, columns: Sequence[str]) -> NDArray[np.int64] | None:
+    def _heap_nbytes(self, rows: Rows, columns: Sequence[str]) -> NDArray[np.int64] | None:
         chosen = [one for one in self._facts.chosen(columns or None) if one.in_heap and isinstance(one, Cells)]
         if not chosen:
             return None
@@ -407,7 +548,7 @@ class CompressedTableHDU(TableHDU):
     def _wanted(self, rows: object, cells: Sequence[AnyCells], mask_null: bool) -> Rows:
         raise self._refuse("reading")
 
-    def _heap_nbytes(self, rows: range, columns: Sequence[str]) -> NDArray[np.int64] | None:
+    def _heap_nbytes(self, rows: Rows, columns: Sequence[str]) -> NDArray[np.int64] | None:
         if not any(one.in_heap for one in self._facts.chosen(columns or None)):
             return None
         # How long arrays are is known when a tile is decoded; ZPCOUNT is how long they are together.
