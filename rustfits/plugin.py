@@ -32,10 +32,12 @@ if TYPE_CHECKING:
         UnsupportedPixels,
     )
     from rustfits.hdu.base import HDU
+    from rustfits.hdu.image.cards import name_entries
     from rustfits.hdu.kind import DataUnit, HDUKind, NewHDU, changes, reads
     from rustfits.hdu.table import AnyTableHDU, TableFacts
     from rustfits.hdu.tableunit import TableUnit
     from rustfits.header.cards import Cards
+    from rustfits.header.edit import carried_cards
     from rustfits.header.state import Snapshot
     from rustfits.heap.bintable import ELEMENT_DTYPES, ELEMENT_NBYTES, Column, TableLayout, column_of
     from rustfits.heap.writer import HeapWriter
@@ -83,12 +85,14 @@ __all__ = [
     "TileKeeper",
     "TiledImage",
     "UnsupportedPixels",
+    "carried_cards",
     "changes",
     "choose_variant",
     "column_of",
     "effective_level",
     "hookimpl",
     "method_number",
+    "name_entries",
     "raise_first_fault",
     "random_starts",
     "random_table",
@@ -107,10 +111,12 @@ _MODULES = {
     "codec.readers": ("BoxReader", "HeapBytes", "PlainImage", "TiledImage", "TileIndex", "TileKeeper"),
     "errors": ("InvalidParameter", "ParameterOverflow", "TileDecodeError", "TileEncodeError", "UnsupportedPixels"),
     "hdu.base": ("HDU",),
+    "hdu.image.cards": ("name_entries",),
     "hdu.kind": ("DataUnit", "HDUKind", "NewHDU", "changes", "reads"),
     "hdu.table": ("AnyTableHDU", "TableFacts"),
     "hdu.tableunit": ("TableUnit",),
     "header.cards": ("Cards",),
+    "header.edit": ("carried_cards",),
     "header.state": ("Snapshot",),
     "heap.bintable": ("ELEMENT_DTYPES", "ELEMENT_NBYTES", "Column", "TableLayout", "column_of"),
     "heap.writer": ("HeapWriter",),
