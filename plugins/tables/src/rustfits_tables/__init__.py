@@ -10,10 +10,23 @@ if TYPE_CHECKING:
     from rustfits_tables.choice import active
     from rustfits_tables.fields import Fault, Field, FieldArray, Kind, Reason
     from rustfits_tables.kernels import RowDecoder, RowEncoder, TableKernels
+    from rustfits_tables.subsets import (
+        AsciiColumnSubset,
+        AsciiSingleColumnSubset,
+        ColumnSubset,
+        CompressedColumnSubset,
+        CompressedSingleColumnSubset,
+        SingleColumnSubset,
+    )
     from rustfits_tables.tables import AsciiTableHDU, CompressedTableHDU, TableHDU
 
 __all__ = [
+    "AsciiColumnSubset",
+    "AsciiSingleColumnSubset",
     "AsciiTableHDU",
+    "ColumnSubset",
+    "CompressedColumnSubset",
+    "CompressedSingleColumnSubset",
     "CompressedTableHDU",
     "Fault",
     "Field",
@@ -22,6 +35,7 @@ __all__ = [
     "Reason",
     "RowDecoder",
     "RowEncoder",
+    "SingleColumnSubset",
     "TableHDU",
     "TableKernels",
     "active",
@@ -31,6 +45,14 @@ _MODULES = {
     "choice": ("active",),
     "fields": ("Fault", "Field", "FieldArray", "Kind", "Reason"),
     "kernels": ("RowDecoder", "RowEncoder", "TableKernels"),
+    "subsets": (
+        "AsciiColumnSubset",
+        "AsciiSingleColumnSubset",
+        "ColumnSubset",
+        "CompressedColumnSubset",
+        "CompressedSingleColumnSubset",
+        "SingleColumnSubset",
+    ),
     "tables": ("AsciiTableHDU", "CompressedTableHDU", "TableHDU"),
 }
 

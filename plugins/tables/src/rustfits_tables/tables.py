@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, NoReturn
+from typing import Any, ClassVar, NoReturn, overload
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from rustfits import NotSupported, TableError
 from rustfits.plugin import AnyTableHDU, DataUnit, TableFacts, TableLayout, reads
+from rustfits_tables.access import Key, RowKey
 from rustfits_tables.columns import Cells
 from rustfits_tables.facts import AnyCells, AsciiFacts, ColumnFacts, CompressedFacts
+from rustfits_tables.iteration import ChunkIterator, Pieces, RowIterator, checked_chunksize
 from rustfits_tables.rows import RowReader, Rows, Target, select_rows
+from rustfits_tables.subsets import (
+    AsciiColumnSubset,
+    AsciiSingleColumnSubset,
+    ColumnSubset,
+    CompressedColumnSubset,
+    CompressedSingleColumnSubset,
+    SingleColumnSubset,
+)
 
 ELSEWHERE = "use astropy.io.fits or fitsio for that"
 
@@ -22,6 +32,8 @@ class ReadableTableHDU(AnyTableHDU):
 
     _noun: ClassVar[str]  # in messages
     _facts_class: ClassVar[type[TableFacts]] = ColumnFacts
+    _column_class: ClassVar[type[SingleColumnSubset]] = SingleColumnSubset
+    _columns_class: ClassVar[type[ColumnSubset]] = ColumnSubset
 
     @property
     def _facts(self) -> ColumnFacts:
@@ -172,6 +184,115 @@ class ReadableTableHDU(AnyTableHDU):
         fixed = [Target(cells, out, mask) for cells, out, mask in parts if not cells.in_heap]
         self._reader().read(rows, fixed, scale=scale, as_bytes=as_bytes)
 
+    # -- rows and columns by key ----------------------------------------------------------------------------------
+
+    @overload
+    def __getitem__(self, key: int) -> np.void: ...
+    @overload
+    def __getitem__(self, key: slice) -> NDArray[Any]: ...
+    @overload
+    def __getitem__(self, key: str | bytes) -> SingleColumnSubset: ...
+    @overload
+    def __getitem__(self, key: Sequence[int] | Sequence[str] | NDArray[Any]) -> Any: ...
+    def __getitem__(self, key: Any) -> Any:
+        """Return a record, a structured array, or columns to read from.
+
+        Parameters
+        ----------
+        key : int, slice, sequence of int, str or sequence of str
+            A number gives a record; a slice, also backwards, or numbers a structured array; a name or names a subset
+            of columns, which reads when it is asked: ``hdu["a"][5]``, ``hdu["a", "b"].read()``.
+
+        Raises
+        ------
+        TableError
+            If it is of another kind, selects nothing, or a value cannot be read.
+        RowIndexError
+            If a row number is out of range.
+        NotSupported, HeaderError, FitsIOError
+            As `read`.
+        """
+        which = Key.of(key)
+        if which.name is not None:
+            return self._column_class(self, which.name)
+        if which.names is not None:
+            return self._columns_class(self, which.names)
+        if which.rows is not None:
+            return self.read(rows=which.rows)
+        return self.read(rows=[which.check_row(self.nrows)])[0]
+
+    def __setitem__(self, key: Any, value: object) -> None:
+        which = Key.of(key)
+        rows = which.rows if which.row is None else which.row
+        self._put(rows, which.names if which.name is None else which.name, value)
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
+        """Return what `read` returns, as `numpy.asarray` asks for it.
+
+        Parameters
+        ----------
+        dtype : dtype, optional
+            Of the result; that of the table if None.
+        copy : bool, optional
+            There is nothing to share, so that False is refused.
+
+        Raises
+        ------
+        TableError
+            If ``copy`` is False.
+        """
+        if copy is False:
+            raise TableError("the rows of a file cannot become an array without a copy")
+        rows = self.read()
+        return rows if dtype is None else rows.astype(dtype, copy=False)
+
+    @overload
+    def iter(
+        self, *, chunksize: None = None, columns: Sequence[str] | None = None, scale: bool = True
+    ) -> RowIterator: ...
+    @overload
+    def iter(self, *, chunksize: int, columns: Sequence[str] | None = None, scale: bool = True) -> ChunkIterator: ...
+    def iter(
+        self, *, chunksize: int | None = None, columns: Sequence[str] | None = None, scale: bool = True
+    ) -> RowIterator | ChunkIterator:
+        """Go through the rows; a few MB of them are in memory at a time.
+
+        Parameters
+        ----------
+        chunksize : int, optional
+            Rows of the structured arrays to return; the last may have fewer. Without, records are returned one by one.
+        columns, scale
+            As in `read`.
+
+        Returns
+        -------
+        iterator
+            Its ``len`` is how many are left. Rows that are added later are not among them.
+
+        Raises
+        ------
+        TypeError
+            If ``chunksize`` is no integer.
+        TableError
+            If ``chunksize`` is less than 1, or a column is unknown or named twice; later, if a value cannot be read.
+        NotSupported, HeaderError, FitsIOError
+            Later, as `read`.
+        """
+        number = None if chunksize is None else checked_chunksize(chunksize)
+        pieces = Pieces(self, columns, scale=scale)
+        return RowIterator(pieces) if number is None else ChunkIterator(pieces, number)
+
+    def __iter__(self) -> RowIterator:
+        return self.iter()
+
+    def _fields(self, columns: Sequence[str] | None, *, scale: bool) -> np.dtype[Any]:
+        """Return the dtype of what `read` gives, a field for every column; errors as there."""
+        return self._facts.dtype(self._facts.chosen(columns), scale=scale)
+
+    def _heap_nbytes(self, rows: range, columns: Sequence[str]) -> NDArray[np.int64] | None:
+        """Return the memory that objects in rows need, about; None if there are none."""
+        return None
+
     # -- what is not there yet ------------------------------------------------------------------------------------
 
     def _refuse(self, what: str, instead: str = ELSEWHERE) -> NotSupported:
@@ -190,23 +311,17 @@ class ReadableTableHDU(AnyTableHDU):
     append = extend = appending = extending = write
     insert_column = delete_column = repack = write
 
-    def iter(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Refuse to iterate.
+    def _put(self, key: RowKey | None, columns: str | Sequence[str] | None, value: object) -> None:
+        """Replace cells, for ``hdu[...] = value`` and for subsets of columns.
 
-        Raises
-        ------
-        NotSupported
-            Always.
+        Parameters
+        ----------
+        key : int, slice, list of int or None
+            Rows; all of them if None. Whether they are there is not known yet.
+        columns : str, sequence of str or None
+            One column by itself, several as a structured array, or all as one.
+        value : object
         """
-        raise self._refuse("iteration over rows", "read(rows=slice(start, stop)) gives them in pieces")
-
-    def __iter__(self) -> NoReturn:
-        self.iter()
-
-    def __getitem__(self, key: Any) -> NoReturn:
-        raise self._refuse("item access", "read(rows=..., columns=...) selects rows and columns")
-
-    def __setitem__(self, key: Any, value: Any) -> NoReturn:
         raise self._refuse("writing")
 
     def __delitem__(self, key: Any) -> NoReturn:
@@ -245,6 +360,16 @@ class TableHDU(ReadableTableHDU):
                 layout = TableLayout.from_cards(self._facts.cards, ())
                 HeapReader(DataUnit(self), layout).read(rows, cells, out, scale=scale, as_bytes=as_bytes)
 
+    @reads
+    def _heap_nbytes(self, rows: range, columns: Sequence[str]) -> NDArray[np.int64] | None:
+        chosen = [one for one in self._facts.chosen(columns or None) if one.in_heap and isinstance(one, Cells)]
+        if not chosen:
+            return None
+        from rustfits_tables.heap import HeapReader
+
+        reader = HeapReader(DataUnit(self), TableLayout.from_cards(self._facts.cards, ()))
+        return sum((reader.memory(rows, cells) for cells in chosen), np.zeros(len(rows), dtype=np.int64))
+
 
 class CompressedTableHDU(TableHDU):
     """A binary table whose columns are compressed in tiles of rows (FITS 4.0, section 10.3).
@@ -255,6 +380,8 @@ class CompressedTableHDU(TableHDU):
     _kind: ClassVar[str] = "BINARY_TBL (compressed)"
     _noun: ClassVar[str] = "a compressed table"
     _facts_class: ClassVar[type[TableFacts]] = CompressedFacts
+    _column_class: ClassVar[type[SingleColumnSubset]] = CompressedSingleColumnSubset
+    _columns_class: ClassVar[type[ColumnSubset]] = CompressedColumnSubset
 
     @property
     def _facts(self) -> CompressedFacts:
@@ -280,6 +407,12 @@ class CompressedTableHDU(TableHDU):
     def _wanted(self, rows: object, cells: Sequence[AnyCells], mask_null: bool) -> Rows:
         raise self._refuse("reading")
 
+    def _heap_nbytes(self, rows: range, columns: Sequence[str]) -> NDArray[np.int64] | None:
+        if not any(one.in_heap for one in self._facts.chosen(columns or None)):
+            return None
+        # How long arrays are is known when a tile is decoded; ZPCOUNT is how long they are together.
+        return np.full(len(rows), self._facts.seen.integer("PCOUNT", 0) // max(self.nrows, 1), dtype=np.int64)
+
     def _more_lines(self, facts: Any) -> list[str]:
         return [
             f"  tiles: {facts.cards.get('NAXIS2')}",
@@ -295,6 +428,8 @@ class AsciiTableHDU(ReadableTableHDU):
     _kind: ClassVar[str] = "ASCII_TBL"
     _noun: ClassVar[str] = "an ASCII table"
     _facts_class: ClassVar[type[TableFacts]] = AsciiFacts
+    _column_class: ClassVar[type[SingleColumnSubset]] = AsciiSingleColumnSubset
+    _columns_class: ClassVar[type[ColumnSubset]] = AsciiColumnSubset
 
     @property
     def formats(self) -> dict[str, str]:
