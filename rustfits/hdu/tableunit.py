@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import cast
 
 from rustfits.errors import ImageError, TableError, TileDecodeError
@@ -13,7 +14,7 @@ from rustfits.header.cards import Cards
 from rustfits.heap.bintable import Column, TableLayout
 from rustfits.heap.repack import repack
 from rustfits.heap.spare import Spare
-from rustfits.heap.writer import HeapWriter
+from rustfits.heap.writer import HeapWriter, check_whole
 
 
 class TableUnit(DataUnit):
@@ -48,7 +49,7 @@ class TableUnit(DataUnit):
         """
         return TableLayout.from_cards(self._hdu._state.cards, tuple(columns))
 
-    def writer(self, columns: Sequence[Column] = (), *, nrows: int | None = None) -> HeapWriter:
+    def writer(self, columns: Sequence[Column] = (), *, nrows: int | None = None, anew: bool = False) -> HeapWriter:
         """Return what collects a change of the table.
 
         Parameters
@@ -57,8 +58,14 @@ class TableUnit(DataUnit):
             As for `layout`, errors too.
         nrows : int, optional
             Rows that the table will have, not fewer than now; by default as many.
+        anew : bool
+            Whether nothing of rows and heap is kept; then all columns are to be written.
         """
-        return HeapWriter(self.layout(columns), self._spare, nrows=nrows)
+        layout = self.layout(columns)
+        if not anew:
+            return HeapWriter(layout, self._spare, nrows=nrows)
+        check_whole(self._hdu._file.storage, self._hdu._extent, layout)
+        return HeapWriter.anew(layout if nrows is None else replace(layout, nrows=nrows), self._spare)
 
     def apply(self, writer: HeapWriter, cards: Cards | None = None) -> None:
         """Make the change that was collected.

@@ -269,14 +269,16 @@ def _column_of(one: NewField, inner: object, descriptor: str, is_bits: bool) -> 
     count = prod(shape)
     if not count and len(shape) > 1:
         raise TableError(f"column {one.name!r} has cells of shape {shape}, which have no element")
-    dim = f"({','.join(map(str, reversed(shape)))})"
+    said = f"({','.join(map(str, reversed(shape)))})"
+    # A cell of one axis needs no TDIM, but that of one element, which would be a number by itself.
+    dim = said if len(shape) > 1 or shape == (1,) else None
     if dtype.kind in "SU":
         width = dtype.itemsize // (4 if dtype.kind == "U" else 1)
         if not width:
             raise TableError(f"column {one.name!r} has zero-length strings ({dtype}); give them a width, such as 'U8'")
-        return NewColumn(one.name, f"{width * count}A", f"({width},{dim[1:]}" if shape else None)
+        return NewColumn(one.name, f"{width * count}A", f"({width},{said[1:]}" if shape else None)
     if is_bits:
-        return NewColumn(one.name, f"{count}X", dim if len(shape) > 1 else None)
+        return NewColumn(one.name, f"{count}X", dim)
     name = f"{dtype.kind}{dtype.itemsize}"
     letter = LETTERS.get(name)
     if letter is None:
@@ -288,7 +290,7 @@ def _column_of(one: NewField, inner: object, descriptor: str, is_bits: bool) -> 
             f"column {one.name!r} is of dtype {dtype}, which FITS tables do not have; there are {', '.join(LETTERS)}, "
             "strings, and object with var_dtypes="
         )
-    return NewColumn(one.name, f"{count}{letter}", dim if len(shape) > 1 else None, ZEROS.get(name))
+    return NewColumn(one.name, f"{count}{letter}", dim, ZEROS.get(name))
 
 
 def _heap_column(one: NewField, inner: object, descriptor: str, is_bits: bool) -> NewColumn:

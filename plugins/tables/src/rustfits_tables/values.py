@@ -56,13 +56,13 @@ class Values:
             fields += self.cells.null_fields(self.nulls)
         return fields
 
-    def part(self, first: int, stop: int) -> Values:
-        """Return those of some rows."""
+    def take(self, order: slice | Int64s) -> Values:
+        """Return those of some rows, in another order."""
         return Values(
             self.cells,
-            self.array[first:stop],
-            None if self.nulls is None else self.nulls[first:stop],
-            None if self.counts is None else self.counts[first:stop],
+            self.array[order],
+            None if self.nulls is None else self.nulls[order],
+            None if self.counts is None else self.counts[order],
         )
 
 
