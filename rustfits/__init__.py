@@ -10,10 +10,9 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from rustfits._version import __version__
-
 if TYPE_CHECKING:
     from rustfits import convenience, limits
+    from rustfits._version import __version__
     from rustfits.codec.batch import TileBatch
     from rustfits.codec.builtin import Gzip1, Gzip2, NoCompress
     from rustfits.codec.codec import TileCodec
@@ -192,6 +191,7 @@ _MODULES = {
     "TileBatch": "codec.batch",
     "TileCodec": "codec.codec",
     "Verdict": "hdu.report",
+    "__version__": "_version",
     "codecs": "codec.registry",
     "get_include": "codec.include",
     "get_num_threads": "parallel.threads",

@@ -32,11 +32,15 @@ if TYPE_CHECKING:
         UnsupportedPixels,
     )
     from rustfits.hdu.base import HDU
-    from rustfits.hdu.kind import DataUnit, HDUKind, NewHDU, reads
+    from rustfits.hdu.image.cards import name_entries
+    from rustfits.hdu.kind import DataUnit, HDUKind, NewHDU, changes, reads
     from rustfits.hdu.table import AnyTableHDU, TableFacts
+    from rustfits.hdu.tableunit import TableUnit
     from rustfits.header.cards import Cards
+    from rustfits.header.edit import carried_cards
     from rustfits.header.state import Snapshot
-    from rustfits.heap.bintable import ELEMENT_DTYPES, Column, TableLayout, column_of
+    from rustfits.heap.bintable import ELEMENT_DTYPES, ELEMENT_NBYTES, Column, TableLayout, column_of
+    from rustfits.heap.writer import HeapWriter
     from rustfits.parallel.threads import run, scratch
     from rustfits.quantize.dither import DITHER_METHODS, Dither, method_number, random_starts, random_table
     from rustfits.quantize.noise import row_lengths
@@ -47,6 +51,7 @@ __all__ = [
     "API_VERSION",
     "DITHER_METHODS",
     "ELEMENT_DTYPES",
+    "ELEMENT_NBYTES",
     "HDU",
     "AnyTableHDU",
     "BoxReader",
@@ -57,6 +62,7 @@ __all__ = [
     "EncodedTiles",
     "HDUKind",
     "HeapBytes",
+    "HeapWriter",
     "Int64s",
     "InvalidParameter",
     "Kernels",
@@ -70,6 +76,7 @@ __all__ = [
     "Storage",
     "TableFacts",
     "TableLayout",
+    "TableUnit",
     "TileBatch",
     "TileCodec",
     "TileDecodeError",
@@ -78,11 +85,14 @@ __all__ = [
     "TileKeeper",
     "TiledImage",
     "UnsupportedPixels",
+    "carried_cards",
+    "changes",
     "choose_variant",
     "column_of",
     "effective_level",
     "hookimpl",
     "method_number",
+    "name_entries",
     "raise_first_fault",
     "random_starts",
     "random_table",
@@ -101,11 +111,15 @@ _MODULES = {
     "codec.readers": ("BoxReader", "HeapBytes", "PlainImage", "TiledImage", "TileIndex", "TileKeeper"),
     "errors": ("InvalidParameter", "ParameterOverflow", "TileDecodeError", "TileEncodeError", "UnsupportedPixels"),
     "hdu.base": ("HDU",),
-    "hdu.kind": ("DataUnit", "HDUKind", "NewHDU", "reads"),
+    "hdu.image.cards": ("name_entries",),
+    "hdu.kind": ("DataUnit", "HDUKind", "NewHDU", "changes", "reads"),
     "hdu.table": ("AnyTableHDU", "TableFacts"),
+    "hdu.tableunit": ("TableUnit",),
     "header.cards": ("Cards",),
+    "header.edit": ("carried_cards",),
     "header.state": ("Snapshot",),
-    "heap.bintable": ("ELEMENT_DTYPES", "Column", "TableLayout", "column_of"),
+    "heap.bintable": ("ELEMENT_DTYPES", "ELEMENT_NBYTES", "Column", "TableLayout", "column_of"),
+    "heap.writer": ("HeapWriter",),
     "parallel.threads": ("run", "scratch"),
     "quantize.dither": ("DITHER_METHODS", "Dither", "method_number", "random_starts", "random_table"),
     "quantize.noise": ("row_lengths",),

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, overload
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self, overload
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from rustfits import NotSupported, TableError
-from rustfits.plugin import AnyTableHDU, DataUnit, TableFacts, TableLayout, reads
+from rustfits.plugin import AnyTableHDU, DataUnit, TableFacts, TableLayout, changes, reads
 from rustfits_tables.access import Key, RowKey
 from rustfits_tables.columns import Cells
 from rustfits_tables.facts import AnyCells, AsciiFacts, ColumnFacts, CompressedFacts
@@ -439,7 +440,7 @@ class ReadableTableHDU(AnyTableHDU):
     def _refuse(self, what: str, instead: str = ELSEWHERE) -> NotSupported:
         return NotSupported(f"{what} of {self._noun} is not supported yet; {instead}: {self._place}")
 
-    def write(self, *args: Any, **kwargs: Any) -> NoReturn:
+    def write(self, *args: Any, **kwargs: Any) -> Any:
         """Refuse to write.
 
         Raises
@@ -511,6 +512,91 @@ class TableHDU(ReadableTableHDU):
         reader = HeapReader(DataUnit(self), TableLayout.from_cards(self._facts.cards, ()))
         return sum((reader.memory(rows, cells) for cells in chosen), np.zeros(len(rows), dtype=np.int64))
 
+    # -- writing --------------------------------------------------------------------------------------------------
+
+    @changes
+    def write(self, data: Any, *, names: Sequence[str] | None = None) -> None:
+        """Replace all rows.
+
+        Parameters
+        ----------
+        data : array with named fields, dict of name to array, or list of arrays
+            Every column, in any order, with as many rows as the table has; dtypes and shapes are those of `read`, of
+            any order of bytes. Cells of variable length are objects: arrays of one axis, str or bytes. TNULLn, NaN or
+            an empty string is written where an array is masked.
+        names : sequence of str, optional
+            Of the arrays in a list.
+
+        Raises
+        ------
+        TableError
+            If a column is missing or unknown, or has another number of rows, another dtype or shape, or a value that
+            cannot be written. The file is as it was then, and after all other errors.
+        HeaderError
+            If the columns do not make up a row.
+        FitsIOError
+            If the bytes cannot be written; `ReadOnlyFile` if the file was opened 'r'.
+        """
+        from rustfits_tables.edits import replace_rows
+
+        replace_rows(self, self._facts, data, names)
+
+    @changes
+    def append(self, data: Any, *, names: Sequence[str] | None = None) -> None:
+        """Add rows behind the last; later HDUs of the file move.
+
+        Parameters
+        ----------
+        data, names
+            As for `write`, with any number of rows.
+
+        Raises
+        ------
+        TableError, HeaderError, FitsIOError
+            As `write`.
+        """
+        from rustfits_tables.edits import append_rows
+
+        append_rows(self, self._facts, data, names)
+
+    extend = append
+
+    @contextmanager
+    def appending(self) -> Iterator[Self]:
+        """Return a context in which many calls of `append` are one change of the file.
+
+        Rows are there to be read as soon as they are appended. An exception that leaves the block takes all of them
+        back. Others who use the handle wait until its end.
+        """
+        with self._changing():
+            yield self
+
+    extending = appending
+
+    @changes
+    def _put(self, key: RowKey | None, columns: str | Sequence[str] | None, value: object) -> None:
+        from rustfits_tables.edits import put
+
+        put(self, self._facts, key, columns, value)
+
+    @changes
+    def repack(self) -> None:
+        """Drop what no cell of variable length uses any more, and the room before the heap; the file gets shorter.
+
+        Nothing is done if there is nothing to drop. Cells that share bytes still do. DATASUM and CHECKSUM are written
+        anew if they were right.
+
+        Raises
+        ------
+        TableError
+            If a descriptor points outside of the heap.
+        HeaderError, FitsIOError
+            As `write`.
+        """
+        from rustfits_tables.edits import repack
+
+        repack(self, self._facts)
+
 
 class CompressedTableHDU(TableHDU):
     """A binary table whose columns are compressed in tiles of rows (FITS 4.0, section 10.3).
@@ -523,6 +609,10 @@ class CompressedTableHDU(TableHDU):
     _facts_class: ClassVar[type[TableFacts]] = CompressedFacts
     _column_class: ClassVar[type[SingleColumnSubset]] = CompressedSingleColumnSubset
     _columns_class: ClassVar[type[ColumnSubset]] = CompressedColumnSubset
+
+    write = append = extend = appending = extending = repack = ReadableTableHDU.write
+    insert_column = delete_column = ReadableTableHDU.write
+    _put = ReadableTableHDU._put
 
     @property
     def _facts(self) -> CompressedFacts:
