@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from itertools import islice
 from math import prod
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -118,6 +119,7 @@ class Batches:
     def _reading(self) -> Any:
         return self._hdu._reading
 
+    @reads
     def _plan(self, columns: Sequence[str] | None) -> list[ArrowColumn]:
         facts = self._hdu._facts
         cells = facts.chosen(columns)
@@ -135,8 +137,7 @@ class Batches:
     def next(self) -> ArraySaid | None:
         """Return the next batch, None after the last; errors as the class."""
         if not self._ready:
-            most = min(get_num_threads(), MAX_BATCHES)
-            chosen = [rows for rows, _ in zip(self._selections, range(most), strict=False)]
+            chosen = list(islice(self._selections, min(get_num_threads(), MAX_BATCHES)))
             self._ready = self._made(chosen)[::-1] if chosen else []
         return self._ready.pop() if self._ready else None
 

@@ -27,8 +27,12 @@ class TableKind(HDUKind):
         return tables.CompressedTableHDU if cards.get("ZTABLE") is True else tables.TableHDU
 
     def takes(self, data: object) -> int:
-        """Return whether ``data`` are rows of a table: an array with named fields, or a dict of arrays."""
-        return self.STANDARD if isinstance(data, np.ndarray | Mapping) else 0
+        """Return whether ``data`` are a table: an array with named fields, a dict of arrays, or of another library."""
+        if isinstance(data, np.ndarray | Mapping):
+            return self.STANDARD
+        from rustfits_tables.foreign import is_foreign
+
+        return self.STANDARD if is_foreign(data) else 0
 
     def write(self, data: Any, **options: Any) -> NewHDU:
         """Return a binary table with rows; the arguments are those of `FITS.write_table`."""

@@ -68,6 +68,10 @@ class NewColumn:
         TZEROn.
     unit : str or None
         TUNITn.
+    null : int or None
+        TNULLn.
+    comment, display : str or None
+        TCOMMn, TDISPn.
     """
 
     name: str
@@ -75,10 +79,14 @@ class NewColumn:
     dim: str | None = None
     zero: int | None = None
     unit: str | None = None
+    null: int | None = None
+    comment: str | None = None
+    display: str | None = None
 
     def entries(self, number: int) -> list[tuple[str, object]]:
         """Return the cards of the column of a number."""
         cards = {"TTYPE": self.name, "TFORM": self.form, "TDIM": self.dim, "TZERO": self.zero, "TUNIT": self.unit}
+        cards |= {"TNULL": self.null, "TDISP": self.display, "TCOMM": self.comment}
         return [(f"{key}{number}", value) for key, value in cards.items() if value is not None]
 
 
@@ -95,12 +103,19 @@ class Wishes:
         Which columns of bools are bits; True for all.
     heap_format : str
         P or Q, in any case.
+    nulls : mapping of str to int, optional
+        What is to stand for integers that are missing, as values.
+    comments, displays : mapping of str to str, optional
+        TCOMMn and TDISPn.
     """
 
     units: Mapping[str, str] | None = None
     var_dtypes: Mapping[str, str] | None = None
     bit_columns: bool | Sequence[str] | None = None
     heap_format: str = "P"
+    nulls: Mapping[str, int] | None = None
+    comments: Mapping[str, str] | None = None
+    displays: Mapping[str, str] | None = None
 
     def columns(self, fields: Sequence[NewField]) -> list[NewColumn]:
         """Return the columns of a new table.
@@ -119,10 +134,15 @@ class Wishes:
         units = _by_name("units", self.units, fields)
         inner = _by_name("var_dtypes", self.var_dtypes, fields)
         bits = self._bits(fields, inner)
-        return [
-            replace(_column_of(one, inner.get(one.name), descriptor, one.name in bits), unit=_unit(units, one.name))
-            for one in fields
-        ]
+        made = [_column_of(one, inner.get(one.name), descriptor, one.name in bits) for one in fields]
+        return [replace(one, unit=_unit(units, one.name), **self._remarks(one)) for one in made]
+
+    def _remarks(self, column: NewColumn) -> dict[str, Any]:
+        """Return what is said of a column beside its type."""
+        null = (self.nulls or {}).get(column.name)
+        stored = None if null is None else null - (column.zero or 0)
+        comment, display = (self.comments or {}).get(column.name), (self.displays or {}).get(column.name)
+        return {"null": stored, "comment": comment, "display": display}
 
     def _bits(self, fields: Sequence[NewField], inner: Mapping[str, Any]) -> set[str]:
         """Return the names of the columns of bits."""
