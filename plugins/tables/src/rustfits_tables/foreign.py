@@ -229,7 +229,7 @@ def _of_astropy(table: Any) -> ForeignTable:
     units, comments, displays = {}, {}, {}
     for name, column in table.columns.items():
         unit = getattr(column, "unit", None)
-        values = column.value if hasattr(column, "to_value") else column
+        values = column.value if unit is not None and hasattr(column, "to_value") else column
         if not isinstance(values, np.ndarray):
             raise TableError(
                 f"column {name!r} is a {type(column).__name__}, which FITS tables do not have; replace it by columns "
