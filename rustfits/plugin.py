@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from rustfits.codec.hookspecs import hookimpl
     from rustfits.codec.kernels import Kernels
     from rustfits.codec.readers import BoxReader, HeapBytes, PlainImage, TiledImage, TileIndex, TileKeeper
+    from rustfits.codec.registry import as_codec, codec_class
     from rustfits.errors import (
         InvalidParameter,
         ParameterOverflow,
@@ -37,11 +38,13 @@ if TYPE_CHECKING:
     from rustfits.header.cards import Cards
     from rustfits.header.state import Snapshot
     from rustfits.heap.bintable import ELEMENT_DTYPES, Column, TableLayout, column_of
+    from rustfits.heap.ranges import heap_ranges
     from rustfits.parallel.threads import run, scratch
     from rustfits.quantize.dither import DITHER_METHODS, Dither, method_number, random_starts, random_table
     from rustfits.quantize.noise import row_lengths
     from rustfits.quantize.quantum import effective_level
     from rustfits.storage.base import Storage
+    from rustfits.tiles.cache import TileCache
 
 __all__ = [
     "API_VERSION",
@@ -71,6 +74,7 @@ __all__ = [
     "TableFacts",
     "TableLayout",
     "TileBatch",
+    "TileCache",
     "TileCodec",
     "TileDecodeError",
     "TileEncodeError",
@@ -78,9 +82,12 @@ __all__ = [
     "TileKeeper",
     "TiledImage",
     "UnsupportedPixels",
+    "as_codec",
     "choose_variant",
+    "codec_class",
     "column_of",
     "effective_level",
+    "heap_ranges",
     "hookimpl",
     "method_number",
     "raise_first_fault",
@@ -99,6 +106,7 @@ _MODULES = {
     "codec.hookspecs": ("hookimpl",),
     "codec.kernels": ("Kernels",),
     "codec.readers": ("BoxReader", "HeapBytes", "PlainImage", "TiledImage", "TileIndex", "TileKeeper"),
+    "codec.registry": ("as_codec", "codec_class"),
     "errors": ("InvalidParameter", "ParameterOverflow", "TileDecodeError", "TileEncodeError", "UnsupportedPixels"),
     "hdu.base": ("HDU",),
     "hdu.kind": ("DataUnit", "HDUKind", "NewHDU", "reads"),
@@ -106,11 +114,13 @@ _MODULES = {
     "header.cards": ("Cards",),
     "header.state": ("Snapshot",),
     "heap.bintable": ("ELEMENT_DTYPES", "Column", "TableLayout", "column_of"),
+    "heap.ranges": ("heap_ranges",),
     "parallel.threads": ("run", "scratch"),
     "quantize.dither": ("DITHER_METHODS", "Dither", "method_number", "random_starts", "random_table"),
     "quantize.noise": ("row_lengths",),
     "quantize.quantum": ("effective_level",),
     "storage.base": ("Storage",),
+    "tiles.cache": ("TileCache",),
 }
 
 

@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from rustfits_tables.choice import active
     from rustfits_tables.fields import Fault, Field, FieldArray, Kind, Reason
     from rustfits_tables.kernels import RowDecoder, RowEncoder, TableKernels
-    from rustfits_tables.tables import AsciiTableHDU, CompressedTableHDU, TableHDU
+    from rustfits_tables.tables import AsciiTableHDU, TableHDU
+    from rustfits_tables.ztable_hdu import CompressedTableHDU
 
 __all__ = [
     "AsciiTableHDU",
@@ -31,7 +32,8 @@ _MODULES = {
     "choice": ("active",),
     "fields": ("Fault", "Field", "FieldArray", "Kind", "Reason"),
     "kernels": ("RowDecoder", "RowEncoder", "TableKernels"),
-    "tables": ("AsciiTableHDU", "CompressedTableHDU", "TableHDU"),
+    "tables": ("AsciiTableHDU", "TableHDU"),
+    "ztable_hdu": ("CompressedTableHDU",),
 }
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rustfits import NotSupported, TableError
 from rustfits.plugin import AnyTableHDU, DataUnit, TableFacts, TableLayout, reads
 from rustfits_tables.columns import Cells
-from rustfits_tables.facts import AnyCells, AsciiFacts, ColumnFacts, CompressedFacts
+from rustfits_tables.facts import AnyCells, AsciiFacts, ColumnFacts
 from rustfits_tables.rows import RowReader, Rows, Target, select_rows
 
 ELSEWHERE = "use astropy.io.fits or fitsio for that"
@@ -244,48 +244,6 @@ class TableHDU(ReadableTableHDU):
                 # Columns have been judged one by one, so that an odd one does no harm here.
                 layout = TableLayout.from_cards(self._facts.cards, ())
                 HeapReader(DataUnit(self), layout).read(rows, cells, out, scale=scale, as_bytes=as_bytes)
-
-
-class CompressedTableHDU(TableHDU):
-    """A binary table whose columns are compressed in tiles of rows (FITS 4.0, section 10.3).
-
-    What the header says is the table as it was before; its data cannot be read yet.
-    """
-
-    _kind: ClassVar[str] = "BINARY_TBL (compressed)"
-    _noun: ClassVar[str] = "a compressed table"
-    _facts_class: ClassVar[type[TableFacts]] = CompressedFacts
-
-    @property
-    def _facts(self) -> CompressedFacts:
-        """What the cards say now."""
-        facts: CompressedFacts = self._state.snapshot
-        return facts
-
-    @property
-    def n_tiles(self) -> int:
-        """Number of tiles, each of `ztile_rows` rows."""
-        return self._facts.ntiles
-
-    @property
-    def ztile_rows(self) -> int:
-        """Rows of a tile, the keyword ZTILELEN; the last tile may have fewer."""
-        return self._facts.tile_nrows
-
-    @property
-    def compression(self) -> dict[str, str]:
-        """Algorithm of each column, by its name: the keywords ZCTYPn."""
-        return self._facts.algorithms
-
-    def _wanted(self, rows: object, cells: Sequence[AnyCells], mask_null: bool) -> Rows:
-        raise self._refuse("reading")
-
-    def _more_lines(self, facts: Any) -> list[str]:
-        return [
-            f"  tiles: {facts.cards.get('NAXIS2')}",
-            f"  rows per tile: {facts.cards.get('ZTILELEN')}",
-            f"  compression: {', '.join(f'{name}={algorithm}' for name, algorithm in facts.algorithms.items())}",
-        ]
 
 
 class AsciiTableHDU(ReadableTableHDU):
