@@ -10,10 +10,9 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from rustfits._version import __version__
-
 if TYPE_CHECKING:
     from rustfits import convenience, limits
+    from rustfits._version import __version__
     from rustfits.codec.batch import TileBatch
     from rustfits.codec.builtin import Gzip1, Gzip2, NoCompress
     from rustfits.codec.codec import TileCodec
@@ -85,7 +84,11 @@ if TYPE_CHECKING:  # classes of packages that may be absent, which is why they a
     from rustfits_hcompress import Hcompress1 as Hcompress1
     from rustfits_plio import Plio1 as Plio1
     from rustfits_rice import Rice1 as Rice1
+    from rustfits_tables import AsciiColumnSubset as AsciiColumnSubset
+    from rustfits_tables import AsciiSingleColumnSubset as AsciiSingleColumnSubset
     from rustfits_tables import AsciiTableHDU as AsciiTableHDU
+    from rustfits_tables import CompressedColumnSubset as CompressedColumnSubset
+    from rustfits_tables import CompressedSingleColumnSubset as CompressedSingleColumnSubset
     from rustfits_tables import CompressedTableHDU as CompressedTableHDU
     from rustfits_tables import TableHDU as TableHDU
 
@@ -188,6 +191,7 @@ _MODULES = {
     "TileBatch": "codec.batch",
     "TileCodec": "codec.codec",
     "Verdict": "hdu.report",
+    "__version__": "_version",
     "codecs": "codec.registry",
     "get_include": "codec.include",
     "get_num_threads": "parallel.threads",
@@ -200,7 +204,18 @@ _MODULES = {
     "write": "convenience",
 }
 
-_PLUGIN_CLASSES = ("AsciiTableHDU", "CompressedTableHDU", "Hcompress1", "Plio1", "Rice1", "TableHDU")
+_PLUGIN_CLASSES = (
+    "AsciiColumnSubset",
+    "AsciiSingleColumnSubset",
+    "AsciiTableHDU",
+    "CompressedColumnSubset",
+    "CompressedSingleColumnSubset",
+    "CompressedTableHDU",
+    "Hcompress1",
+    "Plio1",
+    "Rice1",
+    "TableHDU",
+)
 
 
 def __getattr__(name: str) -> Any:

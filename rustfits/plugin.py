@@ -33,12 +33,16 @@ if TYPE_CHECKING:
         UnsupportedPixels,
     )
     from rustfits.hdu.base import HDU
-    from rustfits.hdu.kind import DataUnit, HDUKind, NewHDU, reads
+    from rustfits.hdu.image.cards import name_entries
+    from rustfits.hdu.kind import DataUnit, HDUKind, NewHDU, changes, reads
     from rustfits.hdu.table import AnyTableHDU, TableFacts
+    from rustfits.hdu.tableunit import TableUnit
     from rustfits.header.cards import Cards
+    from rustfits.header.edit import carried_cards
     from rustfits.header.state import Snapshot
-    from rustfits.heap.bintable import ELEMENT_DTYPES, Column, TableLayout, column_of
+    from rustfits.heap.bintable import ELEMENT_DTYPES, ELEMENT_NBYTES, Column, TableLayout, column_of
     from rustfits.heap.ranges import heap_ranges
+    from rustfits.heap.writer import HeapWriter
     from rustfits.parallel.threads import run, scratch
     from rustfits.quantize.dither import DITHER_METHODS, Dither, method_number, random_starts, random_table
     from rustfits.quantize.noise import row_lengths
@@ -50,6 +54,7 @@ __all__ = [
     "API_VERSION",
     "DITHER_METHODS",
     "ELEMENT_DTYPES",
+    "ELEMENT_NBYTES",
     "HDU",
     "AnyTableHDU",
     "BoxReader",
@@ -60,6 +65,7 @@ __all__ = [
     "EncodedTiles",
     "HDUKind",
     "HeapBytes",
+    "HeapWriter",
     "Int64s",
     "InvalidParameter",
     "Kernels",
@@ -73,6 +79,7 @@ __all__ = [
     "Storage",
     "TableFacts",
     "TableLayout",
+    "TableUnit",
     "TileBatch",
     "TileCache",
     "TileCodec",
@@ -83,6 +90,8 @@ __all__ = [
     "TiledImage",
     "UnsupportedPixels",
     "as_codec",
+    "carried_cards",
+    "changes",
     "choose_variant",
     "codec_class",
     "column_of",
@@ -90,6 +99,7 @@ __all__ = [
     "heap_ranges",
     "hookimpl",
     "method_number",
+    "name_entries",
     "raise_first_fault",
     "random_starts",
     "random_table",
@@ -109,12 +119,16 @@ _MODULES = {
     "codec.registry": ("as_codec", "codec_class"),
     "errors": ("InvalidParameter", "ParameterOverflow", "TileDecodeError", "TileEncodeError", "UnsupportedPixels"),
     "hdu.base": ("HDU",),
-    "hdu.kind": ("DataUnit", "HDUKind", "NewHDU", "reads"),
+    "hdu.image.cards": ("name_entries",),
+    "hdu.kind": ("DataUnit", "HDUKind", "NewHDU", "changes", "reads"),
     "hdu.table": ("AnyTableHDU", "TableFacts"),
+    "hdu.tableunit": ("TableUnit",),
     "header.cards": ("Cards",),
+    "header.edit": ("carried_cards",),
     "header.state": ("Snapshot",),
-    "heap.bintable": ("ELEMENT_DTYPES", "Column", "TableLayout", "column_of"),
+    "heap.bintable": ("ELEMENT_DTYPES", "ELEMENT_NBYTES", "Column", "TableLayout", "column_of"),
     "heap.ranges": ("heap_ranges",),
+    "heap.writer": ("HeapWriter",),
     "parallel.threads": ("run", "scratch"),
     "quantize.dither": ("DITHER_METHODS", "Dither", "method_number", "random_starts", "random_table"),
     "quantize.noise": ("row_lengths",),

@@ -224,17 +224,23 @@ class HDUList:
 
     def _first(self, wanted: str, version: int | None) -> HDU | None:
         """Return the first HDU of a name in upper case, and of a version unless that is None."""
-        for index, cards in enumerate(self._cards()):
+        for index, each in enumerate(self._hdus.copy()):
+            if isinstance(each, bytes) and not _mentions(each, wanted):
+                continue
+            cards = self._cards_at(index)
             name = name_in(cards)
             if name is not None and name.strip().upper() == wanted and version in (None, _version(cards)):
                 return self._at(index)
         return None
 
     def _cards(self) -> Iterator[Cards]:
-        """Return the cards of each HDU, even if the file is in an unknown state: its place in the list is certain."""
-        for index, each in enumerate(self._hdus.copy()):
-            found = self._parsed(index) if isinstance(each, bytes) else each
-            yield found._state.snapshot_anyhow.cards if isinstance(found, HDU) else found
+        """Return the cards of each HDU."""
+        return map(self._cards_at, range(len(self._hdus)))
+
+    def _cards_at(self, index: int) -> Cards:
+        """Return the cards of an HDU, even if the file is in an unknown state: its place in the list is certain."""
+        found = self._parsed(index)
+        return found._state.snapshot_anyhow.cards if isinstance(found, HDU) else found
 
     def _parsed(self, index: int) -> HDU | Cards:
         """Return what stands in the list for an HDU, with cards for the bytes of a header."""
@@ -275,6 +281,11 @@ def _same_header(known: HDU | Header, raw: Header) -> bool:
     known = _cards_of(known) if isinstance(known, bytes) else known
     cards = known._state.snapshot_anyhow.cards if isinstance(known, HDU) else known
     return cards.encode() == _cards_of(raw).encode()
+
+
+def _mentions(raw: bytes, name: str) -> bool:
+    """Return whether the name of an HDU, in upper case, may be in its header: few need be parsed to find one."""
+    return not name.isascii() or name.replace("'", "''").encode() in raw.upper() or b"CONTINUE" in raw
 
 
 def _cards_of(header: Header) -> Cards:

@@ -11,6 +11,7 @@ from rustfits.container.fitsfile import FITS
 from rustfits.errors import FitsError, HandleTainted, HDUIndexError, HDUKeyInvalid, HDUNotFound
 
 PIXELS = np.arange(6, dtype=np.int32).reshape(2, 3)
+EMPTY = {"BITPIX": 8, "NAXIS": 0, "PCOUNT": 0, "GCOUNT": 1}
 
 
 @pytest.fixture
@@ -40,6 +41,21 @@ def test_names_match_without_case_and_surrounding_blanks(fits):
     for name in ("NONE", "PRIMARY", "SC", "", "ünï"):
         with pytest.raises(HDUNotFound, match=r"no HDU named.*'Sci', 'SCI', 'ERR"):
             fits[name]
+
+
+def test_a_name_is_found_however_its_card_spells_it(tmp_path):
+    path, names = tmp_path / "names.fits", ("o'brien", "n" * 60 + "'" + "m" * 20, "last")
+    with FITS(path, "w+") as fits:
+        fits.write_image(PIXELS)
+        for name in names:
+            fits.write_image(PIXELS, extname=name)
+    cards = ["XTENSION= 'IMAGE   '", *(f"{key:8}= {value:20}" for key, value in EMPTY.items())]
+    cards += ["EXTNAME = 'be&'", "CONTINUE  'hind'", "END"]
+    with path.open("ab") as file:
+        file.write("".join(f"{card:80}" for card in cards).ljust(2880).encode())
+    for index, name in enumerate((*names, "BEhind"), start=1):
+        with FITS(path) as fits:
+            assert fits[name.upper()].index == index
 
 
 def test_a_name_and_a_version_select_together(fits):

@@ -10,11 +10,24 @@ if TYPE_CHECKING:
     from rustfits_tables.choice import active
     from rustfits_tables.fields import Fault, Field, FieldArray, Kind, Reason
     from rustfits_tables.kernels import RowDecoder, RowEncoder, TableKernels
+    from rustfits_tables.subsets import (
+        AsciiColumnSubset,
+        AsciiSingleColumnSubset,
+        ColumnSubset,
+        CompressedColumnSubset,
+        CompressedSingleColumnSubset,
+        SingleColumnSubset,
+    )
     from rustfits_tables.tables import AsciiTableHDU, TableHDU
     from rustfits_tables.ztable_hdu import CompressedTableHDU
 
 __all__ = [
+    "AsciiColumnSubset",
+    "AsciiSingleColumnSubset",
     "AsciiTableHDU",
+    "ColumnSubset",
+    "CompressedColumnSubset",
+    "CompressedSingleColumnSubset",
     "CompressedTableHDU",
     "Fault",
     "Field",
@@ -23,6 +36,7 @@ __all__ = [
     "Reason",
     "RowDecoder",
     "RowEncoder",
+    "SingleColumnSubset",
     "TableHDU",
     "TableKernels",
     "active",
@@ -32,6 +46,14 @@ _MODULES = {
     "choice": ("active",),
     "fields": ("Fault", "Field", "FieldArray", "Kind", "Reason"),
     "kernels": ("RowDecoder", "RowEncoder", "TableKernels"),
+    "subsets": (
+        "AsciiColumnSubset",
+        "AsciiSingleColumnSubset",
+        "ColumnSubset",
+        "CompressedColumnSubset",
+        "CompressedSingleColumnSubset",
+        "SingleColumnSubset",
+    ),
     "tables": ("AsciiTableHDU", "TableHDU"),
     "ztable_hdu": ("CompressedTableHDU",),
 }

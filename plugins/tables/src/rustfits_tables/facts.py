@@ -137,7 +137,9 @@ class ColumnFacts(TableFacts):
             number for number, known in zip(self.numbers, self.colnames, strict=True) if known.upper() == wanted.upper()
         ]
         if not folded:
-            raise TableError(f"unknown column name {name!r}; there are {', '.join(map(repr, self.colnames))}")
+            raise TableError(
+                f"unknown column name {name!r}: there is no column named so, but {', '.join(map(repr, self.colnames))}"
+            )
         if len(folded) > 1:
             spelled = ", ".join(repr(self.colnames[number - 1]) for number in folded)
             raise TableError(f"column name {name!r} may be any of {spelled}; spell it as one of them")

@@ -18,6 +18,7 @@ from rustfits_tables.rows import RowReader, Rows
 Int64s = NDArray[np.int64]
 
 MAX_COUNT = 1 << 58  # elements of a cell: their bytes can be counted in 64 bits
+OBJECT_NBYTES = 128  # of an array or a str, beside what it holds
 BATCH_NBYTES = 4 << 20  # of the heap that are held at a time, beside the cells made of them
 
 
@@ -62,6 +63,14 @@ class HeapReader:
             out[first:stop] = Batch(cells, count[first:stop], nbytes[first:stop], raw).split(
                 rows[first:stop], scale=scale, as_bytes=as_bytes
             )
+
+    def memory(self, rows: Rows, cells: Cells) -> Int64s:
+        """Return about how many bytes the objects of one column will take in memory, for each row; errors as `read`."""
+        count, offset = self._descriptors(rows, cells)
+        nbytes = nbytes_of(count, cells)
+        self._check(count, offset, nbytes, rows, cells)
+        each = 1 if cells.column.element in "AX" else cells.inner.dtype().itemsize
+        return count * each + OBJECT_NBYTES
 
     def _descriptors(self, rows: Rows, cells: Cells) -> tuple[Int64s, Int64s]:
         """Return counts and offsets, as `pairs_of`."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from rustfits import NotSupported
 from rustfits.plugin import HDU, Cards, HDUKind, NewHDU, hookimpl
 
 
@@ -34,18 +35,21 @@ class TableKind(HDUKind):
         return self.STANDARD if isinstance(data, np.ndarray | Mapping) else 0
 
     def write(self, data: Any, **options: Any) -> NewHDU:
-        """Check the rows of a new table, and refuse to write it."""
-        from rustfits_tables.new import check_data, not_there_yet
+        """Return a binary table with rows; the arguments are those of `FITS.write_table`."""
+        from rustfits_tables.new import written
 
-        check_data(data, options.get("names"))
-        raise not_there_yet("tables")
+        return written(data, **options)
 
     def create(self, dtype: Any, nrows: int, **options: Any) -> NewHDU:
-        """Check the dtype of a new table, and refuse to write it."""
-        from rustfits_tables.new import check_dtype, not_there_yet
+        """Return a table of zeros; the arguments are those of `FITS.create_table_hdu`."""
+        if "formats" in options:
+            from rustfits_tables.schema import fields_of
 
-        check_dtype(dtype, nrows)
-        raise not_there_yet("tables")
+            fields_of(dtype)
+            raise NotSupported("ASCII tables are not written yet; create_table_hdu makes a binary one")
+        from rustfits_tables.new import created
+
+        return created(dtype, nrows, **options)
 
 
 @hookimpl

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, ClassVar, NoReturn
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, ClassVar, NoReturn, Self, overload
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from rustfits import NotSupported, TableError
-from rustfits.plugin import AnyTableHDU, DataUnit, TableFacts, TableLayout, reads
+from rustfits.plugin import AnyTableHDU, DataUnit, TableFacts, TableLayout, changes, reads
+from rustfits_tables.access import Key, RowKey
 from rustfits_tables.columns import Cells
 from rustfits_tables.facts import AnyCells, AsciiFacts, ColumnFacts
+from rustfits_tables.iteration import ChunkIterator, Pieces, RowIterator, checked_chunksize
 from rustfits_tables.rows import RowReader, Rows, Target, select_rows
+from rustfits_tables.subsets import (
+    AsciiColumnSubset,
+    AsciiSingleColumnSubset,
+    ColumnSubset,
+    SingleColumnSubset,
+)
 
 ELSEWHERE = "use astropy.io.fits or fitsio for that"
 
@@ -22,6 +31,8 @@ class ReadableTableHDU(AnyTableHDU):
 
     _noun: ClassVar[str]  # in messages
     _facts_class: ClassVar[type[TableFacts]] = ColumnFacts
+    _column_class: ClassVar[type[SingleColumnSubset]] = SingleColumnSubset
+    _columns_class: ClassVar[type[ColumnSubset]] = ColumnSubset
 
     @property
     def _facts(self) -> ColumnFacts:
@@ -172,12 +183,121 @@ class ReadableTableHDU(AnyTableHDU):
         fixed = [Target(cells, out, mask) for cells, out, mask in parts if not cells.in_heap]
         self._reader().read(rows, fixed, scale=scale, as_bytes=as_bytes)
 
+    # -- rows and columns by key ----------------------------------------------------------------------------------
+
+    @overload
+    def __getitem__(self, key: int) -> np.void: ...
+    @overload
+    def __getitem__(self, key: slice) -> NDArray[Any]: ...
+    @overload
+    def __getitem__(self, key: str | bytes) -> SingleColumnSubset: ...
+    @overload
+    def __getitem__(self, key: Sequence[int] | Sequence[str] | NDArray[Any]) -> Any: ...
+    def __getitem__(self, key: Any) -> Any:
+        """Return a record, a structured array, or columns to read from.
+
+        Parameters
+        ----------
+        key : int, slice, sequence of int, str or sequence of str
+            A number gives a record; a slice, also backwards, or numbers a structured array; a name or names a subset
+            of columns, which reads when it is asked: ``hdu["a"][5]``, ``hdu["a", "b"].read()``.
+
+        Raises
+        ------
+        TableError
+            If it is of another kind, selects nothing, or a value cannot be read.
+        RowIndexError
+            If a row number is out of range.
+        NotSupported, HeaderError, FitsIOError
+            As `read`.
+        """
+        which = Key.of(key)
+        if which.name is not None:
+            return self._column_class(self, which.name)
+        if which.names is not None:
+            return self._columns_class(self, which.names)
+        if which.rows is not None:
+            return self.read(rows=which.rows)
+        return self.read(rows=[which.check_row(self.nrows)])[0]
+
+    def __setitem__(self, key: Any, value: object) -> None:
+        which = Key.of(key)
+        rows = which.rows if which.row is None else which.row
+        self._put(rows, which.names if which.name is None else which.name, value)
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
+        """Return what `read` returns, as `numpy.asarray` asks for it.
+
+        Parameters
+        ----------
+        dtype : dtype, optional
+            Of the result; that of the table if None.
+        copy : bool, optional
+            There is nothing to share, so that False is refused.
+
+        Raises
+        ------
+        TableError
+            If ``copy`` is False.
+        """
+        if copy is False:
+            raise TableError("the rows of a file cannot become an array without a copy")
+        rows = self.read()
+        return rows if dtype is None else rows.astype(dtype, copy=False)
+
+    @overload
+    def iter(
+        self, *, chunksize: None = None, columns: Sequence[str] | None = None, scale: bool = True
+    ) -> RowIterator: ...
+    @overload
+    def iter(self, *, chunksize: int, columns: Sequence[str] | None = None, scale: bool = True) -> ChunkIterator: ...
+    def iter(
+        self, *, chunksize: int | None = None, columns: Sequence[str] | None = None, scale: bool = True
+    ) -> RowIterator | ChunkIterator:
+        """Go through the rows; a few MB of them are in memory at a time.
+
+        Parameters
+        ----------
+        chunksize : int, optional
+            Rows of the structured arrays to return; the last may have fewer. Without, records are returned one by one.
+        columns, scale
+            As in `read`.
+
+        Returns
+        -------
+        iterator
+            Its ``len`` is how many are left. Rows that are added later are not among them.
+
+        Raises
+        ------
+        TypeError
+            If ``chunksize`` is no integer.
+        TableError
+            If ``chunksize`` is less than 1, or a column is unknown or named twice; later, if a value cannot be read.
+        NotSupported, HeaderError, FitsIOError
+            Later, as `read`.
+        """
+        number = None if chunksize is None else checked_chunksize(chunksize)
+        pieces = Pieces(self, columns, scale=scale)
+        return RowIterator(pieces) if number is None else ChunkIterator(pieces, number)
+
+    def __iter__(self) -> RowIterator:
+        return self.iter()
+
+    def _fields(self, columns: Sequence[str] | None, *, scale: bool) -> np.dtype[Any]:
+        """Return the dtype of what `read` gives, a field for every column; errors as there."""
+        return self._facts.dtype(self._facts.chosen(columns), scale=scale)
+
+    def _heap_nbytes(self, rows: range, columns: Sequence[str]) -> NDArray[np.int64] | None:
+        """Return the memory that objects in rows need, about; None if there are none."""
+        return None
+
     # -- what is not there yet ------------------------------------------------------------------------------------
 
     def _refuse(self, what: str, instead: str = ELSEWHERE) -> NotSupported:
         return NotSupported(f"{what} of {self._noun} is not supported yet; {instead}: {self._place}")
 
-    def write(self, *args: Any, **kwargs: Any) -> NoReturn:
+    def write(self, *args: Any, **kwargs: Any) -> Any:
         """Refuse to write.
 
         Raises
@@ -190,23 +310,17 @@ class ReadableTableHDU(AnyTableHDU):
     append = extend = appending = extending = write
     insert_column = delete_column = repack = write
 
-    def iter(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Refuse to iterate.
+    def _put(self, key: RowKey | None, columns: str | Sequence[str] | None, value: object) -> None:
+        """Replace cells, for ``hdu[...] = value`` and for subsets of columns.
 
-        Raises
-        ------
-        NotSupported
-            Always.
+        Parameters
+        ----------
+        key : int, slice, list of int or None
+            Rows; all of them if None. Whether they are there is not known yet.
+        columns : str, sequence of str or None
+            One column by itself, several as a structured array, or all as one.
+        value : object
         """
-        raise self._refuse("iteration over rows", "read(rows=slice(start, stop)) gives them in pieces")
-
-    def __iter__(self) -> NoReturn:
-        self.iter()
-
-    def __getitem__(self, key: Any) -> NoReturn:
-        raise self._refuse("item access", "read(rows=..., columns=...) selects rows and columns")
-
-    def __setitem__(self, key: Any, value: Any) -> NoReturn:
         raise self._refuse("writing")
 
     def __delitem__(self, key: Any) -> NoReturn:
@@ -245,6 +359,101 @@ class TableHDU(ReadableTableHDU):
                 layout = TableLayout.from_cards(self._facts.cards, ())
                 HeapReader(DataUnit(self), layout).read(rows, cells, out, scale=scale, as_bytes=as_bytes)
 
+    @reads
+    def _heap_nbytes(self, rows: range, columns: Sequence[str]) -> NDArray[np.int64] | None:
+        chosen = [one for one in self._facts.chosen(columns or None) if one.in_heap and isinstance(one, Cells)]
+        if not chosen:
+            return None
+        from rustfits_tables.heap import HeapReader
+
+        reader = HeapReader(DataUnit(self), TableLayout.from_cards(self._facts.cards, ()))
+        return sum((reader.memory(rows, cells) for cells in chosen), np.zeros(len(rows), dtype=np.int64))
+
+    # -- writing --------------------------------------------------------------------------------------------------
+
+    @changes
+    def write(self, data: Any, *, names: Sequence[str] | None = None) -> None:
+        """Replace all rows.
+
+        Parameters
+        ----------
+        data : array with named fields, dict of name to array, or list of arrays
+            Every column, in any order, with as many rows as the table has; dtypes and shapes are those of `read`, of
+            any order of bytes. Cells of variable length are objects: arrays of one axis, str or bytes. TNULLn, NaN or
+            an empty string is written where an array is masked.
+        names : sequence of str, optional
+            Of the arrays in a list.
+
+        Raises
+        ------
+        TableError
+            If a column is missing or unknown, or has another number of rows, another dtype or shape, or a value that
+            cannot be written. The file is as it was then, and after all other errors.
+        HeaderError
+            If the columns do not make up a row.
+        FitsIOError
+            If the bytes cannot be written; `ReadOnlyFile` if the file was opened 'r'.
+        """
+        from rustfits_tables.edits import replace_rows
+
+        replace_rows(self, self._facts, data, names)
+
+    @changes
+    def append(self, data: Any, *, names: Sequence[str] | None = None) -> None:
+        """Add rows behind the last; later HDUs of the file move.
+
+        Parameters
+        ----------
+        data, names
+            As for `write`, with any number of rows.
+
+        Raises
+        ------
+        TableError, HeaderError, FitsIOError
+            As `write`.
+        """
+        from rustfits_tables.edits import append_rows
+
+        append_rows(self, self._facts, data, names)
+
+    extend = append
+
+    @contextmanager
+    def appending(self) -> Iterator[Self]:
+        """Return a context in which many calls of `append` are one change of the file.
+
+        Rows are there to be read as soon as they are appended. An exception that leaves the block takes all of them
+        back. Others who use the handle wait until its end.
+        """
+        with self._changing():
+            yield self
+
+    extending = appending
+
+    @changes
+    def _put(self, key: RowKey | None, columns: str | Sequence[str] | None, value: object) -> None:
+        from rustfits_tables.edits import put
+
+        put(self, self._facts, key, columns, value)
+
+    @changes
+    def repack(self) -> None:
+        """Drop what no cell of variable length uses any more, and the room before the heap; the file gets shorter.
+
+        Nothing is done if there is nothing to drop. Cells that share bytes still do. DATASUM and CHECKSUM are written
+        anew if they were right.
+
+        Raises
+        ------
+        TableError
+            If a descriptor points outside of the heap.
+        HeaderError, FitsIOError
+            As `write`.
+        """
+        from rustfits_tables.edits import repack
+
+        repack(self, self._facts)
+
 
 class AsciiTableHDU(ReadableTableHDU):
     """A table of characters (FITS 4.0, section 7.2). Blank fields of numbers are read as 0."""
@@ -253,6 +462,8 @@ class AsciiTableHDU(ReadableTableHDU):
     _kind: ClassVar[str] = "ASCII_TBL"
     _noun: ClassVar[str] = "an ASCII table"
     _facts_class: ClassVar[type[TableFacts]] = AsciiFacts
+    _column_class: ClassVar[type[SingleColumnSubset]] = AsciiSingleColumnSubset
+    _columns_class: ClassVar[type[ColumnSubset]] = AsciiColumnSubset
 
     @property
     def formats(self) -> dict[str, str]:
