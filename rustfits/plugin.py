@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from rustfits.codec.hookspecs import hookimpl
     from rustfits.codec.kernels import Kernels
     from rustfits.codec.readers import BoxReader, HeapBytes, PlainImage, TiledImage, TileIndex, TileKeeper
+    from rustfits.codec.registry import as_codec, codec_class
     from rustfits.errors import (
         InvalidParameter,
         ParameterOverflow,
@@ -40,12 +41,14 @@ if TYPE_CHECKING:
     from rustfits.header.edit import carried_cards
     from rustfits.header.state import Snapshot
     from rustfits.heap.bintable import ELEMENT_DTYPES, ELEMENT_NBYTES, Column, TableLayout, column_of
+    from rustfits.heap.ranges import heap_ranges
     from rustfits.heap.writer import HeapWriter
     from rustfits.parallel.threads import run, scratch
     from rustfits.quantize.dither import DITHER_METHODS, Dither, method_number, random_starts, random_table
     from rustfits.quantize.noise import row_lengths
     from rustfits.quantize.quantum import effective_level
     from rustfits.storage.base import Storage
+    from rustfits.tiles.cache import TileCache
 
 __all__ = [
     "API_VERSION",
@@ -78,6 +81,7 @@ __all__ = [
     "TableLayout",
     "TableUnit",
     "TileBatch",
+    "TileCache",
     "TileCodec",
     "TileDecodeError",
     "TileEncodeError",
@@ -85,11 +89,14 @@ __all__ = [
     "TileKeeper",
     "TiledImage",
     "UnsupportedPixels",
+    "as_codec",
     "carried_cards",
     "changes",
     "choose_variant",
+    "codec_class",
     "column_of",
     "effective_level",
+    "heap_ranges",
     "hookimpl",
     "method_number",
     "name_entries",
@@ -109,6 +116,7 @@ _MODULES = {
     "codec.hookspecs": ("hookimpl",),
     "codec.kernels": ("Kernels",),
     "codec.readers": ("BoxReader", "HeapBytes", "PlainImage", "TiledImage", "TileIndex", "TileKeeper"),
+    "codec.registry": ("as_codec", "codec_class"),
     "errors": ("InvalidParameter", "ParameterOverflow", "TileDecodeError", "TileEncodeError", "UnsupportedPixels"),
     "hdu.base": ("HDU",),
     "hdu.image.cards": ("name_entries",),
@@ -119,12 +127,14 @@ _MODULES = {
     "header.edit": ("carried_cards",),
     "header.state": ("Snapshot",),
     "heap.bintable": ("ELEMENT_DTYPES", "ELEMENT_NBYTES", "Column", "TableLayout", "column_of"),
+    "heap.ranges": ("heap_ranges",),
     "heap.writer": ("HeapWriter",),
     "parallel.threads": ("run", "scratch"),
     "quantize.dither": ("DITHER_METHODS", "Dither", "method_number", "random_starts", "random_table"),
     "quantize.noise": ("row_lengths",),
     "quantize.quantum": ("effective_level",),
     "storage.base": ("Storage",),
+    "tiles.cache": ("TileCache",),
 }
 
 

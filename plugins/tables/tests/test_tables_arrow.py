@@ -1,5 +1,6 @@
 """Tables in the hands of Arrow, polars, pandas and astropy: the values are those of read()."""
 
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -151,6 +152,20 @@ def test_ascii_tables_are_tables_too(tmp_path):
         for name in "de":
             assert found.column(name).to_pylist() == file[1].read_column(name).tolist()
         assert [str(field.type) for field in found.schema] == ["int64", "double", "float", "string"]
+
+
+def test_compressed_tables_are_the_tables_that_they_were(catalogue, tmp_path):
+    if shutil.which("fpack") is None:
+        pytest.skip("fpack is not on PATH")
+    path = tmp_path / "catalogue.fits"
+    shutil.copy(catalogue._file.filename, path)
+    subprocess.run(["fpack", "-table", path], check=True)
+    with FITS(f"{path}.fz") as file:
+        assert isinstance(file["CAT"], rustfits.CompressedTableHDU)
+        assert pa.table(file["CAT"]).equals(pa.table(catalogue), check_metadata=True)
+        assert file["CAT"].to_polars(rows=[700, 3]).equals(catalogue.to_polars(rows=[700, 3]))
+        assert file["CAT"].to_astropy()["id"].mask.nonzero()[0].tolist() == [13]
+        assert file["CAT"].to_pandas()["id"].isna().sum() == 1
 
 
 def test_metadata_of_fields_tell_units_formats_and_comments():

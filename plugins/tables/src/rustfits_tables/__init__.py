@@ -18,7 +18,8 @@ if TYPE_CHECKING:
         CompressedSingleColumnSubset,
         SingleColumnSubset,
     )
-    from rustfits_tables.tables import AsciiTableHDU, CompressedTableHDU, TableHDU
+    from rustfits_tables.tables import AsciiTableHDU, TableHDU
+    from rustfits_tables.ztable_hdu import CompressedTableHDU
 
 __all__ = [
     "AsciiColumnSubset",
@@ -53,7 +54,8 @@ _MODULES = {
         "CompressedSingleColumnSubset",
         "SingleColumnSubset",
     ),
-    "tables": ("AsciiTableHDU", "CompressedTableHDU", "TableHDU"),
+    "tables": ("AsciiTableHDU", "TableHDU"),
+    "ztable_hdu": ("CompressedTableHDU",),
 }
 
 

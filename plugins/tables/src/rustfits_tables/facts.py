@@ -1,4 +1,4 @@
-"""What the header of a table says of its columns: of a binary one, a compressed one, an ASCII one."""
+"""What the header of a table says of its columns: of a binary one, and of an ASCII one."""
 
 from __future__ import annotations
 
@@ -152,25 +152,6 @@ class ColumnFacts(TableFacts):
             form if isinstance(found, FitsError) else found.label()
             for form, found in zip(said, self._found, strict=True)
         ]
-
-
-class CompressedFacts(ColumnFacts):
-    """What the header of a compressed table says of the table that it was made from (FITS 4.0, section 10.3)."""
-
-    @property
-    def ntiles(self) -> int:
-        """Rows of the table on disk."""
-        return self.cards.integer("NAXIS2")
-
-    @property
-    def tile_nrows(self) -> int:
-        """Rows of a tile, but perhaps of the last."""
-        return self.cards.integer("ZTILELEN", self.nrows)
-
-    @property
-    def algorithms(self) -> dict[str, str]:
-        """ZCTYPn of each column, by its name."""
-        return {name: str(self.cards.get(f"ZCTYP{number}")) for number, name in enumerate(self.colnames, start=1)}
 
 
 class AsciiFacts(ColumnFacts):

@@ -24,7 +24,11 @@ class TableKind(HDUKind):
 
         if cards.first_value() == "TABLE":
             return tables.AsciiTableHDU
-        return tables.CompressedTableHDU if cards.get("ZTABLE") is True else tables.TableHDU
+        if cards.get("ZTABLE") is not True:
+            return tables.TableHDU
+        from rustfits_tables.ztable_hdu import CompressedTableHDU
+
+        return CompressedTableHDU
 
     def takes(self, data: object) -> int:
         """Return whether ``data`` are a table: an array with named fields, a dict of arrays, or of another library."""

@@ -90,6 +90,20 @@ class Target:
     mask: NDArray[np.bool_] | None = None
 
 
+def fields_of(
+    targets: Sequence[Target], *, scale: bool, as_bytes: bool = False
+) -> tuple[list[FieldArray], list[AnyCells]]:
+    """Return what the kernels are to do for some columns, and the column of each field; as `RowReader.read`."""
+    fields: list[FieldArray] = []
+    owners: list[AnyCells] = []
+    for each in targets:
+        of_column = each.cells.fields(each.out, scale=scale, as_bytes=as_bytes)
+        of_column += [] if each.mask is None else each.cells.null_fields(each.mask)
+        fields += of_column
+        owners += [each.cells] * len(of_column)
+    return fields, owners
+
+
 @dataclass(frozen=True, slots=True)
 class RowReader:
     """The rows of one table in its file.
@@ -128,14 +142,7 @@ class RowReader:
         TableError
             If a value cannot be read; it names the first such column, row and what stands there.
         """
-        fields: list[FieldArray] = []
-        owners: list[AnyCells] = []
-        for each in targets:
-            of_column = each.cells.fields(each.out, scale=scale, as_bytes=as_bytes)
-            of_column += [] if each.mask is None else each.cells.null_fields(each.mask)
-            fields += of_column
-            owners += [each.cells] * len(of_column)
-        self.read_fields(rows, fields, owners)
+        self.read_fields(rows, *fields_of(targets, scale=scale, as_bytes=as_bytes))
         for each in targets:
             if isinstance(each.cells, TextCells):
                 each.cells.finish(each.out, scale=scale)

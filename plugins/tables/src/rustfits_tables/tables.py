@@ -13,15 +13,13 @@ from rustfits import NotSupported, TableError
 from rustfits.plugin import AnyTableHDU, DataUnit, TableFacts, TableLayout, changes, reads
 from rustfits_tables.access import Key, RowKey
 from rustfits_tables.columns import Cells
-from rustfits_tables.facts import AnyCells, AsciiFacts, ColumnFacts, CompressedFacts
+from rustfits_tables.facts import AnyCells, AsciiFacts, ColumnFacts
 from rustfits_tables.iteration import ChunkIterator, Pieces, RowIterator, checked_chunksize
 from rustfits_tables.rows import RowReader, Rows, Target, select_rows
 from rustfits_tables.subsets import (
     AsciiColumnSubset,
     AsciiSingleColumnSubset,
     ColumnSubset,
-    CompressedColumnSubset,
-    CompressedSingleColumnSubset,
     SingleColumnSubset,
 )
 
@@ -596,60 +594,6 @@ class TableHDU(ReadableTableHDU):
         from rustfits_tables.edits import repack
 
         repack(self, self._facts)
-
-
-class CompressedTableHDU(TableHDU):
-    """A binary table whose columns are compressed in tiles of rows (FITS 4.0, section 10.3).
-
-    What the header says is the table as it was before; its data cannot be read yet.
-    """
-
-    _kind: ClassVar[str] = "BINARY_TBL (compressed)"
-    _noun: ClassVar[str] = "a compressed table"
-    _facts_class: ClassVar[type[TableFacts]] = CompressedFacts
-    _column_class: ClassVar[type[SingleColumnSubset]] = CompressedSingleColumnSubset
-    _columns_class: ClassVar[type[ColumnSubset]] = CompressedColumnSubset
-
-    write = append = extend = appending = extending = repack = ReadableTableHDU.write
-    insert_column = delete_column = ReadableTableHDU.write
-    _put = ReadableTableHDU._put
-
-    @property
-    def _facts(self) -> CompressedFacts:
-        """What the cards say now."""
-        facts: CompressedFacts = self._state.snapshot
-        return facts
-
-    @property
-    def n_tiles(self) -> int:
-        """Number of tiles, each of `ztile_rows` rows."""
-        return self._facts.ntiles
-
-    @property
-    def ztile_rows(self) -> int:
-        """Rows of a tile, the keyword ZTILELEN; the last tile may have fewer."""
-        return self._facts.tile_nrows
-
-    @property
-    def compression(self) -> dict[str, str]:
-        """Algorithm of each column, by its name: the keywords ZCTYPn."""
-        return self._facts.algorithms
-
-    def _wanted(self, rows: object, cells: Sequence[AnyCells], mask_null: bool) -> Rows:
-        raise self._refuse("reading")
-
-    def _heap_nbytes(self, rows: Rows, columns: Sequence[str]) -> NDArray[np.int64] | None:
-        if not any(one.in_heap for one in self._facts.chosen(columns or None)):
-            return None
-        # How long arrays are is known when a tile is decoded; ZPCOUNT is how long they are together.
-        return np.full(len(rows), self._facts.seen.integer("PCOUNT", 0) // max(self.nrows, 1), dtype=np.int64)
-
-    def _more_lines(self, facts: Any) -> list[str]:
-        return [
-            f"  tiles: {facts.cards.get('NAXIS2')}",
-            f"  rows per tile: {facts.cards.get('ZTILELEN')}",
-            f"  compression: {', '.join(f'{name}={algorithm}' for name, algorithm in facts.algorithms.items())}",
-        ]
 
 
 class AsciiTableHDU(ReadableTableHDU):
