@@ -281,6 +281,9 @@ def test_what_is_wrong_with_a_value_is_told_by_the_stream():
         pa.table(hdu)
     with pytest.raises(pl.exceptions.PolarsError, match="non-ASCII byte 0xB0"):
         pl.DataFrame(hdu)
+    for method in (hdu.to_arrow, hdu.to_polars, hdu.to_pandas):
+        with pytest.raises(TableError, match="non-ASCII byte 0xB0"):
+            method()
 
 
 def test_a_stream_of_a_closed_file_says_so(tmp_path):

@@ -66,10 +66,17 @@ class ArrowSource:
 
     def __init__(self, hdu: ArrowTable, columns: Sequence[str] | None = None, rows: object = None) -> None:
         self._hdu, self._columns, self._rows = hdu, columns, rows
+        self._batches: Batches | None = None
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         """Return a capsule of a stream of batches."""
-        return compiled().stream_capsule(Batches(self._hdu, self._columns, self._rows))
+        self._batches = Batches(self._hdu, self._columns, self._rows)
+        return compiled().stream_capsule(self._batches)
+
+    @property
+    def fault(self) -> Exception | None:
+        """What the last stream failed of; whoever reads it is told no more than the words."""
+        return None if self._batches is None else self._batches.fault
 
     def __arrow_c_schema__(self) -> object:
         """Return a capsule of the schema."""
@@ -110,6 +117,7 @@ class Batches:
     def __init__(self, hdu: ArrowTable, columns: Sequence[str] | None, rows: object) -> None:
         self._hdu = hdu
         self._ready: list[ArraySaid] = []
+        self.fault: Exception | None = None
         self._columns = self._plan(columns)
         self._names = [one.name for one in self._columns]
         pieces = Pieces(hdu, self._names or None, nbytes=BATCH_NBYTES, rows=self._select(rows))
@@ -136,9 +144,13 @@ class Batches:
 
     def next(self) -> ArraySaid | None:
         """Return the next batch, None after the last; errors as the class."""
-        if not self._ready:
-            chosen = list(islice(self._selections, min(get_num_threads(), MAX_BATCHES)))
-            self._ready = self._made(chosen)[::-1] if chosen else []
+        try:
+            if not self._ready:
+                chosen = list(islice(self._selections, min(get_num_threads(), MAX_BATCHES)))
+                self._ready = self._made(chosen)[::-1] if chosen else []
+        except Exception as error:
+            self.fault = error
+            raise
         return self._ready.pop() if self._ready else None
 
     @reads

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -63,14 +63,24 @@ def library(name: str) -> Any:
 
 def to_arrow(hdu: ColumnTable, columns: Sequence[str] | None, rows: RowsArgument) -> pyarrow.Table:
     """Return a table of pyarrow; see `TableHDU.to_arrow`."""
-    table: pyarrow.Table = library("pyarrow").table(ArrowSource(hdu, columns, rows))
+    table: pyarrow.Table = _taken(library("pyarrow").table, ArrowSource(hdu, columns, rows))
     return table
 
 
 def to_polars(hdu: ColumnTable, columns: Sequence[str] | None, rows: RowsArgument) -> polars.DataFrame:
     """Return a DataFrame of polars; see `TableHDU.to_polars`."""
-    frame: polars.DataFrame = library("polars").DataFrame(ArrowSource(hdu, columns, rows))
+    frame: polars.DataFrame = _taken(library("polars").DataFrame, ArrowSource(hdu, columns, rows))
     return frame
+
+
+def _taken(take: Callable[[ArrowSource], Any], source: ArrowSource) -> Any:
+    """Return what a library makes of a stream; our own error if that fails."""
+    try:
+        return take(source)
+    except Exception as error:
+        if source.fault is not None:
+            raise source.fault from error
+        raise
 
 
 def to_pandas(hdu: ColumnTable, columns: Sequence[str] | None, rows: RowsArgument) -> pandas.DataFrame:
