@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import cast
 
@@ -11,6 +11,7 @@ from rustfits.hdu import sums
 from rustfits.hdu.kind import DataUnit
 from rustfits.hdu.table import AnyTableHDU
 from rustfits.header.cards import Cards
+from rustfits.header.state import Snapshot
 from rustfits.heap.bintable import Column, TableLayout
 from rustfits.heap.repack import repack
 from rustfits.heap.spare import Spare
@@ -67,7 +68,9 @@ class TableUnit(DataUnit):
         check_whole(self._hdu._file.storage, self._hdu._extent, layout)
         return HeapWriter.anew(layout if nrows is None else replace(layout, nrows=nrows), self._spare)
 
-    def apply(self, writer: HeapWriter, cards: Cards | None = None) -> None:
+    def apply(
+        self, writer: HeapWriter, cards: Cards | None = None, *, after: Callable[[Cards], Snapshot] | None = None
+    ) -> None:
         """Make the change that was collected.
 
         Parameters
@@ -76,6 +79,8 @@ class TableUnit(DataUnit):
             From `writer`; nothing else has changed the table since.
         cards : Cards, optional
             The header to come, but for what follows from rows and heap; by default as it is.
+        after : callable, optional
+            Returns the snapshot for the header as it is then, if the caller knows more than that it is another.
 
         Raises
         ------
@@ -87,8 +92,9 @@ class TableUnit(DataUnit):
             If the bytes cannot be written.
         """
         hdu = self._hdu
+        snapshot = None if after is None else lambda cards, _: after(cards)
         try:
-            writer.write(hdu._file, hdu._extent, hdu._state, hdu._state.cards if cards is None else cards)
+            writer.write(hdu._file, hdu._extent, hdu._state, hdu._state.cards if cards is None else cards, snapshot)
         except ImageError as error:
             raise TableError(str(error)) from error
 
