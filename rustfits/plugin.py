@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         UnsupportedPixels,
     )
     from rustfits.hdu.base import HDU
+    from rustfits.hdu.checksum import Datasum, checksum_of, is_checksum_of, parse_datasum
     from rustfits.hdu.image.cards import name_entries
     from rustfits.hdu.kind import DataUnit, HDUKind, NewHDU, changes, reads
     from rustfits.hdu.table import AnyTableHDU, TableFacts
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from rustfits.header.state import Snapshot
     from rustfits.heap.bintable import ELEMENT_DTYPES, ELEMENT_NBYTES, Column, TableLayout, column_of
     from rustfits.heap.ranges import heap_ranges
-    from rustfits.heap.writer import HeapWriter
+    from rustfits.heap.writer import HeapWriter, Run
     from rustfits.parallel.threads import run, scratch
     from rustfits.quantize.dither import DITHER_METHODS, Dither, method_number, random_starts, random_table
     from rustfits.quantize.noise import row_lengths
@@ -61,6 +62,7 @@ __all__ = [
     "Cards",
     "Column",
     "DataUnit",
+    "Datasum",
     "Dither",
     "EncodedTiles",
     "HDUKind",
@@ -75,6 +77,7 @@ __all__ = [
     "PixelBatch",
     "PlainImage",
     "QuantizedTiles",
+    "Run",
     "Snapshot",
     "Storage",
     "TableFacts",
@@ -92,14 +95,17 @@ __all__ = [
     "as_codec",
     "carried_cards",
     "changes",
+    "checksum_of",
     "choose_variant",
     "codec_class",
     "column_of",
     "effective_level",
     "heap_ranges",
     "hookimpl",
+    "is_checksum_of",
     "method_number",
     "name_entries",
+    "parse_datasum",
     "raise_first_fault",
     "random_starts",
     "random_table",
@@ -119,6 +125,7 @@ _MODULES = {
     "codec.registry": ("as_codec", "codec_class"),
     "errors": ("InvalidParameter", "ParameterOverflow", "TileDecodeError", "TileEncodeError", "UnsupportedPixels"),
     "hdu.base": ("HDU",),
+    "hdu.checksum": ("Datasum", "checksum_of", "is_checksum_of", "parse_datasum"),
     "hdu.image.cards": ("name_entries",),
     "hdu.kind": ("DataUnit", "HDUKind", "NewHDU", "changes", "reads"),
     "hdu.table": ("AnyTableHDU", "TableFacts"),
@@ -128,7 +135,7 @@ _MODULES = {
     "header.state": ("Snapshot",),
     "heap.bintable": ("ELEMENT_DTYPES", "ELEMENT_NBYTES", "Column", "TableLayout", "column_of"),
     "heap.ranges": ("heap_ranges",),
-    "heap.writer": ("HeapWriter",),
+    "heap.writer": ("HeapWriter", "Run"),
     "parallel.threads": ("run", "scratch"),
     "quantize.dither": ("DITHER_METHODS", "Dither", "method_number", "random_starts", "random_table"),
     "quantize.noise": ("row_lengths",),

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rustfits import FitsError, HeaderError, TableError
+from rustfits import FitsError, HeaderError, TableError, limits
 from rustfits.plugin import ELEMENT_DTYPES, Column, TableLayout, TileCodec, codec_class
 from rustfits_tables.columns import Cells
 from rustfits_tables.facts import AnyCells, ColumnFacts
@@ -66,17 +66,22 @@ class CompressedFacts(ColumnFacts):
         if layout.nrows < self.ntiles:
             raise HeaderError(
                 f"NAXIS2 is {layout.nrows}, but a table of {self.nrows} rows has {self.ntiles} tiles of "
-                f"{self.tile_nrows} rows"
+                f"{self.ztilelen} rows"
             )
         return layout
 
     @cached_property
-    def tile_nrows(self) -> int:
-        """Rows of a tile, the keyword ZTILELEN, but perhaps of the last: no more than the table has, if it has any."""
+    def ztilelen(self) -> int:
+        """Rows of every tile but perhaps the last, the keyword ZTILELEN; all rows if it is absent."""
         found = self.cards.integer("ZTILELEN", max(self.nrows, 1))
-        if found < 1:
+        if not 1 <= found <= limits.MAX_NBYTES:
             raise HeaderError(f"ZTILELEN is {found}; a tile has one row at least")
-        return min(found, self.nrows) if self.nrows else found
+        return found
+
+    @property
+    def tile_nrows(self) -> int:
+        """Rows of the first tile."""
+        return min(self.ztilelen, max(self.nrows, 1))
 
     @property
     def ntiles(self) -> int:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NoReturn, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rustfits import NotSupported
-from rustfits.plugin import DataUnit, TableFacts, TileCache
+from rustfits import NotSupported, TableError
+from rustfits.plugin import DataUnit, TableFacts, TableUnit, TileCache, TileCodec, changes, reads
+from rustfits_tables.access import RowKey
 from rustfits_tables.columns import Cells
 from rustfits_tables.facts import AnyCells
 from rustfits_tables.rows import Rows, Target, select_rows
@@ -19,8 +20,10 @@ from rustfits_tables.subsets import (
     CompressedSingleColumnSubset,
     SingleColumnSubset,
 )
-from rustfits_tables.tables import ReadableTableHDU, TableHDU
+from rustfits_tables.tables import TableHDU
+from rustfits_tables.values import Values
 from rustfits_tables.ztable import CompressedFacts
+from rustfits_tables.ztable_pending import CAPACITY_NBYTES, PendingRows
 from rustfits_tables.ztable_tiles import TileRows
 
 
@@ -37,12 +40,16 @@ class CompressedTableHDU(TableHDU):
     _column_class: ClassVar[type[SingleColumnSubset]] = CompressedSingleColumnSubset
     _columns_class: ClassVar[type[ColumnSubset]] = CompressedColumnSubset
 
+
     _cache: TileCache
+    _codecs: dict[str, TileCodec]  # with what the header does not tell, of a table created through this handle
+    _pending: PendingRows | None  # inside `appending`
+    _pending_nbytes: int | None = None  # how much may wait, if tests have set it
 
     @classmethod
     def _attach(cls, *args: Any) -> Self:
         hdu = super()._attach(*args)
-        hdu._cache = TileCache()
+        hdu._cache, hdu._codecs, hdu._pending = TileCache(), {}, None
         DataUnit(hdu).when_undone(hdu._cache.clear)  # it may hold rows that were never to be
         return hdu
 
@@ -60,7 +67,7 @@ class CompressedTableHDU(TableHDU):
     @property
     def ztile_rows(self) -> int:
         """Rows of a tile, the keyword ZTILELEN; the last tile may have fewer."""
-        return self._facts.tile_nrows
+        return self._facts.ztilelen
 
     @property
     def compression(self) -> dict[str, str]:
@@ -74,11 +81,13 @@ class CompressedTableHDU(TableHDU):
     # -- reading --------------------------------------------------------------------------------------------------
 
     def _tiles(self) -> TileRows:
+        self._refuse_while_appending("reading")
         return TileRows(DataUnit(self), self._facts, self._cache)
 
     def _wanted(self, rows: object, cells: Sequence[AnyCells], mask_null: bool) -> Rows:
         if mask_null:
             raise NotSupported("TNULL masking is not there for compressed tables; compare with the number in TNULLn")
+        self._refuse_while_appending("reading")
         wanted = select_rows(rows, self.nrows)
         self._tiles().check(wanted, cells)
         return wanted
@@ -145,11 +154,256 @@ class CompressedTableHDU(TableHDU):
         # How long arrays are is known when a tile is decoded; ZPCOUNT is how long they are together.
         return np.full(len(rows), self._facts.seen.integer("PCOUNT", 0) // max(self.nrows, 1), dtype=np.int64)
 
-    # -- what is not there yet ------------------------------------------------------------------------------------
+    # -- writing --------------------------------------------------------------------------------------------------
 
-    write = append = extend = appending = extending = repack = ReadableTableHDU.write
-    insert_column = delete_column = ReadableTableHDU.write
-    _put = ReadableTableHDU._put
+    @changes
+    def write(self, data: Any, *, names: Sequence[str] | None = None) -> None:
+        """Replace all rows; the tile cache is cleared.
+
+        Parameters
+        ----------
+        data, names
+            As for `TableHDU.write`.
+
+        Raises
+        ------
+        TableError
+            If the rows do not fit the table, or inside `appending`. The file is as it was then, and after all other
+            errors.
+        TileEncodeError, CodecNotInstalled, PluginError
+            If a column cannot be compressed.
+        HeaderError, FitsIOError
+            As `TableHDU.write`.
+        """
+        from rustfits_tables.ztable_edit import all_values, write_values
+
+        self._refuse_while_appending("write()")
+        nrows = self.nrows
+        values = all_values(self._facts, data, names, nrows)
+        if nrows:
+            write_values(self, range(nrows), values, anew=True)
+
+    @changes
+    def append(self, data: Any, *, names: Sequence[str] | None = None) -> None:
+        """Add rows behind the last; later HDUs of the file move, and the tile cache is cleared.
+
+        An incomplete last tile is encoded anew together with the first of the new rows; other tiles keep their bytes.
+        What is replaced stays in the heap, unused, until `repack`. Inside `appending` the rows wait.
+
+        Parameters
+        ----------
+        data, names
+            As for `TableHDU.append`.
+
+        Raises
+        ------
+        TableError
+            If the rows do not fit the table, the last tile was never written, or there is no row inside `appending`.
+        TileDecodeError
+            If the last tile is damaged.
+        TileEncodeError, CodecNotInstalled, PluginError, HeaderError, FitsIOError
+            As `write`.
+        """
+        from rustfits_tables.ztable_edit import all_values
+
+        values, pending = all_values(self._facts, data, names), self._pending
+        nrows = len(values[0]) if values else 0
+        if pending is None:
+            self._append(values)
+            return
+        if not nrows:
+            raise TableError("inside appending() there must be at least one row to append")
+        before = pending.pieces
+        TableUnit(self).on_failure(lambda: setattr(pending, "pieces", before))
+        pending.add(values)
+        if pending.nbytes > pending.capacity:
+            tile = self._facts.ztilelen
+            self._drain((self.nrows + pending.nrows) // tile * tile - self.nrows)
+
+    extend = append
+
+    def _append(self, values: Sequence[Values]) -> None:
+        from rustfits_tables.ztable_edit import write_values
+
+        nrows, first = len(values[0]) if values else 0, self.nrows
+        if nrows:
+            write_values(self, range(first, first + nrows), values)
+
+    def appending(self) -> Any:
+        """Return a context in which `append` collects rows, to encode each tile once.
+
+        The rows are appended at the end of the block, also if an exception leaves it, and as whole tiles whenever more
+        than 32 MiB wait. Until then `nrows` and the header stay as they are, and rows and checksums can be neither read
+        nor written.
+
+        Raises
+        ------
+        TableError
+            When it is entered inside another one of this HDU; when rows are asked for inside it.
+        """
+        return TableUnit(self).appending(self._begin_appending, self._end_appending)
+
+    extending = appending
+
+    def _begin_appending(self) -> None:
+        self._pending = PendingRows(CAPACITY_NBYTES if self._pending_nbytes is None else self._pending_nbytes)
+
+    def _end_appending(self) -> None:
+        try:
+            with self._changing():
+                assert self._pending is not None
+                self._drain(self._pending.nrows)
+        finally:
+            self._pending = None
+
+    def _drain(self, nrows: int) -> None:
+        """Append the first of the rows that wait; inside `changing`."""
+        pending = self._pending
+        if nrows > 0 and pending is not None:
+            values, self._pending = pending.first(nrows), None  # what is written may be read
+            try:
+                self._append(values)
+            finally:
+                self._pending = pending
+            pending.drop(nrows)
+
+    def _refuse_while_appending(self, what: str) -> None:
+        if self._pending is not None:
+            raise TableError(f"{what} has to wait for the end of the appending() block: its rows are not written yet")
+
+    def _set_pending_cap_for_testing(self, nbytes: int) -> None:
+        """Set how many bytes of rows may wait inside `appending`; for tests."""
+        self._pending_nbytes = nbytes
+
+    @changes
+    def _put(self, key: RowKey | None, columns: str | Sequence[str] | None, value: object) -> None:
+        from rustfits_tables.assignment import assigned
+        from rustfits_tables.values import cell_value, checked_values
+        from rustfits_tables.ztable_edit import write_values
+
+        self._refuse_while_appending("item assignment")
+        rows, values = assigned(self._facts, key, columns, value, check=checked_values, check_cell=cell_value)
+        if len(rows):
+            write_values(self, rows, values)
+
+    @changes
+    def repack(self) -> None:
+        """Drop what earlier edits left unused in the heap; the file gets shorter, and the tile cache is cleared.
+
+        Tiles keep their bytes, but for those of columns of variable length, which say where the arrays are. DATASUM and
+        CHECKSUM are written anew if they were right.
+
+        Raises
+        ------
+        TableError, TileDecodeError
+            If a descriptor points outside the heap, or a tile of descriptors is damaged; or inside `appending`.
+        HeaderError, FitsIOError
+            As `write`.
+        """
+        from rustfits_tables.ztable_edit import repack
+
+        self._refuse_while_appending("repack()")
+        repack(self)
+
+    def insert_column(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Refuse to insert a column.
+
+        Raises
+        ------
+        NotSupported
+            Always.
+        """
+        raise NotSupported(
+            f"inserting and deleting columns is not planned for compressed tables; write a new table: {self._place}"
+        )
+
+    delete_column = insert_column
+
+    # -- checksums ------------------------------------------------------------------------------------------------
+
+    @changes
+    def add_datasum(self) -> None:
+        """Write the keyword ZDATASUM: the DATASUM of the table if it were not compressed.
+
+        Later changes of the rows do not refresh it.
+
+        Raises
+        ------
+        TileDecodeError, CodecNotInstalled, PluginError, TableError
+            If a tile cannot be decoded, or inside `appending`.
+        FitsIOError
+            If the bytes cannot be read or written.
+        """
+        from rustfits_tables.ztable_sums import DATASUM_COMMENT, data_sum
+
+        self._refuse_while_appending("add_datasum()")
+        self._state.change({"ZDATASUM": (str(data_sum(self._tiles())), DATASUM_COMMENT)})
+
+    @changes
+    def add_checksum(self) -> None:
+        """Write the keywords ZDATASUM and ZHECKSUM: DATASUM and CHECKSUM of the table as a program unpacks it.
+
+        Where the HDU has DATASUM and CHECKSUM, the sums of its own bytes, they are written anew. As `add_datasum`.
+        """
+        from rustfits_tables.ztable_sums import CHECKSUM_COMMENT, DATASUM_COMMENT, ZEROS, checksum, data_sum
+
+        self._refuse_while_appending("add_checksum()")
+        data = data_sum(self._tiles())
+        self._state.change({"ZDATASUM": (str(data), DATASUM_COMMENT), "ZHECKSUM": (ZEROS, CHECKSUM_COMMENT)})
+        self._state.change({"ZHECKSUM": checksum(self._facts, data)})
+        TableUnit(self).renew_sums()
+
+    @reads
+    def verify_datasum(self) -> bool | None:
+        """Tell whether ZDATASUM is that of the table if it were not compressed.
+
+        Returns
+        -------
+        bool or None
+            None if it is absent or blank; or if it is another sum and DATASUM, that of the bytes of the HDU, is right:
+            a heap with bytes that no array uses has a sum that is lost when it is compressed.
+
+        Raises
+        ------
+        TileDecodeError, CodecNotInstalled, PluginError, TableError
+            If a tile cannot be decoded, or inside `appending`.
+        FitsIOError
+            If the bytes cannot be read.
+        """
+        from rustfits.plugin import parse_datasum
+        from rustfits_tables.ztable_sums import data_sum
+
+        self._refuse_while_appending("verify_datasum()")
+        value = self._stated("ZDATASUM")
+        if value is None:
+            return None
+        if parse_datasum(value) == data_sum(self._tiles()):
+            return True
+        return None if super().verify_datasum() else False
+
+    @reads
+    def verify_checksum(self) -> bool | None:
+        """Tell whether CHECKSUM, and DATASUM, are those of the bytes of the HDU, and every tile can be decoded.
+
+        Without CHECKSUM, whether ZHECKSUM and ZDATASUM are those of the table as a program unpacks it. None if both are
+        absent or blank. Raises as `verify_datasum`.
+        """
+        from rustfits_tables.ztable_sums import data_sum, is_checksum
+
+        self._refuse_while_appending("verify_checksum()")
+        own = super().verify_checksum()
+        if own is False or super().verify_datasum() is False:
+            return False
+        if own is None and self._stated("ZHECKSUM") is None:
+            return None
+        if own is None and self._stated("ZDATASUM") is None:
+            return False
+        data = data_sum(self._tiles())
+        return own is True or is_checksum(self._facts, data)
+
+    def _stated(self, keyword: str) -> object | None:
+        value = self._state.cards.get(keyword)
+        return None if isinstance(value, str) and not value.strip() else value
 
     # -- the cache ------------------------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from rustfits import TableError, limits
 from rustfits.plugin import DataUnit, TileBatch, TileCache, TileDecodeError, codec_class, heap_ranges, run, scratch
 from rustfits_tables.choice import active
+from rustfits_tables.columns import Cells
 from rustfits_tables.facts import AnyCells
 from rustfits_tables.fields import BITMAPS, OFFSETS, Bytes, Field, FieldArray, Kind
 from rustfits_tables.heap import pairs_of, read_cells
@@ -161,28 +162,45 @@ class TileRows:
             first = stop
         return found
 
-    def _entries(self, columns: Sequence[CodedColumn], runs: Runs) -> list[Entries]:
-        layout = self.facts.layout
-        raw = [np.zeros((runs.tile.size, column.stored.nbytes), dtype=np.uint8) for column in columns]
+    def pointers(self, columns: Sequence[CodedColumn], tiles: Int64s) -> list[tuple[Int64s, Int64s, Int64s]]:
+        """Return elements, start and bytes in the heap of tiles of each column, (ntiles,) each.
+
+        Raises
+        ------
+        TileDecodeError
+            If a descriptor points outside the heap.
+        TruncatedFile
+            If the file ends before them.
+        """
+        raw = [np.zeros((tiles.size, column.stored.nbytes), dtype=np.uint8) for column in columns]
         fields = [
             FieldArray(Field(Kind.COPY, column.stored.offset, column.stored.nbytes), array)
             for column, array in zip(columns, raw, strict=True)
         ]
-        reader = RowReader(self.unit, layout.row_nbytes)
-        reader.check(runs.tile)
-        reader.read_fields(runs.tile, fields, [column.cells for column in columns])
+        reader = RowReader(self.unit, self.facts.layout.row_nbytes)
+        reader.check(tiles)
+        reader.read_fields(tiles, fields, [column.cells for column in columns])
+        found = []
+        for column, array in zip(columns, raw, strict=True):
+            zero = np.zeros(tiles.size, dtype=np.int64)
+            count, start = pairs_of(array, column.stored.code) if array.size else (zero, zero)
+            found.append((count, start, self._length(column, tiles, count, start)))
+        return found
+
+    def _entries(self, columns: Sequence[CodedColumn], runs: Runs) -> list[Entries]:
         sizes = [self.facts.nrows_of(runs.tile) * column.nbytes for column in columns]
         keep = self._cache.survivors(np.concatenate([*sizes, np.zeros(0, dtype=np.int64)]))
         found = []
-        for column, array, nbytes, kept in zip(
-            columns, raw, sizes, np.split(keep, len(columns)) if columns else [], strict=True
+        ends = np.cumsum([nbytes.size for nbytes in sizes])
+        pointers = self.pointers(columns, runs.tile)
+        for column, nbytes, (_, start, length), kept in zip(
+            columns, sizes, pointers, np.split(keep, ends)[: len(columns)], strict=True
         ):
-            count, start = pairs_of(array, column.stored.code) if array.size else (nbytes * 0, nbytes * 0)
-            length = self._checked(column, runs.tile, count, start, nbytes)
+            self._check(column, runs.tile, length, nbytes)
             found.append(Entries(start, length, kept))
         return found
 
-    def _checked(self, column: CodedColumn, tiles: Int64s, count: Int64s, start: Int64s, nbytes: Int64s) -> Int64s:
+    def _length(self, column: CodedColumn, tiles: Int64s, count: Int64s, start: Int64s) -> Int64s:
         layout = self.facts.layout
         heap = layout.heap_nbytes
         length, used, inside = heap_ranges(heap, column.stored, count, start)
@@ -193,7 +211,11 @@ class TileRows:
                 int(tiles[at]),
                 f"the descriptor names {count[at]} elements at byte {start[at]} of a heap of {heap} bytes",
             )
-        missing = (nbytes > 0) & ~used
+        self.unit.require(layout.heap_start + int((start + length).max(where=used, initial=0)))
+        return length
+
+    def _check(self, column: CodedColumn, tiles: Int64s, length: Int64s, nbytes: Int64s) -> None:
+        missing = (nbytes > 0) & (length == 0)
         if missing.any():
             tile = int(tiles[missing.argmax()])
             raise TableError(
@@ -205,8 +227,6 @@ class TileRows:
             raise self.damaged(
                 column, int(tiles[at]), f"its {length[at]} bytes cannot stand for the {nbytes[at]} that the header says"
             )
-        self.unit.require(layout.heap_start + int((start + length).max(where=used, initial=0)))
-        return length
 
     def _rows_in(self, tile: int) -> str:
         first = tile * self.facts.tile_nrows
@@ -291,12 +311,18 @@ class TileRows:
             column = self.facts.coded(cells)
             if column.nbytes:
                 columns[column.number] = column
-                offset = each.field.offset - column.cells.column.offset
-                moved = FieldArray(replace(each.field, offset=offset), each.array, each.text)
-                wanted.setdefault(column.number, []).append(moved)
+                wanted.setdefault(column.number, []).extend(rebased([each], column.cells))
         if not (wanted and len(rows)):
             return
         self._read(rows, list(columns.values()), wanted)
+
+    def raw(self, rows: Int64s, column: CodedColumn) -> NDArray[np.uint8]:
+        """Return cells of one column as a plain table has them, (n, nbytes); errors as `check` and `tiles`."""
+        nbytes = column.cells.column.nbytes
+        out = np.zeros((rows.size, nbytes), dtype=np.uint8)
+        field = FieldArray(Field(Kind.COPY, column.cells.column.offset, nbytes), out)
+        self.read_fields(rows, [field], [column.cells])
+        return out
 
     def _read(self, rows: Rows, columns: Sequence[CodedColumn], wanted: dict[int, list[FieldArray]]) -> None:
         decoders = {column.number: active().decoder(column.nbytes, wanted[column.number]) for column in columns}
@@ -335,6 +361,14 @@ class TileRows:
         if faults:
             fault = min(faults, key=lambda fault: fault.field)
             raise error_of(fault, job.column.cells, int(runs.rows[first + fault.row]), raw)
+
+
+def rebased(fields: Sequence[FieldArray], cells: Cells) -> list[FieldArray]:
+    """Return fields of one column for rows that hold nothing else."""
+    return [
+        FieldArray(replace(each.field, offset=each.field.offset - cells.column.offset), each.array, each.text)
+        for each in fields
+    ]
 
 
 def decode(column: CodedColumn, batch: TileBatch, out: Bytes) -> None:
