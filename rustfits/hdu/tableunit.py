@@ -50,7 +50,14 @@ class TableUnit(DataUnit):
         """
         return TableLayout.from_cards(self._hdu._state.cards, tuple(columns))
 
-    def writer(self, columns: Sequence[Column] = (), *, nrows: int | None = None, anew: bool = False) -> HeapWriter:
+    def writer(
+        self,
+        columns: Sequence[Column] = (),
+        *,
+        nrows: int | None = None,
+        anew: bool = False,
+        without_heap: bool = False,
+    ) -> HeapWriter:
         """Return what collects a change of the table.
 
         Parameters
@@ -61,8 +68,12 @@ class TableUnit(DataUnit):
             Rows that the table will have, not fewer than now; by default as many.
         anew : bool
             Whether nothing of rows and heap is kept; then all columns are to be written.
+        without_heap : bool
+            Whether nothing of the heap is kept.
         """
         layout = self.layout(columns)
+        if without_heap:
+            return HeapWriter(layout, self._spare, compact=True)
         if not anew:
             return HeapWriter(layout, self._spare, nrows=nrows)
         check_whole(self._hdu._file.storage, self._hdu._extent, layout)
