@@ -62,6 +62,7 @@ class TableUnit(DataUnit):
         nrows: int | None = None,
         anew: bool = False,
         adjoining: bool = False,
+        without_heap: bool = False,
     ) -> HeapWriter:
         """Return what collects a change of the table.
 
@@ -75,8 +76,12 @@ class TableUnit(DataUnit):
             Whether nothing of rows and heap is kept; then all columns are to be written.
         adjoining : bool
             Whether the heap has to stay right behind the table, without THEAP.
+        without_heap : bool
+            Whether nothing of the heap is kept.
         """
         layout = self.layout(columns)
+        if without_heap:
+            return HeapWriter(layout, self._spare, compact=True)
         if not anew:
             return HeapWriter(layout, self._spare, nrows=nrows, adjoining=adjoining)
         check_whole(self._hdu._file.storage, self._hdu._extent, layout)

@@ -40,7 +40,6 @@ class CompressedTableHDU(TableHDU):
     _column_class: ClassVar[type[SingleColumnSubset]] = CompressedSingleColumnSubset
     _columns_class: ClassVar[type[ColumnSubset]] = CompressedColumnSubset
 
-
     _cache: TileCache
     _codecs: dict[str, TileCodec]  # with what the header does not tell, of a table created through this handle
     _pending: PendingRows | None  # inside `appending`
