@@ -131,8 +131,8 @@ class Wishes:
         descriptor = self.heap_format.upper() if isinstance(self.heap_format, str) else ""
         if descriptor not in ("P", "Q"):
             raise TableError(f"heap_format must be 'P' or 'Q', not {self.heap_format!r}")
-        units = _by_name("units", self.units, fields)
-        inner = _by_name("var_dtypes", self.var_dtypes, fields)
+        units = by_name("units", self.units, fields)
+        inner = by_name("var_dtypes", self.var_dtypes, fields)
         bits = self._bits(fields, inner)
         made = [_column_of(one, inner.get(one.name), descriptor, one.name in bits) for one in fields]
         return [replace(one, unit=_unit(units, one.name), **self._remarks(one)) for one in made]
@@ -154,7 +154,7 @@ class Wishes:
             return bools
         if isinstance(wish, str) or not isinstance(wish, Iterable) or not all(isinstance(name, str) for name in wish):
             raise TableError(f"bit_columns= must be None, a bool or a list of names, not {wish!r}")
-        found = set(_by_name("bit_columns", dict.fromkeys(wish), fields))
+        found = set(by_name("bit_columns", dict.fromkeys(wish), fields))
         if found - bools:
             raise TableError(f"bit_columns= names columns that hold no bools: {', '.join(map(repr, found - bools))}")
         return found
@@ -255,7 +255,7 @@ def check_names(names: Sequence[str]) -> None:
             raise TableError(f"columns {other!r} and {name!r} are duplicate names: case does not count")
 
 
-def _by_name(argument: str, wishes: Any, fields: Sequence[NewField]) -> dict[str, Any]:
+def by_name(argument: str, wishes: Any, fields: Sequence[NewField]) -> dict[str, Any]:
     """Return a mapping given by a user, by the names of the fields."""
     if wishes is None:
         return {}

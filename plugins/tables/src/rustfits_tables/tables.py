@@ -13,12 +13,10 @@ from rustfits import NotSupported, TableError
 from rustfits.plugin import AnyTableHDU, DataUnit, TableFacts, TableLayout, changes, reads
 from rustfits_tables.access import Key, RowKey
 from rustfits_tables.columns import Cells
-from rustfits_tables.facts import AnyCells, AsciiFacts, ColumnFacts
+from rustfits_tables.facts import AnyCells, ColumnFacts
 from rustfits_tables.iteration import ChunkIterator, Pieces, RowIterator, checked_chunksize
 from rustfits_tables.rows import RowReader, Rows, Target, select_rows
 from rustfits_tables.subsets import (
-    AsciiColumnSubset,
-    AsciiSingleColumnSubset,
     ColumnSubset,
     SingleColumnSubset,
 )
@@ -28,8 +26,6 @@ if TYPE_CHECKING:
     import pandas
     import polars
     import pyarrow
-
-ELSEWHERE = "use astropy.io.fits or fitsio for that"
 
 
 class ReadableTableHDU(AnyTableHDU):
@@ -433,24 +429,6 @@ class ReadableTableHDU(AnyTableHDU):
         self._fill(wanted, parts, scale=True)
         return parts
 
-    # -- what is not there yet ------------------------------------------------------------------------------------
-
-    def _refuse(self, what: str, instead: str = ELSEWHERE) -> NotSupported:
-        return NotSupported(f"{what} of {self._noun} is not supported yet; {instead}: {self._place}")
-
-    def write(self, *args: Any, **kwargs: Any) -> Any:
-        """Refuse to write.
-
-        Raises
-        ------
-        NotSupported
-            Always.
-        """
-        raise self._refuse("writing")
-
-    append = extend = appending = extending = write
-    insert_column = delete_column = repack = write
-
     def _put(self, key: RowKey | None, columns: str | Sequence[str] | None, value: object) -> None:
         """Replace cells, for ``hdu[...] = value`` and for subsets of columns.
 
@@ -462,7 +440,7 @@ class ReadableTableHDU(AnyTableHDU):
             One column by itself, several as a structured array, or all as one.
         value : object
         """
-        raise self._refuse("writing")
+        raise NotImplementedError  # every kind of table has its own
 
     def __delitem__(self, key: Any) -> NoReturn:
         raise NotSupported("can't delete items of a table: rows are not removed")
@@ -673,22 +651,3 @@ class TableHDU(ReadableTableHDU):
         from rustfits_tables.edits import repack
 
         repack(self, self._facts)
-
-
-class AsciiTableHDU(ReadableTableHDU):
-    """A table of characters (FITS 4.0, section 7.2). Blank fields of numbers are read as 0."""
-
-    label: ClassVar[str] = "ASCII_TBL"
-    _kind: ClassVar[str] = "ASCII_TBL"
-    _noun: ClassVar[str] = "an ASCII table"
-    _facts_class: ClassVar[type[TableFacts]] = AsciiFacts
-    _column_class: ClassVar[type[SingleColumnSubset]] = AsciiSingleColumnSubset
-    _columns_class: ClassVar[type[ColumnSubset]] = AsciiColumnSubset
-
-    @property
-    def formats(self) -> dict[str, str]:
-        """TFORMn of each column, by its name."""
-        facts = self._facts
-        return {
-            name: facts.seen.text(f"TFORM{number}") for name, number in zip(facts.colnames, facts.numbers, strict=True)
-        }
