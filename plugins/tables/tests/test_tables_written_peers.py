@@ -33,9 +33,9 @@ def assert_cells(found, expected):
     """Compare cells with those that a peer has read, of whatever dtype it has for them."""
     for one, other in zip(found, expected, strict=True):
         if isinstance(other, str):
-            if isinstance(one, np.ndarray):  # of astropy, which takes each character for a string without its blanks
-                one = "".join(letter or " " for letter in one)
             text = one.decode() if isinstance(one, bytes) else one
+            if isinstance(one, np.ndarray):  # of astropy, which takes each character for a string without its blanks
+                text = "".join(letter or " " for letter in one)
             assert text.rstrip(" \0") == other.rstrip(" "), (one, other)
         else:
             np.testing.assert_array_equal(np.asarray(one).astype(other.dtype), other)
