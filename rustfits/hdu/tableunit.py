@@ -15,6 +15,7 @@ from rustfits.hdu.compressed.extending import Extending
 from rustfits.hdu.kind import DataUnit
 from rustfits.hdu.table import AnyTableHDU
 from rustfits.header.cards import Cards
+from rustfits.header.state import Snapshot
 from rustfits.heap.bintable import Column, TableLayout
 from rustfits.heap.repack import repack
 from rustfits.heap.segments import segments_of
@@ -61,6 +62,7 @@ class TableUnit(DataUnit):
         nrows: int | None = None,
         anew: bool = False,
         adjoining: bool = False,
+        without_heap: bool = False,
     ) -> HeapWriter:
         """Return what collects a change of the table.
 
@@ -74,8 +76,12 @@ class TableUnit(DataUnit):
             Whether nothing of rows and heap is kept; then all columns are to be written.
         adjoining : bool
             Whether the heap has to stay right behind the table, without THEAP.
+        without_heap : bool
+            Whether nothing of the heap is kept.
         """
         layout = self.layout(columns)
+        if without_heap:
+            return HeapWriter(layout, self._spare, compact=True)
         if not anew:
             return HeapWriter(layout, self._spare, nrows=nrows, adjoining=adjoining)
         check_whole(self._hdu._file.storage, self._hdu._extent, layout)
@@ -126,7 +132,9 @@ class TableUnit(DataUnit):
         """Have ``undo`` put something in memory back if the change under way fails."""
         self._hdu._file.on_failure(undo)
 
-    def apply(self, writer: HeapWriter, cards: Cards | None = None) -> None:
+    def apply(
+        self, writer: HeapWriter, cards: Cards | None = None, *, after: Callable[[Cards], Snapshot] | None = None
+    ) -> None:
         """Make the change that was collected.
 
         Parameters
@@ -135,6 +143,8 @@ class TableUnit(DataUnit):
             From `writer`; nothing else has changed the table since.
         cards : Cards, optional
             The header to come, but for what follows from rows and heap; by default as it is.
+        after : callable, optional
+            Returns the snapshot for the header as it is then, if the caller knows more than that it is another.
 
         Raises
         ------
@@ -146,8 +156,9 @@ class TableUnit(DataUnit):
             If the bytes cannot be written.
         """
         hdu = self._hdu
+        snapshot = None if after is None else lambda cards, _: after(cards)
         try:
-            writer.write(hdu._file, hdu._extent, hdu._state, hdu._state.cards if cards is None else cards)
+            writer.write(hdu._file, hdu._extent, hdu._state, hdu._state.cards if cards is None else cards, snapshot)
         except ImageError as error:
             raise TableError(str(error)) from error
 

@@ -329,7 +329,8 @@ class HeapWriter:
             if self._row_nbytes < before.row_nbytes:  # rows that get shorter make room for the heap
                 self._write_pieces(storage, data_start)
                 piecewise = False
-                storage.move(data_start + before.heap_start, data_start + layout.heap_start, before.heap_nbytes)
+                if not self._compact:
+                    storage.move(data_start + before.heap_start, data_start + layout.heap_start, before.heap_nbytes)
             elif nbytes >= extent.data_nbytes:
                 self._make_room(file, extent, layout, nbytes)
             self._write_heap(storage, data_start + layout.heap_start)

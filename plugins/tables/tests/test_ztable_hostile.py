@@ -57,10 +57,10 @@ def read(raw):
         return error
     found = []
     for call in (
-        lambda: hdu.read(),
+        hdu.read,
         lambda: hdu.read(rows=[0, 59, 17]),
         lambda: [hdu.read_column(name) for name in ("J", "D", "S", "L", "V")],
-        lambda: hdu.verify_checksum(),
+        hdu.verify_checksum,
         lambda: repr(hdu),
     ):
         try:

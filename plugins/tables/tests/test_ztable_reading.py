@@ -67,7 +67,7 @@ def test_every_value_is_that_of_the_table_before_fpack(first, tmp_path):
 @pytest.mark.parametrize("seed", range(1000, 1020))
 def test_it_is_what_funpack_makes_of_it(seed, tmp_path):
     fitsio = pytest.importorskip("fitsio", reason="peer not installed: fitsio")
-    # funpack fails on strings in the heap, on complex columns that are GZIP_2, and on those of type M whatever they are.
+    # funpack fails on strings in the heap, on complex columns that are GZIP_2, and on all of type M.
     hdu, random = random_table(seed, heap="LBIJKEDC", letters="LXBIJKEDCA")
     choose_codecs(hdu, random)
     for number in range(1, hdu.header["TFIELDS"] + 1):

@@ -32,7 +32,7 @@ def replace_rows(hdu: AnyTableHDU, facts: ColumnFacts, data: Any, names: Sequenc
     in_heap = any(one.in_heap and one.column.nbytes for one in cells)
     writer = unit.writer(columns, anew=in_heap)
     collect(writer, range(facts.nrows), values, facts.row_nbytes)
-    unit.apply(writer)
+    unit.apply(writer, after=facts.with_rows)
 
 
 def append_rows(hdu: AnyTableHDU, facts: ColumnFacts, data: Any, names: Sequence[str] | None) -> None:
@@ -68,7 +68,7 @@ def write_values(hdu: AnyTableHDU, facts: ColumnFacts, rows: range | Int64s, val
     unit = TableUnit(hdu)
     writer = unit.writer([each.cells.column for each in values], nrows=max(rows[-1] + 1, facts.nrows))
     collect(writer, rows, values, facts.row_nbytes)
-    unit.apply(writer)
+    unit.apply(writer, after=facts.with_rows)
 
 
 def repack(hdu: AnyTableHDU, facts: ColumnFacts) -> None:

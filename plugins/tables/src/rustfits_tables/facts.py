@@ -7,12 +7,12 @@ from copy import copy
 from dataclasses import replace
 from functools import cached_property
 from itertools import accumulate
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
 from rustfits import FitsError, HeaderError, TableError
-from rustfits.plugin import Column, TableFacts, column_of
+from rustfits.plugin import Cards, Column, TableFacts, column_of
 from rustfits_tables.columns import Cells
 from rustfits_tables.text import TextCells
 
@@ -26,6 +26,14 @@ class ColumnFacts(TableFacts):
     def row_nbytes(self) -> int:
         """NAXIS1."""
         return self.seen.integer("NAXIS1")
+
+    def with_rows(self, cards: Cards) -> Self:
+        """Return what cards say that differ in numbers of rows and bytes alone; the columns are known."""
+        other = type(self)(cards)
+        for known in ("numbers", "colnames", "_found", "cells"):
+            if known in self.__dict__:
+                other.__dict__[known] = self.__dict__[known]
+        return other
 
     @cached_property
     def cells(self) -> tuple[AnyCells, ...]:
@@ -138,7 +146,7 @@ class ColumnFacts(TableFacts):
         ]
         if not folded:
             raise TableError(
-                f"unknown column name {name!r}: there is no column named so, but {', '.join(map(repr, self.colnames))}"
+                f"unknown column name {name!r}; there are {', '.join(map(repr, self.colnames))}, and no column named so"
             )
         if len(folded) > 1:
             spelled = ", ".join(repr(self.colnames[number - 1]) for number in folded)

@@ -40,8 +40,12 @@ def collect(writer: HeapWriter, rows: range | Int64s, values: Sequence[Values], 
 
 def row_encoder(values: Sequence[Values], row_nbytes: int) -> tuple[Any, int]:
     """Return what `HeapWriter.fill_rows` needs, None if nothing stands in rows; and the bytes of a row that it sets."""
-    fields: list[FieldArray] = [field for each in values for field in each.fields()]
-    nbytes = sum(field.field.nbytes for each in values for field in each.fields()[:1])
+    fields: list[FieldArray] = []
+    nbytes = 0
+    for each in values:
+        of_column = each.fields()
+        nbytes += of_column[0].field.nbytes if of_column else 0  # a second one sets nulls of the same cells
+        fields += of_column
     if not fields:
         return None, nbytes
     encoder = active().encoder(row_nbytes, fields)

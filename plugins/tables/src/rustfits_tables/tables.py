@@ -437,6 +437,85 @@ class TableHDU(ReadableTableHDU):
         put(self, self._facts, key, columns, value)
 
     @changes
+    def insert_column(
+        self,
+        name: str,
+        data: NDArray[Any],
+        *,
+        position: int | None = None,
+        after: str | int | None = None,
+        before: str | int | None = None,
+        unit: str | None = None,
+        inner_dtype: str | None = None,
+        heap_format: str | None = None,
+        bit_packed: bool = False,
+    ) -> None:
+        """Put a new column into the table, by default behind the last; later HDUs of the file move.
+
+        Keywords with numbers of columns are renumbered, those of coordinates too. Memory is bounded.
+
+        Parameters
+        ----------
+        name : str
+            New, whatever its case.
+        data : array
+            With the rows of the table along its first axis.
+        position : int, optional
+            Index that it will have, from 0.
+        after, before : str or int, optional
+            The column that it follows, or that follows it: name or index, perhaps from the end. At most one of the
+            three is given.
+        unit : str, optional
+            TUNITn.
+        inner_dtype : str, optional
+            What the cells of an object array hold, such as ``'f4'``, or ``'U'`` for strings.
+        heap_format : {'P', 'Q'}, optional
+            Whether descriptors of an object array have 32 or 64 bits.
+        bit_packed : bool
+            Whether bools are stored as bits.
+
+        Raises
+        ------
+        TableError
+            If there can be no such column, or no such place.
+        HeaderError, FitsIOError
+            As `write`.
+        """
+        from rustfits_tables import columnedits
+
+        facts = self._facts
+        index = columnedits.place_of(facts, position, after, before)
+        values = columnedits.check_nrows(facts, columnedits.check_new_name(facts, name), data)
+        column = columnedits.new_column(
+            name, values, unit=unit, inner_dtype=inner_dtype, heap_format=heap_format, bit_packed=bit_packed
+        )
+        columnedits.insert(self, facts, index, column, values)
+
+    @changes
+    def delete_column(self, key: str | int) -> None:
+        """Take a column out of the table; later HDUs of the file move.
+
+        Keywords with its number go, others are renumbered. What it has in the heap stays there until `repack`, but for
+        the last column that has a heap.
+
+        Parameters
+        ----------
+        key : str or int
+            Name, in whatever case, or index, perhaps from the end.
+
+        Raises
+        ------
+        TableError
+            If there is no such column.
+        HeaderError, FitsIOError
+            As `write`.
+        """
+        from rustfits_tables import columnedits
+
+        facts = self._facts
+        columnedits.delete(self, facts, columnedits.index_of(facts, key))
+
+    @changes
     def repack(self) -> None:
         """Drop what no cell of variable length uses any more, and the room before the heap; the file gets shorter.
 

@@ -19,6 +19,7 @@ from rustfits_tables.incoming import Given
 
 Int64s = NDArray[np.int64]
 
+NOT_ASCII, NOT_ASCII_TEXT = 0x8080808080808080, 0xFFFFFF80FFFFFF80  # bits that no ASCII character has
 CHECK_NBYTES = 1 << 20  # of rows that are looked at, at a time
 
 
@@ -287,18 +288,26 @@ def _check_contents(values: Values) -> None:
 def _check_ascii(cells: Cells, array: NDArray[Any]) -> None:
     if not array.size:
         return
-    unit = array.dtype.itemsize // (4 if array.dtype.kind == "U" else 1)
-    step = max(CHECK_NBYTES // array[:1].nbytes, 1)
+    is_text, step = array.dtype.kind == "U", max(CHECK_NBYTES // array[:1].nbytes, 1)
     for first in range(0, len(array), step):
-        codes = array[first : first + step, ..., None].view("u4" if array.dtype.kind == "U" else "u1")
-        if codes.max() > 0x7F:
+        found = _all_bits(array[first : first + step])
+        if found & (NOT_ASCII_TEXT if is_text else NOT_ASCII):
+            unit = array.dtype.itemsize // (4 if is_text else 1)
+            codes = array[first : first + step, ..., None].view("u4" if is_text else "u1")
             row, *_, position = np.argwhere(codes > 0x7F)[0].tolist()
             raise TableError(
                 f"non-ASCII character in column {cells.name!r}, row {first + row}, at position {position % unit}: "
                 f"{array[first + row]!r}; strings of FITS are ASCII"
             )
-        if not cells.width and codes.max() > 0:
+        if not cells.width and found:
             raise TableError(f"column {cells.name!r} has 0 chars/string, but the input has strings")
+
+
+def _all_bits(array: NDArray[Any]) -> int:
+    """Return the bits that any of the words of an array has, which are of 8 bytes where its elements allow that."""
+    size = next(size for size in (8, 4, 2, 1) if not array.dtype.itemsize % size)
+    words = array[..., None].view(f"u{size}")
+    return int(np.bitwise_or.reduce(words, axis=None))
 
 
 def _heap_values(cells: Cells, data: NDArray[Any]) -> Values:
