@@ -209,3 +209,20 @@ VALUES = st.one_of(
 @given(st.dictionaries(st.sampled_from(KEYWORDS), VALUES, min_size=1, max_size=4))
 def test_any_header_is_read_or_refused(cards):
     read(with_cards(**cards))
+
+
+def test_verify_tells_of_sums_and_tiles():
+    with rustfits.FITS.from_bytes(CONTENT, "r+") as file:
+        hdu = file[1]
+        assert [hdu.verify()[name].status for name in ("ZDATASUM", "ZHECKSUM", "tiles")] == ["absent", "absent", "ok"]
+        hdu.add_checksum()
+        assert [hdu.verify()[name].status for name in ("ZDATASUM", "ZHECKSUM", "tiles")] == ["ok", "ok", "ok"]
+        assert hdu.verify(decode=False)["tiles"].status == "does not apply"
+        hdu["J"][3] = -1
+        assert [hdu.verify()[name].status for name in ("ZDATASUM", "ZHECKSUM", "tiles")] == ["bad", "bad", "ok"]
+    raw = bytearray(CONTENT)
+    raw[CONTENT.index(b"\x1f\x8b", DATA_START) + 12] ^= 0xFF
+    report = rustfits.FITS.from_bytes(bytes(raw))[1].verify()
+    assert report["tiles"].status == "bad"
+    assert "1 of 20 tiles cannot be decoded" in report["tiles"].reason
+    assert "column 'D', rows 0 to 15: decompression" in report["tiles"].reason
