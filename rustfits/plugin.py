@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from rustfits.hdu.checksum import Datasum, checksum_of, is_checksum_of, parse_datasum
     from rustfits.hdu.image.cards import name_entries
     from rustfits.hdu.kind import DataUnit, HDUKind, NewHDU, changes, reads
+    from rustfits.hdu.report import Verdict
     from rustfits.hdu.table import AnyTableHDU, TableFacts
     from rustfits.hdu.tableunit import TableUnit
     from rustfits.header.cards import Cards
@@ -92,6 +93,7 @@ __all__ = [
     "TileKeeper",
     "TiledImage",
     "UnsupportedPixels",
+    "Verdict",
     "as_codec",
     "carried_cards",
     "changes",
@@ -128,6 +130,7 @@ _MODULES = {
     "hdu.checksum": ("Datasum", "checksum_of", "is_checksum_of", "parse_datasum"),
     "hdu.image.cards": ("name_entries",),
     "hdu.kind": ("DataUnit", "HDUKind", "NewHDU", "changes", "reads"),
+    "hdu.report": ("Verdict",),
     "hdu.table": ("AnyTableHDU", "TableFacts"),
     "hdu.tableunit": ("TableUnit",),
     "header.cards": ("Cards",),

@@ -67,10 +67,11 @@ def test_every_value_is_that_of_the_table_before_fpack(first, tmp_path):
 @pytest.mark.parametrize("seed", range(1000, 1020))
 def test_it_is_what_funpack_makes_of_it(seed, tmp_path):
     fitsio = pytest.importorskip("fitsio", reason="peer not installed: fitsio")
-    hdu, random = random_table(seed, heap="LBIJKEDCM")  # funpack fails on strings in the heap
+    # funpack fails on strings in the heap, on complex columns that are GZIP_2, and on all of type M.
+    hdu, random = random_table(seed, heap="LBIJKEDC", letters="LXBIJKEDCA")
     choose_codecs(hdu, random)
-    for number in range(1, hdu.header["TFIELDS"] + 1):  # and on complex columns, unless they are GZIP_1
-        if hdu.header[f"TFORM{number}"][-1] in "CM":
+    for number in range(1, hdu.header["TFIELDS"] + 1):
+        if hdu.header[f"TFORM{number}"][-1] == "C":
             hdu.header[f"FZALG{number}"] = "GZIP_1"
     _, coded = packed(hdu, tmp_path)
     run("funpack", "-O", tmp_path / "u.fits", coded)
@@ -84,22 +85,26 @@ def test_it_is_what_funpack_makes_of_it(seed, tmp_path):
         for number, name in enumerate(file[1].colnames):
             letter = peer[1].columns[number].format.lstrip("0123456789")[0]
             found = file[1].read_column(name)
+            nulled = peer[1].columns[number].null not in (None, "")
             if letter in "IJKEDBL":
                 np.testing.assert_array_equal(found, np.asarray(peer[1].data[name]).reshape(found.shape), name)
-                np.testing.assert_array_equal(found, table[name][:].reshape(found.shape), name)
+                if not nulled:  # fitsio has something else in place of nulls
+                    np.testing.assert_array_equal(found, table[name][:].reshape(found.shape), name)
             elif letter == "A":
                 assert [text.strip() for text in found.ravel()] == [text.strip() for text in table[name][:].ravel()]
 
 
 def test_bits_in_the_heap_that_fpack_loses_are_an_error(tmp_path):
-    bits = np.array([np.ones(n % 9, bool) for n in range(800)], dtype=object)
+    bits = np.empty(800, dtype=object)
+    bits[:] = [np.ones(n % 9, bool) for n in range(800)]
     numbers = np.arange(800.0)
-    columns = [fits.Column("X", "PX()", array=bits), fits.Column("D", "D", array=numbers)]
-    _, coded = packed(fits.BinTableHDU.from_columns(columns), tmp_path)
-    with rustfits.FITS(coded) as file:
+    with rustfits.FITS(tmp_path / "t.fits", "w+") as file:
+        file.write_table({"X": bits, "D": numbers}, var_dtypes={"X": "?"}, bit_columns=["X"])
+    run("fpack", "-table", tmp_path / "t.fits")
+    with rustfits.FITS(tmp_path / "t.fits.fz") as file:
         assert (file[1].read_column("D") == numbers).all()
         with pytest.raises(
-            rustfits.TableError, match=r"column 'X', row 1: the 1 elements are not in the file; CFITSIO loses"
+            rustfits.TableError, match="column 'X', row 1: the 1 elements are not in the file; CFITSIO loses"
         ):
             file[1].read_column("X")
 
@@ -147,7 +152,7 @@ class Counting(io.BytesIO):
 @pytest.mark.parametrize(
     ("wanted", "share"),
     [
-        ({"columns": ["N"]}, 0.02),
+        ({"columns": ["N"]}, 0.03),
         ({"columns": ["X"], "rows": slice(5000, 5100)}, 0.06),
         ({"rows": [17]}, 0.08),
         ({}, 1.02),

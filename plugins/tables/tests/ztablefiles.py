@@ -64,8 +64,8 @@ def strings_of(random, width, shape):
     return letters.view(f"S{width}")[..., 0]
 
 
-def fixed_column(random, name, nrows):
-    letter = random.choice(list("LXBIJKEDCMA"))
+def fixed_column(random, name, nrows, letters="LXBIJKEDCMA"):
+    letter = random.choice(list(letters))
     repeat = int(random.choice([1, 1, 1, 2, 3, 6, 17]))
     more = {}
     if letter == "A":
@@ -104,13 +104,13 @@ def heap_column(random, name, nrows, letters="LBIJKEDCMA"):
     return fits.Column(name, f"{descriptor}{letter}()", array=cells)
 
 
-def random_table(seed, *, heap="LBIJKEDCMA", least_nbytes=LEAST_NBYTES, heap_columns=3):
+def random_table(seed, *, letters="LXBIJKEDCMA", heap="LBIJKEDCMA", least_nbytes=LEAST_NBYTES, heap_columns=3):
     """Return an HDU of astropy with random columns, large enough for fpack."""
     random = np.random.default_rng(seed)
     nrows = int(random.choice([1, 2, 7, 100, 101, 640]))
     columns, nbytes = [], 0
     while nbytes <= least_nbytes or len(columns) < random.integers(1, 8):
-        columns.append(fixed_column(random, f"c{len(columns)}", nrows))
+        columns.append(fixed_column(random, f"c{len(columns)}", nrows, letters))
         nbytes += np.asarray(columns[-1].array).nbytes // (8 if columns[-1].format.endswith("X") else 1)
     for _ in range(random.integers(0, heap_columns + 1) if heap else 0):
         columns.append(heap_column(random, f"v{len(columns)}", nrows, heap))

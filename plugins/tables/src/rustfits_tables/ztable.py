@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rustfits import FitsError, HeaderError, TableError, limits
-from rustfits.plugin import ELEMENT_DTYPES, Column, TableLayout, TileCodec, codec_class
+from rustfits.plugin import ELEMENT_DTYPES, Cards, Column, TableLayout, TileCodec, codec_class
 from rustfits_tables.columns import Cells
 from rustfits_tables.facts import AnyCells, ColumnFacts
 
@@ -58,6 +58,15 @@ class CodedColumn:
 
 class CompressedFacts(ColumnFacts):
     """What the header of a compressed table says of the table that it was made from, and of its tiles."""
+
+    @cached_property
+    def seen(self) -> Cards:
+        """The cards of the table as it was; without TFORMn where ZFORMn is missing: it is that of descriptors."""
+        table = super().seen
+        for number in range(1, self.cards.count("TFIELDS") + 1):
+            if f"ZFORM{number}" not in self.cards and f"TFORM{number}" in table:
+                table.remove(f"TFORM{number}")
+        return table
 
     @cached_property
     def layout(self) -> TableLayout:

@@ -19,7 +19,7 @@ from rustfits_tables.fields import Bytes
 from rustfits_tables.heap import MAX_COUNT, Batch, batches, nbytes_of, pairs_of, read_cells
 from rustfits_tables.rows import Rows
 from rustfits_tables.ztable import PAIR_NBYTES, CodedColumn, Int64s
-from rustfits_tables.ztable_tiles import SMALL_NBYTES, Job, TileRows, decode
+from rustfits_tables.ztable_tiles import SMALL_NBYTES, Job, TileRows, decode, failed
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -169,9 +169,7 @@ class CellReader:
         except TileDecodeError as error:
             row = int(found.rows[error.row])
             tile = row // self._tiles.facts.tile_nrows
-            raise self._tiles.damaged(
-                column, tile, f"decompression of the array in row {row} failed: {error.reason}"
-            ) from error
+            raise self._tiles.damaged(column, tile, failed(error, f"array in row {row}: ")) from error
         if coded.all() or out.size == found.nbytes.sum():
             return out
         whole = np.empty(int(found.nbytes.sum()), dtype=np.uint8)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rustfits import NotSupported, TableError
-from rustfits.plugin import DataUnit, TableFacts, TableUnit, TileCache, TileCodec, changes, reads
+from rustfits.plugin import DataUnit, TableFacts, TableUnit, TileCache, TileCodec, Verdict, changes, reads
 from rustfits_tables.access import RowKey
 from rustfits_tables.columns import Cells
 from rustfits_tables.facts import AnyCells
@@ -369,14 +369,13 @@ class CompressedTableHDU(TableHDU):
         FitsIOError
             If the bytes cannot be read.
         """
-        from rustfits.plugin import parse_datasum
-        from rustfits_tables.ztable_sums import data_sum
+        from rustfits_tables.ztable_sums import data_sum, is_datasum
 
         self._refuse_while_appending("verify_datasum()")
         value = self._stated("ZDATASUM")
         if value is None:
             return None
-        if parse_datasum(value) == data_sum(self._tiles()):
+        if is_datasum(value, data_sum(self._tiles())):
             return True
         return None if super().verify_datasum() else False
 
@@ -399,6 +398,11 @@ class CompressedTableHDU(TableHDU):
             return False
         data = data_sum(self._tiles())
         return own is True or is_checksum(self._facts, data)
+
+    def _pixel_verdicts(self, own: tuple[Verdict, Verdict], *, decode: bool) -> tuple[tuple[Verdict, ...], str]:
+        from rustfits_tables.ztable_verify import row_verdicts
+
+        return row_verdicts(self._tiles(), own, decode=decode)
 
     def _stated(self, keyword: str) -> object | None:
         value = self._state.cards.get(keyword)

@@ -117,6 +117,11 @@ def _sum_at(place: int, raw: Bytes) -> int:
     return one.value
 
 
+def is_datasum(value: object, data: int) -> bool:
+    """Tell whether the value of a ZDATASUM is the sum of the data; a malformed one is none."""
+    return parse_datasum(value) == data
+
+
 def checksum(facts: CompressedFacts, data: int) -> str:
     """Return ZHECKSUM for a table with DATASUM ``data``, whose cards have both already."""
     return checksum_of(_header(facts.cards, ZEROS), data)
@@ -127,7 +132,7 @@ def is_checksum(facts: CompressedFacts, data: int) -> bool:
     value: Any = facts.cards.get("ZHECKSUM")
     if not isinstance(value, str) or len(value) != len(ZEROS):
         return False
-    return parse_datasum(facts.cards.get("ZDATASUM")) == data and is_checksum_of(_header(facts.cards, value), data)
+    return is_datasum(facts.cards.get("ZDATASUM"), data) and is_checksum_of(_header(facts.cards, value), data)
 
 
 def _header(cards: Cards, value: str) -> bytes:

@@ -295,7 +295,7 @@ class TileRows:
                 column, TileBatch(data, start, entries.length, (nbytes // column.element.itemsize)[:, None], tiles), out
             )
         except TileDecodeError as error:
-            raise self.damaged(column, error.row, f"decompression failed: {error.reason}") from error
+            raise self.damaged(column, error.row, failed(error)) from error
 
     # -- the rows -------------------------------------------------------------------------------------------------
 
@@ -361,6 +361,12 @@ class TileRows:
         if faults:
             fault = min(faults, key=lambda fault: fault.field)
             raise error_of(fault, job.column.cells, int(runs.rows[first + fault.row]), raw)
+
+
+def failed(error: TileDecodeError, what: str = "") -> str:
+    """Return what a codec says of a tile, or of something in it, that it cannot decode."""
+    reason = error.reason
+    return f"{what}{reason if reason.startswith('decompression') else f'decompression failed: {reason}'}"
 
 
 def rebased(fields: Sequence[FieldArray], cells: Cells) -> list[FieldArray]:
