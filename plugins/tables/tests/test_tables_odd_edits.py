@@ -168,3 +168,17 @@ def test_columns_of_a_compressed_table_are_not_edited():
             with pytest.raises(NotImplementedError):
                 act(fits[1])
         assert fits.to_bytes() == before
+
+
+def test_rows_of_columns_of_one_name_are_not_guessed():
+    hdu = table([("1B", "a"), ("1B", "a")], b"\1\2")
+    with FITS.from_bytes(hdu._file.content(), "r+") as fits:
+        before = fits.to_bytes()
+        for act in (fits[1].write, fits[1].append):
+            with pytest.raises(TableError, match="several columns of the name 'a'"):
+                act({"a": np.zeros(1, "u1")})
+        with pytest.raises(TableError, match="may be any of columns"):
+            fits[1].delete_column("a")
+        assert fits.to_bytes() == before
+        fits[1].delete_column(0)
+        assert fits[1].read_column("a").tolist() == [2]
