@@ -140,7 +140,7 @@ def page(head: list[str], outcomes: dict[str, dict[str, Any]]) -> str:
         "",
         "Written by `python3 benchmarks/table_files.py --page docs/benchmarks-tables.md`, which anybody can run.",
         "Milliseconds, best, and in brackets how many floors that is. The floor is one read of the file's bytes, or",
-        "one write of the rows' bytes, on one thread. Opening and closing are included; libraries take turns in one run.",
+        "one write of the rows' bytes, on one thread. Opening and closing are included; libraries take turns.",
         "",
         *(f"- {line}" for line in head),
         "",
