@@ -221,7 +221,7 @@ def heap_ranges(
     """
     width = ELEMENT_NBYTES[column.element]
     if column.element == "X":
-        count = -(-count // 8)  # rounded up, and of no other sign
+        count = np.where(count > 0, -(-count // 8), count)
     room = heap_nbytes - start if width == 1 else (heap_nbytes - start) // width
     used = count != 0
     # A sum or product of hostile numbers would overflow; the difference does only where start is negative.

@@ -64,29 +64,33 @@ def assigned(
     """
     nrows = facts.nrows
     cells = facts.chosen([columns] if isinstance(columns, str) else columns)
+    one = cells[0] if isinstance(columns, str) else None
     if key is None:
-        rows: range | Int64s = range(nrows)
-        if isinstance(columns, str):
-            return rows, [_whole_column(cells[0], value, nrows, check)]
-        given = Given.structured_rows(value)
-        given.require_nrows(nrows)
-        return rows, _of_fields(given, cells, check, extra=True)
+        return range(nrows), _all_rows(one, cells, value, nrows, check)
     if isinstance(key, int):
         row = _row(key, nrows)
-        if isinstance(columns, str):
-            return range(row, row + 1), [check_cell(cells[0], value)]
+        if one is not None:
+            return range(row, row + 1), [check_cell(one, value)]
         given = Given.structured_rows(value)
         if given.nrows != 1:
             raise TableError(f"one row takes one record, not a structured array of shape ({given.nrows},)")
         return range(row, row + 1), _of_fields(given, cells, check, extra=columns is not None)
     chosen = _rows(key, nrows)
-    if isinstance(columns, str):
-        values = [check(cells[0], _sequence(cells[0], value, len(chosen)), exact=False)]
-    else:
-        given = Given.structured_rows(value)
-        _check_length(given.nrows, len(chosen))
-        values = _of_fields(given, cells, check, extra=columns is not None)
-    return _sorted(chosen, values)
+    if one is not None:
+        return _sorted(chosen, [check(one, _sequence(one, value, len(chosen)), exact=False)])
+    given = Given.structured_rows(value)
+    _check_length(given.nrows, len(chosen))
+    return _sorted(chosen, _of_fields(given, cells, check, extra=columns is not None))
+
+
+def _all_rows(
+    one: AnyCells | None, cells: Sequence[AnyCells], value: object, nrows: int, check: Callable[..., V]
+) -> list[V]:
+    if one is not None:
+        return [_whole_column(one, value, nrows, check)]
+    given = Given.structured_rows(value)
+    given.require_nrows(nrows)
+    return _of_fields(given, cells, check, extra=True)
 
 
 def _of_fields(given: Given, cells: Sequence[AnyCells], check: Callable[..., V], *, extra: bool) -> list[V]:

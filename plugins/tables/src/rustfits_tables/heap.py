@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rustfits import TableError
+from rustfits import TableError, limits
 from rustfits.plugin import ELEMENT_DTYPES, DataUnit, TableLayout
 from rustfits_tables.choice import active
 from rustfits_tables.columns import Cells
@@ -51,13 +51,15 @@ class HeapReader:
         Raises
         ------
         TableError
-            If a descriptor points outside of the heap, or a string is not ASCII.
+            If a descriptor points outside of the heap, or a string is not ASCII; or if cells that share bytes would
+            need more memory than `limits.MAX_SHARED_NBYTES`.
         """
         if scale:
             cells.inner.check_scale()
         count, offset = self._descriptors(rows, cells)
         nbytes = nbytes_of(count, cells)
         self._check(count, offset, nbytes, rows, cells)
+        self._check_shared(nbytes, cells)
         for first, stop in batches(nbytes):
             raw = read_cells(self._unit, self._layout.heap_start, offset[first:stop], nbytes[first:stop])
             out[first:stop] = Batch(cells, count[first:stop], nbytes[first:stop], raw).split(
@@ -95,6 +97,28 @@ class HeapReader:
                 f"of the heap, which has {heap_nbytes} bytes"
             )
         self._unit.require(self._layout.heap_start + int((offset + nbytes)[nbytes > 0].max(initial=0)))
+
+    def _check_shared(self, nbytes: Int64s, cells: Cells) -> None:
+        """Refuse cells that point at the same bytes again and again: each becomes an array of its own."""
+        total, heap_nbytes = float(nbytes.sum(dtype=np.float64)), self._layout.heap_nbytes
+        if total > heap_nbytes:
+            check_shared(len(nbytes), total, heap_nbytes, cells)
+
+
+def check_shared(ncells: int, total: float, heap_nbytes: int, cells: Cells) -> None:
+    """Refuse cells that share bytes of a heap and are too many bytes together.
+
+    Raises
+    ------
+    TableError
+        If they are more than `rustfits.limits.MAX_SHARED_NBYTES`.
+    """
+    if total > limits.MAX_SHARED_NBYTES:
+        raise TableError(
+            f"column {cells.name!r}: {ncells} cells share bytes of a heap of {heap_nbytes} bytes, and would be arrays "
+            f"of {total:.3g} bytes together; read fewer rows at a time, or raise rustfits.limits.MAX_SHARED_NBYTES, which "
+            f"is {limits.MAX_SHARED_NBYTES}"
+        )
 
 
 def read_cells(unit: DataUnit, heap_start: int, offset: Int64s, nbytes: Int64s) -> NDArray[np.uint8]:
