@@ -162,6 +162,13 @@ class TableUnit(DataUnit):
         except ImageError as error:
             raise TableError(str(error)) from error
 
+    def fill_with_blanks(self) -> None:
+        """Write blanks behind the data, up to the end of the block, as ASCII tables have it (FITS 4.0, 7.2.3)."""
+        extent = self._hdu._extent
+        stop = extent.data_start + extent.data_nbytes
+        if extent.stop > stop:
+            self._hdu._file.storage.write(stop, b" " * (extent.stop - stop))
+
     def fill(self, writer: HeapWriter) -> None:
         """Write the rows and the heap of a new table, whose header `HeapWriter.complete` has returned."""
         writer.fill(self._hdu._file.storage, self._hdu._extent)

@@ -167,7 +167,16 @@ class AsciiFacts(ColumnFacts):
 
     @cached_property
     def _found(self) -> Sequence[AnyCells | FitsError]:
-        return [self._text_or_fault(name, number) for name, number in zip(self.colnames, self.numbers, strict=True)]
+        found = [self._text_or_fault(name, number) for name, number in zip(self.colnames, self.numbers, strict=True)]
+        placed = sorted((one for one in found if isinstance(one, TextCells) and one.width), key=lambda one: one.offset)
+        last: TextCells | None = None
+        for one in placed:
+            if last is not None and one.offset < last.offset + last.width:
+                words = f"columns {last.name!r} and {one.name!r} overlap: TBCOL{one.number} lies inside of a field"
+                found[last.number - 1] = found[one.number - 1] = HeaderError(words)
+            if last is None or one.offset + one.width > last.offset + last.width:
+                last = one
+        return found
 
     def _text_or_fault(self, name: str, number: int) -> TextCells | FitsError:
         try:

@@ -116,8 +116,8 @@ def check_shared(ncells: int, total: float, heap_nbytes: int, cells: Cells) -> N
     if total > limits.MAX_SHARED_NBYTES:
         raise TableError(
             f"column {cells.name!r}: {ncells} cells share bytes of a heap of {heap_nbytes} bytes, and would be arrays "
-            f"of {total:.3g} bytes together; read fewer rows at a time, or raise rustfits.limits.MAX_SHARED_NBYTES, which "
-            f"is {limits.MAX_SHARED_NBYTES}"
+            f"of {total:.3g} bytes together; read fewer rows at a time, or raise rustfits.limits.MAX_SHARED_NBYTES, "
+            f"which is {limits.MAX_SHARED_NBYTES}"
         )
 
 

@@ -10,6 +10,7 @@ from rustfits.plugin import AnyTableHDU, Cards, HeapWriter, NewHDU, TableLayout,
 from rustfits_tables.columns import Cells
 from rustfits_tables.facts import ColumnFacts
 from rustfits_tables.incoming import Given
+from rustfits_tables.nulls import free_null, needs_null
 from rustfits_tables.outgoing import collect
 from rustfits_tables.schema import NewField, NewTable, Wishes, fields_of
 from rustfits_tables.values import checked_values
@@ -78,6 +79,11 @@ def written(
         What of it describes no data goes into the header of the table.
     """
     given = Given.of(data, names)
+    if given.foreign is not None:
+        header = given.foreign.header if header is None else header
+        wishes = given.foreign.wishes(wishes)
+    nulls = {name: free_null(name, array) for name, array in given.columns.items() if needs_null(array)}
+    wishes["nulls"] = {**wishes.get("nulls", {}), **nulls}
     fields = [NewField(name, array.dtype, array.shape[1:]) for name, array in given.columns.items()]
     said = [key for key, value in (("EXTNAME", extname), ("EXTVER", extver)) if value is not None]
     more = carried_cards(header, said)

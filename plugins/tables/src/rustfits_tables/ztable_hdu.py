@@ -37,7 +37,6 @@ class CompressedTableHDU(TableHDU):
     _kind: ClassVar[str] = "BINARY_TBL (compressed)"
     _noun: ClassVar[str] = "a compressed table"
     _facts_class: ClassVar[type[TableFacts]] = CompressedFacts
-
     _column_class: ClassVar[type[SingleColumnSubset]] = CompressedSingleColumnSubset
     _columns_class: ClassVar[type[ColumnSubset]] = CompressedColumnSubset
 
@@ -148,7 +147,7 @@ class CompressedTableHDU(TableHDU):
             raise NotSupported(f"as_bytes=True is not there for {self._noun}; strings are read as text: {self._place}")
         return super().read_column(name, rows=rows, scale=scale, mask_null=mask_null)
 
-    def _heap_nbytes(self, rows: range, columns: Sequence[str]) -> NDArray[np.int64] | None:
+    def _heap_nbytes(self, rows: Rows, columns: Sequence[str]) -> NDArray[np.int64] | None:
         if not any(one.in_heap for one in self._facts.chosen(columns or None)):
             return None
         # How long arrays are is known when a tile is decoded; ZPCOUNT is how long they are together.
