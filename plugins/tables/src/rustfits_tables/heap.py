@@ -101,12 +101,24 @@ class HeapReader:
     def _check_shared(self, nbytes: Int64s, cells: Cells) -> None:
         """Refuse cells that point at the same bytes again and again: each becomes an array of its own."""
         total, heap_nbytes = float(nbytes.sum(dtype=np.float64)), self._layout.heap_nbytes
-        if total > heap_nbytes and total > limits.MAX_SHARED_NBYTES:
-            raise TableError(
-                f"column {cells.name!r}: {len(nbytes)} cells share bytes of a heap of {heap_nbytes} bytes, and would "
-                f"be arrays of {total:.3g} bytes together; read fewer rows at a time, or raise "
-                f"rustfits.limits.MAX_SHARED_NBYTES, which is {limits.MAX_SHARED_NBYTES}"
-            )
+        if total > heap_nbytes:
+            check_shared(len(nbytes), total, heap_nbytes, cells)
+
+
+def check_shared(ncells: int, total: float, heap_nbytes: int, cells: Cells) -> None:
+    """Refuse cells that share bytes of a heap and are too many bytes together.
+
+    Raises
+    ------
+    TableError
+        If they are more than `rustfits.limits.MAX_SHARED_NBYTES`.
+    """
+    if total > limits.MAX_SHARED_NBYTES:
+        raise TableError(
+            f"column {cells.name!r}: {ncells} cells share bytes of a heap of {heap_nbytes} bytes, and would be arrays "
+            f"of {total:.3g} bytes together; read fewer rows at a time, or raise rustfits.limits.MAX_SHARED_NBYTES, "
+            f"which is {limits.MAX_SHARED_NBYTES}"
+        )
 
 
 def read_cells(unit: DataUnit, heap_start: int, offset: Int64s, nbytes: Int64s) -> NDArray[np.uint8]:

@@ -16,7 +16,7 @@ from rustfits import TableError, limits
 from rustfits.plugin import TileBatch, TileDecodeError, heap_ranges, run
 from rustfits_tables.columns import Cells
 from rustfits_tables.fields import Bytes
-from rustfits_tables.heap import MAX_COUNT, Batch, batches, nbytes_of, pairs_of, read_cells
+from rustfits_tables.heap import MAX_COUNT, Batch, batches, check_shared, nbytes_of, pairs_of, read_cells
 from rustfits_tables.rows import Rows
 from rustfits_tables.ztable import PAIR_NBYTES, CodedColumn, Int64s
 from rustfits_tables.ztable_tiles import SMALL_NBYTES, Job, TileRows, decode, failed
@@ -68,8 +68,14 @@ class CellReader:
             self._fill(column, CodedCells(*[np.zeros(len(rows), dtype=np.int64)] * 6), out, scale, as_bytes)
             return
 
+        heap_nbytes, stored, total = self._tiles.facts.layout.heap_nbytes, [0.0], [0.0]
+
         def fill(job: Job) -> None:
             found = self.cells(column, job)
+            stored[0] += float(found.length.sum(dtype=np.float64))
+            total[0] += float(found.nbytes.sum(dtype=np.float64))
+            if stored[0] > heap_nbytes:
+                check_shared(len(rows), total[0], heap_nbytes, column.cells)
             first, stop = int(job.runs.first[0]), int(job.runs.first[-1])
             self._fill(column, found, out[first:stop], scale, as_bytes)
 

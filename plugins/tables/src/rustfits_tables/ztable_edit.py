@@ -101,9 +101,9 @@ def repack(hdu: Any) -> None:
     """
     facts: CompressedFacts = hdu._facts
     unit, layout = TableUnit(hdu), facts.layout
-    columns = [facts.coded(one) for one in facts.cells]
-    if any(column.cells.in_heap and column.cells.column.nbytes for column in columns):
-        _repack_arrays(hdu, unit, columns)
+    cells = [one for one in facts.cells if isinstance(one, Cells)]
+    if any(one.in_heap and one.column.nbytes for one in cells):
+        _repack_arrays(hdu, unit, [facts.coded(one) for one in cells])
     else:
         unit.repack([column for column in layout.columns if column.descriptor])
     hdu._cache.clear()

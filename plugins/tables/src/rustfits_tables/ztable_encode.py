@@ -133,9 +133,9 @@ class TileEncoder:
                 raw, heap_nbytes = self._descriptors(part, writer, heap_nbytes)
                 plain = self._tiles_of(part.column)
                 blobs[number], lengths[number] = self._encode(part, raw, plain)
-        writer.add(
-            Run(part.column.stored, part.runs.tile, blobs[number], lengths[number]) for number, part in enumerate(parts)
-        )
+        # Column by column: who reads one of them reads neighbours.
+        for number, part in enumerate(parts):
+            writer.add([Run(part.column.stored, part.runs.tile, blobs[number], lengths[number])])
         return heap_nbytes
 
     def _parts(self, values: Values, runs: Runs) -> list[Part]:

@@ -212,8 +212,7 @@ class CompressedTableHDU(TableHDU):
             return
         if not nrows:
             raise TableError("inside appending() there must be at least one row to append")
-        before = pending.pieces
-        TableUnit(self).on_failure(lambda: setattr(pending, "pieces", before))
+        TableUnit(self).on_failure(pending.mark())
         pending.add(values)
         if pending.nbytes > pending.capacity:
             tile = self._facts.ztilelen

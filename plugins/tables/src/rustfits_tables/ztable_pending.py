@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -18,47 +18,50 @@ class PendingRows:
     ----------
     capacity : int
         Bytes of rows from which on whole tiles are written.
-    pieces : list of list of Values
-        What was appended, column by column; replaced and never changed, so that it can be put back.
+    nrows, nbytes : int
+        Rows that wait, and about their bytes.
     """
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
-        self.pieces: list[list[Values]] = []
+        self._take([])
 
-    @property
-    def nrows(self) -> int:
-        """Rows that wait."""
-        return sum(len(piece[0]) for piece in self.pieces)
+    def _take(self, pieces: list[list[Values]]) -> None:
+        self._pieces = pieces
+        self.nrows = sum(len(piece[0]) for piece in pieces)
+        self.nbytes = sum(_nbytes(piece) for piece in pieces)
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the rows that wait, about."""
-        return sum(_nbytes(values) for piece in self.pieces for values in piece)
+    def mark(self) -> Callable[[], None]:
+        """Return what makes wait again what waits now, and nothing else."""
+        pieces, count = self._pieces, len(self._pieces)
+        return lambda: self._take(pieces[:count])
 
     def add(self, values: Sequence[Values]) -> None:
         """Let rows wait, in memory of their own."""
-        self.pieces = [*self.pieces, [_copy(each) for each in values]]
+        piece = [_copy(each) for each in values]
+        self._pieces.append(piece)
+        self.nrows += len(piece[0])
+        self.nbytes += _nbytes(piece)
 
     def first(self, nrows: int) -> list[Values]:
         """Return the first ``nrows`` rows, which stay where they are."""
-        return [_joined([piece[index] for piece in self.pieces], nrows) for index in range(len(self.pieces[0]))]
+        return [_joined([piece[index] for piece in self._pieces], nrows) for index in range(len(self._pieces[0]))]
 
     def drop(self, nrows: int) -> None:
         """Forget the first ``nrows`` rows."""
-        left = []
-        for piece in self.pieces:
+        left = []  # a new list: the old one may have to be restored
+        for piece in self._pieces:
             here = min(len(piece[0]), nrows)
             nrows -= here
             if here < len(piece[0]):
                 left.append([_copy(each.take(slice(here, None))) for each in piece])
-        self.pieces = left
+        self._take(left)
 
 
-def _nbytes(values: Values) -> int:
-    if values.array.dtype == object:
-        return sum(len(cell) * getattr(cell, "itemsize", 1) for cell in values.array)
-    return values.array.nbytes
+def _nbytes(piece: Sequence[Values]) -> int:
+    """Return the bytes of rows in memory, about."""
+    objects = sum(int(each.counts.sum()) * 8 for each in piece if each.counts is not None)
+    return objects + sum(each.array.nbytes for each in piece)
 
 
 def _copy(values: Values) -> Values:
