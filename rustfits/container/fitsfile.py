@@ -654,7 +654,7 @@ class FITS:
             Whether descriptors of cells of any length have 32 or 64 bits.
         compress : True, str, TileCodec, or dict of column name to these, optional
             How each column is compressed, in tiles of rows (FITS 4.0, section 10.3): True for the default of its type,
-            which columns that a dict does not name have too. Rows of a compressed table are there once they are written.
+            which columns that a dict does not name have too. Its rows are there once they are written.
         ztilelen : int, optional
             Rows of a tile; by default as many as make up 10 MB.
 
