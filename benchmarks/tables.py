@@ -48,6 +48,7 @@ import astropy.io.fits
 import fitsio
 import machine
 import numpy as np
+from catalogues import MIX, THREE, mixed
 
 import rustfits
 from rustfits_tables import Field, FieldArray, Kind, TableKernels
@@ -56,41 +57,6 @@ from rustfits_tables.compiled import CompiledTableKernels
 NROWS = 1_000_000
 PIECE_NBYTES = 1 << 17
 BLOCK = 2880
-MIX = (
-    *((f"d{number}", "f8") for number in range(4)),
-    *((f"e{number}", "f4") for number in range(3)),
-    *((f"k{number}", "i8") for number in range(2)),
-    *((f"j{number}", "i4") for number in range(2)),
-    *((f"i{number}", "i2") for number in range(2)),
-    ("b0", "u1"),
-    ("u2", "u2"),
-    ("u4", "u4"),
-    ("l0", "?"),
-    *((f"s{number}", "S8") for number in range(2)),
-    ("name", "S20"),
-)
-THREE = ("d0", "k1", "name")
-
-
-def make_rows(nrows: int) -> np.ndarray[Any, Any]:
-    """Return the table, the same each time."""
-    numbers = np.random.default_rng(20)
-    table = np.zeros(nrows, dtype=list(MIX))
-    for name, dtype in MIX:
-        if dtype[0] == "f":
-            table[name] = numbers.normal(size=nrows)
-        elif dtype[0] in "iu":
-            limits = np.iinfo(dtype)
-            table[name] = numbers.integers(limits.min, limits.max, nrows, dtype=dtype, endpoint=True)
-        elif dtype == "?":
-            table[name] = numbers.integers(0, 2, nrows)
-        else:
-            width = int(dtype[1:])
-            letters = numbers.integers(ord("A"), ord("Z") + 1, (nrows, width), dtype=np.uint8)
-            if name == "name":
-                letters[np.arange(width) >= numbers.integers(4, width + 1, (nrows, 1))] = 0
-            table[name] = letters.view(dtype)[:, 0]
-    return table
 
 
 class Rows:
@@ -329,7 +295,7 @@ def main() -> None:
     about = ", ".join(f"{name} {value}" for name, value in machine.describe().items())
     print(f"{about}; fitsio {fitsio.__version__}, astropy {astropy.__version__}, numpy {np.__version__}")
     with tempfile.TemporaryDirectory(prefix="rustfits-tables-") as folder:
-        path, table = Path(folder) / "table.fits", make_rows(chosen.rows)
+        path, table = Path(folder) / "table.fits", mixed(chosen.rows)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             fitsio.write(str(path), table, clobber=True)
