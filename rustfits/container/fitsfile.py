@@ -652,13 +652,18 @@ class FITS:
             Which columns of bools are stored as bits; True for all.
         heap_format : {'P', 'Q'}
             Whether descriptors of cells of any length have 32 or 64 bits.
-        compress, ztilelen
-            How to compress the table, and the rows of a tile.
+        compress : True, str, TileCodec, or dict of column name to these, optional
+            How each column is compressed, in tiles of rows (FITS 4.0, section 10.3): True for the default of its type,
+            which columns that a dict does not name have too. Its rows are there once they are written.
+        ztilelen : int, optional
+            Rows of a tile; by default as many as make up 10 MB.
 
         Raises
         ------
         TableError
-            If there can be no such table; nothing was appended then.
+            If there can be no such table; nothing was appended then, and after all other errors.
+        InvalidParameter, CodecNotInstalled, PluginError
+            If there is no such codec, or it cannot be had.
         TypeError
             If an argument has the wrong type.
         NotSupported
@@ -724,8 +729,10 @@ class FITS:
         ------
         TableError
             If ``data`` is no table, or cannot be written; nothing was appended then.
-        TypeError, NotSupported
+        InvalidParameter, CodecNotInstalled, PluginError, TypeError, NotSupported
             As `create_table_hdu`.
+        TileEncodeError
+            If a codec cannot hold a column.
         """
         from rustfits.container.newhdu import PlannedHDU
 
