@@ -42,6 +42,12 @@ MAX_HEAP_GAP_NBYTES = 1 << 12
 MAX_IMAGE_GAP_NBYTES = 1 << 13
 """Bytes between two lines of a section of a plain image that are read and thrown away: likewise, at larger reads."""
 
+# -- of what a tile may become ----------------------------------------------------------------------------------------
+
+MAX_TILE_RATIO = 1 << 12
+"""Bytes of a column of a compressed table that one byte of its tiles may stand for, before memory is asked for them:
+gzip reaches 1032, Rice coding 205."""
+
 # -- that may be set --------------------------------------------------------------------------------------------------
 
 MAX_UNPACKED_NBYTES = 1 << 34

@@ -124,6 +124,13 @@ class DataUnit:
         """Whether reading many small ranges costs little more than one large one."""
         return self._hdu._file.storage.descriptor >= 0
 
+    def when_undone(self, forget: Callable[[], None]) -> None:
+        """Call ``forget`` whenever a change of the file was undone, or one by another program seen.
+
+        It drops what was kept of the data unit; asked for once, when the HDU is made.
+        """
+        self._hdu._file.after_undoing(forget)
+
     def require(self, stop: int) -> None:
         """Raise `TruncatedFile` if the bytes before ``stop`` are not all there; ask before memory is allocated."""
         storage, last = self._hdu._file.storage, self._hdu._extent.data_start + stop

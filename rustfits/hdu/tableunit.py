@@ -6,14 +6,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import cast
 
+import numpy as np
+from numpy.typing import NDArray
+
 from rustfits.errors import ImageError, TableError, TileDecodeError
 from rustfits.hdu import sums
+from rustfits.hdu.compressed.extending import Extending
 from rustfits.hdu.kind import DataUnit
 from rustfits.hdu.table import AnyTableHDU
 from rustfits.header.cards import Cards
 from rustfits.header.state import Snapshot
 from rustfits.heap.bintable import Column, TableLayout
 from rustfits.heap.repack import repack
+from rustfits.heap.segments import segments_of
 from rustfits.heap.spare import Spare
 from rustfits.heap.writer import HeapWriter, check_whole
 
@@ -56,6 +61,7 @@ class TableUnit(DataUnit):
         *,
         nrows: int | None = None,
         anew: bool = False,
+        adjoining: bool = False,
         without_heap: bool = False,
     ) -> HeapWriter:
         """Return what collects a change of the table.
@@ -68,6 +74,8 @@ class TableUnit(DataUnit):
             Rows that the table will have, not fewer than now; by default as many.
         anew : bool
             Whether nothing of rows and heap is kept; then all columns are to be written.
+        adjoining : bool
+            Whether the heap has to stay right behind the table, without THEAP.
         without_heap : bool
             Whether nothing of the heap is kept.
         """
@@ -75,9 +83,54 @@ class TableUnit(DataUnit):
         if without_heap:
             return HeapWriter(layout, self._spare, compact=True)
         if not anew:
-            return HeapWriter(layout, self._spare, nrows=nrows)
+            return HeapWriter(layout, self._spare, nrows=nrows, adjoining=adjoining)
         check_whole(self._hdu._file.storage, self._hdu._extent, layout)
         return HeapWriter.anew(layout if nrows is None else replace(layout, nrows=nrows), self._spare)
+
+    def compacting(
+        self, columns: Sequence[Column], start: NDArray[np.int64], length: NDArray[np.int64]
+    ) -> tuple[HeapWriter, NDArray[np.int64]]:
+        """Return what collects a change after which the heap holds some ranges alone, and what is added then.
+
+        Parameters
+        ----------
+        columns : sequence of Column
+            As for `layout`, errors too.
+        start, length : (n,) int64 array
+            Ranges of the heap, of at least a byte each, which may overlap.
+
+        Returns
+        -------
+        writer : HeapWriter
+        moved : (n,) int64 array
+            Where each range will begin.
+        """
+        segments = segments_of(start, length)
+        writer = HeapWriter(self.layout(columns), self._spare, compact=True)
+        writer.take_over(segments)
+        return writer, segments.moved
+
+    def right_sums(self) -> list[str]:
+        """Return those of DATASUM and CHECKSUM that are there and right, for `renew_sums`."""
+        return sums.right_ones(self._hdu._file, self._hdu._extent, self._hdu._state)
+
+    def renew_sums(self, keywords: Sequence[str] = sums.BOTH) -> None:
+        """Write those of DATASUM and CHECKSUM anew that the header has."""
+        sums.renew(self._hdu._file, self._hdu._extent, self._hdu._state, keywords)
+
+    def appending(self, begin: Callable[[], None], end: Callable[[], None]) -> Extending[AnyTableHDU]:
+        """Return a context in which rows wait to be appended; the file cannot be closed inside it.
+
+        Parameters
+        ----------
+        begin, end : callable
+            Make the HDU collect rows, and append them.
+        """
+        return Extending(self._table, self._hdu._file, self._hdu.index, begin, end, name="appending")
+
+    def on_failure(self, undo: Callable[[], None]) -> None:
+        """Have ``undo`` put something in memory back if the change under way fails."""
+        self._hdu._file.on_failure(undo)
 
     def apply(
         self, writer: HeapWriter, cards: Cards | None = None, *, after: Callable[[Cards], Snapshot] | None = None
@@ -108,6 +161,13 @@ class TableUnit(DataUnit):
             writer.write(hdu._file, hdu._extent, hdu._state, hdu._state.cards if cards is None else cards, snapshot)
         except ImageError as error:
             raise TableError(str(error)) from error
+
+    def fill_with_blanks(self) -> None:
+        """Write blanks behind the data, up to the end of the block, as ASCII tables have it (FITS 4.0, 7.2.3)."""
+        extent = self._hdu._extent
+        stop = extent.data_start + extent.data_nbytes
+        if extent.stop > stop:
+            self._hdu._file.storage.write(stop, b" " * (extent.stop - stop))
 
     def fill(self, writer: HeapWriter) -> None:
         """Write the rows and the heap of a new table, whose header `HeapWriter.complete` has returned."""

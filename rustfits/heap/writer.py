@@ -91,16 +91,24 @@ class HeapWriter:
         Rows that the table will have, not fewer than now; by default as many. New ones are zero.
     compact : bool
         Whether the heap will hold nothing but what is added, right behind the table.
+    adjoining : bool
+        Whether the heap has to stay right behind the table: it moves whenever rows are added.
     """
 
     def __init__(
-        self, layout: TableLayout, spare: Spare | None = None, *, nrows: int | None = None, compact: bool = False
+        self,
+        layout: TableLayout,
+        spare: Spare | None = None,
+        *,
+        nrows: int | None = None,
+        compact: bool = False,
+        adjoining: bool = False,
     ) -> None:
         self._before = layout
         self._columns, self._row_nbytes = layout.columns, layout.row_nbytes
         self._nrows = layout.nrows if nrows is None else nrows
         self._spare = Spare() if spare is None else spare
-        self._compact = compact
+        self._compact, self._adjoining = compact, adjoining
         self._kept = self._stop = 0 if compact else self._spare.used(layout)  # bytes of the heap
         self._pieces: list[Bytes | _Arrays] = []
         self._rows_to_fill: RowPieces | None = None
@@ -225,7 +233,19 @@ class HeapWriter:
 
     def take_over(self, segments: Segments) -> None:
         """Let the heap of a table that is compacted hold these parts of it, which the cells that were put point at."""
-        self._segments, self._stop = segments, segments.nbytes
+        self._segments, self._kept, self._stop = segments, segments.nbytes, segments.nbytes
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the heap to come, as far as is known."""
+        return self._stop
+
+    def add_bytes(self, data: Bytes) -> int:
+        """Append bytes to the heap at which no row points; return where in it they will be."""
+        start = self._stop
+        self._pieces.append(data)
+        self._stop += data.nbytes
+        return start
 
     # -- the header -----------------------------------------------------------------------------------------------
 
@@ -346,7 +366,9 @@ class HeapWriter:
         """Return the table to come, with room for rows, and behind the heap, as far as they will save moves."""
         before = self._before
         start = heap_start_for(before.heap_start, self._row_nbytes, self._nrows, self._stop)
-        if self._row_nbytes < before.row_nbytes:
+        if self._row_nbytes < before.row_nbytes or (
+            self._adjoining and self._row_nbytes * self._nrows > before.heap_start
+        ):
             start = self._row_nbytes * self._nrows
         nbytes = max(self._stop, before.heap_nbytes)
         if extent.data_start + padded(start + nbytes) > extent.stop and not file.is_last(extent):
@@ -362,7 +384,7 @@ class HeapWriter:
             self._pieces.append(np.zeros(padded(nbytes) - layout.heap_start - self._stop, np.uint8))
             return
         file.resize_data(extent, nbytes, zero=False)
-        if layout.heap_start != before.heap_start:
+        if layout.heap_start != before.heap_start and self._segments is None:
             storage.move(start + before.heap_start, start + layout.heap_start, before.heap_nbytes)
             storage.write_zeros(start + layout.table_nbytes, start + layout.heap_start)
         if layout.heap_nbytes > before.heap_nbytes:  # what moved away is still there

@@ -250,6 +250,36 @@ def repack_a_table(fits):
     fits["TABLE"].repack()
 
 
+def write_a_packed_table(fits):
+    fits.write_table(rows(40, 50), extname="NEW", var_dtypes={"v": "f4"}, compress="GZIP_1", ztilelen=12)
+
+
+def write_all_rows_of_a_packed_table(fits):
+    fits["TABLE"].write(rows(60, 51))
+
+
+def append_to_a_packed_table(fits):
+    fits["TABLE"].append(rows(30, 52))
+
+
+def append_to_a_packed_table_in_parts(fits):
+    with fits["TABLE"].appending() as hdu:
+        for seed in range(4):
+            hdu.append(rows(7, 53 + seed))
+
+
+def set_rows_of_a_packed_table(fits):
+    hdu = fits["TABLE"]
+    with fits.transaction():
+        hdu[[50, 3, 17]] = hdu[4:7]
+        hdu["v"][::20] = [np.arange(9, dtype="f4")] * 3
+        hdu["x"] = np.zeros((60, 3))
+
+
+def repack_a_packed_table(fits):
+    fits["TABLE"].repack()
+
+
 def write_anew(fits):
     """Write a file of which the first HDUs, and those after them, are one change each."""
     with fits.transaction():
@@ -301,6 +331,12 @@ EDITS = {
         insert_columns_into_a_table,
         delete_columns_of_a_table,
         repack_a_table,
+        write_a_packed_table,
+        write_all_rows_of_a_packed_table,
+        append_to_a_packed_table,
+        append_to_a_packed_table_in_parts,
+        set_rows_of_a_packed_table,
+        repack_a_packed_table,
     )
 }
 
@@ -321,6 +357,12 @@ def before(name, fits):
         fits.write_image(pixels((20, 30), "u1", 5), extname="TAIL")
     elif name in ("extend_into_the_room", "repack_and_close_the_room"):
         extend_and_leave_room(fits)
+    elif "packed_table" in name:
+        data, how = rows(60, 40), {"compress": "GZIP_1", "ztilelen": 16}
+        fits.write_table(data, extname="TABLE", var_dtypes={"v": "f4"}, **how)
+        fits.write_image(pixels((20, 30), "u1", 5), extname="TAIL")
+        if name == "repack_a_packed_table":
+            fits["TABLE"][["n", "v"]][5:20] = fits["TABLE"][30:45]
     elif name.endswith("a_table") or "_a_table_" in name:
         fits.write_table(rows(60, 40), extname="TABLE", var_dtypes={"v": "f4"})
         fits.write_image(pixels((20, 30), "u1", 5), extname="TAIL")

@@ -99,7 +99,9 @@ def test_the_examples_give_what_they_say(page, tmp_path, monkeypatch):
         pytest.skip(f"codecs not installed: {', '.join(sorted(missing))}")
     if "write_table" in "".join(pycon_blocks(text)):
         pytest.importorskip("rustfits_tables", reason="not installed: rustfits-tables")
-    for peer in re.findall(r"^>>> (?:import|from) (astropy|fitsio)\b", "".join(pycon_blocks(text)), re.MULTILINE):
+    for peer in re.findall(
+        r"^>>> (?:import|from) (astropy|fitsio|polars)\b", "".join(pycon_blocks(text)), re.MULTILINE
+    ):
         pytest.importorskip(peer, reason=f"not installed: {peer}")
     monkeypatch.chdir(tmp_path)
     parser, runner = doctest.DocTestParser(), doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)

@@ -180,8 +180,6 @@ def test_arguments_of_the_wrong_kind_are_refused(fits):
     ):
         with pytest.raises(TableError, match=words):
             fits.write_table(data)
-    with pytest.raises(rustfits.NotSupported, match="not written yet"):
-        fits.write_table(ROWS, compress=True)
     assert fits.to_bytes() == b""
 
 

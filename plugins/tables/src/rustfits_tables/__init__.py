@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rustfits_tables.ascii_hdu import AsciiTableHDU
     from rustfits_tables.choice import active
     from rustfits_tables.fields import Fault, Field, FieldArray, Kind, Reason
     from rustfits_tables.kernels import RowDecoder, RowEncoder, TableKernels
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
         CompressedSingleColumnSubset,
         SingleColumnSubset,
     )
-    from rustfits_tables.tables import AsciiTableHDU, CompressedTableHDU, TableHDU
+    from rustfits_tables.tables import TableHDU
+    from rustfits_tables.ztable_hdu import CompressedTableHDU
 
 __all__ = [
     "AsciiColumnSubset",
@@ -42,6 +44,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "ascii_hdu": ("AsciiTableHDU",),
     "choice": ("active",),
     "fields": ("Fault", "Field", "FieldArray", "Kind", "Reason"),
     "kernels": ("RowDecoder", "RowEncoder", "TableKernels"),
@@ -53,7 +56,8 @@ _MODULES = {
         "CompressedSingleColumnSubset",
         "SingleColumnSubset",
     ),
-    "tables": ("AsciiTableHDU", "CompressedTableHDU", "TableHDU"),
+    "tables": ("TableHDU",),
+    "ztable_hdu": ("CompressedTableHDU",),
 }
 
 

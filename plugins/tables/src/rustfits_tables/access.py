@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rustfits import RowIndexError, TableError
+from rustfits_tables.rows import Rows
 
 RowKey = int | slice | Sequence[int]
 
@@ -49,7 +50,7 @@ class RowTable(Protocol):
     def _fields(self, columns: Sequence[str] | None, *, scale: bool) -> np.dtype[Any]:
         """Return the dtype of what `read` gives, a field for every column; errors as there."""
 
-    def _heap_nbytes(self, rows: range, columns: Sequence[str]) -> NDArray[np.int64] | None:
+    def _heap_nbytes(self, rows: Rows, columns: Sequence[str]) -> NDArray[np.int64] | None:
         """Return the memory that objects in rows need, about; None if there are none."""
 
     def _put(self, key: RowKey | None, columns: str | Sequence[str] | None, value: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -83,17 +84,22 @@ def insert(hdu: AnyTableHDU, facts: ColumnFacts, index: int, column: NewColumn, 
 
 def cards_with(facts: ColumnFacts, index: int, column: NewColumn) -> tuple[Cards, int]:
     """Return the header with one more column, and the bytes of a row then; errors as `insert`."""
-    ncolumns, number = len(facts.numbers), index + 1
+    cards = with_column(facts.cards, len(facts.numbers), index, column.entries(index + 1))
+    return cards, facts.row_nbytes + column_of(cards, index + 1, 0).nbytes
+
+
+def with_column(cards: Cards, ncolumns: int, index: int, entries: Sequence[tuple[str, object]]) -> Cards:
+    """Return the header with the cards of one more column; errors as `insert`."""
     if ncolumns >= 999:
         raise TableError(f"the table has {ncolumns} columns, and cannot have more")
-    cards = renumbered(facts.cards, ncolumns, lambda one: one + (one >= number))
+    number = index + 1
+    cards = renumbered(cards, ncolumns, lambda one: one + (one >= number))
     place = _place(cards, number)
-    for key, value in column.entries(number):
+    for key, value in entries:
         cards.set(key, value, after=place)
         place = key
     cards.set("TFIELDS", ncolumns + 1)
-    row_nbytes = facts.row_nbytes + column_of(cards, number, 0).nbytes
-    return cards, row_nbytes
+    return cards
 
 
 def _place(cards: Cards, number: int) -> str:
@@ -117,7 +123,7 @@ def delete(hdu: AnyTableHDU, facts: ColumnFacts, index: int) -> None:
     """
     layout = TableLayout.from_cards(facts.cards)
     gone = layout.columns[index]
-    cards = cards_without(facts, index)
+    cards = without_column(facts.cards, len(facts.numbers), index)
     kept = [column for column in layout.columns if column is not gone]
     unit = TableUnit(hdu)
     in_heap = gone.descriptor and not any(column.descriptor for column in kept)
@@ -128,10 +134,10 @@ def delete(hdu: AnyTableHDU, facts: ColumnFacts, index: int) -> None:
     unit.apply(writer, cards)
 
 
-def cards_without(facts: ColumnFacts, index: int) -> Cards:
+def without_column(cards: Cards, ncolumns: int, index: int) -> Cards:
     """Return the header with one column less."""
-    ncolumns, gone = len(facts.numbers), index + 1
-    cards = renumbered(facts.cards, ncolumns, lambda one: None if one == gone else one - (one > gone))
+    gone = index + 1
+    cards = renumbered(cards, ncolumns, lambda one: None if one == gone else one - (one > gone))
     cards.set("TFIELDS", ncolumns - 1)
     return cards
 

@@ -1,4 +1,4 @@
-"""What the header of a table says of its columns: of a binary one, a compressed one, an ASCII one."""
+"""What the header of a table says of its columns: of a binary one, and of an ASCII one."""
 
 from __future__ import annotations
 
@@ -162,31 +162,21 @@ class ColumnFacts(TableFacts):
         ]
 
 
-class CompressedFacts(ColumnFacts):
-    """What the header of a compressed table says of the table that it was made from (FITS 4.0, section 10.3)."""
-
-    @property
-    def ntiles(self) -> int:
-        """Rows of the table on disk."""
-        return self.cards.integer("NAXIS2")
-
-    @property
-    def tile_nrows(self) -> int:
-        """Rows of a tile, but perhaps of the last."""
-        return self.cards.integer("ZTILELEN", self.nrows)
-
-    @property
-    def algorithms(self) -> dict[str, str]:
-        """ZCTYPn of each column, by its name."""
-        return {name: str(self.cards.get(f"ZCTYP{number}")) for number, name in enumerate(self.colnames, start=1)}
-
-
 class AsciiFacts(ColumnFacts):
     """What the header of an ASCII table says (FITS 4.0, section 7.2): the columns have formats of characters."""
 
     @cached_property
     def _found(self) -> Sequence[AnyCells | FitsError]:
-        return [self._text_or_fault(name, number) for name, number in zip(self.colnames, self.numbers, strict=True)]
+        found = [self._text_or_fault(name, number) for name, number in zip(self.colnames, self.numbers, strict=True)]
+        placed = sorted((one for one in found if isinstance(one, TextCells) and one.width), key=lambda one: one.offset)
+        last: TextCells | None = None
+        for one in placed:
+            if last is not None and one.offset < last.offset + last.width:
+                words = f"columns {last.name!r} and {one.name!r} overlap: TBCOL{one.number} lies inside of a field"
+                found[last.number - 1] = found[one.number - 1] = HeaderError(words)
+            if last is None or one.offset + one.width > last.offset + last.width:
+                last = one
+        return found
 
     def _text_or_fault(self, name: str, number: int) -> TextCells | FitsError:
         try:

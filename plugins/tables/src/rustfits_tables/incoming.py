@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rustfits import TableError
+from rustfits_tables.foreign import ForeignTable, foreign_table, is_foreign
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,11 +24,14 @@ class Given:
     nrows : int
     structured : bool
         Whether they are the fields of one array.
+    foreign : ForeignTable or None
+        The table of another library that they come from. Its types need not be those of the columns.
     """
 
     columns: Mapping[str, NDArray[Any]]
     nrows: int
     structured: bool
+    foreign: ForeignTable | None = None
 
     @classmethod
     def of(cls, data: object, names: Sequence[str] | None = None) -> Given:
@@ -35,7 +39,7 @@ class Given:
 
         Parameters
         ----------
-        data : array with named fields, dict of name to array, or list or tuple of arrays
+        data : array with named fields, dict of name to array, list or tuple of arrays, or table of another library
         names : sequence of str, optional
             Of the columns; only with a list of arrays.
 
@@ -52,6 +56,10 @@ class Given:
             if not data:
                 raise TableError("the dict of columns is empty: a table needs one column at least")
             return cls._of_columns(list(data), list(data.values()))
+        if is_foreign(data):
+            _refuse_names(names)
+            foreign = foreign_table(data)
+            return replace(cls.of(foreign.columns), foreign=foreign)
         if not isinstance(data, list | tuple) or names is None:
             raise TableError(
                 f"columns in a list need names=, and a table is an array with named fields, a dict of arrays or such a "

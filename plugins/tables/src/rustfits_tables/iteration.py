@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from rustfits import TableError
 from rustfits_tables.access import RowTable
+from rustfits_tables.rows import Rows
 
 PIECE_NBYTES = 4 << 20  # of rows in memory: read in one go by several threads, and little beside the interpreter itself
 MAX_PIECE_NROWS = 1 << 16  # of columns without bytes
@@ -26,6 +27,8 @@ class Pieces:
     scale : bool
     nbytes : int
         About the memory of a piece, which has one row at least.
+    rows : range or (n,) int64 array, optional
+        Which of them, for `selections` alone; all by default.
 
     Raises
     ------
@@ -40,32 +43,34 @@ class Pieces:
         *,
         scale: bool = True,
         nbytes: int = PIECE_NBYTES,
+        rows: Rows | None = None,
     ) -> None:
         dtype = hdu._fields(columns, scale=scale)
         self._hdu, self._scale, self._nbytes = hdu, scale, nbytes
         self._columns = list(dtype.names or ())  # those of now, also when others are inserted later
         self._step = max(min(nbytes // max(dtype.itemsize, 1), MAX_PIECE_NROWS if not dtype.itemsize else 1 << 62), 1)
-        self.nrows = hdu.nrows
+        self._rows: Rows = range(hdu.nrows) if rows is None else rows
+        self.nrows = len(self._rows)
 
-    def ranges(self) -> Iterator[range]:
+    def selections(self) -> Iterator[Rows]:
         """Return the rows of each piece."""
         first = 0
         while first < self.nrows:
-            rows = range(first, min(first + self._step, self.nrows))
+            rows = self._rows[first : first + self._step]
             objects = self._hdu._heap_nbytes(rows, self._columns)
             if objects is not None:
                 fitting = int(np.searchsorted(np.cumsum(objects), self._nbytes, "right"))
                 rows = rows[: max(fitting, 1)]
             yield rows
-            first = rows.stop
+            first += len(rows)
 
-    def read(self, rows: range) -> NDArray[Any]:
-        """Return the rows of a piece."""
+    def read(self, first: int, stop: int) -> NDArray[Any]:
+        """Return rows of the table."""
         columns = self._columns or None  # a table without columns has rows all the same
-        return self._hdu.read(rows=slice(rows.start, rows.stop), columns=columns, scale=self._scale)
+        return self._hdu.read(rows=slice(first, stop), columns=columns, scale=self._scale)
 
     def __iter__(self) -> Iterator[NDArray[Any]]:
-        return map(self.read, self.ranges())
+        return (self.read(int(rows[0]), int(rows[-1]) + 1) for rows in self.selections())
 
 
 class RowIterator:
@@ -102,9 +107,9 @@ class ChunkIterator:
     def __next__(self) -> NDArray[Any]:
         if self._first >= self._pieces.nrows:
             raise StopIteration
-        rows = range(self._first, min(self._first + self._chunksize, self._pieces.nrows))
-        chunk = self._pieces.read(rows)
-        self._first = rows.stop
+        stop = min(self._first + self._chunksize, self._pieces.nrows)
+        chunk = self._pieces.read(self._first, stop)
+        self._first = stop
         return chunk
 
     def __len__(self) -> int:

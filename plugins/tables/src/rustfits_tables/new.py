@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from rustfits import NotSupported, TableError
+from rustfits import TableError
 from rustfits.plugin import AnyTableHDU, Cards, HeapWriter, NewHDU, TableLayout, TableUnit, carried_cards
 from rustfits_tables.columns import Cells
 from rustfits_tables.facts import ColumnFacts
 from rustfits_tables.incoming import Given
+from rustfits_tables.nulls import free_null, needs_null
 from rustfits_tables.outgoing import collect
 from rustfits_tables.schema import NewField, NewTable, Wishes, fields_of
-from rustfits_tables.values import Values, checked_values
+from rustfits_tables.values import checked_values
 
 
 def created(
@@ -51,7 +52,9 @@ def created(
     table = NewTable(Wishes(**wishes).columns(fields), nrows, extname, extver)
     cards = table.cards()
     if wants_compression(compress, ztilelen):
-        return compressed(cards, None, compress, ztilelen)
+        from rustfits_tables.ztable_new import planned
+
+        return planned(cards, cells_of(cards), None, compress, ztilelen)
     return NewHDU(_writer(cards, cells_of(cards)).complete(cards))
 
 
@@ -76,6 +79,11 @@ def written(
         What of it describes no data goes into the header of the table.
     """
     given = Given.of(data, names)
+    if given.foreign is not None:
+        header = given.foreign.header if header is None else header
+        wishes = given.foreign.wishes(wishes)
+    nulls = {name: free_null(name, array) for name, array in given.columns.items() if needs_null(array)}
+    wishes["nulls"] = {**wishes.get("nulls", {}), **nulls}
     fields = [NewField(name, array.dtype, array.shape[1:]) for name, array in given.columns.items()]
     said = [key for key, value in (("EXTNAME", extname), ("EXTVER", extver)) if value is not None]
     more = carried_cards(header, said)
@@ -83,7 +91,9 @@ def written(
     cells = cells_of(cards)
     values = [checked_values(one, array) for one, array in zip(cells, given.columns.values(), strict=True)]
     if wants_compression(compress, ztilelen):
-        return compressed(cards, values, compress, ztilelen)
+        from rustfits_tables.ztable_new import planned
+
+        return planned(cards, cells, values, compress, ztilelen)
     writer = _writer(cards, cells)
     collect(writer, range(given.nrows), values, cards.integer("NAXIS1"))
 
@@ -115,25 +125,3 @@ def wants_compression(compress: Any, ztilelen: int | None) -> bool:
     if ztilelen is not None:
         raise TableError("ztilelen= requires compress=: it is the number of rows of a compressed tile")
     return False
-
-
-def compressed(cards: Cards, values: Sequence[Values] | None, compress: Any, ztilelen: int | None) -> NewHDU:
-    """Return a compressed table.
-
-    Parameters
-    ----------
-    cards : Cards
-        The header of the table if it were not compressed.
-    values : sequence of Values or None
-        Of all columns; None for rows that are not written yet.
-    compress, ztilelen
-        As the user gave them.
-
-    Raises
-    ------
-    NotSupported
-        Always.
-    """
-    raise NotSupported(
-        "compressed tables are not written yet; write the table without compress=, and let fpack -table compress it"
-    )

@@ -68,6 +68,10 @@ class NewColumn:
         TZEROn.
     unit : str or None
         TUNITn.
+    null : int or None
+        TNULLn.
+    comment, display : str or None
+        TCOMMn, TDISPn.
     """
 
     name: str
@@ -75,10 +79,14 @@ class NewColumn:
     dim: str | None = None
     zero: int | None = None
     unit: str | None = None
+    null: int | None = None
+    comment: str | None = None
+    display: str | None = None
 
     def entries(self, number: int) -> list[tuple[str, object]]:
         """Return the cards of the column of a number."""
         cards = {"TTYPE": self.name, "TFORM": self.form, "TDIM": self.dim, "TZERO": self.zero, "TUNIT": self.unit}
+        cards |= {"TNULL": self.null, "TDISP": self.display, "TCOMM": self.comment}
         return [(f"{key}{number}", value) for key, value in cards.items() if value is not None]
 
 
@@ -95,12 +103,19 @@ class Wishes:
         Which columns of bools are bits; True for all.
     heap_format : str
         P or Q, in any case.
+    nulls : mapping of str to int, optional
+        What is to stand for integers that are missing, as values.
+    comments, displays : mapping of str to str, optional
+        TCOMMn and TDISPn.
     """
 
     units: Mapping[str, str] | None = None
     var_dtypes: Mapping[str, str] | None = None
     bit_columns: bool | Sequence[str] | None = None
     heap_format: str = "P"
+    nulls: Mapping[str, int] | None = None
+    comments: Mapping[str, str] | None = None
+    displays: Mapping[str, str] | None = None
 
     def columns(self, fields: Sequence[NewField]) -> list[NewColumn]:
         """Return the columns of a new table.
@@ -116,13 +131,18 @@ class Wishes:
         descriptor = self.heap_format.upper() if isinstance(self.heap_format, str) else ""
         if descriptor not in ("P", "Q"):
             raise TableError(f"heap_format must be 'P' or 'Q', not {self.heap_format!r}")
-        units = _by_name("units", self.units, fields)
-        inner = _by_name("var_dtypes", self.var_dtypes, fields)
+        units = by_name("units", self.units, fields)
+        inner = by_name("var_dtypes", self.var_dtypes, fields)
         bits = self._bits(fields, inner)
-        return [
-            replace(_column_of(one, inner.get(one.name), descriptor, one.name in bits), unit=_unit(units, one.name))
-            for one in fields
-        ]
+        made = [_column_of(one, inner.get(one.name), descriptor, one.name in bits) for one in fields]
+        return [replace(one, unit=_unit(units, one.name), **self._remarks(one)) for one in made]
+
+    def _remarks(self, column: NewColumn) -> dict[str, Any]:
+        """Return what is said of a column beside its type."""
+        null = (self.nulls or {}).get(column.name)
+        stored = None if null is None else null - (column.zero or 0)
+        comment, display = (self.comments or {}).get(column.name), (self.displays or {}).get(column.name)
+        return {"null": stored, "comment": comment, "display": display}
 
     def _bits(self, fields: Sequence[NewField], inner: Mapping[str, Any]) -> set[str]:
         """Return the names of the columns of bits."""
@@ -134,7 +154,7 @@ class Wishes:
             return bools
         if isinstance(wish, str) or not isinstance(wish, Iterable) or not all(isinstance(name, str) for name in wish):
             raise TableError(f"bit_columns= must be None, a bool or a list of names, not {wish!r}")
-        found = set(_by_name("bit_columns", dict.fromkeys(wish), fields))
+        found = set(by_name("bit_columns", dict.fromkeys(wish), fields))
         if found - bools:
             raise TableError(f"bit_columns= names columns that hold no bools: {', '.join(map(repr, found - bools))}")
         return found
@@ -235,7 +255,7 @@ def check_names(names: Sequence[str]) -> None:
             raise TableError(f"columns {other!r} and {name!r} are duplicate names: case does not count")
 
 
-def _by_name(argument: str, wishes: Any, fields: Sequence[NewField]) -> dict[str, Any]:
+def by_name(argument: str, wishes: Any, fields: Sequence[NewField]) -> dict[str, Any]:
     """Return a mapping given by a user, by the names of the fields."""
     if wishes is None:
         return {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, ClassVar, NoReturn, Self, overload
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self, overload
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -13,19 +13,19 @@ from rustfits import NotSupported, TableError
 from rustfits.plugin import AnyTableHDU, DataUnit, TableFacts, TableLayout, changes, reads
 from rustfits_tables.access import Key, RowKey
 from rustfits_tables.columns import Cells
-from rustfits_tables.facts import AnyCells, AsciiFacts, ColumnFacts, CompressedFacts
+from rustfits_tables.facts import AnyCells, ColumnFacts
 from rustfits_tables.iteration import ChunkIterator, Pieces, RowIterator, checked_chunksize
 from rustfits_tables.rows import RowReader, Rows, Target, select_rows
 from rustfits_tables.subsets import (
-    AsciiColumnSubset,
-    AsciiSingleColumnSubset,
     ColumnSubset,
-    CompressedColumnSubset,
-    CompressedSingleColumnSubset,
     SingleColumnSubset,
 )
 
-ELSEWHERE = "use astropy.io.fits or fitsio for that"
+if TYPE_CHECKING:
+    import astropy.table
+    import pandas
+    import polars
+    import pyarrow
 
 
 class ReadableTableHDU(AnyTableHDU):
@@ -290,27 +290,144 @@ class ReadableTableHDU(AnyTableHDU):
         """Return the dtype of what `read` gives, a field for every column; errors as there."""
         return self._facts.dtype(self._facts.chosen(columns), scale=scale)
 
-    def _heap_nbytes(self, rows: range, columns: Sequence[str]) -> NDArray[np.int64] | None:
+    def _heap_nbytes(self, rows: Rows, columns: Sequence[str]) -> NDArray[np.int64] | None:
         """Return the memory that objects in rows need, about; None if there are none."""
         return None
 
-    # -- what is not there yet ------------------------------------------------------------------------------------
+    # -- the tables of other libraries --------------------------------------------------------------------------------
 
-    def _refuse(self, what: str, instead: str = ELSEWHERE) -> NotSupported:
-        return NotSupported(f"{what} of {self._noun} is not supported yet; {instead}: {self._place}")
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """Return the rows as a stream of batches, for whoever takes Arrow: ``polars.DataFrame(hdu)``.
 
-    def write(self, *args: Any, **kwargs: Any) -> Any:
-        """Refuse to write.
+        TNULLn becomes validity, strings are utf8, cells of several elements lists of fixed size (one in another for
+        TDIMn), those of variable length large lists, complex numbers lists of two. Memory is needed for a few batches.
+
+        Parameters
+        ----------
+        requested_schema : capsule, optional
+            Not used: the types are those of the columns.
 
         Raises
         ------
+        TableError
+            If columns cannot be read, or have one name; what is wrong with values is told by the stream.
         NotSupported
-            Always.
+            If the compiled part of rustfits-tables is absent.
+        HeaderError, FitsIOError
+            As `read`.
         """
-        raise self._refuse("writing")
+        from rustfits_tables.arrow import ArrowSource
 
-    append = extend = appending = extending = write
-    insert_column = delete_column = repack = write
+        return ArrowSource(self).__arrow_c_stream__()
+
+    def __arrow_c_schema__(self) -> object:
+        """Return the types of the columns, as of `__arrow_c_stream__`; errors as there."""
+        from rustfits_tables.arrow import ArrowSource
+
+        return ArrowSource(self).__arrow_c_schema__()
+
+    def to_arrow(
+        self, *, columns: Sequence[str] | None = None, rows: slice | Sequence[int] | None = None
+    ) -> pyarrow.Table:
+        """Return a table of pyarrow, with the types of `__arrow_c_stream__`.
+
+        The metadata of a field hold its unit, TDISP and TCOMM.
+
+        Parameters
+        ----------
+        columns, rows
+            As in `read`.
+
+        Raises
+        ------
+        TableError
+            If columns or rows are not there or cannot be read.
+        NotSupported
+            If pyarrow or the compiled part of rustfits-tables is absent.
+        RowIndexError, HeaderError, FitsIOError
+            As `read`.
+        """
+        from rustfits_tables import frames
+
+        return frames.to_arrow(self, columns, rows)
+
+    def to_polars(
+        self, *, columns: Sequence[str] | None = None, rows: slice | Sequence[int] | None = None
+    ) -> polars.DataFrame:
+        """Return a DataFrame of polars; as `to_arrow`, but for metadata, which polars has none of."""
+        from rustfits_tables import frames
+
+        return frames.to_polars(self, columns, rows)
+
+    def to_pandas(
+        self, *, columns: Sequence[str] | None = None, rows: slice | Sequence[int] | None = None
+    ) -> pandas.DataFrame:
+        """Return a DataFrame of pandas.
+
+        Integers with TNULLn become the integers of pandas that may be missing (``Int32``), scaled ones floats with
+        NaN; cells of several elements are arrays in a column of objects. ``frame.attrs`` holds "units" and
+        "descriptions", by the names of the columns.
+
+        Parameters
+        ----------
+        columns, rows
+            As in `read`.
+
+        Raises
+        ------
+        TableError
+            If columns or rows are not there or cannot be read.
+        NotSupported
+            If pandas is absent.
+        RowIndexError, HeaderError, FitsIOError
+            As `read`.
+        """
+        from rustfits_tables import frames
+
+        return frames.to_pandas(self, columns, rows)
+
+    def to_astropy(
+        self, *, columns: Sequence[str] | None = None, rows: slice | Sequence[int] | None = None
+    ) -> astropy.table.Table:
+        """Return a Table of astropy: units, descriptions (TCOMMn), columns with TNULLn masked.
+
+        ``table.meta`` holds the keywords of the header that describe neither structure nor columns; TDISPn stands in
+        the ``meta`` of its column.
+
+        Parameters
+        ----------
+        columns, rows
+            As in `read`.
+
+        Raises
+        ------
+        TableError
+            If columns or rows are not there or cannot be read.
+        NotSupported
+            If astropy is absent.
+        RowIndexError, HeaderError, FitsIOError
+            As `read`.
+        """
+        from rustfits_tables import frames
+
+        return frames.to_astropy(self, columns, rows)
+
+    @reads
+    def _read_columns(
+        self, columns: Sequence[str] | None, rows: slice | Sequence[int] | None
+    ) -> list[tuple[AnyCells, NDArray[Any], NDArray[np.bool_] | None]]:
+        """Return the values of columns, and where nulls are in those of numbers or strings that may have some."""
+        cells = self._facts.chosen(columns)
+        self._facts.dtype(cells)
+        wanted = self._wanted(rows, cells, False)
+        parts: list[tuple[AnyCells, NDArray[Any], NDArray[np.bool_] | None]] = []
+        for one in cells:
+            shape = (len(wanted), *one.shape)
+            out = (np.zeros if self._needs_zeros([one]) else np.empty)(shape, one.dtype())
+            mask = np.zeros(shape, np.bool_)
+            parts.append((one, out, mask if not one.in_heap and one.null_fields(mask) else None))
+        self._fill(wanted, parts, scale=True)
+        return parts
 
     def _put(self, key: RowKey | None, columns: str | Sequence[str] | None, value: object) -> None:
         """Replace cells, for ``hdu[...] = value`` and for subsets of columns.
@@ -323,7 +440,7 @@ class ReadableTableHDU(AnyTableHDU):
             One column by itself, several as a structured array, or all as one.
         value : object
         """
-        raise self._refuse("writing")
+        raise NotImplementedError  # every kind of table has its own
 
     def __delitem__(self, key: Any) -> NoReturn:
         raise NotSupported("can't delete items of a table: rows are not removed")
@@ -362,7 +479,7 @@ class TableHDU(ReadableTableHDU):
                 HeapReader(DataUnit(self), layout).read(rows, cells, out, scale=scale, as_bytes=as_bytes)
 
     @reads
-    def _heap_nbytes(self, rows: range, columns: Sequence[str]) -> NDArray[np.int64] | None:
+    def _heap_nbytes(self, rows: Rows, columns: Sequence[str]) -> NDArray[np.int64] | None:
         chosen = [one for one in self._facts.chosen(columns or None) if one.in_heap and isinstance(one, Cells)]
         if not chosen:
             return None
@@ -534,76 +651,3 @@ class TableHDU(ReadableTableHDU):
         from rustfits_tables.edits import repack
 
         repack(self, self._facts)
-
-
-class CompressedTableHDU(TableHDU):
-    """A binary table whose columns are compressed in tiles of rows (FITS 4.0, section 10.3).
-
-    What the header says is the table as it was before; its data cannot be read yet.
-    """
-
-    _kind: ClassVar[str] = "BINARY_TBL (compressed)"
-    _noun: ClassVar[str] = "a compressed table"
-    _facts_class: ClassVar[type[TableFacts]] = CompressedFacts
-    _column_class: ClassVar[type[SingleColumnSubset]] = CompressedSingleColumnSubset
-    _columns_class: ClassVar[type[ColumnSubset]] = CompressedColumnSubset
-
-    write = append = extend = appending = extending = repack = ReadableTableHDU.write
-    insert_column = delete_column = ReadableTableHDU.write
-    _put = ReadableTableHDU._put
-
-    @property
-    def _facts(self) -> CompressedFacts:
-        """What the cards say now."""
-        facts: CompressedFacts = self._state.snapshot
-        return facts
-
-    @property
-    def n_tiles(self) -> int:
-        """Number of tiles, each of `ztile_rows` rows."""
-        return self._facts.ntiles
-
-    @property
-    def ztile_rows(self) -> int:
-        """Rows of a tile, the keyword ZTILELEN; the last tile may have fewer."""
-        return self._facts.tile_nrows
-
-    @property
-    def compression(self) -> dict[str, str]:
-        """Algorithm of each column, by its name: the keywords ZCTYPn."""
-        return self._facts.algorithms
-
-    def _wanted(self, rows: object, cells: Sequence[AnyCells], mask_null: bool) -> Rows:
-        raise self._refuse("reading")
-
-    def _heap_nbytes(self, rows: range, columns: Sequence[str]) -> NDArray[np.int64] | None:
-        if not any(one.in_heap for one in self._facts.chosen(columns or None)):
-            return None
-        # How long arrays are is known when a tile is decoded; ZPCOUNT is how long they are together.
-        return np.full(len(rows), self._facts.seen.integer("PCOUNT", 0) // max(self.nrows, 1), dtype=np.int64)
-
-    def _more_lines(self, facts: Any) -> list[str]:
-        return [
-            f"  tiles: {facts.cards.get('NAXIS2')}",
-            f"  rows per tile: {facts.cards.get('ZTILELEN')}",
-            f"  compression: {', '.join(f'{name}={algorithm}' for name, algorithm in facts.algorithms.items())}",
-        ]
-
-
-class AsciiTableHDU(ReadableTableHDU):
-    """A table of characters (FITS 4.0, section 7.2). Blank fields of numbers are read as 0."""
-
-    label: ClassVar[str] = "ASCII_TBL"
-    _kind: ClassVar[str] = "ASCII_TBL"
-    _noun: ClassVar[str] = "an ASCII table"
-    _facts_class: ClassVar[type[TableFacts]] = AsciiFacts
-    _column_class: ClassVar[type[SingleColumnSubset]] = AsciiSingleColumnSubset
-    _columns_class: ClassVar[type[ColumnSubset]] = AsciiColumnSubset
-
-    @property
-    def formats(self) -> dict[str, str]:
-        """TFORMn of each column, by its name."""
-        facts = self._facts
-        return {
-            name: facts.seen.text(f"TFORM{number}") for name, number in zip(facts.colnames, facts.numbers, strict=True)
-        }

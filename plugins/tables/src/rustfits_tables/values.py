@@ -86,6 +86,7 @@ def values_of(given: Given, cells: Sequence[Cells], *, extra: bool = False, exac
         If a column is missing, or there is one too many, or a value cannot be written; it names the first such column.
     """
     arrays = given.ordered([one.name for one in cells], extra=extra)
+    exact = exact and given.foreign is None  # the types of another library are not those of FITS
     return [checked_values(one, array, exact=exact) for one, array in zip(cells, arrays, strict=True)]
 
 
