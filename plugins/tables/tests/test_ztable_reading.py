@@ -20,6 +20,7 @@ DATA = Path(__file__).parents[3] / "tests" / "data"
 NCASES = int(os.environ.get("RUSTFITS_ZTABLE_CASES", "160"))
 STEP = 20
 
+pytest.importorskip("rustfits_rice", reason="plugin not installed: rustfits-rice")
 pytestmark = [needs("fpack"), needs("funpack"), pytest.mark.filterwarnings("ignore")]
 
 
