@@ -233,3 +233,49 @@ def test_verify_tells_of_sums_and_tiles():
     assert report["tiles"].status == "bad"
     assert "1 of 20 tiles cannot be decoded" in report["tiles"].reason
     assert "column 'D', rows 0 to 15: decompression" in report["tiles"].reason
+
+
+def with_gap():
+    """The file with a gap before the heap, as the standard allows it."""
+    pcount = int(next(line for line in HEADER_CARDS if line.startswith("PCOUNT  ="))[10:30])
+    raw = with_cards(PCOUNT=pcount + 100, THEAP=420)
+    data = raw[DATA_START : DATA_START + 320] + bytes(100) + raw[DATA_START + 320 : DATA_START + 320 + pcount]
+    return raw[:DATA_START] + data + bytes(-len(data) % BLOCK)
+
+
+@pytest.mark.parametrize("edit", ["append", "put", "write", "repack"])
+def test_a_gap_before_the_heap_is_read_and_closed_by_any_change(edit):
+    with rustfits.FITS.from_bytes(with_gap(), "r+") as file:
+        hdu = file[1]
+        expected = hdu.read()
+        assert all(map(np.array_equal, expected["V"], EXPECTED["V"]))
+        assert (expected["D"] == EXPECTED["D"]).all()
+        if edit == "append":
+            hdu.append(expected[:50])
+            expected = np.concatenate([expected, expected[:50]])
+        elif edit == "put":
+            hdu[3:5] = expected[[7, 8]]
+            expected[3:5] = expected[[7, 8]]
+        elif edit == "write":
+            hdu.write(expected)
+        else:
+            hdu.repack()
+        assert "THEAP" not in hdu.header
+        found = hdu.read()
+        assert all(map(np.array_equal, found["V"], expected["V"]))
+        assert (found["D"] == expected["D"]).all()
+        assert (found["J"] == expected["J"]).all()
+
+
+def test_repack_drops_what_edits_left_and_no_more():
+    with rustfits.FITS.from_bytes(CONTENT, "r+") as file:
+        hdu = file[1]
+        size, expected = hdu.header["PCOUNT"], hdu.read()
+        for _ in range(5):
+            hdu["V"].write(expected["V"][:30], rows=slice(30, 60))
+            hdu["V"].write(expected["V"][30:], rows=slice(30, 60))
+        assert hdu.header["PCOUNT"] > 2 * size
+        assert hdu.header["ZPCOUNT"] > size
+        hdu.repack()
+        assert abs(hdu.header["PCOUNT"] - size) < 100  # descriptors of arrays elsewhere
+        assert all(map(np.array_equal, hdu.read()["V"], expected["V"]))
