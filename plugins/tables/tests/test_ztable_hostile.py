@@ -279,3 +279,21 @@ def test_repack_drops_what_edits_left_and_no_more():
         hdu.repack()
         assert abs(hdu.header["PCOUNT"] - size) < 100  # descriptors of arrays elsewhere
         assert all(map(np.array_equal, hdu.read()["V"], expected["V"]))
+
+
+def test_damaged_tiles_can_be_written_over():
+    raw = bytearray(with_gap())
+    raw[DATA_START + 420 :] = bytes(byte ^ 0x55 for byte in raw[DATA_START + 420 :])
+    with rustfits.FITS.from_bytes(bytes(raw), "r+") as file:
+        hdu = file[1]
+        with pytest.raises(FitsError):
+            hdu.read()
+        hdu.write({name: np.asarray(EXPECTED[name]) for name in EXPECTED.dtype.names})
+        assert (hdu.read()["D"] == EXPECTED["D"]).all()
+    raw = bytearray(CONTENT)
+    raw[DATA_START + 320 :] = bytes(byte ^ 0x55 for byte in raw[DATA_START + 320 :])
+    with rustfits.FITS.from_bytes(bytes(raw), "r+") as file:
+        file[1]["D"][16:32] = EXPECTED["D"][16:32]  # a whole tile
+        assert (file[1].read_column("D", rows=slice(16, 32)) == EXPECTED["D"][16:32]).all()
+        with pytest.raises(rustfits.TileDecodeError):
+            file[1]["D"][0:3] = EXPECTED["D"][0:3]
