@@ -185,13 +185,14 @@ class Torchfits:
         return self.read(path, start_row=begin + 1, num_rows=stop - begin)
 
 
-def input_of(request: dict[str, Any], kept: dict[Any, Any]) -> Any:
+def input_of(library: Any, request: dict[str, Any], kept: dict[Any, Any]) -> Any:
     """Return what is to be written; made once for a kind of table."""
-    key = request["table"], request["nrows"], request["operation"] == "from_arrow"
+    as_arrow = request["operation"] == "from_arrow" and not isinstance(library, Floor)
+    key = request["table"], request["nrows"], as_arrow
     if key not in kept:
         kept.clear()
         data = getattr(catalogues, request["table"])(request["nrows"])
-        if key[2]:
+        if as_arrow:
             data = _as_arrow(data)
         kept[key] = data
     return kept[key]
@@ -227,7 +228,7 @@ def answer(library: Any, request: dict[str, Any], kept: dict[Any, Any]) -> dict[
     elif operation == "rows":
         arguments |= {"begin": nrows // 5 * SLICE.start, "stop": nrows // 5 * SLICE.stop}
     elif request["writes"]:
-        arguments["data"] = input_of(request, kept)
+        arguments["data"] = input_of(library, request, kept)
         Path(path).unlink(missing_ok=True)
     with without_gc():
         begin, spent = time.perf_counter(), time.process_time()
