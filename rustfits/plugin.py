@@ -25,10 +25,17 @@ if TYPE_CHECKING:
     from rustfits.codec.kernels import Kernels
     from rustfits.codec.readers import BoxReader, HeapBytes, PlainImage, TiledImage, TileIndex, TileKeeper
     from rustfits.errors import (
+        FileChanged,
+        FileMissing,
+        FitsIOError,
         InvalidParameter,
+        LocationError,
+        NotSupported,
+        OpenFailed,
         ParameterOverflow,
         TileDecodeError,
         TileEncodeError,
+        TruncatedFile,
         UnsupportedPixels,
     )
     from rustfits.hdu.base import HDU
@@ -41,13 +48,14 @@ if TYPE_CHECKING:
     from rustfits.quantize.dither import DITHER_METHODS, Dither, method_number, random_starts, random_table
     from rustfits.quantize.noise import row_lengths
     from rustfits.quantize.quantum import effective_level
-    from rustfits.storage.base import Storage
+    from rustfits.storage.base import HEAD_NBYTES, Identity, Storage, as_bytes
 
 __all__ = [
     "API_VERSION",
     "DITHER_METHODS",
     "ELEMENT_DTYPES",
     "HDU",
+    "HEAD_NBYTES",
     "AnyTableHDU",
     "BoxReader",
     "Cards",
@@ -55,12 +63,19 @@ __all__ = [
     "DataUnit",
     "Dither",
     "EncodedTiles",
+    "FileChanged",
+    "FileMissing",
+    "FitsIOError",
     "HDUKind",
     "HeapBytes",
+    "Identity",
     "Int64s",
     "InvalidParameter",
     "Kernels",
+    "LocationError",
     "NewHDU",
+    "NotSupported",
+    "OpenFailed",
     "Parameter",
     "ParameterOverflow",
     "PixelBatch",
@@ -77,7 +92,9 @@ __all__ = [
     "TileIndex",
     "TileKeeper",
     "TiledImage",
+    "TruncatedFile",
     "UnsupportedPixels",
+    "as_bytes",
     "choose_variant",
     "column_of",
     "effective_level",
@@ -99,7 +116,10 @@ _MODULES = {
     "codec.hookspecs": ("hookimpl",),
     "codec.kernels": ("Kernels",),
     "codec.readers": ("BoxReader", "HeapBytes", "PlainImage", "TiledImage", "TileIndex", "TileKeeper"),
-    "errors": ("InvalidParameter", "ParameterOverflow", "TileDecodeError", "TileEncodeError", "UnsupportedPixels"),
+    "errors": (
+        *("FileChanged", "FileMissing", "FitsIOError", "LocationError", "NotSupported", "OpenFailed", "TruncatedFile"),
+        *("InvalidParameter", "ParameterOverflow", "TileDecodeError", "TileEncodeError", "UnsupportedPixels"),
+    ),
     "hdu.base": ("HDU",),
     "hdu.kind": ("DataUnit", "HDUKind", "NewHDU", "reads"),
     "hdu.table": ("AnyTableHDU", "TableFacts"),
@@ -110,7 +130,7 @@ _MODULES = {
     "quantize.dither": ("DITHER_METHODS", "Dither", "method_number", "random_starts", "random_table"),
     "quantize.noise": ("row_lengths",),
     "quantize.quantum": ("effective_level",),
-    "storage.base": ("Storage",),
+    "storage.base": ("HEAD_NBYTES", "Identity", "Storage", "as_bytes"),
 }
 
 

@@ -59,7 +59,7 @@ class FITS:
         Whether a file whose end is no HDU, or a damaged one, may be changed: changes that leave a damaged HDU where it
         is, or that write over something else.
     remote : Remote or 'ranged', optional
-        How to reach the file behind an http, https, ftp or ftps URL.
+        How to reach the file behind a URL.
     durability : {'process', 'power'}
         What a change of a local file survives as a whole: that the process is killed, or that the power fails too,
         for which every change waits for the disk.
@@ -156,6 +156,50 @@ class FITS:
             fits._open(opened_bytes(data, writable=mode == "r+"), "mem://", mode, lenient, salvage)
         except NotAFitsFile as error:
             raise NotAFitsBuffer(*error.args) from error
+        return fits
+
+    @staticmethod
+    def from_storage(
+        storage: object,
+        path: str = "",
+        mode: Literal["r", "r+", "w+", "x"] = "r",
+        *,
+        lenient: bool | None = None,
+        salvage: bool = False,
+    ) -> FITS:
+        """Open what a storage holds.
+
+        Parameters
+        ----------
+        storage : rustfits.plugin.Storage or object
+            Whatever gives bytes by range. Or, with a plugin that knows it (rustfits-remote), what reaches files by
+            their path: a file system of fsspec, a store of obstore.
+        path : str
+            Of the file in it. Of a storage, another name for it.
+        mode : {'r', 'r+', 'w+', 'x'}
+            Other than 'r' for a storage that may be changed.
+        lenient : bool or None
+        salvage : bool
+            As for `FITS`.
+
+        Returns
+        -------
+        FITS
+            It closes the storage when it is closed.
+
+        Raises
+        ------
+        TypeError
+            If no plugin knows such an object.
+        FitsIOError
+            If there is no such file, or it cannot be read, or not changed.
+        HeaderError, TruncatedFile
+            As for `FITS`.
+        """
+        from rustfits.container.objects import open_storage
+
+        fits = object.__new__(FITS)
+        fits._open(*open_storage(storage, path, mode), mode, lenient, salvage)
         return fits
 
     def _open(self, storage: Storage, filename: str, mode: str, lenient: bool | None, salvage: bool) -> None:
