@@ -28,7 +28,7 @@ class Handler(BaseHTTPRequestHandler):
             fault = server.faults.pop(0) if server.faults else None
             content = server.files.get(self.path.partition("?")[0])
         try:
-            time.sleep(server.delay)
+            server.turn()
             self.answer(server, content, fault, number)
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True
@@ -108,8 +108,10 @@ class Server:
     def __init__(self):
         self.files, self.requests, self.faults = {}, [], []
         self.nbytes = self.under_way = self.most = 0
-        self.delay, self.ranges, self.etags, self.times, self.conditions = 0.0, True, True, True, True
+        self.ranges, self.etags, self.times, self.conditions = True, True, True, True
         self.time = EPOCH
+        self.quiet, self.rounds, self.last = 0.0, 0, 0.0
+        self.turns = threading.Condition()
         self.lock, self.released = threading.Lock(), threading.Event()
 
     def __enter__(self):
@@ -128,11 +130,26 @@ class Server:
         self.files[path] = bytes(content)
         return self.url + path
 
+    def turn(self):
+        """With `quiet`, hold a request until no other has come for so long; those let go together are a round."""
+        if not self.quiet:
+            return
+        with self.turns:
+            self.last = time.monotonic()
+            mine = self.rounds
+            while self.rounds == mine:
+                left = self.last + self.quiet - time.monotonic()
+                if left <= 0:
+                    self.rounds += 1
+                    self.turns.notify_all()
+                else:
+                    self.turns.wait(left)
+
     def reset(self):
         """Forget what was asked for."""
         with self.lock:
             self.requests.clear()
-            self.nbytes = self.most = 0
+            self.nbytes = self.most = self.rounds = 0
 
     @property
     def count(self):

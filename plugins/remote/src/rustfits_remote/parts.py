@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable
 Range = tuple[int, int]
 Fetch = Callable[[int, int], bytes]
 
-NTHREADS = 8  # requests under way at a time
+NTHREADS = 24  # requests under way at a time: most of those for headers are over as soon as they are answered
+NPIECES = 8  # of a long range
 MIN_GAP_NBYTES = 1 << 12  # fetched for nothing at any time: another request takes longer
 MAX_GAP_NBYTES = 1 << 16  # likewise, if the gaps are a fifth of what is fetched at most
 LEAST_PIECE_NBYTES = 1 << 20  # of a long range that is cut, so that its pieces come side by side
@@ -169,7 +170,7 @@ class Parts:
         else:
             joined = self._joined(missing)
         total = sum(stop - start for start, stop in joined)
-        piece = min(max(total // NTHREADS, LEAST_PIECE_NBYTES), MOST_PIECE_NBYTES)
+        piece = min(max(total // NPIECES, LEAST_PIECE_NBYTES), MOST_PIECE_NBYTES)
         if block:
             piece = max(MOST_PIECE_NBYTES // block, 1) * block
         return [(at, min(at + piece, stop)) for start, stop in joined for at in range(start, stop, piece)]
