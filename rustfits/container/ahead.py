@@ -9,7 +9,7 @@ from rustfits.storage.extent import BLOCK, padded
 
 _FEW = 8  # HDUs from whose lengths the next ones are guessed
 _FIRST = 5  # headers guessed at first
-_MOST = 64
+_MOST = 62
 _FACTOR = 4  # by which their number grows and shrinks
 _SPENT_NBYTES = 4 << 20  # fetched for one guess, at most
 _SPREAD = 0.01  # of the lengths of compressed images, before there are several

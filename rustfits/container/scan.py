@@ -126,6 +126,11 @@ def scan_whole(storage: Storage, *, lenient: bool | None = None) -> Contents:
         tries.again()
         watch.opened(changed=True)
         storage.head = b""
+    return contents(storage, hdus, fault)
+
+
+def contents(storage: Storage, hdus: list[tuple[Extent, Header]], fault: FitsError | None) -> Contents:
+    """Return what was found, up to a fault if there is one, which is raised if it is not one of what follows HDUs."""
     if fault is None:
         return Contents(hdus, None, foreign=False)
     if not hdus or not isinstance(fault, HeaderError | TruncatedFile):

@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterable
 Range = tuple[int, int]
 Fetch = Callable[[int, int], bytes]
 
-NTHREADS = 24  # requests under way at a time: most of those for headers are over as soon as they are answered
+NTHREADS = 32  # requests under way at a time: most of those for headers are over as soon as they are answered
 NPIECES = 8  # of a long range
 MIN_GAP_NBYTES = 1 << 12  # fetched for nothing at any time: another request takes longer
-MAX_GAP_NBYTES = 1 << 16  # likewise, if the gaps are a fifth of what is fetched at most
+MAX_GAP_NBYTES = 1 << 16  # likewise, if the gaps are a fifth of what is fetched at most, or there are many
+MANY = 6 * NTHREADS  # ranges, so that they would come one after the other
 LEAST_PIECE_NBYTES = 1 << 20  # of a long range that is cut, so that its pieces come side by side
 MOST_PIECE_NBYTES = 4 << 20
 
@@ -177,11 +178,13 @@ class Parts:
 
     def _joined(self, missing: list[Range]) -> list[Range]:
         """Join ranges with small gaps between them, in which there is nothing yet."""
+        many = len(missing) > MANY
         joined: list[Range] = []
         needed = spent = 0
         for start, stop in missing:
             gap = start - joined[-1][1] if joined else -1
-            small = gap <= MIN_GAP_NBYTES or (gap <= MAX_GAP_NBYTES and 4 * (spent + gap) <= needed + stop - start)
+            cheap = many or 4 * (spent + gap) <= needed + stop - start
+            small = gap <= MIN_GAP_NBYTES or (gap <= MAX_GAP_NBYTES and cheap)
             if joined and small and not self._over((joined[-1][1], start)):
                 joined[-1] = joined[-1][0], stop
                 spent += gap
