@@ -4,6 +4,7 @@ import gzip
 import io
 import pickle
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import rustfits
 from rustfits import FITS, FileChanged, FileMissing, FitsIOError, Remote
 
 RANGED = Remote(ranged=True)
+DATA = Path(__file__).resolve().parents[3] / "tests" / "data"
 
 
 def made(shape=(300, 200), count=3, compress="GZIP_1", tile=None, seed=1):
@@ -274,3 +276,32 @@ def test_options_are_shown_as_a_number_only():
     assert pickle.loads(pickle.dumps(remote)).options == {"secret": "abc", "key": 1}
     with pytest.raises(TypeError, match="options"):
         Remote(options=[("a", 1)])
+
+
+# -- files of others ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", sorted(DATA.glob("*.f*")), ids=lambda path: path.name)
+@pytest.mark.parametrize("remote", [RANGED, Remote(ranged=True, block_bytes=4096, cache_bytes=1 << 16)])
+def test_pixels_of_real_files_are_those_of_the_local_ones(server, path, remote):
+    try:
+        local = FITS(path)
+    except (ValueError, OSError) as error:
+        pytest.skip(f"not for rustfits: {error}")
+    with local, FITS(server.put(path.read_bytes()), remote=remote) as far:
+        assert len(far) == len(local)
+        for near, hdu in zip(local.hdus, far.hdus, strict=True):
+            assert hdu.header.tostring() == near.header.tostring()
+            if not (isinstance(near, rustfits.ImageHDU) and near.has_data):
+                continue
+            try:
+                pixels = near.read()
+            except rustfits.CodecNotInstalled as error:
+                pytest.skip(str(error))
+            except rustfits.FitsError:
+                with pytest.raises(rustfits.FitsError):
+                    hdu.read()
+                continue
+            key = tuple(slice(length // 3, length // 3 + 9) for length in pixels.shape)
+            assert hdu[key].tobytes() == np.ascontiguousarray(pixels[key]).tobytes()
+            assert hdu.read().tobytes() == pixels.tobytes()

@@ -116,7 +116,8 @@ class HTTPFile(Transport):
             if start:
                 self._leave(answer)
                 raise FitsIOError(f"{self.name}: bytes from {start} on came, not the first; pass ranged=False")
-        wanted = None if nbytes is None else min(nbytes, size)
+        end = _bounds(found.get("Content-Range"))[1]
+        wanted = None if nbytes is None else max(min(nbytes, size, end + 1), 0)
         data = self._body(answer, wanted, deadline, renew=nbytes is None)
         if wanted is not None and len(data) < wanted:
             raise PassingFault(f"{len(data)} of {wanted} bytes came")
@@ -174,11 +175,12 @@ class HTTPFile(Transport):
     def _check_state(self, answer: _Answer) -> None:
         """Compare, for servers that know no conditions."""
         found = answer.response.headers
-        for known, name in ((self._etag, "ETag"), ("" if self._etag else self._modified, "Last-Modified")):
-            there = found.get(name)
-            if known and there is not None and there != known:
-                self._leave(answer)
-                raise self.changed()
+        etag, modified = found.get("ETag", ""), found.get("Last-Modified", "")
+        # A state that was told once is told again, or nobody knows.
+        same = etag == self._etag if etag and self._etag else modified == self._modified
+        if not same:
+            self._leave(answer)
+            raise self.changed()
 
     def _range_of(self, answer: _Answer, deadline: Deadline) -> tuple[int, int]:
         """Return the first byte of an answer and the size of the file, if it is a part of it at all."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from urllib.parse import SplitResult, unquote, urlsplit
 
-_SECRET_WORDS = ("sig", "token", "key", "secret", "passw", "credential", "auth", "sas", "code")
+_SECRET_WORDS = ("signature", "token", "secret", "passw", "credential", "apikey", "accesskey", "auth")
+_SECRET_ENDS = ("sig", "key", "sas", "pwd", "policy")  # of a name
 _HIDDEN = "..."
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://[^\s'\"<>]+", re.IGNORECASE)
 _NAMED = re.compile(r"((?:authorization|password|secret|token|signature)\w*['\"]?\s*[:=]\s*)[^\s,;]+", re.IGNORECASE)
@@ -30,7 +31,8 @@ def has_secrets(url: str) -> bool:
 
 def _shown_pair(pair: str) -> str:
     name, equals, _ = pair.partition("=")
-    secret = any(word in unquote(name).lower() for word in _SECRET_WORDS)
+    word = unquote(name).lower()
+    secret = any(each in word for each in _SECRET_WORDS) or re.split("[-_.]", word)[-1] in _SECRET_ENDS
     return f"{name}={_HIDDEN}" if equals and secret else pair
 
 

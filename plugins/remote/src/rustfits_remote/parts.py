@@ -6,6 +6,7 @@ import threading
 from bisect import bisect_right, insort
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
+from copy import copy
 
 Range = tuple[int, int]
 Fetch = Callable[[int, int], bytes]
@@ -52,7 +53,7 @@ class Part:
             if not request.done.wait(timeout):
                 raise TimeoutError(f"nothing came within {timeout:g} s")
             if request.error is not None:
-                raise request.error.with_traceback(None)
+                raise copy(request.error)  # others may raise it too
         assert self.data is not None
         return self.data
 
@@ -117,7 +118,7 @@ class Parts:
                 self._start(self._taken_from_plan(missing), waits=True)
                 missing = self._missing(wanted)
             self._start(self._pieces(missing), waits=False)
-            found = [part for each in wanted for part in self._over(each)]
+            found = list(dict.fromkeys(part for each in wanted for part in self._over(each)))
             for part in found:
                 self._parts.move_to_end(part.start)
                 if part.waits:
