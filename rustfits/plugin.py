@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from rustfits.codec.hookspecs import hookimpl
     from rustfits.codec.kernels import Kernels
     from rustfits.codec.readers import BoxReader, HeapBytes, PlainImage, TiledImage, TileIndex, TileKeeper
+    from rustfits.codec.registry import as_codec, codec_class
     from rustfits.errors import (
         FileChanged,
         FileMissing,
@@ -39,21 +40,30 @@ if TYPE_CHECKING:
         UnsupportedPixels,
     )
     from rustfits.hdu.base import HDU
-    from rustfits.hdu.kind import DataUnit, HDUKind, NewHDU, reads
+    from rustfits.hdu.checksum import Datasum, checksum_of, is_checksum_of, parse_datasum
+    from rustfits.hdu.image.cards import name_entries
+    from rustfits.hdu.kind import DataUnit, HDUKind, NewHDU, changes, reads
+    from rustfits.hdu.report import Verdict
     from rustfits.hdu.table import AnyTableHDU, TableFacts
+    from rustfits.hdu.tableunit import TableUnit
     from rustfits.header.cards import Cards
+    from rustfits.header.edit import carried_cards
     from rustfits.header.state import Snapshot
-    from rustfits.heap.bintable import ELEMENT_DTYPES, Column, TableLayout, column_of
+    from rustfits.heap.bintable import ELEMENT_DTYPES, ELEMENT_NBYTES, Column, TableLayout, column_of
+    from rustfits.heap.ranges import heap_ranges
+    from rustfits.heap.writer import HeapWriter, Run
     from rustfits.parallel.threads import run, scratch
     from rustfits.quantize.dither import DITHER_METHODS, Dither, method_number, random_starts, random_table
     from rustfits.quantize.noise import row_lengths
     from rustfits.quantize.quantum import effective_level
     from rustfits.storage.base import HEAD_NBYTES, Identity, Storage, as_bytes
+    from rustfits.tiles.cache import TileCache
 
 __all__ = [
     "API_VERSION",
     "DITHER_METHODS",
     "ELEMENT_DTYPES",
+    "ELEMENT_NBYTES",
     "HDU",
     "HEAD_NBYTES",
     "AnyTableHDU",
@@ -61,6 +71,7 @@ __all__ = [
     "Cards",
     "Column",
     "DataUnit",
+    "Datasum",
     "Dither",
     "EncodedTiles",
     "FileChanged",
@@ -68,6 +79,7 @@ __all__ = [
     "FitsIOError",
     "HDUKind",
     "HeapBytes",
+    "HeapWriter",
     "Identity",
     "Int64s",
     "InvalidParameter",
@@ -81,11 +93,14 @@ __all__ = [
     "PixelBatch",
     "PlainImage",
     "QuantizedTiles",
+    "Run",
     "Snapshot",
     "Storage",
     "TableFacts",
     "TableLayout",
+    "TableUnit",
     "TileBatch",
+    "TileCache",
     "TileCodec",
     "TileDecodeError",
     "TileEncodeError",
@@ -94,12 +109,22 @@ __all__ = [
     "TiledImage",
     "TruncatedFile",
     "UnsupportedPixels",
+    "Verdict",
     "as_bytes",
+    "as_codec",
+    "carried_cards",
+    "changes",
+    "checksum_of",
     "choose_variant",
+    "codec_class",
     "column_of",
     "effective_level",
+    "heap_ranges",
     "hookimpl",
+    "is_checksum_of",
     "method_number",
+    "name_entries",
+    "parse_datasum",
     "raise_first_fault",
     "random_starts",
     "random_table",
@@ -120,17 +145,26 @@ _MODULES = {
         *("FileChanged", "FileMissing", "FitsIOError", "LocationError", "NotSupported", "OpenFailed", "TruncatedFile"),
         *("InvalidParameter", "ParameterOverflow", "TileDecodeError", "TileEncodeError", "UnsupportedPixels"),
     ),
+    "codec.registry": ("as_codec", "codec_class"),
     "hdu.base": ("HDU",),
-    "hdu.kind": ("DataUnit", "HDUKind", "NewHDU", "reads"),
+    "hdu.checksum": ("Datasum", "checksum_of", "is_checksum_of", "parse_datasum"),
+    "hdu.image.cards": ("name_entries",),
+    "hdu.kind": ("DataUnit", "HDUKind", "NewHDU", "changes", "reads"),
+    "hdu.report": ("Verdict",),
     "hdu.table": ("AnyTableHDU", "TableFacts"),
+    "hdu.tableunit": ("TableUnit",),
     "header.cards": ("Cards",),
+    "header.edit": ("carried_cards",),
     "header.state": ("Snapshot",),
-    "heap.bintable": ("ELEMENT_DTYPES", "Column", "TableLayout", "column_of"),
+    "heap.bintable": ("ELEMENT_DTYPES", "ELEMENT_NBYTES", "Column", "TableLayout", "column_of"),
+    "heap.ranges": ("heap_ranges",),
+    "heap.writer": ("HeapWriter", "Run"),
     "parallel.threads": ("run", "scratch"),
     "quantize.dither": ("DITHER_METHODS", "Dither", "method_number", "random_starts", "random_table"),
     "quantize.noise": ("row_lengths",),
     "quantize.quantum": ("effective_level",),
     "storage.base": ("HEAD_NBYTES", "Identity", "Storage", "as_bytes"),
+    "tiles.cache": ("TileCache",),
 }
 
 

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import errno
 import json
+import os
+import shutil
+import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
 import click
 from rich.console import Console
@@ -14,14 +19,19 @@ from rich.table import Table
 from rich.text import Text
 
 import rustfits
+from rustfits_cli.conditions import parse as parse_condition
 from rustfits_cli.cutout import parse_section, write_cutout
 from rustfits_cli.demo import read_m13, try_every_codec
 from rustfits_cli.describe import describe
+from rustfits_cli.formats import write_csv, write_json_lines, write_text
 from rustfits_cli.image import pick_image, plane
 from rustfits_cli.preview import write_preview
+from rustfits_cli.table import Rows, describe_columns, is_table, pick_table, split_name
 from rustfits_cli.verify import CHECKS, Outcome, exit_code
 from rustfits_cli.verify import verify as verify_file
 
+FORMATS = {".csv": "csv", ".json": "json", ".jsonl": "json", ".parquet": "parquet"}
+TERMINAL_NROWS = 40  # what a screen holds
 PIPE_WIDTH = 200  # columns for a table that goes to a file or a pipe, where nothing says how wide it may be
 
 
@@ -49,7 +59,7 @@ lenient_option = click.option(
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(rustfits.__version__, prog_name="rustfits")
 def main() -> None:
-    """Look into FITS files, check them, cut and preview their images."""
+    """Look into FITS files, check them, print their tables, cut and preview their images."""
 
 
 @main.command()
@@ -98,20 +108,29 @@ def demo(output: Path) -> None:
 
 @main.command()
 @click.argument("file")
+@click.option("--columns", "with_columns", is_flag=True, help="Also list the columns of every table.")
 @lenient_option
-def info(file: str, *, lenient: bool | None) -> None:
+def info(file: str, *, with_columns: bool, lenient: bool | None) -> None:
     """List the HDUs of FILE; no codec is needed for it.
 
     The exit code is 1 if something damaged follows the HDUs that are listed, unless --lenient is given.
     """
     with rustfits.FITS(file, lenient=lenient) as fits:
         described, damage = [describe(hdu) for hdu in fits.hdus], fits.damage
+        tables = [hdu for hdu in fits.hdus if with_columns and is_table(hdu)]
+        columns = {f"HDU {hdu.index} {hdu.extname or ''}".strip(): describe_columns(hdu) for hdu in tables}
     table = new_table("index", "name", "kind", "shape", "dtype", "codec", "tiles", "ratio", right=slice(7, 8))
     for line in described:
         add_row(table, line.index, line.name, line.kind, line.shape, line.dtype, line.codec, line.tiles, line.ratio)
     console().print(table)
     for remark in dict.fromkeys(line.remark for line in described if line.remark):
         click.echo(remark)
+    for title, lines in columns.items():
+        click.echo(f"\n{printable(title)}:")
+        table = new_table("column", "name", "format", "dim", "unit", "null", "codec", "description", right=slice(1))
+        for cells in lines:
+            add_row(table, *cells)
+        console().print(table)
     if damage is not None:
         if not lenient:
             raise damage
@@ -125,6 +144,87 @@ def codecs() -> None:
     for name, source in rustfits.codecs().items():
         add_row(table, name, source.distribution, source.version)
     console().print(table)
+
+
+@main.command("table")
+@click.argument("name", metavar="FILE[HDU]")
+@click.option("--columns", "-c", help="Names with commas between them; all columns if not given.")
+@click.option("--rows", "-r", metavar="A:B", help="Rows as in Python: 0:100, -20:, ::10, 7.")
+@click.option("--where", "-w", metavar="CONDITION", help="Of those rows the ones with, say: mag < 12.5 and ok == true")
+@click.option(
+    "--format",
+    "-f",
+    "form",
+    type=click.Choice(["text", "csv", "json", "parquet"]),
+    help="text is aligned; json is an object in each line; parquet needs pyarrow. By the name of OUTPUT if not given.",
+)
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Standard output if not given.")
+@click.option("--overwrite", is_flag=True, help="Replace OUTPUT if it is there.")
+@click.option("--all", "every", is_flag=True, help="Show all rows on a terminal too.")
+@lenient_option
+def table_command(
+    name: str,
+    *,
+    columns: str | None,
+    rows: str | None,
+    where: str | None,
+    form: str | None,
+    output: Path | None,
+    overwrite: bool,
+    every: bool,
+    lenient: bool | None,
+) -> None:
+    """Print rows of a table of FILE.
+
+    HDU is an index, a name (EXTNAME) or "name,version"; the first table if not given. Values that are missing (TNULL)
+    are empty, in JSON null, as are numbers there that are not finite. A terminal is shown 40 rows, and the columns that
+    fit; a pipe or a file all of them.
+    """
+    file, key = split_name(name)
+    form = form or FORMATS.get(output.suffix if output else "", "text")
+    comparisons = [] if where is None else parse_condition(where)
+    names = [] if columns is None else [one.strip() for one in columns.split(",") if one.strip()]
+    if output is not None:
+        check_output(file, output)
+        if output.exists() and not overwrite:
+            raise click.ClickException(f"{output} is there already; --overwrite replaces it")
+    elif form == "parquet":
+        raise click.UsageError("parquet is no text: name a file with --output")
+    with rustfits.FITS(file, lenient=lenient) as fits:
+        wanted = Rows(pick_table(fits, key), names, rows, comparisons)
+        if form == "parquet" and output is not None:
+            click.echo(f"table: {output.resolve()} ({wanted.write_parquet(output)} rows)")
+        elif output is not None:
+            with new_text(output) as out:
+                print_rows(wanted, form, out, terminal=False, every=True)
+            click.echo(f"table: {output.resolve()}")
+        else:
+            print_rows(wanted, form, sys.stdout, terminal=sys.stdout.isatty(), every=every)
+
+
+def print_rows(rows: Rows, form: str, out: IO[str], *, terminal: bool, every: bool) -> None:
+    """Write rows as text of some format; what a terminal is not shown is told on standard error."""
+    if form == "csv":
+        write_csv(rows.pieces(), out, shown=terminal)
+    elif form == "json":
+        write_json_lines(rows.pieces(), out)
+    else:
+        width = shutil.get_terminal_size().columns if terminal else None
+        most = None if every or not terminal else TERMINAL_NROWS
+        left_out = write_text(rows.pieces(), out, width, most, rows.nrows)
+        if left_out:
+            click.echo(left_out, err=True)
+
+
+@contextmanager
+def new_text(output: Path) -> Iterator[IO[str]]:
+    """Open a text file that takes its name when it is whole."""
+    output = output.resolve()
+    with tempfile.TemporaryDirectory(prefix=".rustfits-", dir=output.parent) as folder:
+        made = Path(folder) / output.name
+        with made.open("w", encoding="utf-8", newline="") as out:
+            yield out
+        os.replace(made, output)
 
 
 @main.command()
