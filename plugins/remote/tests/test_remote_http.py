@@ -3,6 +3,7 @@
 import gzip
 import io
 import pickle
+import ssl
 import time
 from pathlib import Path
 
@@ -276,6 +277,68 @@ def test_options_are_shown_as_a_number_only():
     assert pickle.loads(pickle.dumps(remote)).options == {"secret": "abc", "key": 1}
     with pytest.raises(TypeError, match="options"):
         Remote(options=[("a", 1)])
+
+
+# -- roads to the server -----------------------------------------------------------------------------------------------
+
+
+def test_a_proxy_is_asked_by_whole_urls(server, known, monkeypatch):
+    server.files["http://example.invalid/a.fits"] = known[0]
+    monkeypatch.setenv("http_proxy", server.url)
+    for remote in (None, RANGED):
+        with FITS("http://example.invalid/a.fits", remote=remote) as fits:
+            for number, array in enumerate(known[1]):
+                assert np.array_equal(fits[f"E{number}"].read(), array)
+    assert {path for path, _, _ in server.requests} == {"http://example.invalid/a.fits"}
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with FITS(server.put(known[0])) as fits:
+        assert len(fits) == 4
+    assert server.requests[-1][0] == "/a.fits"
+
+
+def certificate(folder):
+    """Write a certificate for this machine that it has signed itself, and its key."""
+    x509 = pytest.importorskip("cryptography.x509", reason="not installed: cryptography")
+    from datetime import UTC, datetime, timedelta
+    from ipaddress import ip_address
+
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    built = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    text = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    (folder / "key.pem").write_bytes(text)
+    (folder / "cert.pem").write_bytes(built.public_bytes(pem))
+    return folder / "cert.pem", folder / "key.pem"
+
+
+def test_https_is_read_and_its_certificate_is_checked(server, known, tmp_path, monkeypatch):
+    cert, key = certificate(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+    server.http.socket = context.wrap_socket(server.http.socket, server_side=True)
+    url = server.put(known[0]).replace("http:", "https:")
+    with pytest.raises(OSError, match="CERTIFICATE_VERIFY_FAILED"):
+        FITS(url, remote=Remote(timeout=10))
+    monkeypatch.setenv("SSL_CERT_FILE", str(cert))
+    for remote in (Remote(timeout=10), Remote(timeout=10, ranged=True)):
+        with FITS(url, remote=remote) as fits:
+            for number, array in enumerate(known[1]):
+                assert np.array_equal(fits[f"E{number}"].read(), array)
 
 
 # -- files of others ---------------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Parts of a file: every byte is the right one, none is fetched twice while it is kept, and names tell no secrets."""
 
 import threading
+import time
 from itertools import pairwise
 
 import numpy as np
@@ -138,6 +139,19 @@ def test_requests_that_wait_keep_to_the_room_that_there_is():
     assert taken(parts, [(0, SIZE)]) == [CONTENT]
     assert parts._nbytes <= 1000
     assert NTHREADS > 1
+
+
+def test_waiting_for_ones_turn_is_not_taken_for_a_fault():
+    parts = Parts(lambda start, stop: time.sleep(0.1) or bytes(stop - start), 10**6, 0, 10**6)
+    found = parts.want([(at, at + 1) for at in range(0, 10**6, 10_000)])
+    assert len(found) == 100
+    assert all(len(part.wait(0.3)) == 1 for part in found)  # which takes longer, as not all are made at once
+    stuck = threading.Event()
+    parts = Parts(lambda start, stop: stuck.wait(5) and b"", 100, 0, 100)
+    (part,) = parts.want([(0, 5)])
+    with pytest.raises(TimeoutError):
+        part.wait(0.1)
+    stuck.set()
 
 
 # -- trying again ------------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from bisect import bisect_right, insort
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
@@ -16,6 +17,7 @@ NPIECES = 8  # of a long range
 MIN_GAP_NBYTES = 1 << 12  # fetched for nothing at any time: another request takes longer
 MAX_GAP_NBYTES = 1 << 16  # likewise, if the gaps are a fifth of what is fetched at most, or there are many
 MANY = 6 * NTHREADS  # ranges, so that they would come one after the other
+QUEUE_TIMEOUTS = 10  # how many times as long as a request may take it waits for its turn
 LEAST_PIECE_NBYTES = 1 << 20  # of a long range that is cut, so that its pieces come side by side
 MOST_PIECE_NBYTES = 4 << 20
 
@@ -41,6 +43,11 @@ class Part:
     def wait(self, timeout: float | None) -> bytes:
         """Return the bytes when they are there.
 
+        Parameters
+        ----------
+        timeout : float or None
+            Seconds that the request may take from when it is made. It may wait for others before.
+
         Raises
         ------
         TimeoutError
@@ -50,8 +57,14 @@ class Part:
         """
         request = self.request
         if request is not None:
-            if not request.done.wait(timeout):
-                raise TimeoutError(f"nothing came within {timeout:g} s")
+            begin = time.monotonic()
+            if timeout is None:
+                request.done.wait()
+            while timeout is not None and not request.done.wait(timeout / 4):
+                now, made = time.monotonic(), request.made
+                late = now - begin > QUEUE_TIMEOUTS * timeout if made is None else now - made > timeout
+                if late:
+                    raise TimeoutError("nothing came in time")
             if request.error is not None:
                 raise copy(request.error)  # others may raise it too
         assert self.data is not None
@@ -61,12 +74,13 @@ class Part:
 class Request:
     """One request, and the parts that come with it."""
 
-    __slots__ = ("done", "error", "parts", "start", "stop")
+    __slots__ = ("done", "error", "made", "parts", "start", "stop")
 
     def __init__(self, start: int, stop: int) -> None:
         self.start, self.stop = start, stop
         self.parts: list[Part] = []
         self.done = threading.Event()
+        self.made: float | None = None  # when a thread has taken it up
         self.error: Exception | None = None
 
 
@@ -245,6 +259,7 @@ class Parts:
                     self._nthreads -= 1
                     return
                 request = self._requests.popleft()
+                request.made = time.monotonic()
             try:
                 data = self._fetch(request.start, request.stop)
             except Exception as error:  # whoever waits for it raises it

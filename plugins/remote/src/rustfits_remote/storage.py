@@ -121,12 +121,11 @@ class RangedFile(Storage):
             if begin >= end:
                 continue
             try:
-                # A little more than the request itself has, which knows better what was wrong.
-                data = part.wait(None if self._timeout is None else self._timeout + 0.5)
+                data = part.wait(None if self._timeout is None or self._transport.timed else self._timeout)
             except TimeoutError as error:
                 if isinstance(error, FitsIOError):
                     raise
-                raise FitsIOError(f"cannot read {self.name}: {error}") from None
+                raise FitsIOError(f"cannot read {self.name}: {error}; the timeout is {self._timeout:g} s") from None
             target[begin - start : end - start] = memoryview(data)[begin - part.start : end - part.start]
 
     def _read_into(self, offset: int, target: memoryview) -> int:
