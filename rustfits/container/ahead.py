@@ -91,7 +91,7 @@ class Guess:
             first = max(expected - room, start + BLOCK)
             stop = min(expected + room + self._header_nbytes + BLOCK, self._size)
             spent += stop - first
-            if first >= self._size or spent > _SPENT_NBYTES:
+            if expected >= self._size or spent > _SPENT_NBYTES:
                 break
             if found and first <= found[-1][1]:
                 found[-1] = found[-1][0], stop
