@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from rustfits.hdu.report import FileReport, Verdict
     from rustfits.quantize.parameters import Quantize
     from rustfits.storage.fileobject import BinaryFile, Openable
-    from rustfits_tables import TableHDU
+    from rustfits_tables import CompressedTableHDU, TableHDU
 
     Compress = str | TileCodec | None
 
@@ -488,11 +488,17 @@ class FITS:
         NotSupported
             If it is one, and the package is not installed.
         """
+        return cast("TableHDU", self._shown(key, "TableHDU", "a binary table"))
+
+    def compressed_table(self, key: Key) -> CompressedTableHDU:
+        """Return a compressed table: as `table`, for what only these have, such as `CompressedTableHDU.n_tiles`."""
+        return cast("CompressedTableHDU", self._shown(key, "CompressedTableHDU", "a compressed table"))
+
+    def _shown(self, key: Key, name: str, what: str) -> Any:
         from rustfits.hdu.kinds import shown_class
         from rustfits.hdu.table import AnyTableHDU
 
-        table = _of_kind(self[key], AnyTableHDU, "a binary table")
-        return cast("TableHDU", _of_kind(table, shown_class("TableHDU"), "a binary table"))
+        return _of_kind(_of_kind(self[key], AnyTableHDU, what), shown_class(name), what)
 
     # -- HDUs that are added ------------------------------------------------------------------------------------------
 
@@ -776,7 +782,7 @@ class FITS:
         compress: Any = None,
         ztilelen: int | None = None,
         header: Header | None = None,
-    ) -> HDU:
+    ) -> TableHDU:
         """Append a binary table with rows, as the package rustfits-tables makes it.
 
         Parameters
@@ -815,7 +821,7 @@ class FITS:
         options |= {"bit_columns": bit_columns, "heap_format": heap_format, "compress": compress, "ztilelen": ztilelen}
         with self._file.changing(self._file.filename):
             new = PlannedHDU.written("BINTABLE.table", data, options | {"header": header})
-            return new.append_to(self._file, self._hdus)
+            return cast("TableHDU", new.append_to(self._file, self._hdus))
 
 
 def _of_kind(hdu: HDU, kind: type[Kind], noun: str) -> Kind:
