@@ -4,6 +4,8 @@ import gzip
 import io
 import pickle
 import ssl
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -368,3 +370,14 @@ def test_pixels_of_real_files_are_those_of_the_local_ones(server, path, remote):
             key = tuple(slice(length // 3, length // 3 + 9) for length in pixels.shape)
             assert hdu[key].tobytes() == np.ascontiguousarray(pixels[key]).tobytes()
             assert hdu.read().tobytes() == pixels.tobytes()
+
+
+def test_http_needs_no_other_package(server, known):
+    url = server.put(known[0])
+    program = (
+        "import sys, rustfits\n"
+        f"with rustfits.FITS({url!r}, remote='ranged') as fits: fits['E1'].read()\n"
+        "print({'fsspec', 'aiohttp', 's3fs', 'obstore'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
