@@ -26,10 +26,17 @@ if TYPE_CHECKING:
     from rustfits.codec.readers import BoxReader, HeapBytes, PlainImage, TiledImage, TileIndex, TileKeeper
     from rustfits.codec.registry import as_codec, codec_class
     from rustfits.errors import (
+        FileChanged,
+        FileMissing,
+        FitsIOError,
         InvalidParameter,
+        LocationError,
+        NotSupported,
+        OpenFailed,
         ParameterOverflow,
         TileDecodeError,
         TileEncodeError,
+        TruncatedFile,
         UnsupportedPixels,
     )
     from rustfits.hdu.base import HDU
@@ -49,7 +56,7 @@ if TYPE_CHECKING:
     from rustfits.quantize.dither import DITHER_METHODS, Dither, method_number, random_starts, random_table
     from rustfits.quantize.noise import row_lengths
     from rustfits.quantize.quantum import effective_level
-    from rustfits.storage.base import Storage
+    from rustfits.storage.base import HEAD_NBYTES, Identity, Storage, as_bytes
     from rustfits.tiles.cache import TileCache
 
 __all__ = [
@@ -58,6 +65,7 @@ __all__ = [
     "ELEMENT_DTYPES",
     "ELEMENT_NBYTES",
     "HDU",
+    "HEAD_NBYTES",
     "AnyTableHDU",
     "BoxReader",
     "Cards",
@@ -66,13 +74,20 @@ __all__ = [
     "Datasum",
     "Dither",
     "EncodedTiles",
+    "FileChanged",
+    "FileMissing",
+    "FitsIOError",
     "HDUKind",
     "HeapBytes",
     "HeapWriter",
+    "Identity",
     "Int64s",
     "InvalidParameter",
     "Kernels",
+    "LocationError",
     "NewHDU",
+    "NotSupported",
+    "OpenFailed",
     "Parameter",
     "ParameterOverflow",
     "PixelBatch",
@@ -92,8 +107,10 @@ __all__ = [
     "TileIndex",
     "TileKeeper",
     "TiledImage",
+    "TruncatedFile",
     "UnsupportedPixels",
     "Verdict",
+    "as_bytes",
     "as_codec",
     "carried_cards",
     "changes",
@@ -124,8 +141,11 @@ _MODULES = {
     "codec.hookspecs": ("hookimpl",),
     "codec.kernels": ("Kernels",),
     "codec.readers": ("BoxReader", "HeapBytes", "PlainImage", "TiledImage", "TileIndex", "TileKeeper"),
+    "errors": (
+        *("FileChanged", "FileMissing", "FitsIOError", "LocationError", "NotSupported", "OpenFailed", "TruncatedFile"),
+        *("InvalidParameter", "ParameterOverflow", "TileDecodeError", "TileEncodeError", "UnsupportedPixels"),
+    ),
     "codec.registry": ("as_codec", "codec_class"),
-    "errors": ("InvalidParameter", "ParameterOverflow", "TileDecodeError", "TileEncodeError", "UnsupportedPixels"),
     "hdu.base": ("HDU",),
     "hdu.checksum": ("Datasum", "checksum_of", "is_checksum_of", "parse_datasum"),
     "hdu.image.cards": ("name_entries",),
@@ -143,7 +163,7 @@ _MODULES = {
     "quantize.dither": ("DITHER_METHODS", "Dither", "method_number", "random_starts", "random_table"),
     "quantize.noise": ("row_lengths",),
     "quantize.quantum": ("effective_level",),
-    "storage.base": ("Storage",),
+    "storage.base": ("HEAD_NBYTES", "Identity", "Storage", "as_bytes"),
     "tiles.cache": ("TileCache",),
 }
 

@@ -1,4 +1,4 @@
-"""The four hooks of a plugin. Hooks choose, objects work: none is called in a loop over tiles."""
+"""The five hooks of a plugin. Hooks choose, objects work: none is called in a loop over tiles."""
 
 from __future__ import annotations
 
@@ -47,7 +47,8 @@ def rustfits_kernels() -> Kernels:
 def rustfits_open_storage(url: str, mode: str, options: Any) -> Storage | None:
     """Open what a URL names, or decline.
 
-    The entry point is of the group ``rustfits.storage`` and is named after the URL's scheme.
+    The entry point is of the group ``rustfits.storage`` and is named after the URL's scheme. One named ``*`` is asked
+    for the schemes that nobody offers by name. Several of one distribution may name the same module.
 
     Parameters
     ----------
@@ -60,7 +61,33 @@ def rustfits_open_storage(url: str, mode: str, options: Any) -> Storage | None:
     Returns
     -------
     Storage or None
-        None declines; the core then treats the URL as if there were no plugin.
+        None declines; the core then treats the URL as if there were no plugin. Its `name` is shown to users: it holds
+        no credentials.
+    """
+    raise NotImplementedError
+
+
+@hookspec(firstresult=True)
+def rustfits_storage_of(thing: Any, path: str, mode: str, options: Any) -> Storage | None:
+    """Return a storage of what an object reaches by a path, or decline.
+
+    The entry point is of the group ``rustfits.storage_objects`` and is named after the package that the class of the
+    object comes from, or one of its bases.
+
+    Parameters
+    ----------
+    thing : object
+        Such as a file system.
+    path : str
+        Of the file in it; nothing if the object knows that.
+    mode : {'r', 'r+', 'w+', 'x'}
+    options : Remote or None
+        What the caller passed as ``remote=``.
+
+    Returns
+    -------
+    Storage or None
+        As of `rustfits_open_storage`.
     """
     raise NotImplementedError
 

@@ -6,7 +6,8 @@ Every plugin is an entry point. Its group says which hook it implements, its nam
 |----------------------|------------------|---------------------------|
 | `rustfits.codecs`    | value of ZCMPTYPE | `rustfits_register_codec` |
 | `rustfits.kernels`   | any              | `rustfits_kernels`        |
-| `rustfits.storage`   | scheme of a URL  | `rustfits_open_storage`   |
+| `rustfits.storage`   | scheme of a URL, or ``*`` | `rustfits_open_storage` |
+| `rustfits.storage_objects` | package of a class | `rustfits_storage_of` |
 | `rustfits.hdu_types` | class of headers, a dot, any | `rustfits_hdu_type` |
 """
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 CODECS = "rustfits.codecs"
 STORAGE = "rustfits.storage"
+STORAGE_OBJECTS = "rustfits.storage_objects"
+ANY_SCHEME = "*"  # the name of who is asked for schemes that nobody offers by name
 
 # Other spellings of ZCMPTYPE, in old files and in `compress=`; this is the one place that knows them.
 ALIASES = {
@@ -211,13 +214,48 @@ def open_storage(url: str, mode: str, options: Any) -> Storage | None:
     Exception
         Whatever the plugin raises of the file.
     """
-    plugin = _plugin_for(STORAGE, url.partition("://")[0])
+    scheme = url.partition("://")[0]
+    plugin = _plugin_for(STORAGE, scheme) or _plugin_for(STORAGE, ANY_SCHEME)
     if plugin is None:
         return None
     storage = discovery.call("rustfits_open_storage", plugin, url=url, mode=mode, options=options)
+    return _checked_storage(storage, plugin, f"a URL of the scheme {scheme}")
+
+
+def storage_of(thing: object, path: str, mode: str, options: Any) -> Storage | None:
+    """Have the plugin for the package of an object's class, or of one of its bases, make a storage of it.
+
+    Parameters
+    ----------
+    thing : object
+        That reaches files by their path, such as a file system.
+    path, mode, options
+        As for `rustfits_storage_of`.
+
+    Returns
+    -------
+    Storage or None
+        None if there is no such plugin, or if it declines.
+
+    Raises
+    ------
+    PluginError, Exception
+        As `open_storage`.
+    """
+    packages = dict.fromkeys(cls.__module__.partition(".")[0] for cls in type(thing).__mro__)
+    for package in packages:
+        plugin = _plugin_for(STORAGE_OBJECTS, package)
+        if plugin is not None:
+            arguments = {"thing": thing, "path": path, "mode": mode, "options": options}
+            storage = discovery.call("rustfits_storage_of", plugin, **arguments)
+            return _checked_storage(storage, plugin, f"a {type(thing).__name__}")
+    return None
+
+
+def _checked_storage(storage: object, plugin: Plugin, what: str) -> Storage | None:
     if storage is None or isinstance(storage, Storage):
         return storage
-    raise PluginError(f"{plugin.origin} opened {url} as {storage!r}; it must be a Storage or None")
+    raise PluginError(f"{plugin.origin} opened {what} as {storage!r}; it must be a Storage or None")
 
 
 def hdu_kinds(
@@ -260,8 +298,11 @@ def hdu_kinds(
 
 
 def _plugin_for(group: str, name: str) -> Plugin | None:
+    """Return the plugin for a name; one that is known by several, such as schemes, is loaded once."""
     entries = discovery.named(group, name)
-    return discovery.load(group, discovery.key(name), entries) if entries else None
+    if len(entries) > 1:
+        raise discovery.rivals(group, name, map(discovery.origin_of, entries))
+    return discovery.load("rustfits", entries[0].value, entries) if entries else None
 
 
 def _source(entry: Entry) -> CodecSource:

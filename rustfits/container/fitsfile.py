@@ -14,7 +14,15 @@ from numpy.typing import ArrayLike, DTypeLike
 from rustfits.container.creation import is_image
 from rustfits.container.hdulist import HDUList, name_in
 from rustfits.container.locator import open_location, opened_bytes
-from rustfits.errors import FitsError, LocationError, NotAFitsBuffer, NotAFitsFile, NotPicklable, WrongHDUKind
+from rustfits.errors import (
+    FitsError,
+    InvalidParameter,
+    LocationError,
+    NotAFitsBuffer,
+    NotAFitsFile,
+    NotPicklable,
+    WrongHDUKind,
+)
 from rustfits.hdu.base import HDU
 from rustfits.hdu.image.image import ImageHDU
 from rustfits.storage.base import Storage
@@ -59,13 +67,16 @@ class FITS:
         Whether a file whose end is no HDU, or a damaged one, may be changed: changes that leave a damaged HDU where it
         is, or that write over something else.
     remote : Remote or 'ranged', optional
-        How to reach the file behind an http, https, ftp or ftps URL.
+        How to reach the file behind a URL.
     durability : {'process', 'power'}
         What a change of a local file survives as a whole: that the process is killed, or that the power fails too,
         for which every change waits for the disk.
     checksum : bool
         Whether to verify the checksums of an HDU before the first time that it is read or changed: `ChecksumError`
         if one is wrong. A compressed image without DATASUM and CHECKSUM is decoded for that.
+    scan : {'eager', 'lazy'}
+        With 'lazy', the HDUs of a file whose parts are fetched are looked for only as far as one that is asked for by
+        number or name; counting and iterating find all. Other files are scanned when they are opened.
 
     Raises
     ------
@@ -98,14 +109,17 @@ class FITS:
         durability: Literal["process", "power"] = "process",
         checksum: bool = False,
         salvage: bool = False,
+        scan: Literal["eager", "lazy"] = "eager",
     ) -> None:
+        if scan not in ("eager", "lazy"):
+            raise InvalidParameter("scan", scan, "must be 'eager' or 'lazy'")
         if isinstance(filename, str) or hasattr(filename, "__fspath__"):
             opened = open_location(os.fspath(cast("str", filename)), mode, remote, durability)
         else:
             from rustfits.container.objects import open_object
 
             opened = open_object(filename, mode, remote, durability)
-        self._open(*opened, mode, lenient, salvage)
+        self._open(*opened, mode, lenient, salvage, lazy=scan == "lazy")
         self._file.checksum, self._file.remote = checksum, remote
 
     def __init_subclass__(cls, **_: Any) -> NoReturn:
@@ -158,13 +172,66 @@ class FITS:
             raise NotAFitsBuffer(*error.args) from error
         return fits
 
-    def _open(self, storage: Storage, filename: str, mode: str, lenient: bool | None, salvage: bool) -> None:
+    @staticmethod
+    def from_storage(
+        storage: object,
+        path: str = "",
+        mode: Literal["r", "r+", "w+", "x"] = "r",
+        *,
+        lenient: bool | None = None,
+        salvage: bool = False,
+    ) -> FITS:
+        """Open what a storage holds.
+
+        Parameters
+        ----------
+        storage : rustfits.plugin.Storage or object
+            Whatever gives bytes by range. Or, with a plugin that knows it (rustfits-remote), what reaches files by
+            their path: a file system of fsspec, a store of obstore.
+        path : str
+            Of the file in it. Of a storage, another name for it.
+        mode : {'r', 'r+', 'w+', 'x'}
+            Other than 'r' for a storage that may be changed.
+        lenient : bool or None
+        salvage : bool
+            As for `FITS`.
+
+        Returns
+        -------
+        FITS
+            It closes the storage when it is closed.
+
+        Raises
+        ------
+        TypeError
+            If no plugin knows such an object.
+        FitsIOError
+            If there is no such file, or it cannot be read, or not changed.
+        HeaderError, TruncatedFile
+            As for `FITS`.
+        """
+        from rustfits.container.objects import open_storage
+
+        fits = object.__new__(FITS)
+        fits._open(*open_storage(storage, path, mode), mode, lenient, salvage)
+        return fits
+
+    def _open(
+        self,
+        storage: Storage,
+        filename: str,
+        mode: str,
+        lenient: bool | None,
+        salvage: bool,
+        *,
+        lazy: bool = False,
+    ) -> None:
         self._file = OpenFile(storage, filename, mode)
         self._hdus = HDUList(self._file)
         if mode in ("w+", "x"):
             return
         try:
-            self._hdus.load(lenient=lenient, salvage=salvage)
+            self._hdus.load(lenient=lenient, salvage=salvage, lazy=lazy)
         except BaseException:
             self._file.close()
             raise
@@ -188,6 +255,7 @@ class FITS:
         The HDUs before it are there. Iteration raises it after them, and so does a key that selects none of them,
         unless the file was opened with ``lenient=True``. `hdus` and ``len`` are of the sound ones in any case.
         """
+        self._hdus.look_for()
         return self._hdus.damage
 
     @property
@@ -201,6 +269,7 @@ class FITS:
         FitsIOError
             If the file is closed.
         """
+        self._hdus.look_for()
         with self._file.reading(self.filename):
             return self._file.tail_nbytes
 

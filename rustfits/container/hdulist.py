@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from copy import copy
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rustfits.container.scan import Contents, Header, data_size, scan_whole
+from rustfits.container.scan import Contents, Header, contents, data_size, scan, scan_whole
 from rustfits.errors import DamagedEnd, FitsError, HDUIndexError, HDUKeyInvalid, HDUNotFound
 from rustfits.hdu.base import HDU
 from rustfits.hdu.kinds import hdu_class
@@ -39,12 +40,14 @@ class HDUList:
         file.reopen = reopened
         self._hdus: list[HDU | Header] = []  # the header as long as nobody has asked for the HDU
         self._lock = threading.Lock()
+        self._scanning = threading.RLock()
         self._lenient: bool | None = None
         self._salvage = False
+        self._rest: Iterator[tuple[Extent, Header]] | None = None  # HDUs that nobody has looked for yet
         self.damage: FitsError | None = None
 
-    def load(self, *, lenient: bool | None, salvage: bool) -> None:
-        """Find what is in the file.
+    def load(self, *, lenient: bool | None, salvage: bool, lazy: bool = False) -> None:
+        """Find what is in the file; with ``lazy`` only the first HDU, if others cannot change the file unseen.
 
         Raises
         ------
@@ -54,11 +57,51 @@ class HDUList:
             If the file is to be changed, and has a damaged HDU.
         """
         self._lenient, self._salvage = lenient, salvage
+        if lazy and self._file.storage.fetches_ahead and not self._file.storage.writable:
+            self._rest = scan(self._file.storage, lenient=lenient)
+            self.look_for(0)
+            return
         found = scan_whole(self._file.storage, lenient=lenient)
         self._note_damage(found)
         for extent, header in found.hdus:
             self._file.extents.append(extent)
             self._hdus.append(header)
+
+    def look_for(self, index: int | None = None) -> None:
+        """Find the HDUs up to an index, or, without one, all, if that was left for later.
+
+        Raises
+        ------
+        FitsIOError
+            If the file cannot be read; `HandleClosed` if it is closed.
+        FitsError
+            If the first HDU cannot be; what is wrong with others is `damage`.
+        """
+        if self._rest is None or (index is not None and index < len(self._hdus)):
+            return
+        with self._scanning, self._file.reading(self._file.filename):
+            while self._rest is not None and (index is None or index >= len(self._hdus)):
+                fault = None
+                try:
+                    extent, header = next(self._rest)
+                except StopIteration:
+                    self._rest = None
+                    return
+                except FitsError as error:
+                    fault = error
+                if fault is None:
+                    self._file.extents.append(extent)
+                    self._hdus.append(header)
+                    continue
+                # A generator that has raised is at its end: what may be better the next time begins anew.
+                known: list[tuple[Extent, Header]] = [(extent, b"") for extent in self._file.extents]
+                self._rest = self._again()
+                self._note_damage(contents(self._file.storage, known, fault))
+                self._rest = None
+
+    def _again(self) -> Iterator[tuple[Extent, Header]]:
+        """Scan from the beginning, without what is there already."""
+        return islice(scan(self._file.storage, lenient=self._lenient), len(self._hdus), None)
 
     def _note_damage(self, found: Contents) -> None:
         """Remember what is wrong after the last sound HDU, and have the file keep it."""
@@ -80,6 +123,7 @@ class HDUList:
 
     def check_complete(self) -> None:
         """Raise what is wrong after the last sound HDU, for whoever would take that for the end of the file."""
+        self.look_for()
         if self.damage is not None and not self._lenient:
             raise copy(self.damage)  # each with a traceback of its own
 
@@ -98,6 +142,7 @@ class HDUList:
                 return
             try:
                 found = scan_whole(anew, lenient=self._lenient)
+                self._rest = None
                 self._note_damage(found)
                 storage.take_over(anew)
             finally:
@@ -135,7 +180,7 @@ class HDUList:
 
     def walk(self) -> Iterator[HDU]:
         """Return an iterator over the HDUs there are now, which raises what `check_complete` would at their end."""
-        hdus = self.copy()
+        hdus = self.copy()  # which finds them all
         if self.damage is None:
             return iter(hdus)
 
@@ -147,9 +192,12 @@ class HDUList:
 
     def copy(self) -> list[HDU]:
         """Return the HDUs in a new list."""
+        self.look_for()
         return [self._at(index) for index in range(len(self._hdus))]
 
     def __len__(self) -> int:
+        if self._rest is not None:
+            self.look_for()
         return len(self._hdus)
 
     def find(self, key: object) -> HDU | None:
@@ -177,6 +225,8 @@ class HDUList:
         if isinstance(key, bool):
             raise HDUKeyInvalid(f"a bool, {key!r}, is no HDU number; use int({key!r}) if that is meant")
         if isinstance(key, int | np.integer):
+            if self._rest is not None:
+                self.look_for(None if key < 0 else int(key))
             count = len(self._hdus)
             return self._at(int(key) % count) if -count <= key < count else None
         if isinstance(key, str | bytes):
@@ -202,7 +252,7 @@ class HDUList:
         if hdu is not None:
             return hdu
         if isinstance(key, int | np.integer):
-            count = len(self._hdus)
+            count = len(self)
             raise HDUIndexError(f"HDU index {key} is out of range: {self._file.filename} has {count} HDUs")
         names = [repr(name) for cards in self._cards() if (name := name_in(cards)) is not None]
         shown = ", ".join(names[:_SHOWN_NAMES]) + (", ..." if len(names) > _SHOWN_NAMES else "")
@@ -224,7 +274,8 @@ class HDUList:
 
     def _first(self, wanted: str, version: int | None) -> HDU | None:
         """Return the first HDU of a name in upper case, and of a version unless that is None."""
-        for index, each in enumerate(self._hdus.copy()):
+        hdus = self._hdus.copy() if self._rest is None else self._found_one_by_one()
+        for index, each in enumerate(hdus):
             if isinstance(each, bytes) and not _mentions(each, wanted):
                 continue
             cards = self._cards_at(index)
@@ -232,6 +283,16 @@ class HDUList:
             if name is not None and name.strip().upper() == wanted and version in (None, _version(cards)):
                 return self._at(index)
         return None
+
+    def _found_one_by_one(self) -> Iterator[HDU | Header]:
+        """Return what stands in the list, and look for more only when all of it was no good."""
+        index = 0
+        while True:
+            self.look_for(index)
+            if index >= len(self._hdus):
+                return
+            yield self._hdus[index]
+            index += 1
 
     def _cards(self) -> Iterator[Cards]:
         """Return the cards of each HDU."""

@@ -30,7 +30,7 @@ def open_location(filename: str, mode: str, remote: object, durability: str = "p
         Path, ``mem://``, ``file://`` URL, or a URL of a scheme that a plugin opens.
     mode : {'r', 'r+', 'w+', 'x'}
     remote : None, 'ranged' or Remote
-        Only with URLs of `rustfits.container.remote.SCHEMES`.
+        Only with URLs that a plugin opens.
     durability : {'process', 'power'}
         As for `FITS`.
 
@@ -38,7 +38,7 @@ def open_location(filename: str, mode: str, remote: object, durability: str = "p
     -------
     storage : Storage
     filename : str
-        The path of a ``file://`` URL, ``mem://`` for memory, otherwise as given.
+        The path of a ``file://`` URL, ``mem://`` for memory, otherwise as given; of a URL, without credentials.
 
     Raises
     ------
@@ -63,34 +63,43 @@ def open_location(filename: str, mode: str, remote: object, durability: str = "p
     if "://" in filename:
         return _open_named(filename, mode, options, durability)
     if options is not None:
-        raise LocationError(f"remote= is only valid for http, https, ftp and ftps URLs, not for {filename!r}")
+        raise _no_url(filename)
     return open_local(filename, mode, durability), filename
+
+
+def _no_url(filename: str) -> LocationError:
+    return LocationError(f"remote= is only valid for URLs, such as https, ftp and s3 ones, not for {filename!r}")
 
 
 def _open_named(filename: str, mode: str, options: Remote | None, durability: str) -> tuple[Storage, str]:
     """As `open_location`, of what looks like a URL, but may be a path all the same."""
-    from rustfits.container.remote import check_url, url_scheme
+    from rustfits.container.remote import check_url, is_known_url, may_be_url
 
-    if url_scheme(filename) is not None:
+    if is_known_url(filename):
         check_url(filename, mode, options)
-        return _open_url(filename, mode, options), filename
+        storage = _open_url(filename, mode, options)
+        if storage is None:
+            raise _nobody_opens(filename)
+        return storage, storage.name
     if filename.startswith("file://"):
         if options is not None:
             raise LocationError(f"remote= does not go with {filename!r}, which is a local file")
         path = path_of_file_url(filename)
         return open_local(path, mode, durability), path
-    if options is not None:
-        raise LocationError(f"remote= is only valid for http, https, ftp and ftps URLs, not for {filename!r}")
+    if options is not None and (filename in MEMORY_NAMES or not may_be_url(filename)):
+        raise _no_url(filename)
     if filename in MEMORY_NAMES:
         from rustfits.storage.memory import MemoryStorage
 
         return MemoryStorage(name=filename), filename
-    if re.match(r"[a-z][a-z0-9+.-]*://", filename):
-        from rustfits.codec import registry
-
-        storage = registry.open_storage(filename, mode, None)
+    if may_be_url(filename):
+        if options is not None:
+            check_url(filename, mode, options)
+        storage = _open_url(filename, mode, options)
         if storage is not None:
-            return storage, filename
+            return storage, storage.name
+        if options is not None:
+            raise _nobody_opens(filename)
     return open_local(filename, mode, durability), filename
 
 
@@ -98,9 +107,9 @@ def local_path(filename: str) -> str | None:
     """Return the path that ``filename`` means, or None if it is a URL or in memory; errors as `path_of_file_url`."""
     if filename.startswith("file://"):
         return path_of_file_url(filename)
-    from rustfits.container.remote import url_scheme
+    from rustfits.container.remote import is_known_url
 
-    return None if filename in MEMORY_NAMES or url_scheme(filename) is not None else filename
+    return None if filename in MEMORY_NAMES or is_known_url(filename) else filename
 
 
 def open_local(path: str, mode: str, durability: str = "process") -> Storage:
@@ -226,16 +235,21 @@ def path_of_file_url(url: str) -> str:
         raise LocationError(f"{url!r} has a percent-escape that is not UTF-8: {error.reason}") from error
 
 
-def _open_url(url: str, mode: str, options: Remote | None) -> Storage:
+def _open_url(url: str, mode: str, options: Remote | None) -> Storage | None:
     from rustfits.codec import registry
-    from rustfits.container.remote import url_scheme
 
     storage = registry.open_storage(url, mode, options)
-    if storage is None:
-        scheme = url_scheme(url)
-        raise NotSupported(
-            f"nothing installed opens {scheme}:// URLs ({url}): download the file first and open the local copy, "
-            f"or install a plugin that offers {scheme!r} in the entry-point group 'rustfits.storage'"
-        )
-    ranged = options is not None and options.ranged
-    return storage if ranged else inflated(storage)
+    if storage is None or mode != "r" or (options is not None and options.ranged):
+        return storage  # parts of what is compressed as a whole cannot be had
+    return inflated(storage)
+
+
+def _nobody_opens(url: str) -> NotSupported:
+    from rustfits.container.remote import PACKAGE
+
+    scheme, _, rest = url.partition("://")
+    shown = f"{scheme}://{rest.rpartition('@')[2].partition('?')[0]}"  # a URL may hold credentials
+    return NotSupported(
+        f"nothing installed opens {scheme}:// URLs ({shown}): pip install {PACKAGE}, or another plugin that offers "
+        f"{scheme!r} in the entry-point group 'rustfits.storage'; or download the file first and open the local copy"
+    )

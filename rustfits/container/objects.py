@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rustfits.container.locator import MODES, inflated, open_local
+from rustfits.container.remote import PACKAGE
 from rustfits.errors import FitsIOError, LocationError
+from rustfits.storage.base import Storage
 from rustfits.storage.fileobject import FileObjectStorage
-
-if TYPE_CHECKING:
-    from rustfits.storage.base import Storage
 
 _LOCAL = ("", "file", "local")
 
@@ -55,6 +54,11 @@ def open_object(thing: Any, mode: str, remote: object, durability: str) -> tuple
     path = _local_path(thing)
     if path is not None:
         return open_local(path, mode, durability), path
+    file_system, path = getattr(thing, "fs", None), getattr(thing, "path", None)
+    if file_system is not None and isinstance(path, str) and not getattr(thing, "compression", None):
+        storage = _of_file_system(file_system, path, mode)
+        if storage is not None:
+            return storage, storage.name
     name = str(getattr(thing, "full_name", thing))
     if mode != "r":
         raise FitsIOError(f"{name} is read-only: mode {mode!r} needs a local file, or a file object open for both")
@@ -64,6 +68,49 @@ def open_object(thing: Any, mode: str, remote: object, durability: str) -> tuple
     except OSError as error:
         raise FitsIOError(error.errno or 0, f"cannot open {name}: {error}") from error
     return _unpacked(FileObjectStorage(opened, name, mode, owned=True), mode), name
+
+
+def open_storage(thing: object, path: str, mode: str) -> tuple[Storage, str]:
+    """Take a storage, or have a plugin make one of what reaches files by their path.
+
+    Parameters
+    ----------
+    thing : Storage or object
+        Such as a file system.
+    path : str
+        Of the file in it; nothing for a storage.
+    mode : {'r', 'r+', 'w+', 'x'}
+
+    Returns
+    -------
+    storage : Storage
+    filename : str
+
+    Raises
+    ------
+    TypeError
+        If no plugin knows the object.
+    FitsIOError
+        If it cannot be opened, or is read-only and the mode is another.
+    """
+    if mode not in MODES:
+        raise FitsIOError(f"Unsupported mode {mode!r}; supported are {', '.join(map(repr, MODES))}")
+    storage = thing if isinstance(thing, Storage) else _of_file_system(thing, path, mode)
+    if storage is None:
+        raise TypeError(
+            f"nothing installed reads files of a {type(thing).__name__}; pass a rustfits.plugin.Storage, or, with "
+            f"{PACKAGE} installed, a file system of fsspec or a store of obstore, and the path in it"
+        )
+    if mode != "r" and not storage.writable:
+        raise FitsIOError(f"{storage.name} is read-only: mode {mode!r} needs a storage that may be changed")
+    return storage, path if path and isinstance(thing, Storage) else storage.name
+
+
+def _of_file_system(thing: object, path: str, mode: str) -> Storage | None:
+    from rustfits.codec import registry
+
+    storage = registry.storage_of(thing, path, mode, None)
+    return storage if storage is None or mode != "r" else inflated(storage)
 
 
 def _unpacked(storage: FileObjectStorage, mode: str) -> Storage:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import math
 import operator
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
+from typing import Any
 
 from rustfits.errors import FitsIOError, InvalidParameter, LocationError, ParameterOverflow
 
 BLOCK_BYTES = 1 << 20  # fetch granularity
 CACHE_BYTES = 32 << 20  # capacity of the cache of blocks
 
-SCHEMES = ("http", "https", "ftp", "ftps")
+SCHEMES = ("http", "https", "ftp", "ftps")  # of URLs that are no paths, whatever is installed
+PACKAGE = "rustfits-remote"  # opens them, and more
+
+_CLOUDS = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss")
 
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
@@ -20,16 +25,21 @@ class Remote:
 
     Parameters
     ----------
-    ranged : bool
-        True fetches only the byte ranges needed; False downloads the whole file when it is opened.
+    ranged : bool, optional
+        True fetches only the byte ranges needed; False downloads the whole file when it is opened. By default files
+        behind http, https, ftp and ftps URLs are downloaded, and ranges are fetched of all others.
     headers : dict of str to str, optional
         Sent with every HTTP request.
     timeout : float, optional
-        Seconds, > 0; None waits as long as the system does.
+        Seconds, > 0, in which what is read must be there, with all tries; None waits as long as the system does.
     block_bytes : int, optional
-        Bytes fetched at a time, > 0; 1 MiB by default. Only with ``ranged=True``.
+        Bytes fetched at a time, > 0: whole blocks of that size are fetched and kept. Without it just the ranges that
+        are needed are fetched, neighbours together. Only with ``ranged=True``.
     cache_bytes : int, optional
-        Capacity of the cache of blocks, in bytes; 32 MiB by default, 0 disables it. Only with ``ranged=True``.
+        Capacity of the cache of what was fetched, in bytes; 32 MiB by default, 0 disables it. Only with
+        ``ranged=True``.
+    options : dict, optional
+        Passed on to the library that opens the scheme, such as ``{"anon": True}``; its keys are those of that library.
 
     Raises
     ------
@@ -41,13 +51,19 @@ class Remote:
         If a size is negative.
     """
 
-    ranged: bool = False
+    ranged: bool | None = None
     headers: dict[str, str] | None = None
     timeout: float | None = None
     block_bytes: int | None = None
     cache_bytes: int | None = None
+    options: dict[str, Any] | None = None
+    given: frozenset[str] = field(init=False)  # names of what was not None: the properties show what stands for it
 
     def __post_init__(self) -> None:
+        names = ("ranged", "headers", "timeout", "block_bytes", "cache_bytes", "options")
+        object.__setattr__(self, "given", frozenset(name for name in names if getattr(self, name) is not None))
+        if self.ranged is None:
+            object.__setattr__(self, "ranged", False)
         if not isinstance(self.ranged, bool):
             raise TypeError(f"ranged must be True or False, not {self.ranged!r}")
         if not self.ranged:
@@ -56,16 +72,18 @@ class Remote:
                     raise InvalidParameter(name, getattr(self, name), "needs ranged=True: a download has no blocks")
         # A private copy of the dict, and the numbers that stand for None, are what the properties show.
         object.__setattr__(self, "headers", _checked_headers(self.headers))
+        object.__setattr__(self, "options", _checked_options(self.options))
         object.__setattr__(self, "timeout", _checked_timeout(self.timeout))
         object.__setattr__(self, "block_bytes", _checked_size("block_bytes", self.block_bytes, BLOCK_BYTES, least=1))
         object.__setattr__(self, "cache_bytes", _checked_size("cache_bytes", self.cache_bytes, CACHE_BYTES, least=0))
 
     def __repr__(self) -> str:
-        # Headers may hold credentials, so that only their number is shown.
+        # Headers and options may hold credentials, so that only their number is shown.
         headers = None if self.headers is None else f"<{len(self.headers)} entries>"
         return (
             f"Remote(ranged={self.ranged}, headers={headers}, timeout={self.timeout}, "
-            f"block_bytes={self.block_bytes}, cache_bytes={self.cache_bytes})"
+            f"block_bytes={self.block_bytes}, cache_bytes={self.cache_bytes}"
+            + (")" if self.options is None else f", options=<{len(self.options)} entries>)")
         )
 
 
@@ -73,6 +91,16 @@ def url_scheme(filename: str) -> str | None:
     """Return 'http', 'https', 'ftp' or 'ftps' if ``filename`` is such a URL; case counts."""
     scheme, separator, _ = filename.partition("://")
     return scheme if separator and scheme in SCHEMES else None
+
+
+def may_be_url(filename: str) -> bool:
+    """Return whether a plugin may open what ``filename`` names; it may be a path all the same."""
+    return re.match(r"[a-z][a-z0-9+.-]*://", filename) is not None
+
+
+def is_known_url(filename: str) -> bool:
+    """Return whether ``filename`` is a URL of a scheme that `PACKAGE` opens, and no path."""
+    return filename.partition("://")[0] in (*SCHEMES, *_CLOUDS) and "://" in filename
 
 
 def url_path(url: str) -> str:
@@ -124,6 +152,14 @@ def _checked_headers(headers: object) -> dict[str, str] | None:
             # The value may be a credential: it is not shown.
             raise InvalidParameter("headers", key, "must map str to str")
     return dict(headers) or None
+
+
+def _checked_options(options: object) -> dict[str, Any] | None:
+    if options is None:
+        return None
+    if not isinstance(options, dict) or not all(isinstance(key, str) for key in options):
+        raise TypeError(f"options must be None or a dict whose keys are str, not {type(options).__name__}")
+    return dict(options) or None
 
 
 def _checked_timeout(timeout: object) -> float | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cache, lru_cache
 from math import prod
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from rustfits.errors import FitsError, HeaderError, NotAFitsFile, TruncatedFile
 from rustfits.header.card import CARD, find_end, legible
@@ -15,6 +15,9 @@ from rustfits.limits import MAX_NAXIS, MAX_NBYTES
 from rustfits.storage.base import HEAD_NBYTES, Storage
 from rustfits.storage.extent import BLOCK, Extent, padded
 from rustfits.storage.watch import Tries
+
+if TYPE_CHECKING:
+    from rustfits.container.ahead import Guess
 
 BITPIX_VALUES = (8, 16, 32, 64, -32, -64)  # FITS 4.0, table 8
 
@@ -123,6 +126,11 @@ def scan_whole(storage: Storage, *, lenient: bool | None = None) -> Contents:
         tries.again()
         watch.opened(changed=True)
         storage.head = b""
+    return contents(storage, hdus, fault)
+
+
+def contents(storage: Storage, hdus: list[tuple[Extent, Header]], fault: FitsError | None) -> Contents:
+    """Return what was found, up to a fault if there is one, which is raised if it is not one of what follows HDUs."""
     if fault is None:
         return Contents(hdus, None, foreign=False)
     if not hdus or not isinstance(fault, HeaderError | TruncatedFile):
@@ -253,13 +261,19 @@ class _Window:
         self._storage, self._size = storage, size
         self._start = self._nheaders = 0
         self._bytes, storage.head = storage.head, b""
+        self._guess: Guess | None = None
+        if storage.fetches_ahead:
+            from rustfits.container.ahead import Guess
+
+            self._guess = Guess(storage, size)
 
     def header(self, start: int, *, primary: bool) -> bytes:
         """Return the cards from ``start`` on, END included."""
         first = start - self._start
         if first >= len(self._bytes):
             dense = 0 < len(self._bytes) <= 2 * BLOCK * self._nheaders  # and so may be what follows
-            first = self._fill(start, _NEXT_NBYTES if dense else HEAD_NBYTES)
+            nbytes = _NEXT_NBYTES if dense else HEAD_NBYTES
+            first = self._fill(start, nbytes if self._guess is None else self._guess.before(start, HEAD_NBYTES))
         self._nheaders += 1
         if not self._bytes.startswith(b"SIMPLE  " if primary else _EXTENSION, first):
             found, expected = bytes(self._bytes[first : first + 8]), "SIMPLE" if primary else "XTENSION"
@@ -269,9 +283,11 @@ class _Window:
             )
         end = find_end(self._bytes, first, first + HEAD_NBYTES)
         if end < 0 and first:
-            first = self._fill(start, _NEXT_NBYTES)
+            first = self._fill(start, _NEXT_NBYTES if self._guess is None else HEAD_NBYTES)
             end = find_end(self._bytes)
         if end >= 0:
+            if self._guess is not None:
+                self._guess.found(start, self._bytes[first : end + CARD])
             return self._bytes[first : end + CARD]
         # Looked for before it is kept, so that a large file without END costs no memory.
         end = _seek_end(self._storage, start, start + len(self._bytes), self._size)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rustfits.errors import TransactionUndone, TruncatedFile
+from rustfits.errors import ReadOnlyFile, TransactionUndone, TruncatedFile
 from rustfits.storage.watch import Watch
 
 if TYPE_CHECKING:
@@ -46,6 +46,10 @@ class Storage(ABC):
         Whether all that the transaction under way had changed is undone, since an inner one failed.
     descriptor : int
         Of the open file whose bytes these are, for those who read them without this class; -1 if there is no such file.
+    partial : bool
+        Whether parts are fetched when they are asked for, so that all bytes at once are not to be had.
+    fetches_ahead : bool
+        Whether `prefetch` does something.
     head : bytes
         The first `HEAD_NBYTES`, or all there were, if they were read when the storage was opened; else nothing. Who
         looks for the HDUs takes them.
@@ -58,11 +62,13 @@ class Storage(ABC):
     """
 
     name: str
-    writable: bool
+    writable: bool = False
     chunk_nbytes: int = CHUNK_NBYTES
     tainted: bool = False
     undone: bool = False
     descriptor: int = -1
+    partial: bool = False
+    fetches_ahead: bool = False
     head: bytes = b""
     watch: Watch | None = None
     location: str = ""
@@ -74,7 +80,7 @@ class Storage(ABC):
     _gathered_room: int = 0  # bytes that may wait beside them
     _undo: Undo | None = None  # of the outermost transaction, from its first change on
 
-    # -- to be defined by each kind of storage --------------------------------------------------------------------
+    # -- to be defined by each kind of storage; with `close`, all that one needs that is only read -----------------
 
     @abstractmethod
     def size(self) -> int:
@@ -84,24 +90,26 @@ class Storage(ABC):
     def _read_into(self, offset: int, target: memoryview) -> int:
         """Fill ``target`` from byte ``offset`` on; return the bytes read, fewer only at the end."""
 
-    @abstractmethod
+    def close(self) -> None:  # noqa: B027 - some hold nothing
+        """Release what is held; called once."""
+
+    # -- to be defined by those that may be changed ---------------------------------------------------------------
+
     def _write(self, offset: int, data: memoryview) -> None:
         """Write all of ``data`` at byte ``offset``, growing the storage if needed."""
+        raise ReadOnlyFile(self.name)
 
-    @abstractmethod
     def _truncate(self, nbytes: int) -> None:
         """Cut to, or grow with zeros to, ``nbytes``."""
+        raise ReadOnlyFile(self.name)
 
     def give_up(self) -> None:  # noqa: B027 - most have nothing to leave
         """Leave what was there before, if nothing was committed since it was to be written anew; `close` follows."""
 
-    @abstractmethod
-    def sync(self) -> None:
+    def sync(self) -> None:  # noqa: B027 - nothing is changed, or there is no medium
         """Make every change reach the medium (fsync)."""
 
-    @abstractmethod
-    def close(self) -> None:
-        """Release what is held; called once."""
+    # -- to be defined where there is something to say ------------------------------------------------------------
 
     @property
     def changing(self) -> bool:
@@ -166,6 +174,12 @@ class Storage(ABC):
     def read_bytes(self, offset: int, nbytes: int) -> bytes:
         """Return what `read` does, for those who only keep it."""
         return bytes(self.read(offset, nbytes))
+
+    def prefetch(self, start: NDArray[np.int64], length: NDArray[np.int64]) -> None:  # noqa: B027
+        """Take note of all ranges that are going to be read soon, in any order; whoever reads does not wait for it.
+
+        A hint, given only where `fetches_ahead` says so. A range may reach beyond the end, and need not be read.
+        """
 
     def read_ranges(self, start: NDArray[np.int64], length: NDArray[np.int64], target: NDArray[Any]) -> None:
         """Read many ranges, back to back, into ``target``; a remote storage asks for all of them at once.

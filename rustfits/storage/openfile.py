@@ -11,6 +11,7 @@ from rustfits.errors import (
     CodecError,
     FileChanged,
     FitsError,
+    FitsIOError,
     HandleClosed,
     HandleTainted,
     HDUUndone,
@@ -209,7 +210,9 @@ class OpenFile:
 
     @repeated
     def content(self) -> bytes:
-        """Return all bytes of the file, as `FITS.to_bytes` does."""
+        """Return all bytes of the file, as `FITS.to_bytes` does; `FitsIOError` if it is fetched by parts."""
+        if self.storage.partial and not self.closed:
+            raise FitsIOError(f"{self.filename} is fetched by parts: to have all of its bytes, pass ranged=False")
         self.complete()
         with self.reading(self.filename):
             return bytes(self.storage.read(0, self.storage.size()))

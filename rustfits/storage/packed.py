@@ -191,7 +191,7 @@ def packing_of(head: bytes | bytearray) -> Packing | None:
 
 def packing_in(storage: Storage) -> Packing | None:
     """Return how what a storage holds is compressed as a whole; None if it is not."""
-    return packing_of(storage.read(0, min(MAGIC_NBYTES, storage.size())))
+    return packing_of(storage.head or storage.read(0, min(MAGIC_NBYTES, storage.size())))
 
 
 def packing_named(path: str) -> Packing | None:

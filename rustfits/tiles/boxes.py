@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 MAX_NTILES = 64
 MAX_TABLE_NBYTES = 1 << 19  # of tables that are read at once, and kept
+MAX_REMOTE_TABLE_NBYTES = 1 << 13  # likewise, of a file that is fetched by parts
 MIN_PREFIX_NPIXELS = 1 << 12  # of a tile, or of the thin ones of a box: of fewer, decoding the rest costs nothing
 THIN_NTILES = 5  # tiles of one pixel along all axes but the last come in such numbers at least
 
@@ -51,7 +52,9 @@ class Boxes:
         self._stored = table.stored
         self._ones = (1,) * len(self._grid.shape)
         npixels = prod(self._grid.clipped)
-        small = decoder.snapshot.layout.table_nbytes <= MAX_TABLE_NBYTES and table.null_mask is None
+        remote = decoder.storage.fetches_ahead  # its requests, and the bytes of them, take longer than arrays
+        most = MAX_REMOTE_TABLE_NBYTES if remote else MAX_TABLE_NBYTES
+        small = decoder.snapshot.layout.table_nbytes <= most and table.null_mask is None
         self._max_ntiles = min(MAX_NTILES, SMALL_NPIXELS // max(npixels, 1)) if small else 0
         thin = npixels == self._grid.clipped[-1] and self._grid.ntiles > 1
         self._large = npixels * (THIN_NTILES if thin else 1) >= MIN_PREFIX_NPIXELS
@@ -160,7 +163,8 @@ class Boxes:
 
     def _prepare(self, generation: int) -> BoxReader | None:
         """Make compiled kernels ready when a second box is asked for: a single one is read sooner without them."""
-        if self._asked != generation or not self._max_ntiles:
+        # They would ask a remote storage for tile after tile.
+        if self._asked != generation or not self._max_ntiles or self._decoder.storage.fetches_ahead:
             self._asked = generation
             return None
         try:

@@ -43,6 +43,8 @@ class Fetch:
             self._missing[self._cached.missing()] = True
         # Everything that a file can say wrong of sizes is refused here, before memory is asked for.
         self._entries = decoder.entries(plan.rows if self._cached is None else plan.rows[self._missing])
+        if decoder.storage.fetches_ahead:
+            decoder.storage.prefetch(decoder.heap_start + self._entries.start, self._entries.length)
         self._keep = self._missing & cache.survivors(plan.npixels * self._stored.itemsize)
         self._rooms = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(np.where(self._keep, plan.npixels, 0))])
         self._kept = memory.empty((int(self._rooms[-1]),), self._stored)

@@ -34,7 +34,7 @@ ROOMS = [
     ("hdu", "table kind tableunit kinds"),
     ("", "plugin"),
     ("testing", "samples conformance peers __init__"),
-    ("container", "remote locator objects scan sharing hdulist newimage newhdu copying creation fitsfile"),
+    ("container", "remote locator objects ahead scan sharing hdulist newimage newhdu copying creation fitsfile"),
     ("", "convenience fitsio __init__"),
 ]
 

@@ -305,7 +305,8 @@ def test_astropy_reads_what_is_written_under_gzip(tmp_path):
 # -- URLs that need a plugin -------------------------------------------------------------------------------------------
 
 
-def test_a_url_that_nobody_opens_says_what_to_do():
+def test_a_url_that_nobody_opens_says_what_to_do(monkeypatch):
+    monkeypatch.setattr(registry, "open_storage", lambda *_: None)
     for scheme in ("http", "https", "ftp", "ftps"):
         with pytest.raises(NotImplementedError, match=rf"{scheme}://.*download the file first"):
             FITS(f"{scheme}://example.invalid/x.fits")

@@ -6,6 +6,7 @@ import pickle
 import numpy as np
 import pytest
 
+from rustfits.codec import registry
 from rustfits.container.fitsfile import FITS
 from rustfits.container.remote import Remote
 from rustfits.errors import LocationError
@@ -106,7 +107,23 @@ def test_what_a_file_cannot_do_is_refused_in_this_order(filename, mode, remote, 
     assert isinstance(caught.value, LocationError) == (kind is ValueError)
 
 
-def test_what_a_url_can_do_gets_as_far_as_looking_for_a_plugin():
+def test_what_a_url_can_do_gets_as_far_as_looking_for_a_plugin(monkeypatch):
+    monkeypatch.setattr(registry, "open_storage", lambda *_: None)
     for url, remote in [(URL, "ranged"), (URL, Remote(timeout=5)), ("ftp://example.invalid/x", Remote()), (URL, None)]:
-        with pytest.raises(NotImplementedError, match="download the file first"):
+        with pytest.raises(NotImplementedError, match=r"pip install rustfits-remote.*download the file first"):
             FITS(url, remote=remote)
+    for url in ("s3://bucket/x.fits", "gs://bucket/x.fits"):
+        with pytest.raises(NotImplementedError, match="pip install rustfits-remote"):
+            FITS(url)
+    with pytest.raises(NotImplementedError, match=r"unheard://host/x\.fits\)") as caught:
+        FITS("unheard://me:pa55@host/x.fits?sig=5ecret", remote="ranged")
+    assert "pa55" not in str(caught.value)
+    assert "5ecret" not in str(caught.value)
+    with pytest.raises(FileNotFoundError):  # it may be a path
+        FITS("unheard://host/x.fits")
+
+
+def test_what_was_given_is_known_from_what_stands_for_it():
+    assert Remote().given == frozenset()
+    assert Remote(ranged=False, timeout=3).given == {"ranged", "timeout"}
+    assert "given" not in repr(Remote())

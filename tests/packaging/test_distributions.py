@@ -19,6 +19,7 @@ LIMITS = {
     "rustfits-rice": 300_000,
     "rustfits-hcompress": 300_000,
     "rustfits-plio": 300_000,
+    "rustfits-remote": 300_000,
     "rustfits-tables": 500_000,
 }
 

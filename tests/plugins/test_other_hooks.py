@@ -179,6 +179,58 @@ def test_a_storage_of_another_kind_is_refused(site):
     assert "it must be a Storage or None" in site.error("registry.open_storage('swift://declined', 'r', None)")
 
 
+def test_a_star_is_asked_for_schemes_that_nobody_offers(site):
+    named = STORAGE.replace('f"{url} {mode} {options}"', '"named"')
+    site.install("swift", group="rustfits.storage", swift=named)
+    site.install("others", group="rustfits.storage", anything=STORAGE)
+    entries = site.folder / "others-1.0.dist-info" / "entry_points.txt"
+    entries.write_text("[rustfits.storage]\n* = others_anything\ngopher = others_anything\nwais = others_anything\n")
+    printed = site.run("""
+        from rustfits.codec import discovery, registry
+        found = discovery.entry_points(registry.STORAGE)
+        discovery._found[registry.STORAGE] = tuple(entry for entry in found if "remote" not in entry.value)
+        for scheme in ("swift", "gopher", "wais", "unheard"):
+            print(registry.open_storage(f"{scheme}://a", "r", None).name)
+        print(registry.open_storage("unheard://declined", "r", None))
+    """)
+    expected = ["named", *(f"{scheme}://a r None" for scheme in ("gopher", "wais", "unheard")), "None"]
+    assert printed.splitlines() == expected
+
+
+def test_an_object_goes_to_the_plugin_of_its_package_or_that_of_a_base(site):
+    site.folder.joinpath("shelves.py").write_text("class Shelf:\n    pass\n")
+    site.install(
+        "boards",
+        group="rustfits.storage_objects",
+        shelves="""
+            from rustfits.plugin import hookimpl
+            from rustfits.storage.memory import MemoryStorage
+
+            @hookimpl
+            def rustfits_storage_of(thing, path, mode, options):
+                return None if path == "none" else MemoryStorage(b"", name=f"{type(thing).__name__} {path} {mode}")
+        """,
+    )
+    printed = site.run("""
+        import rustfits, shelves
+        from rustfits.codec import registry
+
+        class Mine(shelves.Shelf):
+            pass
+
+        print(registry.storage_of(Mine(), "a", "r", None).name)
+        print(registry.storage_of(Mine(), "none", "r", None))
+        print(registry.storage_of([], "a", "r", None))
+        try:
+            rustfits.FITS.from_storage(Mine(), "a")
+        except rustfits.NotAFitsFile as error:
+            print(error)
+    """)
+    lines = printed.splitlines()
+    assert lines[:3] == ["Mine a r", "None", "None"]
+    assert "Mine a r is not a valid FITS file" in lines[3]
+
+
 def on_hdus(code):
     return textwrap.dedent(HDUS) + textwrap.dedent(code)
 

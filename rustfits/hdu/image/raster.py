@@ -179,6 +179,8 @@ class Raster:
                     room = max_nbytes
                 batches[-1].append((piece, blocks[piece.where]))
                 room -= piece.total
+        if len(batches) > 1 and self._storage.fetches_ahead:
+            self._storage.prefetch(*_ranges([piece for batch in batches for piece, _ in batch]))
         past = any(array.nbytes >= PAST_NBYTES for array in arrays)
         run(lambda batch: self._fill(batch, scaling, past), batches, npixels=sum(array.size for array in arrays))
         return arrays
@@ -241,9 +243,7 @@ class Raster:
         if len(pieces) == pieces[0].start.size == 1:
             self._storage.read_into(int(pieces[0].start[0]), buffer)
             return
-        start = np.concatenate([piece.start for piece in pieces])
-        length = np.repeat([piece.nbytes for piece in pieces], [piece.start.size for piece in pieces])
-        self._storage.read_ranges(start, length, buffer)
+        self._storage.read_ranges(*_ranges(pieces), buffer)
 
     def _pieces(self, layout: Layout, max_nbytes: int) -> Iterator[Piece]:
         """Cut the blocks into pieces of about ``max_nbytes``, in the order of the pixels of each block."""
@@ -264,6 +264,12 @@ class Raster:
                     strides,
                     (slice(block, block + nblocks), slice(first, first + count)),
                 )
+
+
+def _ranges(pieces: list[Piece]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return start and length of all parts of pieces."""
+    start = np.concatenate([piece.start for piece in pieces])
+    return start, np.repeat([piece.nbytes for piece in pieces], [piece.start.size for piece in pieces])
 
 
 def lay_out(section: Section, strides: tuple[int, ...], itemsize: int, max_nbytes: int) -> Layout:

@@ -1,0 +1,1 @@
+"""Files behind URLs: whole downloads, or the ranges of bytes that a read needs."""
