@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from math import prod
+from typing import Any
 
 import rustfits
 
@@ -30,6 +31,11 @@ class Description:
     ratio: str = ""
     remark: str = ""
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values that JSON can hold; what means nothing is left out."""
+        found: dict[str, Any] = {key: value for key, value in asdict(self).items() if value}
+        return found | {"index": int(self.index)}
+
 
 def describe(hdu: rustfits.HDU) -> Description:
     """Return the line of ``hdu``.
@@ -40,7 +46,7 @@ def describe(hdu: rustfits.HDU) -> Description:
         If a keyword that the line needs breaks the standard.
     """
     name = hdu.extname or ""
-    if hdu.extver != 1:
+    if name and hdu.extver != 1:
         name = f"{name},{hdu.extver}"
     kind = _kind(hdu)
     if isinstance(hdu, rustfits.CompressedImageHDU):

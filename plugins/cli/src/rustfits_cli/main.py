@@ -3,39 +3,66 @@
 from __future__ import annotations
 
 import errno
-import json
-import tempfile
+import os
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
 import click
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 import rustfits
-from rustfits_cli.cutout import parse_section, write_cutout
-from rustfits_cli.demo import read_m13, try_every_codec
 from rustfits_cli.describe import describe
-from rustfits_cli.image import pick_image, plane
-from rustfits_cli.preview import write_preview
+from rustfits_cli.files import Failures, check_output, each_file, expand, sentence
+from rustfits_cli.image import complete_codec, complete_file, hdu_option
+from rustfits_cli.show import add_row, console, new_table, printable, write_json
 from rustfits_cli.verify import CHECKS, Outcome, exit_code
 from rustfits_cli.verify import verify as verify_file
 
-PIPE_WIDTH = 200  # columns for a table that goes to a file or a pipe, where nothing says how wide it may be
+# Commands that stand in modules of their own, loaded when they are called or explained.
+MODULES = {
+    "completion": "completion",
+}
+BROKEN = 70  # exit code of a fault of rustfits itself, as BSD's sysexits has it
+
+
+class OwnFault(click.ClickException):
+    """An error that should never have come so far, as one line."""
+
+    exit_code = BROKEN
+
+    def __init__(self, error: Exception) -> None:
+        kind, text = type(error).__name__, sentence(error)
+        super().__init__(f"rustfits met a fault of its own, {kind}: {text}; RUSTFITS_TRACEBACK=1 shows where")
 
 
 class Commands(click.Group):
     """A group whose faults are one line: a damaged file is no reason for a traceback."""
 
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands."""
+        return sorted([*super().list_commands(ctx), *MODULES])
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """Return a command, loaded now if it stands in a module of its own."""
+        if name not in MODULES:
+            return super().get_command(ctx, name)
+        command: click.Command = import_module(f"rustfits_cli.{MODULES[name]}").command
+        return command
+
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; `FitsError` and `OSError` become exit code 1 and one line on standard error."""
+        """Run the command; what goes wrong becomes one line on standard error and an exit code above 0."""
         try:
             return super().invoke(ctx)
-        except (rustfits.FitsError, OSError) as error:
+        except (rustfits.FitsError, OSError, MemoryError) as error:
             if isinstance(error, OSError) and error.errno == errno.EPIPE:
                 raise  # click ends quietly when `head` has seen enough
-            raise click.ClickException(" ".join(str(error).split())) from error
+            raise click.ClickException(sentence(error)) from error
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except Exception as error:
+            if os.environ.get("RUSTFITS_TRACEBACK"):
+                raise
+            raise OwnFault(error) from error
 
 
 lenient_option = click.option(
@@ -49,7 +76,11 @@ lenient_option = click.option(
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(rustfits.__version__, prog_name="rustfits")
 def main() -> None:
-    """Look into FITS files, check them, cut and preview their images."""
+    """Look into FITS files, check them, cut and preview their images.
+
+    The exit code is 0 if all is well, 1 after a fault, 2 for arguments that are not understood; verify and diff say
+    more with theirs.
+    """
 
 
 @main.command()
@@ -66,6 +97,11 @@ def demo(output: Path) -> None:
 
     The exit code is 1 if a pixel is wrong or an installed codec does not work.
     """
+    import tempfile
+
+    from rustfits_cli.demo import read_m13, try_every_codec
+    from rustfits_cli.preview import write_preview
+
     pixels, header = read_m13()
     height, width = pixels.shape
     click.echo(f"M13, {width} x {height} pixels of {pixels.dtype}; rustfits {rustfits.__version__}")
@@ -97,25 +133,43 @@ def demo(output: Path) -> None:
 
 
 @main.command()
-@click.argument("file")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", shell_complete=complete_file)
+@click.option("--json", "as_json", is_flag=True, help="Write one JSON list, an object for each FILE.")
 @lenient_option
-def info(file: str, *, lenient: bool | None) -> None:
-    """List the HDUs of FILE; no codec is needed for it.
+@click.pass_context
+def info(ctx: click.Context, files: tuple[str, ...], *, as_json: bool, lenient: bool | None) -> None:
+    """List the HDUs of each FILE; no codec is needed for it.
 
-    The exit code is 1 if something damaged follows the HDUs that are listed, unless --lenient is given.
+    The exit code is 1 if a FILE cannot be read, or something damaged follows the HDUs that are listed, unless
+    --lenient is given.
     """
-    with rustfits.FITS(file, lenient=lenient) as fits:
-        described, damage = [describe(hdu) for hdu in fits.hdus], fits.damage
+    failures, found = Failures(), []
+    for file in each_file(files, headings=not as_json):
+        with failures.kept(file):
+            with rustfits.FITS(file, lenient=lenient) as fits:
+                described, damage = [describe(hdu) for hdu in fits.hdus], fits.damage
+            found.append({"filename": file, "hdus": [line.to_dict() for line in described]})
+            if damage is not None:
+                found[-1]["damage"] = " ".join(str(damage).split())
+            if not as_json:
+                show_descriptions(described)
+            if damage is not None:
+                if not lenient:
+                    raise damage
+                click.echo(f"damage: {' '.join(str(damage).split())}", err=as_json)
+    if as_json:
+        write_json(found)
+    failures.exit(ctx)
+
+
+def show_descriptions(described: list[Any]) -> None:
+    """Print a line for each HDU, and why pixels cannot be read."""
     table = new_table("index", "name", "kind", "shape", "dtype", "codec", "tiles", "ratio", right=slice(7, 8))
     for line in described:
         add_row(table, line.index, line.name, line.kind, line.shape, line.dtype, line.codec, line.tiles, line.ratio)
     console().print(table)
     for remark in dict.fromkeys(line.remark for line in described if line.remark):
         click.echo(remark)
-    if damage is not None:
-        if not lenient:
-            raise damage
-        click.echo(f"damage: {' '.join(str(damage).split())}")
 
 
 @main.command()
@@ -128,7 +182,7 @@ def codecs() -> None:
 
 
 @main.command()
-@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", shell_complete=complete_file)
 @click.option("--decode/--no-decode", default=True, show_default=True, help="Also decode every pixel.")
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON list, an object for each FILE.")
 @lenient_option
@@ -139,22 +193,24 @@ def verify(ctx: click.Context, files: tuple[str, ...], *, decode: bool, as_json:
     The exit code is 0 if nothing is wrong, 1 if something is, and 2 if something could not be read.
     """
     outcomes = []
-    for file in files:
+    for file in expand(files):
         outcome = verify_file(file, decode=decode, lenient=lenient)
         outcomes.append(outcome)
         if not as_json:
             show_outcome(outcome)
     if as_json:
-        click.echo(json.dumps([outcome.to_dict() for outcome in outcomes], indent=2))
+        write_json([outcome.to_dict() for outcome in outcomes])
     ctx.exit(exit_code(outcomes))
 
 
 @main.command()
-@click.argument("file")
+@click.argument("file", shell_complete=complete_file)
 @click.argument("section")
 @click.argument("output", type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--hdu", "key", help="Index or EXTNAME; the first image that has data if not given.")
-@click.option("--compress", help="Name of a codec, such as GZIP_2; not compressed if not given.")
+@hdu_option
+@click.option(
+    "--compress", shell_complete=complete_codec, help="Name of a codec, such as GZIP_2; not compressed if not given."
+)
 @click.option("--overwrite", is_flag=True, help="Replace OUTPUT if it is there.")
 @lenient_option
 def cutout(
@@ -171,22 +227,26 @@ def cutout(
 
     SECTION is written as in Python, in numpy order: 100:200,50:80
     """
-    check_output(file, output)
-    if output.exists() and not overwrite:
-        raise click.ClickException(f"{output} is there already; --overwrite replaces it")
+    from rustfits_cli.cutout import parse_section, write_cutout
+    from rustfits_cli.image import pick_image
+
+    check_output(file, output, overwrite=overwrite)
     with rustfits.FITS(file, lenient=lenient) as fits:
         shape = write_cutout(pick_image(fits, key), parse_section(section), output, compress)
     click.echo(f"cutout: {output.resolve()} ({' x '.join(map(str, shape))})")
 
 
 @main.command()
-@click.argument("file")
+@click.argument("file", shell_complete=complete_file)
 @click.argument("output", type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--hdu", "key", help="Index or EXTNAME; the first image that has data if not given.")
+@hdu_option
 @click.option("--size", type=click.IntRange(min=1), default=1024, show_default=True, help="Longest side, in pixels.")
 @lenient_option
 def preview(file: str, output: Path, *, key: str | None, size: int, lenient: bool | None) -> None:
     """Write a PNG of an image of FILE to OUTPUT; of a cube, its first plane."""
+    from rustfits_cli.image import pick_image, plane
+    from rustfits_cli.preview import write_preview
+
     check_output(file, output)
     with rustfits.FITS(file, lenient=lenient) as fits:
         pixels = plane(pick_image(fits, key))
@@ -195,7 +255,7 @@ def preview(file: str, output: Path, *, key: str | None, size: int, lenient: boo
 
 
 @main.command()
-@click.argument("file")
+@click.argument("file", shell_complete=complete_file)
 @click.option("--apply", "how", flag_value="apply", help="Write back what the journal saved.")
 @click.option("--discard", "how", flag_value="discard", help="Take FILE as it is; the journal is set aside.")
 def recover(file: str, how: Literal["apply", "discard"] | None) -> None:
@@ -222,34 +282,3 @@ def show_outcome(outcome: Outcome) -> None:
     for remark in outcome.remarks():
         click.echo(printable(remark))
     click.echo(printable(outcome.summary), err=outcome.report is None)
-
-
-def check_output(file: str, output: Path) -> None:
-    """Refuse to write over what is read, under whatever name."""
-    if output.exists() and Path(file).exists() and output.samefile(file):
-        raise click.ClickException(f"OUTPUT is {file} itself, whose other pixels would be lost; name another file")
-
-
-def console() -> Console:
-    """Return where tables go; wide where nobody looks, so that no cell is cut."""
-    out = Console(highlight=False)
-    return out if out.is_terminal else Console(highlight=False, width=PIPE_WIDTH)
-
-
-def new_table(*columns: str, right: slice = slice(0)) -> Table:
-    """Return an empty table; ``right`` says which columns hold numbers."""
-    table = Table(box=None, pad_edge=False)
-    numbers = set(range(len(columns))[right])
-    for number, column in enumerate(columns):
-        table.add_column(column, justify="right" if number in numbers else "left", overflow="fold")
-    return table
-
-
-def add_row(table: Table, *cells: str) -> None:
-    """Add cells as they are: names from a file may look like markup, or hold control characters."""
-    table.add_row(*(Text(printable(cell)) for cell in cells))
-
-
-def printable(text: str) -> str:
-    """Return text without what a terminal would obey."""
-    return "".join(char if char.isprintable() else "?" for char in text)

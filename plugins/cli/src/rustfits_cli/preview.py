@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 NSAMPLES = 1_000_000  # pixels looked at to choose the limits
 SOFTENING = 5.0  # sky noises above which the stretch turns from linear to logarithmic
@@ -35,6 +34,8 @@ def write_preview(path: Path, pixels: NDArray[Any], *, longest: int = 1024) -> t
     OSError
         If the file cannot be written.
     """
+    from PIL import Image
+
     grey = stretch(shrink(pixels, longest))
     picture = Image.fromarray(np.ascontiguousarray(grey[::-1]))
     picture.save(path, format="PNG")
