@@ -20,7 +20,9 @@ from rustfits_cli.verify import verify as verify_file
 
 # Commands that stand in modules of their own, loaded when they are called or explained.
 MODULES = {
-    "completion": "completion",
+    "completion": "completion.command",
+    "pack": "pack.pack",
+    "unpack": "pack.unpack",
 }
 BROKEN = 70  # exit code of a fault of rustfits itself, as BSD's sysexits has it
 
@@ -46,7 +48,8 @@ class Commands(click.Group):
         """Return a command, loaded now if it stands in a module of its own."""
         if name not in MODULES:
             return super().get_command(ctx, name)
-        command: click.Command = import_module(f"rustfits_cli.{MODULES[name]}").command
+        module, _, own = MODULES[name].partition(".")
+        command: click.Command = getattr(import_module(f"rustfits_cli.{module}"), own)
         return command
 
     def invoke(self, ctx: click.Context) -> Any:
