@@ -48,7 +48,8 @@ def expand(files: Sequence[str]) -> list[str]:
 def sentence(error: BaseException) -> str:
     """Return what went wrong as one line: the library's text, or that of the system without its numbers."""
     if isinstance(error, OSError) and error.errno in _SENTENCES and str(error).startswith("[Errno"):
-        return one_line(f"{error.filename or 'a file'}: {_SENTENCES[error.errno]}")
+        where = f"{error.filename}: " if error.filename else ""
+        return one_line(f"{where}{_SENTENCES[error.errno]}")
     if isinstance(error, OSError) and error.errno and error.strerror:
         return one_line(f"{error.filename}: {error.strerror}" if error.filename else error.strerror)
     if isinstance(error, MemoryError):

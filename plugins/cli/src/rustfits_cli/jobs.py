@@ -61,7 +61,8 @@ def show_progress(tasks: Sequence[Task], jobs: int, *, quiet: bool, verbose: boo
             click.echo(_bar(len(done), len(tasks), nbytes, total, time.monotonic() - begin), nl=False, err=True)
     if with_bar:
         click.echo("\r\x1b[K", nl=False, err=True)
-    return done
+    order = {task.name: number for number, task in enumerate(tasks)}
+    return sorted(done, key=lambda each: order[each.name])
 
 
 def _bar(ndone: int, ntasks: int, nbytes: int, total: int, seconds: float) -> str:

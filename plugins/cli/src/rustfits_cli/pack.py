@@ -98,8 +98,9 @@ def pack(
     """Compress the images of each FILE, as fpack does: FILE.fits becomes FILE.fits.fz, and stays.
 
     Integers keep every bit; floats become steps of a quarter of their noise, unless --lossless is given. Tables and
-    HDUs without pixels are copied, byte for byte. The new file is read again and compared before it gets its name. A FILE of
-    - is standard input, and goes to standard output. The exit code is 1 if a FILE failed; the others are done.
+    HDUs without pixels are copied, byte for byte. The new file is read again and compared before it gets its name.
+    A FILE of - is standard input, and goes to standard output. The exit code is 1 if a FILE failed; the others are
+    done.
     """
     name = CODECS.get(codec.upper())
     if name is None:

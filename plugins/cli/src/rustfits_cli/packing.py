@@ -284,6 +284,8 @@ class _Table:
         dithered = quantize is not None and quantize.method == "dither2"
         name = "RICE_ONE" if dithered and codec.zcmptype == "RICE_1" else codec.zcmptype
         cards.append(card_of("ZCMPTYPE", name, "compression algorithm"))
+        if quantize is not None and self._has_nulls:
+            cards.append(card_of("ZBLANK", NULL, "null value in the compressed integer array"))
         for number, (parameter, value) in enumerate(self._parameters, start=1):
             of_name, of_value = PARAMETER_COMMENTS.get(parameter, ("", ""))
             cards.append(card_of(f"ZNAME{number}", parameter, of_name))
@@ -309,8 +311,6 @@ class _Table:
         ]
         if quantize.method != "no_dither":
             cards.append(card_of("ZDITHER0", quantize.seed, "dithering offset when quantizing floats"))
-        if self._has_nulls:
-            cards.append(card_of("ZBLANK", NULL, "null value in the compressed integer array"))
         return cards
 
 
