@@ -21,7 +21,10 @@ from rustfits_cli.verify import verify as verify_file
 # Commands that stand in modules of their own, loaded when they are called or explained.
 MODULES = {
     "completion": "completion.command",
+    "checksum": "headers.checksum",
+    "header": "headers.header",
     "pack": "pack.pack",
+    "set": "headers.set_keywords",
     "unpack": "pack.unpack",
 }
 BROKEN = 70  # exit code of a fault of rustfits itself, as BSD's sysexits has it
