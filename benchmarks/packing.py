@@ -2,8 +2,8 @@
 
     python benchmarks/packing.py FOLDER --files 100 --side 4000
 
-Each program does the whole job: all files, checksums written; rustfits verifies what it wrote too. fpack and funpack take
-one core; rustfits is timed on one and on all. Each is run several times, in turns, and the shortest time counts.
+Each program does the whole job: all files, checksums written; rustfits verifies what it wrote too. fpack and funpack
+take one core; rustfits is timed on one and on all. Each is run several times, in turns, and the shortest time counts.
 """
 
 from __future__ import annotations

@@ -22,9 +22,12 @@ from rustfits_cli.verify import verify as verify_file
 MODULES = {
     "completion": "completion.command",
     "checksum": "headers.checksum",
+    "copy": "copying.copy_hdus",
+    "diff": "diff.diff",
     "header": "headers.header",
     "pack": "pack.pack",
     "set": "headers.set_keywords",
+    "stats": "stats.stats",
     "unpack": "pack.unpack",
 }
 BROKEN = 70  # exit code of a fault of rustfits itself, as BSD's sysexits has it
