@@ -71,13 +71,13 @@ class Worker:
         self.process.wait()
 
 
-def install(contender: Contender) -> Path:
+def install(contender: Contender, *, anew: bool = False) -> Path:
     """Make the contender's environment if it is not there; this repository is installed anew every time."""
     folder = VENVS / contender.venv
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     requirements = [text.format(root=HERE.parent) for text in contender.requirements]
     stamp = folder / "requirements.txt"
-    if stamp.exists() and stamp.read_text() == "\n".join(requirements) and contender is not CONTENDERS[0]:
+    if stamp.exists() and stamp.read_text() == "\n".join(requirements) and not (anew or contender is CONTENDERS[0]):
         return python
     print(f"installing {' '.join(contender.requirements)}", file=sys.stderr)
     if not python.exists():

@@ -20,6 +20,10 @@ pieces that fit the L2 cache and decoded from there; with two threads each does 
 This measures the kernels and not a table of the library: they read whole rows at a known place. fitsio and astropy open
 the file and read the table, as their users do; astropy's columns are copied to numbers of native byte order, as others
 give them. Needs the packages rustfits-tables, fitsio and astropy.
+
+The groups ZTABLE are of the library: the same table compressed, each column by the default of its type, in tiles of
+10 MB. Their floor is that of the plain table. Tiles are decoded anew each time: nothing is kept between calls. funpack
+and fpack are the programs of CFITSIO, which read a file and write another; without them they are left out.
 """
 
 from __future__ import annotations
@@ -27,7 +31,9 @@ from __future__ import annotations
 import argparse
 import itertools
 import os
+import shutil
 import statistics
+import subprocess
 import tempfile
 import threading
 import time
@@ -42,48 +48,15 @@ import astropy.io.fits
 import fitsio
 import machine
 import numpy as np
+from catalogues import MIX, THREE, mixed
 
+import rustfits
 from rustfits_tables import Field, FieldArray, Kind, TableKernels
 from rustfits_tables.compiled import CompiledTableKernels
 
 NROWS = 1_000_000
 PIECE_NBYTES = 1 << 17
 BLOCK = 2880
-MIX = (
-    *((f"d{number}", "f8") for number in range(4)),
-    *((f"e{number}", "f4") for number in range(3)),
-    *((f"k{number}", "i8") for number in range(2)),
-    *((f"j{number}", "i4") for number in range(2)),
-    *((f"i{number}", "i2") for number in range(2)),
-    ("b0", "u1"),
-    ("u2", "u2"),
-    ("u4", "u4"),
-    ("l0", "?"),
-    *((f"s{number}", "S8") for number in range(2)),
-    ("name", "S20"),
-)
-THREE = ("d0", "k1", "name")
-
-
-def make_rows(nrows: int) -> np.ndarray[Any, Any]:
-    """Return the table, the same each time."""
-    numbers = np.random.default_rng(20)
-    table = np.zeros(nrows, dtype=list(MIX))
-    for name, dtype in MIX:
-        if dtype[0] == "f":
-            table[name] = numbers.normal(size=nrows)
-        elif dtype[0] in "iu":
-            limits = np.iinfo(dtype)
-            table[name] = numbers.integers(limits.min, limits.max, nrows, dtype=dtype, endpoint=True)
-        elif dtype == "?":
-            table[name] = numbers.integers(0, 2, nrows)
-        else:
-            width = int(dtype[1:])
-            letters = numbers.integers(ord("A"), ord("Z") + 1, (nrows, width), dtype=np.uint8)
-            if name == "name":
-                letters[np.arange(width) >= numbers.integers(4, width + 1, (nrows, 1))] = 0
-            table[name] = letters.view(dtype)[:, 0]
-    return table
 
 
 class Rows:
@@ -217,6 +190,48 @@ def write_fitsio(path: Path, table: np.ndarray[Any, Any]) -> None:
         file[1].write(table)
 
 
+def read_compressed(path: Path, nthreads: int, columns: tuple[str, ...] | None = None) -> np.ndarray[Any, Any]:
+    rustfits.set_num_threads(nthreads)
+    with rustfits.FITS(path) as file:
+        hdu = file[1]
+        assert isinstance(hdu, rustfits.CompressedTableHDU)
+        return hdu.read(columns=columns)
+
+
+def write_compressed(path: Path, nthreads: int, table: np.ndarray[Any, Any]) -> None:
+    rustfits.set_num_threads(nthreads)
+    with rustfits.FITS(path, "w+") as file:
+        file.write_table(table, compress=True)
+
+
+def with_program(out: Path, program: str, *arguments: str) -> None:
+    """Run a program of CFITSIO, which replaces no file."""
+    out.unlink(missing_ok=True)
+    command = [program, *arguments[:-1], "-O", str(out), arguments[-1]]
+    subprocess.run(command, check=True, capture_output=True, stdin=subprocess.DEVNULL)
+
+
+def compressed_workloads(path: Path, table: np.ndarray[Any, Any]) -> dict[str, dict[str, Callable[[], Any]]]:
+    """Return what is timed of compressed tables, but for the floor."""
+    coded, new, other = path.with_suffix(".fz"), path.with_suffix(".new"), path.with_suffix(".other")
+    write_compressed(coded, 2, table)
+    assert same(table, read_compressed(coded, 2))
+
+    def each(work: Callable[..., Any], file: Path, *arguments: Any) -> dict[str, Callable[[], Any]]:
+        return {
+            f"rustfits, {number} thread{'s' * (number > 1)}": partial(work, file, number, *arguments)
+            for number in (1, 2)
+        }
+
+    unpack = {"funpack": partial(with_program, other, "funpack", str(coded))} if shutil.which("funpack") else {}
+    pack = {"fpack": partial(with_program, other, "fpack", "-table", str(path))} if shutil.which("fpack") else {}
+    return {
+        "ZTABLE, all": each(read_compressed, coded) | unpack,
+        "ZTABLE, 3 of 20 columns": each(read_compressed, coded, THREE),
+        "ZTABLE, write": each(write_compressed, new, table) | pack,
+    }
+
+
 def same(table: np.ndarray[Any, Any], found: np.ndarray[Any, Any]) -> bool:
     return all(bool((table[name] == found[name].astype(table[name].dtype)).all()) for name in found.dtype.names)
 
@@ -253,6 +268,7 @@ def workloads(path: Path, table: np.ndarray[Any, Any]) -> dict[str, dict[str, Ca
         "write": {"floor": partial(one.write_floor, raw)}
         | each("write", table)
         | {"fitsio": partial(write_fitsio, path, table)},
+        **{group: floor | works for group, works in compressed_workloads(path, table).items()},
     }
 
 
@@ -279,7 +295,7 @@ def main() -> None:
     about = ", ".join(f"{name} {value}" for name, value in machine.describe().items())
     print(f"{about}; fitsio {fitsio.__version__}, astropy {astropy.__version__}, numpy {np.__version__}")
     with tempfile.TemporaryDirectory(prefix="rustfits-tables-") as folder:
-        path, table = Path(folder) / "table.fits", make_rows(chosen.rows)
+        path, table = Path(folder) / "table.fits", mixed(chosen.rows)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             fitsio.write(str(path), table, clobber=True)

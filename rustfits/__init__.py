@@ -84,7 +84,11 @@ if TYPE_CHECKING:  # classes of packages that may be absent, which is why they a
     from rustfits_hcompress import Hcompress1 as Hcompress1
     from rustfits_plio import Plio1 as Plio1
     from rustfits_rice import Rice1 as Rice1
+    from rustfits_tables import AsciiColumnSubset as AsciiColumnSubset
+    from rustfits_tables import AsciiSingleColumnSubset as AsciiSingleColumnSubset
     from rustfits_tables import AsciiTableHDU as AsciiTableHDU
+    from rustfits_tables import CompressedColumnSubset as CompressedColumnSubset
+    from rustfits_tables import CompressedSingleColumnSubset as CompressedSingleColumnSubset
     from rustfits_tables import CompressedTableHDU as CompressedTableHDU
     from rustfits_tables import TableHDU as TableHDU
 
@@ -200,7 +204,18 @@ _MODULES = {
     "write": "convenience",
 }
 
-_PLUGIN_CLASSES = ("AsciiTableHDU", "CompressedTableHDU", "Hcompress1", "Plio1", "Rice1", "TableHDU")
+_PLUGIN_CLASSES = (
+    "AsciiColumnSubset",
+    "AsciiSingleColumnSubset",
+    "AsciiTableHDU",
+    "CompressedColumnSubset",
+    "CompressedSingleColumnSubset",
+    "CompressedTableHDU",
+    "Hcompress1",
+    "Plio1",
+    "Rice1",
+    "TableHDU",
+)
 
 
 def __getattr__(name: str) -> Any:

@@ -34,7 +34,7 @@ FitsError
     ImageError (ValueError)                a shape, dtype, section or value does not fit the image
         PixelIndexError (IndexError)       a pixel index is out of range
         PixelOverflow (OverflowError)      an integer is beyond the range of the pixels
-    TableError (ValueError)                a table's columns or rows cannot be read as asked
+    TableError (ValueError)                a table's columns or rows cannot be had or written
         RowIndexError (IndexError)         a row number is out of range
     NotSupported (NotImplementedError)     absent on purpose, or not there yet
         NotPicklable (TypeError)           an object of an open file that no other process could have
@@ -320,7 +320,7 @@ class PixelOverflow(ImageError, OverflowError):
 
 
 class TableError(FitsError, ValueError):
-    """The columns or rows of a table cannot be read as asked."""
+    """The columns or rows of a table cannot be read or written as asked."""
 
 
 class RowIndexError(TableError, IndexError):

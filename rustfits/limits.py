@@ -42,8 +42,18 @@ MAX_HEAP_GAP_NBYTES = 1 << 12
 MAX_IMAGE_GAP_NBYTES = 1 << 13
 """Bytes between two lines of a section of a plain image that are read and thrown away: likewise, at larger reads."""
 
+# -- of what a tile may become ----------------------------------------------------------------------------------------
+
+MAX_TILE_RATIO = 1 << 12
+"""Bytes of a column of a compressed table that one byte of its tiles may stand for, before memory is asked for them:
+gzip reaches 1032, Rice coding 205."""
+
 # -- that may be set --------------------------------------------------------------------------------------------------
 
 MAX_UNPACKED_NBYTES = 1 << 34
 """Bytes of a file that is compressed as a whole, once it is unpacked, which has to fit in memory: a few bytes can hold
 a thousand times as many, and to refuse them is better than to bring the machine down."""
+
+MAX_SHARED_NBYTES = 1 << 31
+"""Bytes of the cells of a column of variable length that are read at a time, where they are more than the heap has:
+cells may share bytes (FITS 4.0, section 7.3.6), so that a small file can name any number."""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from rustfits.codec.hookspecs import hookimpl
     from rustfits.codec.kernels import Kernels
     from rustfits.codec.readers import BoxReader, HeapBytes, PlainImage, TiledImage, TileIndex, TileKeeper
+    from rustfits.codec.registry import as_codec, codec_class
     from rustfits.errors import (
         InvalidParameter,
         ParameterOverflow,
@@ -32,31 +33,42 @@ if TYPE_CHECKING:
         UnsupportedPixels,
     )
     from rustfits.hdu.base import HDU
-    from rustfits.hdu.kind import DataUnit, HDUKind, NewHDU, reads
+    from rustfits.hdu.checksum import Datasum, checksum_of, is_checksum_of, parse_datasum
+    from rustfits.hdu.image.cards import name_entries
+    from rustfits.hdu.kind import DataUnit, HDUKind, NewHDU, changes, reads
+    from rustfits.hdu.report import Verdict
     from rustfits.hdu.table import AnyTableHDU, TableFacts
+    from rustfits.hdu.tableunit import TableUnit
     from rustfits.header.cards import Cards
+    from rustfits.header.edit import carried_cards
     from rustfits.header.state import Snapshot
-    from rustfits.heap.bintable import ELEMENT_DTYPES, Column, TableLayout, column_of
+    from rustfits.heap.bintable import ELEMENT_DTYPES, ELEMENT_NBYTES, Column, TableLayout, column_of
+    from rustfits.heap.ranges import heap_ranges
+    from rustfits.heap.writer import HeapWriter, Run
     from rustfits.parallel.threads import run, scratch
     from rustfits.quantize.dither import DITHER_METHODS, Dither, method_number, random_starts, random_table
     from rustfits.quantize.noise import row_lengths
     from rustfits.quantize.quantum import effective_level
     from rustfits.storage.base import Storage
+    from rustfits.tiles.cache import TileCache
 
 __all__ = [
     "API_VERSION",
     "DITHER_METHODS",
     "ELEMENT_DTYPES",
+    "ELEMENT_NBYTES",
     "HDU",
     "AnyTableHDU",
     "BoxReader",
     "Cards",
     "Column",
     "DataUnit",
+    "Datasum",
     "Dither",
     "EncodedTiles",
     "HDUKind",
     "HeapBytes",
+    "HeapWriter",
     "Int64s",
     "InvalidParameter",
     "Kernels",
@@ -66,11 +78,14 @@ __all__ = [
     "PixelBatch",
     "PlainImage",
     "QuantizedTiles",
+    "Run",
     "Snapshot",
     "Storage",
     "TableFacts",
     "TableLayout",
+    "TableUnit",
     "TileBatch",
+    "TileCache",
     "TileCodec",
     "TileDecodeError",
     "TileEncodeError",
@@ -78,11 +93,21 @@ __all__ = [
     "TileKeeper",
     "TiledImage",
     "UnsupportedPixels",
+    "Verdict",
+    "as_codec",
+    "carried_cards",
+    "changes",
+    "checksum_of",
     "choose_variant",
+    "codec_class",
     "column_of",
     "effective_level",
+    "heap_ranges",
     "hookimpl",
+    "is_checksum_of",
     "method_number",
+    "name_entries",
+    "parse_datasum",
     "raise_first_fault",
     "random_starts",
     "random_table",
@@ -99,18 +124,27 @@ _MODULES = {
     "codec.hookspecs": ("hookimpl",),
     "codec.kernels": ("Kernels",),
     "codec.readers": ("BoxReader", "HeapBytes", "PlainImage", "TiledImage", "TileIndex", "TileKeeper"),
+    "codec.registry": ("as_codec", "codec_class"),
     "errors": ("InvalidParameter", "ParameterOverflow", "TileDecodeError", "TileEncodeError", "UnsupportedPixels"),
     "hdu.base": ("HDU",),
-    "hdu.kind": ("DataUnit", "HDUKind", "NewHDU", "reads"),
+    "hdu.checksum": ("Datasum", "checksum_of", "is_checksum_of", "parse_datasum"),
+    "hdu.image.cards": ("name_entries",),
+    "hdu.kind": ("DataUnit", "HDUKind", "NewHDU", "changes", "reads"),
+    "hdu.report": ("Verdict",),
     "hdu.table": ("AnyTableHDU", "TableFacts"),
+    "hdu.tableunit": ("TableUnit",),
     "header.cards": ("Cards",),
+    "header.edit": ("carried_cards",),
     "header.state": ("Snapshot",),
-    "heap.bintable": ("ELEMENT_DTYPES", "Column", "TableLayout", "column_of"),
+    "heap.bintable": ("ELEMENT_DTYPES", "ELEMENT_NBYTES", "Column", "TableLayout", "column_of"),
+    "heap.ranges": ("heap_ranges",),
+    "heap.writer": ("HeapWriter", "Run"),
     "parallel.threads": ("run", "scratch"),
     "quantize.dither": ("DITHER_METHODS", "Dither", "method_number", "random_starts", "random_table"),
     "quantize.noise": ("row_lengths",),
     "quantize.quantum": ("effective_level",),
     "storage.base": ("Storage",),
+    "tiles.cache": ("TileCache",),
 }
 
 

@@ -25,6 +25,15 @@ setup(
             extra_compile_args=FLAGS,
             extra_link_args=LINK_FLAGS,
             optional=True,  # where it cannot be compiled NumPy serves
-        )
+        ),
+        Extension(
+            "rustfits_tables._arrow",
+            [f"{HERE}/_arrow.pyx", f"{HERE}/c/arrow.c"],
+            include_dirs=[f"{HERE}/c"],
+            depends=HEADERS,
+            extra_compile_args=FLAGS,
+            extra_link_args=LINK_FLAGS,
+            optional=True,  # tables without streams of Arrow are tables all the same
+        ),
     ],
 )

@@ -45,6 +45,7 @@ class Gzip1(TileCodec):
 
     zcmptype: ClassVar[str] = "GZIP_1"
     pixel_dtypes: ClassVar[tuple[str, ...]] = ("u1", "i2", "i4", "i8", "f4", "f8")
+    bytewise: ClassVar[bool] = True
     shuffled: ClassVar[bool] = False
 
     level: int | None = None
@@ -73,7 +74,7 @@ class Gzip1(TileCodec):
     def decode(self, batch: TileBatch, out: NDArray[Any]) -> None:
         """Decode every tile; see `TileCodec.decode`."""
         try:
-            self._decode_exactly(batch, out)
+            self.decode_exactly(batch, out)
         except TileDecodeError:
             self._decode_other_widths(batch, out)
 
@@ -87,8 +88,8 @@ class Gzip1(TileCodec):
             return active().deflate_planes(planes, nbytes, pixels.itemsize, self.level)
         return active().deflate(_big_endian_bytes(pixels), nbytes, self.level)
 
-    def _decode_exactly(self, batch: TileBatch, out: NDArray[Any]) -> None:
-        """Decode tiles whose streams hold pixels as wide as those of ``out``."""
+    def decode_exactly(self, batch: TileBatch, out: NDArray[Any]) -> None:
+        """Decode tiles whose streams hold pixels as wide as those of ``out``; see `TileCodec.decode_exactly`."""
         size, nbytes = out.itemsize, batch.npixels * out.itemsize
         active().inflate(self.zcmptype, batch, nbytes, out.view(np.uint8), itemsize=size, shuffled=self.shuffled)
 
@@ -113,7 +114,7 @@ class Gzip1(TileCodec):
 
     def _decode_any_width(self, single: TileBatch, out: NDArray[Any]) -> None:
         try:
-            self._decode_exactly(single, out)
+            self.decode_exactly(single, out)
             return
         except TileDecodeError as error:
             fault = error
@@ -122,7 +123,7 @@ class Gzip1(TileCodec):
                 continue
             values = np.empty(out.size, dtype=number)
             try:
-                self._decode_exactly(single, values)
+                self.decode_exactly(single, values)
             except TileDecodeError:
                 continue
             with np.errstate(all="ignore"):  # a number too large for single precision is infinite in it
@@ -142,6 +143,7 @@ class Gzip2(Gzip1):
     """
 
     zcmptype: ClassVar[str] = "GZIP_2"
+    bytewise: ClassVar[bool] = False
     shuffled: ClassVar[bool] = True
 
 
@@ -162,6 +164,7 @@ class NoCompress(TileCodec):
     zcmptype: ClassVar[str] = "NOCOMPRESS"
     pixel_dtypes: ClassVar[tuple[str, ...]] = ("u1", "i2", "i4", "i8", "f4", "f8")
     uncompressed: ClassVar[bool] = True
+    bytewise: ClassVar[bool] = True
 
     def decode_tile(self, data: NDArray[np.uint8], out: NDArray[Any]) -> None:
         """Copy one tile; see `TileCodec.decode_tile`."""

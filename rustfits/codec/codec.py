@@ -71,6 +71,8 @@ class TileCodec:
         Unit of the element count in descriptors: bytes or 16-bit words.
     uncompressed : bool
         Whether its tiles are pixels as FITS stores them, which have a column of their own (FITS 4.0, section 10.1.3).
+    bytewise : bool
+        Whether the streams of big-endian numbers are those of their bytes, taken as numbers of one byte.
     decodes_prefixes : bool
         Whether `decode` may be asked for the first pixels of tiles alone: shapes of a batch with fewer pixels than the
         tiles have, in the order of the tile. What the rest of a tile's bytes say then does not matter, nor take time.
@@ -95,6 +97,7 @@ class TileCodec:
     min_tile_axis: ClassVar[int] = 1
     descriptor_type: ClassVar[str] = "B"
     uncompressed: ClassVar[bool] = False
+    bytewise: ClassVar[bool] = False
     decodes_prefixes: ClassVar[bool] = False
     # Not API_VERSION: a codec that says nothing must not pass for one of whatever version the core has.
     api_version: ClassVar[int] = 1
@@ -324,6 +327,14 @@ class TileCodec:
                 )
         if fault is not None:
             raise fault
+
+    def decode_exactly(self, batch: TileBatch, out: NDArray[Any]) -> None:
+        """Decode tiles whose streams hold numbers as wide as those of ``out``; as `decode`.
+
+        Some writers of images keep wider or narrower numbers than the header says, which `decode` may allow for. A
+        column of a compressed table is bytes, and streams of any other length are damaged.
+        """
+        self.decode(batch, out)
 
     def encode(self, batch: PixelBatch) -> EncodedTiles:
         """Encode every tile of ``batch``.

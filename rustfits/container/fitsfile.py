@@ -637,14 +637,32 @@ class FITS:
         compress: Any = None,
         ztilelen: int | None = None,
     ) -> None:
-        """Append a binary table of zeros, as the package rustfits-tables makes it.
+        """Append a binary table whose rows are zero bytes, as the package rustfits-tables makes it.
+
+        Parameters
+        ----------
+        dtype : dtype-like
+            With named fields: numbers, bools, strings "S8" or "U8", arrays of these; objects are cells of any length.
+        nrows : int
+        extname, extver : str, int, optional
+        units : dict of column name to str, optional
+        var_dtypes : dict of column name to str, optional
+            What the cells of object columns hold: such as "f4", or "U" for strings.
+        bit_columns : bool or list of str, optional
+            Which columns of bools are stored as bits; True for all.
+        heap_format : {'P', 'Q'}
+            Whether descriptors of cells of any length have 32 or 64 bits.
+        compress, ztilelen
+            How to compress the table, and the rows of a tile.
 
         Raises
         ------
         TableError
-            If ``dtype`` has no named fields, or ``nrows`` is negative.
+            If there can be no such table; nothing was appended then.
+        TypeError
+            If an argument has the wrong type.
         NotSupported
-            If the package is absent, or writes no tables.
+            If the package is absent.
         """
         from rustfits.container.newhdu import PlannedHDU
 
@@ -687,12 +705,27 @@ class FITS:
     ) -> HDU:
         """Append a binary table with rows, as the package rustfits-tables makes it.
 
+        Parameters
+        ----------
+        data : array with named fields, dict of name to array, or list of arrays
+            Of dtypes as in `create_table_hdu`. Masked floats become NaN.
+        names : sequence of str, optional
+            Of the arrays in a list.
+        extname, extver, units, var_dtypes, bit_columns, heap_format, compress, ztilelen
+            As in `create_table_hdu`.
+        header : FITSHeader, header of astropy or fitsio, or mapping, optional
+            As in `write_image`.
+
+        Returns
+        -------
+        TableHDU
+
         Raises
         ------
         TableError
-            If ``data`` is no table.
-        NotSupported
-            If the package is absent, or writes no tables.
+            If ``data`` is no table, or cannot be written; nothing was appended then.
+        TypeError, NotSupported
+            As `create_table_hdu`.
         """
         from rustfits.container.newhdu import PlannedHDU
 

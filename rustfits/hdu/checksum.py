@@ -57,6 +57,10 @@ class Datasum:
         self._rest = chunk[nbytes:].tobytes()
         self._sum = fold(self._sum + _sum_words(chunk[:nbytes]))
 
+    def add(self, value: int) -> None:
+        """Add the sum of other bytes, whose place in the stream is a multiple of four."""
+        self._sum = fold(self._sum + value)
+
 
 def datasum(chunks: Iterable[Buffer]) -> int:
     """Return the ones'-complement sum of the bytes of all chunks, which follow each other without a gap."""
@@ -102,6 +106,16 @@ def encode(total: int) -> str:
     text = bytes(columns[byte][place] for place in range(4) for byte in range(_WORD))
     # The value starts in the last byte of a 32-bit word of its card, so the text is turned by one character.
     return (text[-1:] + text[:-1]).decode("ascii")
+
+
+def checksum_of(header: bytes, data: int) -> str:
+    """Return CHECKSUM for an HDU with DATASUM ``data``, given its header with sixteen 0 in place of it."""
+    return encode(fold(datasum([header]) + data))
+
+
+def is_checksum_of(header: bytes, data: int) -> bool:
+    """Tell whether the CHECKSUM in a header is right for an HDU with DATASUM ``data``."""
+    return fold(datasum([header]) + data) in (0, ALL_ONES)
 
 
 def parse_datasum(value: object) -> int | None:

@@ -124,6 +124,13 @@ class DataUnit:
         """Whether reading many small ranges costs little more than one large one."""
         return self._hdu._file.storage.descriptor >= 0
 
+    def when_undone(self, forget: Callable[[], None]) -> None:
+        """Call ``forget`` whenever a change of the file was undone, or one by another program seen.
+
+        It drops what was kept of the data unit; asked for once, when the HDU is made.
+        """
+        self._hdu._file.after_undoing(forget)
+
     def require(self, stop: int) -> None:
         """Raise `TruncatedFile` if the bytes before ``stop`` are not all there; ask before memory is allocated."""
         storage, last = self._hdu._file.storage, self._hdu._extent.data_start + stop
@@ -168,7 +175,7 @@ class DataUnit:
         self._hdu._file.storage.read_ranges(extent.data_start + start, nbytes, out)
 
     def write(self, start: int, data: bytes | NDArray[Any]) -> None:
-        """Write bytes; only what `NewHDU.fill` calls may do so.
+        """Write bytes; what `NewHDU.fill` calls may do so, and methods marked by `changes`.
 
         Raises
         ------
@@ -194,3 +201,19 @@ def reads(method: Callable[Concatenate[Any, P], R]) -> Callable[Concatenate[Any,
             return method(self, *args, **kwargs)
 
     return cast("Callable[Concatenate[Any, P], R]", repeated(reading))
+
+
+def changes(method: Callable[Concatenate[Any, P], R]) -> Callable[Concatenate[Any, P], R]:
+    """Mark a method of an HDU that changes it: everything that it does is one transaction.
+
+    While it runs, nobody else reads or changes the file by the same handle; errors of ours name the HDU. An exception
+    undoes all that was changed, on the medium and in memory. A file opened 'r' is refused before the method runs.
+    Methods so marked may call each other, and those marked by `reads`.
+    """
+
+    @wraps(method)
+    def changing(self: Any, *args: P.args, **kwargs: P.kwargs) -> R:
+        with self._changing():
+            return method(self, *args, **kwargs)
+
+    return cast("Callable[Concatenate[Any, P], R]", changing)

@@ -23,6 +23,13 @@ SHOWN: dict[str, tuple[str, tuple[tuple[str, object], ...]]] = {
     "CompressedTableHDU": ("ZTABLE.table", (("XTENSION", "BINTABLE"), ("ZTABLE", True))),
     "AsciiTableHDU": ("TABLE.ascii", (("XTENSION", "TABLE"),)),
 }
+# Classes that such a class has as an attribute.
+_BESIDE = {
+    "AsciiColumnSubset": ("AsciiTableHDU", "_columns_class"),
+    "AsciiSingleColumnSubset": ("AsciiTableHDU", "_column_class"),
+    "CompressedColumnSubset": ("CompressedTableHDU", "_columns_class"),
+    "CompressedSingleColumnSubset": ("CompressedTableHDU", "_column_class"),
+}
 
 _IMAGES = ("PRIMARY", "IMAGE", "ZIMAGE")  # what the core reads as the standard says
 
@@ -204,6 +211,9 @@ def shown_class(name: str) -> Any:
     PluginError
         If it cannot be loaded.
     """
+    if name in _BESIDE:
+        owner, attribute = _BESIDE[name]
+        return getattr(shown_class(owner), attribute)
     entry, cards = SHOWN[name]
     kind = kind_of(entry)
     if kind is None:

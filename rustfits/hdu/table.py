@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from rustfits.errors import HeaderError, NotSupported
 from rustfits.hdu.base import HDU
 from rustfits.header.cards import Cards
 from rustfits.header.state import Snapshot
 from rustfits.heap.bintable import TableLayout, column_numbers, label_in
+
+if TYPE_CHECKING:
+    from rustfits.heap.spare import Spare
 
 PACKAGE = "rustfits-tables"
 
@@ -74,6 +77,8 @@ class AnyTableHDU(HDU):
     """What all tables have in common, whoever reads their rows; no HDU is of this class itself."""
 
     _facts_class: ClassVar[type[TableFacts]] = TableFacts
+
+    _spare: Spare | None = None  # of whoever changes it
 
     @classmethod
     def _snapshot_of(cls, cards: Cards) -> Snapshot:

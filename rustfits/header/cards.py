@@ -342,6 +342,32 @@ class Cards:
                 lines += group if is_hierarch(line) else [f"{names[number]:8}{line[8:]}", *group[1:]]
         return Cards("".join(lines))
 
+    def renamed(self, rename: Callable[[str], str | None]) -> Cards:
+        """Return these cards under other keywords, whatever else they say.
+
+        Parameters
+        ----------
+        rename : callable
+            Returns the new keyword, of at most 8 characters, for one of the first 8 columns of a card, without blanks
+            at its end; None leaves the card out, and the CONTINUE cards behind it.
+        """
+        lines: list[str] = []
+        stray, number = dict(self._stray), 0
+        while number < len(self):
+            stop, line = self._stop(number), self._line(number)
+            old = line[:8].rstrip(" ")
+            new = rename(old)
+            if new is not None:
+                if new != old:
+                    line = f"{new:8}{line[8:]}"
+                    if self._line(number) in stray:
+                        stray[line] = f"{new:8}".encode("ascii") + stray[self._line(number)][8:]
+                lines += [line, *(self._line(member) for member in range(number + 1, stop))]
+            number = stop
+        other = Cards("".join(lines))
+        other._stray = stray
+        return other
+
     def adopt_commentary(self, other: Cards) -> None:
         """Append every commentary card of another header, byte for byte, without the blank cards before its END."""
         lines = [other._line(number) for number in range(other._fill())]

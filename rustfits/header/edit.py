@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from types import TracebackType
 from typing import Any, Literal, NoReturn, Self
@@ -247,6 +247,23 @@ def header_cards(header: object) -> Cards:
         If it is no header, or a card of it cannot be written.
     """
     return header._cards() if isinstance(header, HeaderChanges) else foreign.cards_of(header)
+
+
+def carried_cards(header: object, without: Collection[str] = ()) -> Cards:
+    """Return the cards that a header given with data adds to that of a new HDU: none that describe other data.
+
+    Parameters
+    ----------
+    header : FITSHeader, header of another library, mapping, or None
+    without : collection of str
+        Keywords to leave out as well, in upper case.
+
+    Raises
+    ------
+    HeaderError
+        If it is no header, or a card of it cannot be written.
+    """
+    return Cards() if header is None else foreign.carried(header_cards(header), without)
 
 
 def _adopt_protected(cards: Cards, current: Cards) -> None:

@@ -16,6 +16,7 @@ from rustfits.storage.base import Storage
 Int64s = NDArray[np.int64]
 Allocate = Callable[[int], NDArray[np.uint8]]
 
+ROWS_NBYTES = 4 << 20  # of rows of which only descriptors are kept, read at a time
 FEW = 64  # ranges up to this number are sorted out without arrays
 
 
@@ -179,6 +180,23 @@ def descriptors(table: NDArray[Any], column: Column) -> tuple[Int64s, Int64s]:
     return count, start
 
 
+def all_descriptors(
+    storage: Storage, data_start: int, layout: TableLayout, columns: Sequence[Column]
+) -> list[tuple[Int64s, Int64s]]:
+    """Return what `descriptors` does of some columns, for all rows, of which few are in memory at a time.
+
+    The parameters and errors are those of `read_rows`.
+    """
+    step = max(ROWS_NBYTES // max(layout.row_nbytes, 1), 1)
+    found = [np.empty((2, layout.nrows), dtype=np.int64) for _ in columns]
+    for first in range(0, layout.nrows, step):
+        rows = np.arange(first, min(first + step, layout.nrows))
+        table = read_rows(storage, data_start, layout, columns, rows)
+        for cells, column in zip(found, columns, strict=True):
+            cells[:, first : first + rows.size] = descriptors(table, column)
+    return [(count, start) for count, start in found]
+
+
 def heap_ranges(
     heap_nbytes: int, column: Column, count: Int64s, start: Int64s
 ) -> tuple[Int64s, NDArray[np.bool_], NDArray[np.bool_]]:
@@ -195,13 +213,15 @@ def heap_ranges(
     Returns
     -------
     length : (n,) int64 array
-        Bytes of each; of no meaning where they are not inside.
+        Bytes of each; of no meaning where they are not inside. Of bits, which descriptors count, eight are a byte.
     used : (n,) bool array
         Which point at anything: one of no elements says nothing, wherever it points.
     inside : (n,) bool array
         Which are inside the heap; those that are not used are.
     """
     width = ELEMENT_NBYTES[column.element]
+    if column.element == "X":
+        count = np.where(count > 0, -(-count // 8), count)
     room = heap_nbytes - start if width == 1 else (heap_nbytes - start) // width
     used = count != 0
     # A sum or product of hostile numbers would overflow; the difference does only where start is negative.

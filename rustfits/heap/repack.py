@@ -7,7 +7,7 @@ import numpy as np
 from rustfits.errors import HeaderError
 from rustfits.header.state import HeaderState
 from rustfits.heap.bintable import TableLayout
-from rustfits.heap.ranges import check_descriptors, descriptors, read_rows
+from rustfits.heap.ranges import all_descriptors, check_descriptors
 from rustfits.heap.segments import segments_of
 from rustfits.heap.spare import Spare
 from rustfits.heap.writer import HeapWriter, check_whole
@@ -35,8 +35,7 @@ def repack(file: OpenFile, extent: Extent, state: HeaderState, layout: TableLayo
     if not columns:
         raise HeaderError("the table has no column of descriptors, so it has no heap to repack")
     rows = np.arange(layout.nrows)
-    table = read_rows(storage, extent.data_start, layout, columns, rows)
-    cells = [descriptors(table, column) for column in columns]
+    cells = all_descriptors(storage, extent.data_start, layout, columns)
     heap = extent.data_start + layout.heap_start, layout.heap_nbytes
     lengths = [
         check_descriptors(storage, heap, column, found, rows=rows, algorithm="repack()")
@@ -53,6 +52,7 @@ def repack(file: OpenFile, extent: Extent, state: HeaderState, layout: TableLayo
     moved[used] = segments.moved
     writer = HeapWriter(layout, spare, compact=True)
     writer.take_over(segments)
+    writer.fill_rows(range(layout.nrows))
     for column, (count, _), offset in zip(columns, cells, moved.reshape(rows.size, -1).T, strict=True):
         writer.put(column, rows, np.stack([count, offset], axis=1))
     writer.write(file, extent, state, state.cards)

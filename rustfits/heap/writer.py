@@ -3,13 +3,13 @@
 New bytes go to the end of the heap. What they replace stays in it, unused, until the heap is repacked. A table that
 grows takes the room between it and the heap (FITS 4.0, section 7.3.5, keyword THEAP); the heap moves only when that is
 used up. A table that is written anew is an empty one that grows. A repack keeps all rows, and of the heap those bytes
-that are taken over.
+that are taken over. Rows of any number, and heaps of any size, are filled and written in pieces.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,7 +20,8 @@ from rustfits.errors import HeaderError, ImageError, TruncatedFile
 from rustfits.header.cards import Cards
 from rustfits.header.state import HeaderState, Snapshot
 from rustfits.heap.bintable import ELEMENT_NBYTES, Column, TableLayout
-from rustfits.heap.ranges import descriptors, read_rows
+from rustfits.heap.pieces import Carried, Encode, PieceCells, RowPieces
+from rustfits.heap.ranges import all_descriptors
 from rustfits.heap.rows import read_raw, write_raw
 from rustfits.heap.segments import Segments, gather
 from rustfits.heap.spare import Spare
@@ -34,6 +35,7 @@ Int64s = NDArray[np.int64]
 
 SMALL_HEAP_NBYTES = 1 << 18  # moving that much costs no more than opening a file
 
+_NO_ROWS = np.zeros(0, dtype=np.int64)
 _MAXIMUM = re.compile(r"\(\s*(\d+)\s*\)")
 
 
@@ -68,6 +70,14 @@ class _Cells:
     values: NDArray[Any]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Arrays:
+    """Bytes of the heap that are made when they are written."""
+
+    nbytes: int
+    pieces: Callable[[], Iterable[Bytes]]
+
+
 class HeapWriter:
     """Rows and heap bytes of one table that are to be written; nothing is, before `write` or `fill`.
 
@@ -81,18 +91,27 @@ class HeapWriter:
         Rows that the table will have, not fewer than now; by default as many. New ones are zero.
     compact : bool
         Whether the heap will hold nothing but what is added, right behind the table.
+    adjoining : bool
+        Whether the heap has to stay right behind the table: it moves whenever rows are added.
     """
 
     def __init__(
-        self, layout: TableLayout, spare: Spare | None = None, *, nrows: int | None = None, compact: bool = False
+        self,
+        layout: TableLayout,
+        spare: Spare | None = None,
+        *,
+        nrows: int | None = None,
+        compact: bool = False,
+        adjoining: bool = False,
     ) -> None:
         self._before = layout
         self._columns, self._row_nbytes = layout.columns, layout.row_nbytes
         self._nrows = layout.nrows if nrows is None else nrows
         self._spare = Spare() if spare is None else spare
-        self._compact = compact
+        self._compact, self._adjoining = compact, adjoining
         self._kept = self._stop = 0 if compact else self._spare.used(layout)  # bytes of the heap
-        self._pieces: list[Bytes] = []
+        self._pieces: list[Bytes | _Arrays] = []
+        self._rows_to_fill: RowPieces | None = None
         self._segments: Segments | None = None
         self._cells: list[_Cells] = []
 
@@ -109,6 +128,61 @@ class HeapWriter:
     def put(self, column: Column, rows: Int64s, values: NDArray[Any]) -> None:
         """Store one value in each of some rows, from 0; pairs of element count and offset are descriptors."""
         self._cells.append(_Cells(column, rows, values))
+
+    def fill_rows(self, rows: range | Int64s, encode: Encode | None = None, *, whole: bool = False) -> None:
+        """Write rows that are filled piece by piece: they are never in memory all at once.
+
+        All rows that the table gains are among them, and what `put` and `add_arrays` store is one value for each.
+        Numbers of rows given to `put` do not count then.
+
+        Parameters
+        ----------
+        rows : range or (n,) int64 array
+            From 0, ascending, each once; a range of neighbours.
+        encode : callable, optional
+            ``encode(raw, first)`` fills rows ``first`` to ``first + len(raw)`` of ``rows``: (n, row_nbytes) bytes that
+            are as they were, zero in new rows. Called by several threads. By default the bytes stay.
+        whole : bool
+            Whether it sets every byte but those of descriptors that are stored: then nothing is read.
+        """
+        self._rows_to_fill = RowPieces(rows, encode, whole)
+
+    def reshape_rows(self, layout: TableLayout, carried: Sequence[Carried], encode: Encode | None = None) -> None:
+        """Give all rows other columns.
+
+        Parameters
+        ----------
+        layout : TableLayout
+            Whose columns and width of a row the table will have.
+        carried : sequence of (int, int, int)
+            Where bytes of a row stand, where they will, and how many they are. The others are zero.
+        encode : callable, optional
+            As for `fill_rows`.
+        """
+        self._columns, self._row_nbytes = layout.columns, layout.row_nbytes
+        self._rows_to_fill = RowPieces(range(self._nrows), encode, whole=False, carried=carried)
+
+    def add_arrays(self, column: Column, count: Int64s, nbytes: Int64s, pieces: Callable[[], Iterable[Bytes]]) -> None:
+        """Append arrays to the heap, one for each of the rows to be filled, and point at them.
+
+        Parameters
+        ----------
+        column : Column
+            Of descriptors, which has room for one.
+        count, nbytes : (nrows,) int64 array
+            Elements, or bits, of each array, and its bytes.
+        pieces : callable
+            Yields the bytes of all, back to back, in pieces of any size; called when they are written.
+        """
+        assert self._rows_to_fill is not None
+        cells = np.empty((count.size, 2), dtype=np.int64)
+        cells[:, 0] = count
+        np.multiply(self._stop + np.cumsum(nbytes) - nbytes, nbytes > 0, out=cells[:, 1])
+        self._cells.append(_Cells(column, _NO_ROWS, cells))
+        total = int(nbytes.sum())
+        if total:
+            self._pieces.append(_Arrays(total, pieces))
+            self._stop += total
 
     def add(self, runs: Iterable[Run]) -> None:
         """Append bytes to the heap, in the order of their rows, and point at them.
@@ -159,7 +233,19 @@ class HeapWriter:
 
     def take_over(self, segments: Segments) -> None:
         """Let the heap of a table that is compacted hold these parts of it, which the cells that were put point at."""
-        self._segments, self._stop = segments, segments.nbytes
+        self._segments, self._kept, self._stop = segments, segments.nbytes, segments.nbytes
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the heap to come, as far as is known."""
+        return self._stop
+
+    def add_bytes(self, data: Bytes) -> int:
+        """Append bytes to the heap at which no row points; return where in it they will be."""
+        start = self._stop
+        self._pieces.append(data)
+        self._stop += data.nbytes
+        return start
 
     # -- the header -----------------------------------------------------------------------------------------------
 
@@ -230,7 +316,8 @@ class HeapWriter:
         storage, before, data_start = file.storage, self._before, extent.data_start
         if before.nbytes:
             check_whole(storage, extent, before)
-        rows, raw = self._rows(storage, data_start)
+        piecewise = self._rows_to_fill is not None
+        rows, raw = (None, None) if piecewise else self._rows(storage, data_start)
         layout = self._compacted() if self._compact else self._with_room(file, extent)
         cards = cards.copy()
         layout.put_into(cards)
@@ -239,10 +326,18 @@ class HeapWriter:
             gather(storage, data_start + before.heap_start, data_start + layout.heap_start, self._segments)
         nbytes = layout.nbytes
         with storage.gathered():
-            if nbytes >= extent.data_nbytes:
+            if self._row_nbytes < before.row_nbytes:  # rows that get shorter make room for the heap
+                self._write_pieces(storage, data_start)
+                piecewise = False
+                if not self._compact:
+                    storage.move(data_start + before.heap_start, data_start + layout.heap_start, before.heap_nbytes)
+            elif nbytes >= extent.data_nbytes:
                 self._make_room(file, extent, layout, nbytes)
             self._write_heap(storage, data_start + layout.heap_start)
-            write_raw(storage, data_start, rows, raw)
+            if rows is not None and raw is not None:
+                write_raw(storage, data_start, rows, raw)
+            elif piecewise:
+                self._write_pieces(storage, data_start)
             if nbytes < extent.data_nbytes:
                 file.resize_data(extent, nbytes, zero=False)
             state.commit_inside(cards, None if after is None else after(cards, layout))
@@ -253,14 +348,28 @@ class HeapWriter:
 
     def fill(self, storage: Storage, extent: Extent) -> None:
         """Write the data unit of an HDU that was just made with the header of `complete`, and that size."""
+        self._write_heap(storage, extent.data_start + self._row_nbytes * self._nrows)
+        if self._rows_to_fill is not None:
+            self._write_pieces(storage, extent.data_start)
+            return
         rows, raw = self._rows(storage, extent.data_start)
-        self._write_heap(storage, extent.data_start + raw.nbytes)
         write_raw(storage, extent.data_start, rows, raw)
+
+    def _write_pieces(self, storage: Storage, data_start: int) -> None:
+        """Fill and write the rows of `fill_rows`."""
+        assert self._rows_to_fill is not None
+        cells = [PieceCells(cells.column, cells.values) for cells in self._cells]
+        old = self._before.nrows, self._before.row_nbytes
+        self._rows_to_fill.write(storage, data_start, old=old, width=self._row_nbytes, cells=cells)
 
     def _with_room(self, file: OpenFile, extent: Extent) -> TableLayout:
         """Return the table to come, with room for rows, and behind the heap, as far as they will save moves."""
         before = self._before
         start = heap_start_for(before.heap_start, self._row_nbytes, self._nrows, self._stop)
+        if self._row_nbytes < before.row_nbytes or (
+            self._adjoining and self._row_nbytes * self._nrows > before.heap_start
+        ):
+            start = self._row_nbytes * self._nrows
         nbytes = max(self._stop, before.heap_nbytes)
         if extent.data_start + padded(start + nbytes) > extent.stop and not file.is_last(extent):
             behind = file.storage.size() - extent.stop
@@ -275,7 +384,7 @@ class HeapWriter:
             self._pieces.append(np.zeros(padded(nbytes) - layout.heap_start - self._stop, np.uint8))
             return
         file.resize_data(extent, nbytes, zero=False)
-        if layout.heap_start != before.heap_start:
+        if layout.heap_start != before.heap_start and self._segments is None:
             storage.move(start + before.heap_start, start + layout.heap_start, before.heap_nbytes)
             storage.write_zeros(start + layout.table_nbytes, start + layout.heap_start)
         if layout.heap_nbytes > before.heap_nbytes:  # what moved away is still there
@@ -283,12 +392,19 @@ class HeapWriter:
 
     def _write_heap(self, storage: Storage, heap_start: int) -> None:
         """Write what is new of the heap; a few bytes at one go."""
-        position, pieces = heap_start + self._kept, self._pieces
-        if len(pieces) > 1 and sum([piece.nbytes for piece in pieces]) <= SMALL_HEAP_NBYTES:
-            pieces = [np.concatenate(pieces)]
+        position, pieces = heap_start + self._kept, self._each_piece()
+        if len(self._pieces) > 1 and sum([piece.nbytes for piece in self._pieces]) <= SMALL_HEAP_NBYTES:
+            pieces = iter([np.concatenate(list(pieces))])
         for piece in pieces:
             storage.write(position, piece)
             position += piece.nbytes
+
+    def _each_piece(self) -> Iterator[Bytes]:
+        for piece in self._pieces:
+            if isinstance(piece, _Arrays):
+                yield from piece.pieces()
+            else:
+                yield piece
 
     def _rows(self, storage: Storage, data_start: int) -> tuple[Int64s, Bytes]:
         """Return the rows that change, ascending, and their bytes, ``(n, row_nbytes)``."""
@@ -349,8 +465,8 @@ def heap_start_for(heap_start: int, row_nbytes: int, nrows: int, heap_nbytes: in
 
 def longest_cell(storage: Storage, data_start: int, layout: TableLayout, column: Column) -> int:
     """Return the elements of the longest cell of a column of descriptors; errors as `read_rows`."""
-    table = read_rows(storage, data_start, layout, [column], np.arange(layout.nrows))
-    return int(descriptors(table, column)[0].max(initial=0))
+    ((count, _),) = all_descriptors(storage, data_start, layout, [column])
+    return int(count.max(initial=0))
 
 
 def check_whole(storage: Storage, extent: Extent, layout: TableLayout) -> None:

@@ -89,7 +89,7 @@ def test_what_cannot_be_written_leaves_an_existing_file_alone(path):
         (PIXELS.astype("c8"), {}),
         (np.ma.masked_equal(PIXELS, 1), {}),
         (PIXELS, {"header": {"A": []}}),
-        (np.zeros((0,), dtype=[("a", "i4")]), {}),
+        (np.zeros((0,), dtype=[("a", "f2")]), {}),
     ]:
         with pytest.raises((ValueError, NotImplementedError)):
             convenience.write(path, data, **options)

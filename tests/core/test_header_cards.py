@@ -379,3 +379,16 @@ def test_a_keyword_that_was_lacking_is_found_once_it_is_set():
     cards.set("B", "x" * 200)
     cards.remove("A")
     assert cards.get_only("KEY") == 3
+
+
+def test_cards_get_other_keywords_and_keep_all_else():
+    long = Cards.build([("LONG", "x" * 200), ("A1", 1, "one"), ("B", 2)])
+    text = long.characters + "A2      = 'odd     '".ljust(80) + "A1      = 7 / again".ljust(80) + "COMMENT A1".ljust(80)
+    raw = (text + "END").ljust(2880).encode().replace(b"'odd", b"'o\xe9d")
+    cards = Cards.parse(raw, lenient=True)
+    found = cards.renamed(lambda key: {"A1": "C10", "A2": "D2", "LONG": None}.get(key, key))
+    assert found.keys() == ["C10", "B", "D2", "COMMENT"]
+    assert found.lines()[:2] == ["C10     =                    1 / one", "B       =                    2"]
+    assert found.lines()[3] == "C10     = 7 / again"
+    assert b"D2      = 'o\xe9d     '" in found.encode()
+    assert cards.renamed(lambda key: key).encode() == raw

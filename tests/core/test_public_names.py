@@ -112,9 +112,10 @@ except ImportError as error:
 
 
 TABLES = ("TableHDU", "CompressedTableHDU", "AsciiTableHDU")
+SUBSETS = [f"{kind}{what}Subset" for kind in ("Compressed", "Ascii") for what in ("Column", "SingleColumn")]
 
 
-@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("name", [*TABLES, *SUBSETS])
 def test_a_table_class_whose_package_is_absent_says_what_to_install(name):
     printed = python(f"""{NO_PLUGINS}
 import rustfits
@@ -137,6 +138,13 @@ def test_a_table_class_whose_package_is_there_is_a_name(name):
     module = pytest.importorskip("rustfits_tables", reason="rustfits-tables is not installed")
     assert getattr(rustfits, name) is getattr(module, name)
     assert issubclass(getattr(rustfits, name), rustfits.HDU)
+
+
+@pytest.mark.parametrize("name", SUBSETS)
+def test_columns_of_tables_have_names(name):
+    module = pytest.importorskip("rustfits_tables", reason="rustfits-tables is not installed")
+    assert getattr(rustfits, name) is getattr(module, name)
+    assert getattr(rustfits, name).__name__ == name
 
 
 def test_a_star_import_needs_no_plugin():

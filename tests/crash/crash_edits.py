@@ -184,6 +184,102 @@ def repack_and_close_the_room(fits):
     fits["PACKED"].repack()
 
 
+def rows(nrows, seed):
+    """Columns of a table, one of variable length."""
+    noise = np.random.default_rng(seed)
+    cells = np.empty(nrows, object)
+    cells[:] = [noise.normal(size=noise.integers(0, 9)).astype("f4") for _ in range(nrows)]
+    names = np.array([f"row {seed} {number}" for number in range(nrows)], "U12")
+    return {"n": np.arange(nrows), "x": noise.normal(size=(nrows, 3)), "s": names, "v": cells}
+
+
+def write_a_table(fits):
+    fits.write_table(rows(40, 30), extname="NEW", var_dtypes={"v": "f4"}, units={"x": "m"})
+
+
+def create_a_table(fits):
+    fits.create_table_hdu([("a", "f8", (3,)), ("b", "U8")], 100, extname="NEW")
+
+
+def write_all_rows_of_a_table(fits):
+    fits["TABLE"].write(rows(60, 31))
+
+
+def append_to_a_table(fits):
+    fits["TABLE"].append(rows(30, 32))
+
+
+def append_to_a_table_in_parts(fits):
+    with fits["TABLE"].appending() as hdu:
+        for seed in range(4):
+            hdu.append(rows(7, 33 + seed))
+
+
+def append_to_a_table_and_leave_room(fits):
+    with room_for_the_table():
+        fits["TABLE"].append(rows(2, 37))  # up to a room of less than a block, which fitsverify judges rightly
+
+
+def append_into_the_room_of_a_table(fits):
+    with room_for_the_table():
+        fits["TABLE"].append(rows(2, 38))
+
+
+def set_rows_of_a_table(fits):
+    hdu = fits["TABLE"]
+    with fits.transaction():
+        hdu[[50, 3, 17]] = hdu[4:7]
+        hdu["n"][10] = 7
+        hdu["v"][::20] = [np.arange(9, dtype="f4")] * 3
+        hdu["x"] = np.zeros((60, 3))
+
+
+def insert_columns_into_a_table(fits):
+    with fits.transaction():
+        fits["TABLE"].insert_column("new", rows(60, 39)["v"], position=1, inner_dtype="f4", unit="s")
+        fits["TABLE"].insert_column("bits", np.ones((60, 11), "?"), before="n", bit_packed=True)
+
+
+def delete_columns_of_a_table(fits):
+    with fits.transaction():
+        fits["TABLE"].delete_column("x")
+        fits["TABLE"].delete_column("v")
+
+
+def repack_a_table(fits):
+    fits["TABLE"].repack()
+
+
+def write_a_packed_table(fits):
+    fits.write_table(rows(40, 50), extname="NEW", var_dtypes={"v": "f4"}, compress="GZIP_1", ztilelen=12)
+
+
+def write_all_rows_of_a_packed_table(fits):
+    fits["TABLE"].write(rows(60, 51))
+
+
+def append_to_a_packed_table(fits):
+    fits["TABLE"].append(rows(30, 52))
+
+
+def append_to_a_packed_table_in_parts(fits):
+    with fits["TABLE"].appending() as hdu:
+        for seed in range(4):
+            hdu.append(rows(7, 53 + seed))
+
+
+def set_rows_of_a_packed_table(fits):
+    hdu = fits["TABLE"]
+    with fits.transaction():
+        hdu[[50, 3, 17]] = hdu[4:7]
+        hdu["v"][::20] = [np.arange(9, dtype="f4")] * 3
+        hdu["x"] = np.zeros((60, 3))
+
+
+def repack_a_packed_table(fits):
+    fits["TABLE"].repack()
+
+
 def write_anew(fits):
     """Write a file of which the first HDUs, and those after them, are one change each."""
     with fits.transaction():
@@ -224,6 +320,23 @@ EDITS = {
         write_a_created_image_tile_by_tile,
         write_tiles_between_reads,
         replace_whole_tiles,
+        write_a_table,
+        create_a_table,
+        write_all_rows_of_a_table,
+        append_to_a_table,
+        append_to_a_table_in_parts,
+        append_to_a_table_and_leave_room,
+        append_into_the_room_of_a_table,
+        set_rows_of_a_table,
+        insert_columns_into_a_table,
+        delete_columns_of_a_table,
+        repack_a_table,
+        write_a_packed_table,
+        write_all_rows_of_a_packed_table,
+        append_to_a_packed_table,
+        append_to_a_packed_table_in_parts,
+        set_rows_of_a_packed_table,
+        repack_a_packed_table,
     )
 }
 
@@ -244,6 +357,19 @@ def before(name, fits):
         fits.write_image(pixels((20, 30), "u1", 5), extname="TAIL")
     elif name in ("extend_into_the_room", "repack_and_close_the_room"):
         extend_and_leave_room(fits)
+    elif "packed_table" in name:
+        data, how = rows(60, 40), {"compress": "GZIP_1", "ztilelen": 16}
+        fits.write_table(data, extname="TABLE", var_dtypes={"v": "f4"}, **how)
+        fits.write_image(pixels((20, 30), "u1", 5), extname="TAIL")
+        if name == "repack_a_packed_table":
+            fits["TABLE"][["n", "v"]][5:20] = fits["TABLE"][30:45]
+    elif name.endswith("a_table") or "_a_table_" in name:
+        fits.write_table(rows(60, 40), extname="TABLE", var_dtypes={"v": "f4"})
+        fits.write_image(pixels((20, 30), "u1", 5), extname="TAIL")
+        if name == "repack_a_table":
+            fits["TABLE"][["n", "v"]][5:20] = fits["TABLE"][30:45]
+        elif name == "append_into_the_room_of_a_table":
+            append_to_a_table_and_leave_room(fits)
 
 
 def prepared(name, path):

@@ -97,7 +97,11 @@ def test_the_examples_give_what_they_say(page, tmp_path, monkeypatch):
     missing = set(re.findall(r"RICE_1|HCOMPRESS_1|PLIO_1", "".join(pycon_blocks(text)))) - set(rustfits.codecs())
     if missing:
         pytest.skip(f"codecs not installed: {', '.join(sorted(missing))}")
-    for peer in re.findall(r"^>>> (?:import|from) (astropy|fitsio)\b", "".join(pycon_blocks(text)), re.MULTILINE):
+    if "write_table" in "".join(pycon_blocks(text)):
+        pytest.importorskip("rustfits_tables", reason="not installed: rustfits-tables")
+    for peer in re.findall(
+        r"^>>> (?:import|from) (astropy|fitsio|polars)\b", "".join(pycon_blocks(text)), re.MULTILINE
+    ):
         pytest.importorskip(peer, reason=f"not installed: {peer}")
     monkeypatch.chdir(tmp_path)
     parser, runner = doctest.DocTestParser(), doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)

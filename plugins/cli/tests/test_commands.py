@@ -193,9 +193,9 @@ def test_verify_finds_a_changed_pixel(run, summed, arguments):
 def test_verify_finds_a_changed_byte_of_a_table(run, tmp_path):
     path = tmp_path / "table.fits.fz"
     path.write_bytes((DATA / "cta_lst_zfits_custom_codec.fits.fz").read_bytes())
-    run("verify", path)
+    run("verify", "--no-decode", path)  # nobody has the codec
     changed(path, -1500)
-    result = run("verify", path, code=1)
+    result = run("verify", "--no-decode", path, code=1)
     assert row_of(result.output, 2).split()[2:5] == ["ok", "BAD", "BAD"]
 
 

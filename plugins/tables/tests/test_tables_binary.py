@@ -350,21 +350,7 @@ def test_rows_without_bytes_are_no_work():
     assert table([("0J", "a")], nrows=10**9, row_nbytes=0).read()["a"].shape == (10**9, 0)
 
 
-def test_what_is_not_there_yet_says_so(ten):
-    for attempt in (
-        lambda: ten.write(np.zeros(1)),
-        lambda: ten.append(np.zeros(1)),
-        lambda: ten.insert_column("c", np.zeros(10)),
-        lambda: ten.delete_column("A"),
-        ten.repack,
-        lambda: ten[0],
-        lambda: ten["A"],
-        lambda: ten.__setitem__(0, 1),
-        lambda: list(ten),
-        lambda: ten.iter(chunksize=3),
-    ):
-        with pytest.raises(NotImplementedError, match="of a binary table is not supported yet; "):
-            attempt()
+def test_items_are_not_deleted(ten):
     with pytest.raises(NotImplementedError, match="can't delete item"):
         del ten[0]
 

@@ -5,7 +5,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from schemas import COMPILED, NUMPY
+from tablefiles import table
 
+import rustfits
 from rustfits_tables import Field, FieldArray, Kind, _kernel
 
 KERNELS = pytest.mark.parametrize("kernels", [NUMPY, COMPILED], ids=["numpy", "compiled"])
@@ -130,3 +132,16 @@ def test_rows_of_no_bytes_or_apart_are_refused(kernels):
 def test_characters_are_not_encoded(kernels):
     with pytest.raises(ValueError, match="INTEGER is not encoded"):
         kernels.encoder(10, [FieldArray(Field(Kind.INTEGER, 0, 10), np.zeros(4, dtype="i8"))])
+
+
+def test_cells_that_share_bytes_are_read_up_to_a_limit(monkeypatch):
+    nrows, count = 1_000_000, 100_000
+    descriptors = np.tile(np.array([count, 0], ">i4"), (nrows, 1)).tobytes()
+    hdu = table([("1PE", "v")], descriptors + bytes(4 * count), nrows=nrows, row_nbytes=8, PCOUNT=4 * count)
+    with pytest.raises(rustfits.TableError, match=r"1000000 cells share bytes.*rustfits\.limits\.MAX_SHARED_NBYTES"):
+        hdu.read()
+    assert [len(cell) for cell in hdu.read_column("v", rows=[5, 9])] == [count, count]
+    monkeypatch.setattr(rustfits.limits, "MAX_SHARED_NBYTES", 8 * count)
+    assert len(hdu.read_column("v", rows=[5, 9])) == 2
+    with pytest.raises(rustfits.TableError, match="share bytes"):
+        hdu.read_column("v", rows=[5, 9, 11])

@@ -149,8 +149,6 @@ def test_a_compressed_table_is_listed_as_it_was_before(name):
             assert hdu.compression == {name: header[f"ZCTYP{n}"] for n, name in enumerate(hdu.colnames, start=1)}
             assert hdu.dtype.names == hdu.colnames
             assert "type: BINARY_TBL (compressed)" in repr(hdu)
-            with pytest.raises(NotImplementedError, match="reading of a compressed table is not supported yet"):
-                hdu.read()
 
 
 def test_the_dtype_of_a_compressed_table_is_that_of_the_table():

@@ -185,12 +185,12 @@ def ascii_table(columns, rows, **cards):
 def test_fields_are_read_wherever_they_lie():
     rows = ["  12 1.5D+03 123456abc  ", "     -2.5E-1       " + "     ", "  -7      3.   9999 x   "]
     assert {len(row) for row in rows} == {24}
-    columns = [("I", 1, "I4"), ("D", 6, "D8.1"), ("F", 14, "F6.2"), ("A", 20, "A5"), ("G", 14, "F6.9")]
+    columns = [("I", 1, "I4"), ("D", 6, "D8.1"), ("F", 14, "F6.2"), ("A", 20, "A5")]
     hdu = ascii_table(columns, rows)
     assert hdu.read()["I"].tolist() == [12, 0, -7]
     assert hdu.read_column("d").tolist() == [1500, -0.25, 3]
     assert hdu.read_column("F").tolist() == [np.float32(1234.56), 0, np.float32(99.99)]
-    assert hdu.read_column("G").tolist() == [123456e-9, 0, 9999e-9]
+    assert ascii_table([("G", 14, "F6.9")], rows).read_column("G").tolist() == [123456e-9, 0, 9999e-9]
     assert hdu.read_column("A").tolist() == ["abc", "", " x"]
     assert hdu.read_column("A", as_bytes=True).tolist() == [b"abc  ", b"     ", b" x   "]
     assert hdu.read(rows=[-1, 0], columns=["A", "I"]).tolist() == [(" x", -7), ("abc", 12)]
@@ -225,8 +225,8 @@ def test_numbers_of_characters_are_scaled():
 def test_a_field_that_cannot_be_read_is_named(form, text, said):
     width, one = int(form[1:].split(".")[0]), "1." if form[0] in "DF" else "1"
     hdu = ascii_table(
-        [("x", 1, form), ("ok", 1, "A1")],
-        [one.rjust(width), text.rjust(width)],
+        [("x", 1, form), ("ok", width + 1, "A1")],
+        [one.rjust(width) + "y", text.rjust(width) + "y"],
     )
     with pytest.raises(TableError, match=said):
         hdu.read()

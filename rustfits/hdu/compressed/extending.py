@@ -107,11 +107,22 @@ class Extending(Generic[H]):
         Makes `extend` collect; called with nobody else changing the file.
     end : callable
         Appends what was collected, and makes `extend` write again, even if that fails.
+    name : str
+        Of the method that returns the context.
     """
 
-    def __init__(self, hdu: H, file: OpenFile, index: int, begin: Callable[[], None], end: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        hdu: H,
+        file: OpenFile,
+        index: int,
+        begin: Callable[[], None],
+        end: Callable[[], None],
+        *,
+        name: str = "extending",
+    ) -> None:
         self._hdu, self._file, self._index = hdu, file, index
-        self._begin, self._end = begin, end
+        self._begin, self._end, self._name = begin, end, name
         self._entered = False
 
     def __enter__(self) -> H:
@@ -121,7 +132,7 @@ class Extending(Generic[H]):
                     f"the HDU is already inside {self._file.contexts[self._index]}(); leave that block first"
                 )
             self._begin()
-            self._file.contexts[self._index] = "extending"
+            self._file.contexts[self._index] = self._name
             self._entered = True
         return self._hdu
 

@@ -47,6 +47,10 @@ def expand(files: Sequence[str]) -> list[str]:
 
 def sentence(error: BaseException) -> str:
     """Return what went wrong as one line: the library's text, or that of the system without its numbers."""
+    from rustfits import FitsError
+
+    if isinstance(error, FitsError):
+        return one_line(error)
     if isinstance(error, OSError) and error.errno in _SENTENCES and str(error).startswith("[Errno"):
         where = f"{error.filename}: " if error.filename else ""
         return one_line(f"{where}{_SENTENCES[error.errno]}")

@@ -28,6 +28,7 @@ MODULES = {
     "pack": "pack.pack",
     "set": "headers.set_keywords",
     "stats": "stats.stats",
+    "table": "printing.table_command",
     "unpack": "pack.unpack",
 }
 BROKEN = 70  # exit code of a fault of rustfits itself, as BSD's sysexits has it
@@ -85,7 +86,7 @@ lenient_option = click.option(
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(rustfits.__version__, prog_name="rustfits")
 def main() -> None:
-    """Look into FITS files, check them, cut and preview their images.
+    """Look into FITS files, check and change them, pack and unpack them, cut and preview their images.
 
     The exit code is 0 if all is well, 1 after a fault, 2 for arguments that are not understood; verify and diff say
     more with theirs.
@@ -143,25 +144,31 @@ def demo(output: Path) -> None:
 
 @main.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", shell_complete=complete_file)
+@click.option("--columns", is_flag=True, help="Also list the columns of every table.")
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON list, an object for each FILE.")
 @lenient_option
 @click.pass_context
-def info(ctx: click.Context, files: tuple[str, ...], *, as_json: bool, lenient: bool | None) -> None:
+def info(ctx: click.Context, files: tuple[str, ...], *, columns: bool, as_json: bool, lenient: bool | None) -> None:
     """List the HDUs of each FILE; no codec is needed for it.
 
     The exit code is 1 if a FILE cannot be read, or something damaged follows the HDUs that are listed, unless
     --lenient is given.
     """
-    failures, found = Failures(), []
+    failures = Failures()
+    found: list[dict[str, Any]] = []
     for file in each_file(files, headings=not as_json):
         with failures.kept(file):
             with rustfits.FITS(file, lenient=lenient) as fits:
                 described, damage = [describe(hdu) for hdu in fits.hdus], fits.damage
+                more = columns_of(fits) if columns else {}
             found.append({"filename": file, "hdus": [line.to_dict() for line in described]})
             if damage is not None:
                 found[-1]["damage"] = " ".join(str(damage).split())
             if not as_json:
                 show_descriptions(described)
+                show_columns(more)
+            elif columns:
+                found[-1]["columns"] = {title: [list(cells) for cells in lines] for title, lines in more.items()}
             if damage is not None:
                 if not lenient:
                     raise damage
@@ -179,6 +186,24 @@ def show_descriptions(described: list[Any]) -> None:
     console().print(table)
     for remark in dict.fromkeys(line.remark for line in described if line.remark):
         click.echo(remark)
+
+
+def columns_of(fits: rustfits.FITS) -> dict[str, list[tuple[str, ...]]]:
+    """Return the columns of every table, as lines of a table each."""
+    from rustfits_cli.table import describe_columns, is_table
+
+    tables = [hdu for hdu in fits.hdus if is_table(hdu)]
+    return {f"HDU {hdu.index} {hdu.extname or ''}".strip(): list(describe_columns(hdu)) for hdu in tables}
+
+
+def show_columns(columns: dict[str, list[tuple[str, ...]]]) -> None:
+    """Print a line for each column of each table."""
+    for title, lines in columns.items():
+        click.echo(f"\n{printable(title)}:")
+        table = new_table("column", "name", "format", "dim", "unit", "null", "codec", "description", right=slice(1))
+        for cells in lines:
+            add_row(table, *cells)
+        console().print(table)
 
 
 @main.command()

@@ -7,13 +7,28 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rustfits_tables.ascii_hdu import AsciiTableHDU
     from rustfits_tables.choice import active
     from rustfits_tables.fields import Fault, Field, FieldArray, Kind, Reason
     from rustfits_tables.kernels import RowDecoder, RowEncoder, TableKernels
-    from rustfits_tables.tables import AsciiTableHDU, CompressedTableHDU, TableHDU
+    from rustfits_tables.subsets import (
+        AsciiColumnSubset,
+        AsciiSingleColumnSubset,
+        ColumnSubset,
+        CompressedColumnSubset,
+        CompressedSingleColumnSubset,
+        SingleColumnSubset,
+    )
+    from rustfits_tables.tables import TableHDU
+    from rustfits_tables.ztable_hdu import CompressedTableHDU
 
 __all__ = [
+    "AsciiColumnSubset",
+    "AsciiSingleColumnSubset",
     "AsciiTableHDU",
+    "ColumnSubset",
+    "CompressedColumnSubset",
+    "CompressedSingleColumnSubset",
     "CompressedTableHDU",
     "Fault",
     "Field",
@@ -22,16 +37,27 @@ __all__ = [
     "Reason",
     "RowDecoder",
     "RowEncoder",
+    "SingleColumnSubset",
     "TableHDU",
     "TableKernels",
     "active",
 ]
 
 _MODULES = {
+    "ascii_hdu": ("AsciiTableHDU",),
     "choice": ("active",),
     "fields": ("Fault", "Field", "FieldArray", "Kind", "Reason"),
     "kernels": ("RowDecoder", "RowEncoder", "TableKernels"),
-    "tables": ("AsciiTableHDU", "CompressedTableHDU", "TableHDU"),
+    "subsets": (
+        "AsciiColumnSubset",
+        "AsciiSingleColumnSubset",
+        "ColumnSubset",
+        "CompressedColumnSubset",
+        "CompressedSingleColumnSubset",
+        "SingleColumnSubset",
+    ),
+    "tables": ("TableHDU",),
+    "ztable_hdu": ("CompressedTableHDU",),
 }
 
 

@@ -1,4 +1,4 @@
-"""What the header of a table says of its columns: of a binary one, a compressed one, an ASCII one."""
+"""What the header of a table says of its columns: of a binary one, and of an ASCII one."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from copy import copy
 from dataclasses import replace
 from functools import cached_property
 from itertools import accumulate
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
 from rustfits import FitsError, HeaderError, TableError
-from rustfits.plugin import Column, TableFacts, column_of
+from rustfits.plugin import Cards, Column, TableFacts, column_of
 from rustfits_tables.columns import Cells
 from rustfits_tables.text import TextCells
 
@@ -26,6 +26,14 @@ class ColumnFacts(TableFacts):
     def row_nbytes(self) -> int:
         """NAXIS1."""
         return self.seen.integer("NAXIS1")
+
+    def with_rows(self, cards: Cards) -> Self:
+        """Return what cards say that differ in numbers of rows and bytes alone; the columns are known."""
+        other = type(self)(cards)
+        for known in ("numbers", "colnames", "_found", "cells"):
+            if known in self.__dict__:
+                other.__dict__[known] = self.__dict__[known]
+        return other
 
     @cached_property
     def cells(self) -> tuple[AnyCells, ...]:
@@ -137,7 +145,9 @@ class ColumnFacts(TableFacts):
             number for number, known in zip(self.numbers, self.colnames, strict=True) if known.upper() == wanted.upper()
         ]
         if not folded:
-            raise TableError(f"unknown column name {name!r}; there are {', '.join(map(repr, self.colnames))}")
+            raise TableError(
+                f"unknown column name {name!r}; there are {', '.join(map(repr, self.colnames))}, and no column named so"
+            )
         if len(folded) > 1:
             spelled = ", ".join(repr(self.colnames[number - 1]) for number in folded)
             raise TableError(f"column name {name!r} may be any of {spelled}; spell it as one of them")
@@ -152,31 +162,21 @@ class ColumnFacts(TableFacts):
         ]
 
 
-class CompressedFacts(ColumnFacts):
-    """What the header of a compressed table says of the table that it was made from (FITS 4.0, section 10.3)."""
-
-    @property
-    def ntiles(self) -> int:
-        """Rows of the table on disk."""
-        return self.cards.integer("NAXIS2")
-
-    @property
-    def tile_nrows(self) -> int:
-        """Rows of a tile, but perhaps of the last."""
-        return self.cards.integer("ZTILELEN", self.nrows)
-
-    @property
-    def algorithms(self) -> dict[str, str]:
-        """ZCTYPn of each column, by its name."""
-        return {name: str(self.cards.get(f"ZCTYP{number}")) for number, name in enumerate(self.colnames, start=1)}
-
-
 class AsciiFacts(ColumnFacts):
     """What the header of an ASCII table says (FITS 4.0, section 7.2): the columns have formats of characters."""
 
     @cached_property
     def _found(self) -> Sequence[AnyCells | FitsError]:
-        return [self._text_or_fault(name, number) for name, number in zip(self.colnames, self.numbers, strict=True)]
+        found = [self._text_or_fault(name, number) for name, number in zip(self.colnames, self.numbers, strict=True)]
+        placed = sorted((one for one in found if isinstance(one, TextCells) and one.width), key=lambda one: one.offset)
+        last: TextCells | None = None
+        for one in placed:
+            if last is not None and one.offset < last.offset + last.width:
+                words = f"columns {last.name!r} and {one.name!r} overlap: TBCOL{one.number} lies inside of a field"
+                found[last.number - 1] = found[one.number - 1] = HeaderError(words)
+            if last is None or one.offset + one.width > last.offset + last.width:
+                last = one
+        return found
 
     def _text_or_fault(self, name: str, number: int) -> TextCells | FitsError:
         try:

@@ -22,26 +22,38 @@ class TableKind(HDUKind):
         from rustfits_tables import tables
 
         if cards.first_value() == "TABLE":
-            return tables.AsciiTableHDU
-        return tables.CompressedTableHDU if cards.get("ZTABLE") is True else tables.TableHDU
+            from rustfits_tables.ascii_hdu import AsciiTableHDU
+
+            return AsciiTableHDU
+        if cards.get("ZTABLE") is not True:
+            return tables.TableHDU
+        from rustfits_tables.ztable_hdu import CompressedTableHDU
+
+        return CompressedTableHDU
 
     def takes(self, data: object) -> int:
-        """Return whether ``data`` are rows of a table: an array with named fields, or a dict of arrays."""
-        return self.STANDARD if isinstance(data, np.ndarray | Mapping) else 0
+        """Return whether ``data`` are a table: an array with named fields, a dict of arrays, or of another library."""
+        if isinstance(data, np.ndarray | Mapping):
+            return self.STANDARD
+        from rustfits_tables.foreign import is_foreign
+
+        return self.STANDARD if is_foreign(data) else 0
 
     def write(self, data: Any, **options: Any) -> NewHDU:
-        """Check the rows of a new table, and refuse to write it."""
-        from rustfits_tables.new import check_data, not_there_yet
+        """Return a binary table with rows; the arguments are those of `FITS.write_table`."""
+        from rustfits_tables.new import written
 
-        check_data(data, options.get("names"))
-        raise not_there_yet("tables")
+        return written(data, **options)
 
     def create(self, dtype: Any, nrows: int, **options: Any) -> NewHDU:
-        """Check the dtype of a new table, and refuse to write it."""
-        from rustfits_tables.new import check_dtype, not_there_yet
+        """Return a table of zeros, or an ASCII one of blanks; the arguments are those of `FITS.create_table_hdu`."""
+        if "formats" in options:
+            from rustfits_tables import ascii_new
 
-        check_dtype(dtype, nrows)
-        raise not_there_yet("tables")
+            return ascii_new.created(dtype, nrows, **options)
+        from rustfits_tables.new import created
+
+        return created(dtype, nrows, **options)
 
 
 @hookimpl

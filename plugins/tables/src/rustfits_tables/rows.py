@@ -90,6 +90,20 @@ class Target:
     mask: NDArray[np.bool_] | None = None
 
 
+def fields_of(
+    targets: Sequence[Target], *, scale: bool, as_bytes: bool = False
+) -> tuple[list[FieldArray], list[AnyCells]]:
+    """Return what the kernels are to do for some columns, and the column of each field; as `RowReader.read`."""
+    fields: list[FieldArray] = []
+    owners: list[AnyCells] = []
+    for each in targets:
+        of_column = each.cells.fields(each.out, scale=scale, as_bytes=as_bytes)
+        of_column += [] if each.mask is None else each.cells.null_fields(each.mask)
+        fields += of_column
+        owners += [each.cells] * len(of_column)
+    return fields, owners
+
+
 @dataclass(frozen=True, slots=True)
 class RowReader:
     """The rows of one table in its file.
@@ -128,14 +142,7 @@ class RowReader:
         TableError
             If a value cannot be read; it names the first such column, row and what stands there.
         """
-        fields: list[FieldArray] = []
-        owners: list[AnyCells] = []
-        for each in targets:
-            of_column = each.cells.fields(each.out, scale=scale, as_bytes=as_bytes)
-            of_column += [] if each.mask is None else each.cells.null_fields(each.mask)
-            fields += of_column
-            owners += [each.cells] * len(of_column)
-        self.read_fields(rows, fields, owners)
+        self.read_fields(rows, *fields_of(targets, scale=scale, as_bytes=as_bytes))
         for each in targets:
             if isinstance(each.cells, TextCells):
                 each.cells.finish(each.out, scale=scale)
@@ -157,7 +164,7 @@ class RowReader:
             if faults:
                 fault = min(faults, key=lambda fault: fault.field)
                 row = raw[fault.row * self.row_nbytes : (fault.row + 1) * self.row_nbytes]
-                raise _error_of(fault, owners[fault.field], int(piece[fault.row]), row)
+                raise error_of(fault, owners[fault.field], int(piece[fault.row]), row)
 
         # Bytes of rows stand for pixels here: what makes a second thread worth while is much the same.
         run(decode, range(0, len(rows), step), npixels=len(rows) * self.row_nbytes)
@@ -173,7 +180,8 @@ class RowReader:
         self.unit.read_ranges(rows[first] * self.row_nbytes, count * self.row_nbytes, raw)
 
 
-def _error_of(fault: Fault, cells: AnyCells, row: int, raw: NDArray[np.uint8]) -> TableError:
+def error_of(fault: Fault, cells: AnyCells, row: int, raw: NDArray[np.uint8]) -> TableError:
+    """Return the error for a value that cannot be had; ``raw`` are the bytes of its row, as far as they matter."""
     if fault.reason == Reason.FOREIGN:
         return TableError(
             f"non-ASCII byte 0x{fault.value:02X} at position {fault.position} of column {cells.name!r}, row {row}; "

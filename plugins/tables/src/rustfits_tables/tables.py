@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, ClassVar, NoReturn
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self, overload
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from rustfits import NotSupported, TableError
-from rustfits.plugin import AnyTableHDU, DataUnit, TableFacts, TableLayout, reads
+from rustfits.plugin import AnyTableHDU, DataUnit, TableFacts, TableLayout, changes, reads
+from rustfits_tables.access import Key, RowKey
 from rustfits_tables.columns import Cells
-from rustfits_tables.facts import AnyCells, AsciiFacts, ColumnFacts, CompressedFacts
+from rustfits_tables.facts import AnyCells, ColumnFacts
+from rustfits_tables.iteration import ChunkIterator, Pieces, RowIterator, checked_chunksize
 from rustfits_tables.rows import RowReader, Rows, Target, select_rows
+from rustfits_tables.subsets import (
+    ColumnSubset,
+    SingleColumnSubset,
+)
 
-ELSEWHERE = "use astropy.io.fits or fitsio for that"
+if TYPE_CHECKING:
+    import astropy.table
+    import pandas
+    import polars
+    import pyarrow
 
 
 class ReadableTableHDU(AnyTableHDU):
@@ -22,6 +33,8 @@ class ReadableTableHDU(AnyTableHDU):
 
     _noun: ClassVar[str]  # in messages
     _facts_class: ClassVar[type[TableFacts]] = ColumnFacts
+    _column_class: ClassVar[type[SingleColumnSubset]] = SingleColumnSubset
+    _columns_class: ClassVar[type[ColumnSubset]] = ColumnSubset
 
     @property
     def _facts(self) -> ColumnFacts:
@@ -172,42 +185,262 @@ class ReadableTableHDU(AnyTableHDU):
         fixed = [Target(cells, out, mask) for cells, out, mask in parts if not cells.in_heap]
         self._reader().read(rows, fixed, scale=scale, as_bytes=as_bytes)
 
-    # -- what is not there yet ------------------------------------------------------------------------------------
+    # -- rows and columns by key ----------------------------------------------------------------------------------
 
-    def _refuse(self, what: str, instead: str = ELSEWHERE) -> NotSupported:
-        return NotSupported(f"{what} of {self._noun} is not supported yet; {instead}: {self._place}")
+    @overload
+    def __getitem__(self, key: int) -> np.void: ...
+    @overload
+    def __getitem__(self, key: slice) -> NDArray[Any]: ...
+    @overload
+    def __getitem__(self, key: str | bytes) -> SingleColumnSubset: ...
+    @overload
+    def __getitem__(self, key: Sequence[int] | Sequence[str] | NDArray[Any]) -> Any: ...
+    def __getitem__(self, key: Any) -> Any:
+        """Return a record, a structured array, or columns to read from.
 
-    def write(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Refuse to write.
-
-        Raises
-        ------
-        NotSupported
-            Always.
-        """
-        raise self._refuse("writing")
-
-    append = extend = appending = extending = write
-    insert_column = delete_column = repack = write
-
-    def iter(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Refuse to iterate.
+        Parameters
+        ----------
+        key : int, slice, sequence of int, str or sequence of str
+            A number gives a record; a slice, also backwards, or numbers a structured array; a name or names a subset
+            of columns, which reads when it is asked: ``hdu["a"][5]``, ``hdu["a", "b"].read()``.
 
         Raises
         ------
-        NotSupported
-            Always.
+        TableError
+            If it is of another kind, selects nothing, or a value cannot be read.
+        RowIndexError
+            If a row number is out of range.
+        NotSupported, HeaderError, FitsIOError
+            As `read`.
         """
-        raise self._refuse("iteration over rows", "read(rows=slice(start, stop)) gives them in pieces")
+        which = Key.of(key)
+        if which.name is not None:
+            return self._column_class(self, which.name)
+        if which.names is not None:
+            return self._columns_class(self, which.names)
+        if which.rows is not None:
+            return self.read(rows=which.rows)
+        return self.read(rows=[which.check_row(self.nrows)])[0]
 
-    def __iter__(self) -> NoReturn:
-        self.iter()
+    def __setitem__(self, key: Any, value: object) -> None:
+        which = Key.of(key)
+        rows = which.rows if which.row is None else which.row
+        self._put(rows, which.names if which.name is None else which.name, value)
 
-    def __getitem__(self, key: Any) -> NoReturn:
-        raise self._refuse("item access", "read(rows=..., columns=...) selects rows and columns")
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
+        """Return what `read` returns, as `numpy.asarray` asks for it.
 
-    def __setitem__(self, key: Any, value: Any) -> NoReturn:
-        raise self._refuse("writing")
+        Parameters
+        ----------
+        dtype : dtype, optional
+            Of the result; that of the table if None.
+        copy : bool, optional
+            There is nothing to share, so that False is refused.
+
+        Raises
+        ------
+        TableError
+            If ``copy`` is False.
+        """
+        if copy is False:
+            raise TableError("the rows of a file cannot become an array without a copy")
+        rows = self.read()
+        return rows if dtype is None else rows.astype(dtype, copy=False)
+
+    @overload
+    def iter(
+        self, *, chunksize: None = None, columns: Sequence[str] | None = None, scale: bool = True
+    ) -> RowIterator: ...
+    @overload
+    def iter(self, *, chunksize: int, columns: Sequence[str] | None = None, scale: bool = True) -> ChunkIterator: ...
+    def iter(
+        self, *, chunksize: int | None = None, columns: Sequence[str] | None = None, scale: bool = True
+    ) -> RowIterator | ChunkIterator:
+        """Go through the rows; a few MB of them are in memory at a time.
+
+        Parameters
+        ----------
+        chunksize : int, optional
+            Rows of the structured arrays to return; the last may have fewer. Without, records are returned one by one.
+        columns, scale
+            As in `read`.
+
+        Returns
+        -------
+        iterator
+            Its ``len`` is how many are left. Rows that are added later are not among them.
+
+        Raises
+        ------
+        TypeError
+            If ``chunksize`` is no integer.
+        TableError
+            If ``chunksize`` is less than 1, or a column is unknown or named twice; later, if a value cannot be read.
+        NotSupported, HeaderError, FitsIOError
+            Later, as `read`.
+        """
+        number = None if chunksize is None else checked_chunksize(chunksize)
+        pieces = Pieces(self, columns, scale=scale)
+        return RowIterator(pieces) if number is None else ChunkIterator(pieces, number)
+
+    def __iter__(self) -> RowIterator:
+        return self.iter()
+
+    def _fields(self, columns: Sequence[str] | None, *, scale: bool) -> np.dtype[Any]:
+        """Return the dtype of what `read` gives, a field for every column; errors as there."""
+        return self._facts.dtype(self._facts.chosen(columns), scale=scale)
+
+    def _heap_nbytes(self, rows: Rows, columns: Sequence[str]) -> NDArray[np.int64] | None:
+        """Return the memory that objects in rows need, about; None if there are none."""
+        return None
+
+    # -- the tables of other libraries --------------------------------------------------------------------------------
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """Return the rows as a stream of batches, for whoever takes Arrow: ``polars.DataFrame(hdu)``.
+
+        TNULLn becomes validity, strings are utf8, cells of several elements lists of fixed size (one in another for
+        TDIMn), those of variable length large lists, complex numbers lists of two. Memory is needed for a few batches.
+
+        Parameters
+        ----------
+        requested_schema : capsule, optional
+            Not used: the types are those of the columns.
+
+        Raises
+        ------
+        TableError
+            If columns cannot be read, or have one name; what is wrong with values is told by the stream.
+        NotSupported
+            If the compiled part of rustfits-tables is absent.
+        HeaderError, FitsIOError
+            As `read`.
+        """
+        from rustfits_tables.arrow import ArrowSource
+
+        return ArrowSource(self).__arrow_c_stream__()
+
+    def __arrow_c_schema__(self) -> object:
+        """Return the types of the columns, as of `__arrow_c_stream__`; errors as there."""
+        from rustfits_tables.arrow import ArrowSource
+
+        return ArrowSource(self).__arrow_c_schema__()
+
+    def to_arrow(
+        self, *, columns: Sequence[str] | None = None, rows: slice | Sequence[int] | None = None
+    ) -> pyarrow.Table:
+        """Return a table of pyarrow, with the types of `__arrow_c_stream__`.
+
+        The metadata of a field hold its unit, TDISP and TCOMM.
+
+        Parameters
+        ----------
+        columns, rows
+            As in `read`.
+
+        Raises
+        ------
+        TableError
+            If columns or rows are not there or cannot be read.
+        NotSupported
+            If pyarrow or the compiled part of rustfits-tables is absent.
+        RowIndexError, HeaderError, FitsIOError
+            As `read`.
+        """
+        from rustfits_tables import frames
+
+        return frames.to_arrow(self, columns, rows)
+
+    def to_polars(
+        self, *, columns: Sequence[str] | None = None, rows: slice | Sequence[int] | None = None
+    ) -> polars.DataFrame:
+        """Return a DataFrame of polars; as `to_arrow`, but for metadata, which polars has none of."""
+        from rustfits_tables import frames
+
+        return frames.to_polars(self, columns, rows)
+
+    def to_pandas(
+        self, *, columns: Sequence[str] | None = None, rows: slice | Sequence[int] | None = None
+    ) -> pandas.DataFrame:
+        """Return a DataFrame of pandas.
+
+        Integers with TNULLn become the integers of pandas that may be missing (``Int32``), scaled ones floats with
+        NaN; cells of several elements are arrays in a column of objects. ``frame.attrs`` holds "units" and
+        "descriptions", by the names of the columns.
+
+        Parameters
+        ----------
+        columns, rows
+            As in `read`.
+
+        Raises
+        ------
+        TableError
+            If columns or rows are not there or cannot be read.
+        NotSupported
+            If pandas is absent.
+        RowIndexError, HeaderError, FitsIOError
+            As `read`.
+        """
+        from rustfits_tables import frames
+
+        return frames.to_pandas(self, columns, rows)
+
+    def to_astropy(
+        self, *, columns: Sequence[str] | None = None, rows: slice | Sequence[int] | None = None
+    ) -> astropy.table.Table:
+        """Return a Table of astropy: units, descriptions (TCOMMn), columns with TNULLn masked.
+
+        ``table.meta`` holds the keywords of the header that describe neither structure nor columns; TDISPn stands in
+        the ``meta`` of its column.
+
+        Parameters
+        ----------
+        columns, rows
+            As in `read`.
+
+        Raises
+        ------
+        TableError
+            If columns or rows are not there or cannot be read.
+        NotSupported
+            If astropy is absent.
+        RowIndexError, HeaderError, FitsIOError
+            As `read`.
+        """
+        from rustfits_tables import frames
+
+        return frames.to_astropy(self, columns, rows)
+
+    @reads
+    def _read_columns(
+        self, columns: Sequence[str] | None, rows: slice | Sequence[int] | None
+    ) -> list[tuple[AnyCells, NDArray[Any], NDArray[np.bool_] | None]]:
+        """Return the values of columns, and where nulls are in those of numbers or strings that may have some."""
+        cells = self._facts.chosen(columns)
+        self._facts.dtype(cells)
+        wanted = self._wanted(rows, cells, False)
+        parts: list[tuple[AnyCells, NDArray[Any], NDArray[np.bool_] | None]] = []
+        for one in cells:
+            shape = (len(wanted), *one.shape)
+            out = (np.zeros if self._needs_zeros([one]) else np.empty)(shape, one.dtype())
+            mask = np.zeros(shape, np.bool_)
+            parts.append((one, out, mask if not one.in_heap and one.null_fields(mask) else None))
+        self._fill(wanted, parts, scale=True)
+        return parts
+
+    def _put(self, key: RowKey | None, columns: str | Sequence[str] | None, value: object) -> None:
+        """Replace cells, for ``hdu[...] = value`` and for subsets of columns.
+
+        Parameters
+        ----------
+        key : int, slice, list of int or None
+            Rows; all of them if None. Whether they are there is not known yet.
+        columns : str, sequence of str or None
+            One column by itself, several as a structured array, or all as one.
+        value : object
+        """
+        raise NotImplementedError  # every kind of table has its own
 
     def __delitem__(self, key: Any) -> NoReturn:
         raise NotSupported("can't delete items of a table: rows are not removed")
@@ -245,61 +478,176 @@ class TableHDU(ReadableTableHDU):
                 layout = TableLayout.from_cards(self._facts.cards, ())
                 HeapReader(DataUnit(self), layout).read(rows, cells, out, scale=scale, as_bytes=as_bytes)
 
+    @reads
+    def _heap_nbytes(self, rows: Rows, columns: Sequence[str]) -> NDArray[np.int64] | None:
+        chosen = [one for one in self._facts.chosen(columns or None) if one.in_heap and isinstance(one, Cells)]
+        if not chosen:
+            return None
+        from rustfits_tables.heap import HeapReader
 
-class CompressedTableHDU(TableHDU):
-    """A binary table whose columns are compressed in tiles of rows (FITS 4.0, section 10.3).
+        reader = HeapReader(DataUnit(self), TableLayout.from_cards(self._facts.cards, ()))
+        return sum((reader.memory(rows, cells) for cells in chosen), np.zeros(len(rows), dtype=np.int64))
 
-    What the header says is the table as it was before; its data cannot be read yet.
-    """
+    # -- writing --------------------------------------------------------------------------------------------------
 
-    _kind: ClassVar[str] = "BINARY_TBL (compressed)"
-    _noun: ClassVar[str] = "a compressed table"
-    _facts_class: ClassVar[type[TableFacts]] = CompressedFacts
+    @changes
+    def write(self, data: Any, *, names: Sequence[str] | None = None) -> None:
+        """Replace all rows.
 
-    @property
-    def _facts(self) -> CompressedFacts:
-        """What the cards say now."""
-        facts: CompressedFacts = self._state.snapshot
-        return facts
+        Parameters
+        ----------
+        data : array with named fields, dict of name to array, or list of arrays
+            Every column, in any order, with as many rows as the table has; dtypes and shapes are those of `read`, of
+            any order of bytes. Cells of variable length are objects: arrays of one axis, str or bytes. TNULLn, NaN or
+            an empty string is written where an array is masked.
+        names : sequence of str, optional
+            Of the arrays in a list.
 
-    @property
-    def n_tiles(self) -> int:
-        """Number of tiles, each of `ztile_rows` rows."""
-        return self._facts.ntiles
+        Raises
+        ------
+        TableError
+            If a column is missing or unknown, or has another number of rows, another dtype or shape, or a value that
+            cannot be written. The file is as it was then, and after all other errors.
+        HeaderError
+            If the columns do not make up a row.
+        FitsIOError
+            If the bytes cannot be written; `ReadOnlyFile` if the file was opened 'r'.
+        """
+        from rustfits_tables.edits import replace_rows
 
-    @property
-    def ztile_rows(self) -> int:
-        """Rows of a tile, the keyword ZTILELEN; the last tile may have fewer."""
-        return self._facts.tile_nrows
+        replace_rows(self, self._facts, data, names)
 
-    @property
-    def compression(self) -> dict[str, str]:
-        """Algorithm of each column, by its name: the keywords ZCTYPn."""
-        return self._facts.algorithms
+    @changes
+    def append(self, data: Any, *, names: Sequence[str] | None = None) -> None:
+        """Add rows behind the last; later HDUs of the file move.
 
-    def _wanted(self, rows: object, cells: Sequence[AnyCells], mask_null: bool) -> Rows:
-        raise self._refuse("reading")
+        Parameters
+        ----------
+        data, names
+            As for `write`, with any number of rows.
 
-    def _more_lines(self, facts: Any) -> list[str]:
-        return [
-            f"  tiles: {facts.cards.get('NAXIS2')}",
-            f"  rows per tile: {facts.cards.get('ZTILELEN')}",
-            f"  compression: {', '.join(f'{name}={algorithm}' for name, algorithm in facts.algorithms.items())}",
-        ]
+        Raises
+        ------
+        TableError, HeaderError, FitsIOError
+            As `write`.
+        """
+        from rustfits_tables.edits import append_rows
 
+        append_rows(self, self._facts, data, names)
 
-class AsciiTableHDU(ReadableTableHDU):
-    """A table of characters (FITS 4.0, section 7.2). Blank fields of numbers are read as 0."""
+    extend = append
 
-    label: ClassVar[str] = "ASCII_TBL"
-    _kind: ClassVar[str] = "ASCII_TBL"
-    _noun: ClassVar[str] = "an ASCII table"
-    _facts_class: ClassVar[type[TableFacts]] = AsciiFacts
+    @contextmanager
+    def appending(self) -> Iterator[Self]:
+        """Return a context in which many calls of `append` are one change of the file.
 
-    @property
-    def formats(self) -> dict[str, str]:
-        """TFORMn of each column, by its name."""
+        Rows are there to be read as soon as they are appended. An exception that leaves the block takes all of them
+        back. Others who use the handle wait until its end.
+        """
+        with self._changing():
+            yield self
+
+    extending = appending
+
+    @changes
+    def _put(self, key: RowKey | None, columns: str | Sequence[str] | None, value: object) -> None:
+        from rustfits_tables.edits import put
+
+        put(self, self._facts, key, columns, value)
+
+    @changes
+    def insert_column(
+        self,
+        name: str,
+        data: NDArray[Any],
+        *,
+        position: int | None = None,
+        after: str | int | None = None,
+        before: str | int | None = None,
+        unit: str | None = None,
+        inner_dtype: str | None = None,
+        heap_format: str | None = None,
+        bit_packed: bool = False,
+    ) -> None:
+        """Put a new column into the table, by default behind the last; later HDUs of the file move.
+
+        Keywords with numbers of columns are renumbered, those of coordinates too. Memory is bounded.
+
+        Parameters
+        ----------
+        name : str
+            New, whatever its case.
+        data : array
+            With the rows of the table along its first axis.
+        position : int, optional
+            Index that it will have, from 0.
+        after, before : str or int, optional
+            The column that it follows, or that follows it: name or index, perhaps from the end. At most one of the
+            three is given.
+        unit : str, optional
+            TUNITn.
+        inner_dtype : str, optional
+            What the cells of an object array hold, such as ``'f4'``, or ``'U'`` for strings.
+        heap_format : {'P', 'Q'}, optional
+            Whether descriptors of an object array have 32 or 64 bits.
+        bit_packed : bool
+            Whether bools are stored as bits.
+
+        Raises
+        ------
+        TableError
+            If there can be no such column, or no such place.
+        HeaderError, FitsIOError
+            As `write`.
+        """
+        from rustfits_tables import columnedits
+
         facts = self._facts
-        return {
-            name: facts.seen.text(f"TFORM{number}") for name, number in zip(facts.colnames, facts.numbers, strict=True)
-        }
+        index = columnedits.place_of(facts, position, after, before)
+        values = columnedits.check_nrows(facts, columnedits.check_new_name(facts, name), data)
+        column = columnedits.new_column(
+            name, values, unit=unit, inner_dtype=inner_dtype, heap_format=heap_format, bit_packed=bit_packed
+        )
+        columnedits.insert(self, facts, index, column, values)
+
+    @changes
+    def delete_column(self, key: str | int) -> None:
+        """Take a column out of the table; later HDUs of the file move.
+
+        Keywords with its number go, others are renumbered. What it has in the heap stays there until `repack`, but for
+        the last column that has a heap.
+
+        Parameters
+        ----------
+        key : str or int
+            Name, in whatever case, or index, perhaps from the end.
+
+        Raises
+        ------
+        TableError
+            If there is no such column.
+        HeaderError, FitsIOError
+            As `write`.
+        """
+        from rustfits_tables import columnedits
+
+        facts = self._facts
+        columnedits.delete(self, facts, columnedits.index_of(facts, key))
+
+    @changes
+    def repack(self) -> None:
+        """Drop what no cell of variable length uses any more, and the room before the heap; the file gets shorter.
+
+        Nothing is done if there is nothing to drop. Cells that share bytes still do. DATASUM and CHECKSUM are written
+        anew if they were right.
+
+        Raises
+        ------
+        TableError
+            If a descriptor points outside of the heap.
+        HeaderError, FitsIOError
+            As `write`.
+        """
+        from rustfits_tables.edits import repack
+
+        repack(self, self._facts)

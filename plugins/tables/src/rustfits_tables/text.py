@@ -17,7 +17,14 @@ from rustfits_tables.fields import MAX_DECIMALS, Field, FieldArray, Kind
 SINGLE_DIGITS = 7  # digits after the point that a float of 32 bits may keep
 
 # Letter, width, and the digits after the point of floats (FITS 4.0, table 15).
-_TFORM = re.compile(r"\s*([AIFED])(\d{1,9})(?:\.(\d{1,9}))?\s*")
+FORMAT = re.compile(r"\s*([AIFED])(\d{1,9})(?:\.(\d{1,9}))?\s*")
+
+
+def split_format(form: str) -> tuple[str, int, int]:
+    """Return the letter, the width, and the digits after the point of a `FORMAT`."""
+    found = FORMAT.fullmatch(form)
+    assert found is not None
+    return found[1], int(found[2]), int(found[3] or 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +68,9 @@ class TextCells:
             If a keyword is missing or wrong, or the field is not all in the row.
         """
         form = cards.text(f"TFORM{number}")
-        found = _TFORM.fullmatch(form)
-        if found is None:
+        if FORMAT.fullmatch(form) is None:
             raise HeaderError(f"TFORM{number} is {form!r}; in an ASCII table it is like I10, A8, F9.3, E15.7 or D25.17")
-        code, width, decimals = found[1], int(found[2]), int(found[3] or 0)
+        code, width, decimals = split_format(form)
         first = cards.integer(f"TBCOL{number}")
         if first < 1 or first - 1 + width > row_nbytes or decimals > MAX_DECIMALS:
             raise HeaderError(
