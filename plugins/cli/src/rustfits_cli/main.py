@@ -12,8 +12,8 @@ import click
 
 import rustfits
 from rustfits_cli.describe import describe
-from rustfits_cli.files import Failures, check_output, each_file, expand, sentence
-from rustfits_cli.image import complete_codec, complete_file, hdu_option
+from rustfits_cli.files import Failures, each_file, expand, sentence
+from rustfits_cli.image import complete_file
 from rustfits_cli.show import add_row, console, new_table, printable, write_json
 from rustfits_cli.verify import CHECKS, Outcome, exit_code
 from rustfits_cli.verify import verify as verify_file
@@ -23,9 +23,11 @@ MODULES = {
     "completion": "completion.command",
     "checksum": "headers.checksum",
     "copy": "copying.copy_hdus",
+    "cutout": "cutout.cutout",
     "diff": "diff.diff",
     "header": "headers.header",
     "pack": "pack.pack",
+    "preview": "previewing.preview",
     "set": "headers.set_keywords",
     "stats": "stats.stats",
     "table": "printing.table_command",
@@ -235,57 +237,6 @@ def verify(ctx: click.Context, files: tuple[str, ...], *, decode: bool, as_json:
     if as_json:
         write_json([outcome.to_dict() for outcome in outcomes])
     ctx.exit(exit_code(outcomes))
-
-
-@main.command()
-@click.argument("file", shell_complete=complete_file)
-@click.argument("section")
-@click.argument("output", type=click.Path(dir_okay=False, path_type=Path))
-@hdu_option
-@click.option(
-    "--compress", shell_complete=complete_codec, help="Name of a codec, such as GZIP_2; not compressed if not given."
-)
-@click.option("--overwrite", is_flag=True, help="Replace OUTPUT if it is there.")
-@lenient_option
-def cutout(
-    file: str,
-    section: str,
-    output: Path,
-    *,
-    key: str | None,
-    compress: str | None,
-    overwrite: bool,
-    lenient: bool | None,
-) -> None:
-    """Write a SECTION of an image of FILE to OUTPUT, its coordinates shifted along.
-
-    SECTION is written as in Python, in numpy order: 100:200,50:80
-    """
-    from rustfits_cli.cutout import parse_section, write_cutout
-    from rustfits_cli.image import pick_image
-
-    check_output(file, output, overwrite=overwrite)
-    with rustfits.FITS(file, lenient=lenient) as fits:
-        shape = write_cutout(pick_image(fits, key), parse_section(section), output, compress)
-    click.echo(f"cutout: {output.resolve()} ({' x '.join(map(str, shape))})")
-
-
-@main.command()
-@click.argument("file", shell_complete=complete_file)
-@click.argument("output", type=click.Path(dir_okay=False, path_type=Path))
-@hdu_option
-@click.option("--size", type=click.IntRange(min=1), default=1024, show_default=True, help="Longest side, in pixels.")
-@lenient_option
-def preview(file: str, output: Path, *, key: str | None, size: int, lenient: bool | None) -> None:
-    """Write a PNG of an image of FILE to OUTPUT; of a cube, its first plane."""
-    from rustfits_cli.image import pick_image, plane
-    from rustfits_cli.preview import write_preview
-
-    check_output(file, output)
-    with rustfits.FITS(file, lenient=lenient) as fits:
-        pixels = plane(pick_image(fits, key))
-    width, height = write_preview(output, pixels, longest=size)
-    click.echo(f"preview: {output.resolve()} ({width} x {height})")
 
 
 @main.command()
