@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from astropy.io import fits as astropy_fits
 from click.testing import CliRunner
 
 import rustfits
@@ -161,3 +162,28 @@ def test_commands_files_hdus_and_codecs_are_completed(mosaic, words, expected):
     environment = {"_RUSTFITS_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
     done = rustfits_process(environment=environment, cwd=mosaic.parent)
     assert set(done.stdout.decode().splitlines()) == expected
+
+
+# -- info --quantization ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["dither1", "dither2", "no_dither"])
+def test_steps_of_quantised_images_are_told(tmp_path, method):
+    pixels = np.random.default_rng(0).normal(9, 1, (20, 100)).astype("f4")
+    pixels[4] = 3.0
+    with rustfits.FITS(tmp_path / "x.fits", "w+") as fits:
+        fits.write_image(pixels, compress="GZIP_1", quantize=rustfits.Quantize(level=-0.25, method=method, seed=77))
+        fits.write_image(pixels, compress="GZIP_2")
+        fits.write_image(pixels.astype("i2"), compress="GZIP_2")
+    arguments = ["info", "--quantization", str(tmp_path / "x.fits")]
+    result = CliRunner().invoke(main, [*arguments, "--json"])
+    quantised, lossless = json.loads(result.stdout)[0]["quantization"]
+    assert (quantised["least"], quantised["largest"], quantised["tiles"]) == (0.25, 0.25, 20)
+    assert quantised["quantised"] >= 19
+    assert quantised.get("seed") == (None if method == "no_dither" else 77)
+    assert (lossless["method"], lossless["quantised"]) == ("NONE", 0)
+    shown = CliRunner().invoke(main, arguments).stdout
+    assert "0.25" in shown
+    with astropy_fits.open(tmp_path / "x.fits", disable_image_compression=True) as peer:
+        steps = peer[1].data["ZSCALE"]
+        assert (steps != 0).sum() == quantised["quantised"]

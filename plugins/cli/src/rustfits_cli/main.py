@@ -147,10 +147,19 @@ def demo(output: Path) -> None:
 @main.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", shell_complete=complete_file)
 @click.option("--columns", is_flag=True, help="Also list the columns of every table.")
+@click.option("--quantization", is_flag=True, help="Also tell how floats were rounded.")
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON list, an object for each FILE.")
 @lenient_option
 @click.pass_context
-def info(ctx: click.Context, files: tuple[str, ...], *, columns: bool, as_json: bool, lenient: bool | None) -> None:
+def info(
+    ctx: click.Context,
+    files: tuple[str, ...],
+    *,
+    columns: bool,
+    quantization: bool,
+    as_json: bool,
+    lenient: bool | None,
+) -> None:
     """List the HDUs of each FILE; no codec is needed for it.
 
     The exit code is 1 if a FILE cannot be read, or something damaged follows the HDUs that are listed, unless
@@ -163,13 +172,17 @@ def info(ctx: click.Context, files: tuple[str, ...], *, columns: bool, as_json: 
             with rustfits.FITS(file, lenient=lenient) as fits:
                 described, damage = [describe(hdu) for hdu in fits.hdus], fits.damage
                 more = columns_of(fits) if columns else {}
+                steps = quantization_of(fits) if quantization else []
             found.append({"filename": file, "hdus": [line.to_dict() for line in described]})
             if damage is not None:
                 found[-1]["damage"] = " ".join(str(damage).split())
             if not as_json:
                 show_descriptions(described)
                 show_columns(more)
-            elif columns:
+                show_quantization(steps)
+            if quantization:
+                found[-1]["quantization"] = steps
+            if columns:
                 found[-1]["columns"] = {title: [list(cells) for cells in lines] for title, lines in more.items()}
             if damage is not None:
                 if not lenient:
@@ -196,6 +209,25 @@ def columns_of(fits: rustfits.FITS) -> dict[str, list[tuple[str, ...]]]:
 
     tables = [hdu for hdu in fits.hdus if is_table(hdu)]
     return {f"HDU {hdu.index} {hdu.extname or ''}".strip(): list(describe_columns(hdu)) for hdu in tables}
+
+
+def quantization_of(fits: rustfits.FITS) -> list[dict[str, Any]]:
+    """Return how the floats of each compressed image were rounded."""
+    from rustfits_cli.quantization import quantizations
+
+    return quantizations(fits)
+
+
+def show_quantization(found: list[dict[str, Any]]) -> None:
+    """Print a line for each compressed image of floats."""
+    if found:
+        from rustfits_cli.quantization import COLUMNS, cells
+
+        table = new_table(*COLUMNS, right=slice(5, 8))
+        for one in found:
+            add_row(table, *cells(one))
+        click.echo()
+        console().print(table)
 
 
 def show_columns(columns: dict[str, list[tuple[str, ...]]]) -> None:
