@@ -119,7 +119,7 @@ def row_of(output, index):
 
 def test_info_shows_one_line_for_each_hdu(run, packed):
     output = run("info", packed).output
-    for word in ("SCI", "compressed image", "30 x 40", "uint16", "GZIP_2", "12 of 10 x 10"):
+    for word in ("SCI", "image", "30 x 40", "uint16", "GZIP_2", "12 of 10 x 10"):
         assert word in row_of(output, 1)
     assert "image" in row_of(output, 0)
 

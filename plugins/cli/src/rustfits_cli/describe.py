@@ -50,7 +50,7 @@ def describe(hdu: rustfits.HDU) -> Description:
         name = f"{name},{hdu.extver}"
     kind = _kind(hdu)
     if isinstance(hdu, rustfits.CompressedImageHDU):
-        return _compressed_image(hdu, name, kind)
+        return _compressed_image(hdu, name)
     if isinstance(hdu, rustfits.ImageHDU):
         if not hdu.ndim:
             return Description(str(hdu.index), name, kind)
@@ -70,7 +70,7 @@ def _kind(hdu: rustfits.HDU) -> str:
     return "ASCII table" if extension == "TABLE" else "other"
 
 
-def _compressed_image(hdu: rustfits.CompressedImageHDU, name: str, kind: str) -> Description:
+def _compressed_image(hdu: rustfits.CompressedImageHDU, name: str) -> Description:
     header = hdu.header
     row = prod(hdu.shape[-1:])
     tile = tuple(header.get(f"ZTILE{axis}", row if axis == 1 else 1) for axis in range(hdu.ndim, 0, -1))
@@ -84,7 +84,7 @@ def _compressed_image(hdu: rustfits.CompressedImageHDU, name: str, kind: str) ->
     return Description(
         index=str(hdu.index),
         name=name,
-        kind=kind,
+        kind="image",  # that it is compressed, the codec says
         shape=_by(hdu.shape),
         dtype=str(hdu.dtype),
         codec=str(header.get("ZCMPTYPE", "?")),
@@ -104,7 +104,7 @@ def _table(hdu: rustfits.HDU, name: str, kind: str) -> Description:
     return Description(
         index=str(hdu.index),
         name=name,
-        kind=kind,
+        kind=kind.removeprefix("compressed "),
         shape=f"{nrows} rows",
         dtype=f"{ncolumns} columns",
         codec=" ".join(sorted(codecs)),
