@@ -103,3 +103,12 @@ def test_integers_need_a_value_for_the_outside(run, tmp_path):
 def test_what_is_not_understood_is_told_and_nothing_is_written(run, sky, tmp_path, arguments, code, said):
     assert said in run(*arguments, code=code).stderr
     assert not (tmp_path / "out.fits").exists()
+
+
+def test_leading_axes_of_one_pixel_are_kept(run, tmp_path):
+    cube = np.arange(30 * 40, dtype="f4").reshape(1, 30, 40)
+    rustfits.write(tmp_path / "cube.fits", cube)
+    run("cube.fits", "--at", "10,12", "--size", 4, "out.fits")
+    assert np.array_equal(rustfits.read("out.fits"), cube[:, 8:12, 10:14])
+    rustfits.write(tmp_path / "deep.fits", np.zeros((2, 3, 4)))
+    assert "two axes" in run("deep.fits", "--at", "1,1", "o.fits", code=1).stderr

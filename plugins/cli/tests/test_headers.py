@@ -298,3 +298,11 @@ def test_scaled_integers_keep_their_numbers_and_their_scaling(run, tmp_path, bla
             assert np.array_equal(
                 hdu.read(mask_blank=blank is not None), original[0].read(mask_blank=blank is not None)
             )
+
+
+@pytest.mark.parametrize("path", sorted(DATA.glob("*rice*")) + sorted(DATA.glob("m13_*")), ids=lambda path: path.name)
+def test_uncompressed_copies_of_real_files_are_equal_to_them(run, path):
+    run("copy", path, "plain.fits", "--decompress")
+    run("diff", path, "plain.fits")
+    with rustfits.FITS("plain.fits") as fits:
+        assert not any(isinstance(hdu, rustfits.CompressedImageHDU) for hdu in fits)

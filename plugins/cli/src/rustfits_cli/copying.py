@@ -106,4 +106,4 @@ def copy_hdu(
     pixels = hdu.read(scale=convention)
     if codec is not None and pixels.dtype.kind == "f":
         scaling["quantize"] = quantize
-    new.write_image(pixels, compress=codec, header=header, extname=hdu.extname, **scaling)
+    new.write_image(pixels, compress=codec, header=header, **scaling)

@@ -220,19 +220,21 @@ def write_cutouts(
     Raises
     ------
     ImageError
-        If the image has not two axes, or a box of integers leaves it and there is no value to fill.
+        If the image has not two axes, but for leading ones of one pixel, or a box of integers leaves it and there is no value to fill.
     """
-    if hdu.ndim != 2:
+    lead = hdu.ndim - 2
+    if lead < 0 or any(length != 1 for length in hdu.shape[:lead]):
         raise rustfits.ImageError(f"positions are for images of two axes; HDU {hdu.index} has shape {hdu.shape}")
     value: Any = fill
     if fill is not None and hdu.dtype.kind in "iu":
         if fill != int(fill):
             raise rustfits.ImageError(f"--fill {fill:g} is no {hdu.dtype} number")
         value = int(fill)
-    boxes = hdu.cutouts(places, shape, fill_value=value)
+    boxes = hdu.cutouts([(*(0,) * lead, *place) for place in places], (*(1,) * lead, *shape), fill_value=value)
     with new_file(output) as made, rustfits.FITS(made, "w+") as file, file.transaction():
         for number, (box, place) in enumerate(zip(boxes, places, strict=True), start=1):
-            start = [math.ceil(at - length / 2) for at, length in zip(place, shape, strict=True)]
+            corner = [math.ceil(at - length / 2) for at, length in zip(place, shape, strict=True)]
+            start = [0] * lead + corner
             pixels, blank = _nulls(hdu, box)
             header = _keywords(hdu.header, start)
             name = hdu.extname if len(boxes) == 1 else hdu.extname or "CUTOUT"

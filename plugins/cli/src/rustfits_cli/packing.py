@@ -25,7 +25,7 @@ from rustfits_cli.rawhdu import (
     with_checksums,
 )
 
-BAND_NBYTES = 8 << 20  # of pixels that are encoded at once
+BAND_NBYTES = 4 << 20  # of pixels that are encoded at once
 HUGE_NBYTES = 1 << 31  # of pixels, from which on offsets in the heap need 64 bits
 NULL = -2147483647  # the integer that stands for NaN, CFITSIO's
 SEEDS = 10_000  # of the table of random numbers (FITS 4.0, section 10.2.1): ZDITHER0 is 1 to 10000

@@ -78,6 +78,7 @@ def unpack_image(hdu: rustfits.CompressedImageHDU, raw: RawHDU, out: IO[bytes], 
     codec = hdu.compression
     assert codec is not None
     assert codec.tile_shape is not None
+    hdu.set_tile_cache_size(0)  # each tile is read once
     cards = image_cards(raw.cards, first=first)
     start, total, nbytes = out.seek(0, 2), Sum(), 0
     out.seek(start + len(header_bytes(cards)))
