@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from rustfits.hdu.report import FileReport, Verdict
     from rustfits.quantize.parameters import Quantize
     from rustfits.storage.fileobject import BinaryFile, Openable
-    from rustfits_tables import TableHDU
+    from rustfits_tables import CompressedTableHDU, TableHDU
 
     Compress = str | TileCodec | None
 
@@ -419,11 +419,17 @@ class FITS:
         NotSupported
             If it is one, and the package is not installed.
         """
+        return cast("TableHDU", self._shown(key, "TableHDU", "a binary table"))
+
+    def compressed_table(self, key: Key) -> CompressedTableHDU:
+        """Return a compressed table: as `table`, for what only these have, such as `CompressedTableHDU.n_tiles`."""
+        return cast("CompressedTableHDU", self._shown(key, "CompressedTableHDU", "a compressed table"))
+
+    def _shown(self, key: Key, name: str, what: str) -> Any:
         from rustfits.hdu.kinds import shown_class
         from rustfits.hdu.table import AnyTableHDU
 
-        table = _of_kind(self[key], AnyTableHDU, "a binary table")
-        return cast("TableHDU", _of_kind(table, shown_class("TableHDU"), "a binary table"))
+        return _of_kind(_of_kind(self[key], AnyTableHDU, what), shown_class(name), what)
 
     # -- HDUs that are added ------------------------------------------------------------------------------------------
 
@@ -652,13 +658,18 @@ class FITS:
             Which columns of bools are stored as bits; True for all.
         heap_format : {'P', 'Q'}
             Whether descriptors of cells of any length have 32 or 64 bits.
-        compress, ztilelen
-            How to compress the table, and the rows of a tile.
+        compress : True, str, TileCodec, or dict of column name to these, optional
+            How each column is compressed, in tiles of rows (FITS 4.0, section 10.3): True for the default of its type,
+            which columns that a dict does not name have too. Its rows are there once they are written.
+        ztilelen : int, optional
+            Rows of a tile; by default as many as make up 10 MB.
 
         Raises
         ------
         TableError
-            If there can be no such table; nothing was appended then.
+            If there can be no such table; nothing was appended then, and after all other errors.
+        InvalidParameter, CodecNotInstalled, PluginError
+            If there is no such codec, or it cannot be had.
         TypeError
             If an argument has the wrong type.
         NotSupported
@@ -702,7 +713,7 @@ class FITS:
         compress: Any = None,
         ztilelen: int | None = None,
         header: Header | None = None,
-    ) -> HDU:
+    ) -> TableHDU:
         """Append a binary table with rows, as the package rustfits-tables makes it.
 
         Parameters
@@ -724,8 +735,10 @@ class FITS:
         ------
         TableError
             If ``data`` is no table, or cannot be written; nothing was appended then.
-        TypeError, NotSupported
+        InvalidParameter, CodecNotInstalled, PluginError, TypeError, NotSupported
             As `create_table_hdu`.
+        TileEncodeError
+            If a codec cannot hold a column.
         """
         from rustfits.container.newhdu import PlannedHDU
 
@@ -739,7 +752,7 @@ class FITS:
         options |= {"bit_columns": bit_columns, "heap_format": heap_format, "compress": compress, "ztilelen": ztilelen}
         with self._file.changing(self._file.filename):
             new = PlannedHDU.written("BINTABLE.table", data, options | {"header": header})
-            return new.append_to(self._file, self._hdus)
+            return cast("TableHDU", new.append_to(self._file, self._hdus))
 
 
 def _of_kind(hdu: HDU, kind: type[Kind], noun: str) -> Kind:

@@ -38,7 +38,7 @@ class PlannedHDU:
             If two kinds are equally fit, or one breaks the contract.
         """
         kind = kind_that_takes(data)
-        if kind is None and isinstance(data, np.ndarray | dict):
+        if kind is None and (isinstance(data, np.ndarray | dict) or hasattr(data, "__arrow_c_stream__")):
             raise needs_package("tables")
         if kind is None:
             raise ImageError(

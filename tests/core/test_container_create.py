@@ -369,9 +369,17 @@ def test_write_chooses_by_the_kind_of_data(fits):
     assert len(fits) == 2
 
 
+class Frame:
+    """What data frames have."""
+
+    def __arrow_c_stream__(self, requested_schema=None):
+        raise AssertionError("nobody is there to ask for it")
+
+
 def test_tables_need_their_package(fits, no_kinds):
     rows = np.zeros(3, dtype=[("a", "i4")])
     for act in (
+        lambda: fits.write(Frame()),
         lambda: fits.write(rows),
         lambda: fits.write({"a": np.zeros(3)}),
         lambda: fits.write_table([np.zeros(3)], names=["a"]),

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from tablefiles import table
 
 import rustfits
@@ -496,3 +497,100 @@ def test_the_file_is_what_it_says_in_memory_too():
         assert peer[1].data["a"].tolist() == ["xyz"]
         assert not hasattr(file[1], "repack")
         assert not hasattr(file[1], "shape")
+
+
+# -- any sequence of edits --------------------------------------------------------------------------------------------
+
+
+class AsciiEdits(RuleBasedStateMachine):
+    """Edits of an ASCII table between two other HDUs, against a dict of arrays."""
+
+    def __init__(self):
+        super().__init__()
+        self.file = FITS("mem://", "w+")
+        self.file.write_image(np.arange(7, dtype="i2"))
+        self.file.create_ascii_table_hdu([("a", "i8"), ("s", "U3")], extname="T")
+        self.file.write_image(np.arange(3000, dtype="i4"))
+        self.model = {"a": np.zeros(0, "i8"), "s": np.zeros(0, "U3")}
+        self.count = 0
+
+    @property
+    def hdu(self):
+        return self.file["T"]
+
+    @property
+    def nrows(self):
+        return len(next(iter(self.model.values())))
+
+    def values(self, name, nrows):
+        kind = self.model[name].dtype
+        numbers = np.random.default_rng(self.count)
+        self.count += 1
+        if kind.kind == "U":
+            return np.array(["", "a", "b c", "xyz"])[numbers.integers(0, 4, nrows)].astype("U3")
+        return (numbers.normal(size=nrows) * 1e6).astype(kind)
+
+    @rule(nrows=st.integers(0, 150))
+    def append(self, nrows):
+        rows = {name: self.values(name, nrows) for name in self.model}
+        self.hdu.append(rows)
+        self.model = {name: np.concatenate([old, rows[name]]) for name, old in self.model.items()}
+
+    @rule(kind=st.sampled_from(["i8", "f8", "f4", "U3", "u8"]), data=st.data())
+    def insert(self, kind, data):
+        if len(self.model) > 6:
+            return
+        name, position = f"c{self.count}", data.draw(st.integers(0, len(self.model)))
+        names = list(self.model)
+        self.model[name] = np.zeros(0, kind)
+        column = np.abs(self.values(name, self.nrows)) if kind == "u8" else self.values(name, self.nrows)
+        self.hdu.insert_column(name, column, position=position)
+        self.model[name] = column
+        names.insert(position, name)
+        self.model = {each: self.model[each] for each in names}
+
+    @precondition(lambda self: len(self.model) > 1)
+    @rule(data=st.data())
+    def delete(self, data):
+        name = data.draw(st.sampled_from(list(self.model)))
+        self.hdu.delete_column(name)
+        del self.model[name]
+
+    @precondition(lambda self: self.nrows)
+    @rule(data=st.data())
+    def assign(self, data):
+        name = data.draw(st.sampled_from(list(self.model)))
+        rows = sorted(data.draw(st.sets(st.integers(0, self.nrows - 1), min_size=1, max_size=5)))
+        values = self.values(name, len(rows))
+        values = np.abs(values) if values.dtype.kind == "u" else values
+        self.hdu[name][rows] = values
+        self.model[name][rows] = values
+
+    @precondition(lambda self: self.nrows)
+    @rule(data=st.data())
+    def fail(self, data):
+        name = data.draw(st.sampled_from(list(self.model)))
+        with pytest.raises(TableError):
+            self.hdu[name][-1] = "far too long" if self.model[name].dtype.kind == "U" else "no number"
+
+    @invariant()
+    def it_is_what_the_model_says(self):
+        assert list(self.hdu.colnames) == list(self.model)
+        assert self.hdu.nrows == self.nrows
+        for name, values in self.model.items():
+            same(self.hdu.read_column(name), values)
+        assert self.file[0].read().tolist() == list(range(7))
+        assert self.file[2].read().tolist() == list(range(3000))
+        assert self.hdu.verify()["structure"].status == "ok"
+
+    def teardown(self):
+        peer = fits.open(io.BytesIO(self.file.to_bytes()))
+        peer[1].verify("exception")
+        for name, values in self.model.items():
+            if values.dtype.kind == "U" and self.nrows:
+                assert np.char.rstrip(peer[1].data[name]).tolist() == np.char.rstrip(values).tolist()
+        self.file.close()
+
+
+TestAsciiEdits = AsciiEdits.TestCase
+TestAsciiEdits.settings = settings(max_examples=40, stateful_step_count=15, deadline=None)

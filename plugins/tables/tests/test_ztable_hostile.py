@@ -83,6 +83,7 @@ def read(raw):
         ({"ZNAXIS2": 61}, "decompression"),
         ({"ZNAXIS2": 1 << 62}, "NAXIS2"),
         ({"ZNAXIS2": -1}, "NAXIS2"),
+        ({"ZNAXIS2": 1 << 70}, "ZNAXIS2 is"),
         ({"ZNAXIS2": 1 << 40, "ZTILELEN": 1 << 38}, "cannot stand for"),
         ({"ZNAXIS1": 7}, "NAXIS1"),
         ({"ZFORM1": "2J", "ZNAXIS1": 29}, "decompression"),

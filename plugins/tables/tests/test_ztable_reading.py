@@ -10,9 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tablefiles import table
 from ztablefiles import choose_codecs, fits, needs, numbers_of, packed, random_table, run, strings_of
 
 import rustfits
+from rustfits_tables import Field, FieldArray, Kind, active
 
 DATA = Path(__file__).parents[3] / "tests" / "data"
 NCASES = int(os.environ.get("RUSTFITS_ZTABLE_CASES", "160"))
@@ -275,3 +277,64 @@ def test_what_is_said_of_it(tmp_path):
             "  rows per tile: 1000",
             "  compression: X=GZIP_2, N=RICE_1, S=GZIP_1, V=GZIP_2",
         ]
+
+
+def test_bits_and_offsets_for_arrow_are_those_of_the_plain_table(tmp_path):
+    plain, coded = large_table(tmp_path, nrows=2003, tile_nrows=37)  # tiles end within bytes of a bitmap
+    with rustfits.FITS(coded) as file, rustfits.FITS(plain) as other:
+        found = []
+        for hdu in (other[1], file[1]):
+            number, text = hdu._facts.chosen(["N", "S"])
+            valid, offsets = np.zeros(251, dtype=np.uint8), np.zeros(2004, dtype=np.int32)
+            letters = np.zeros(8 * 2003, dtype=np.uint8)
+            fields = [
+                FieldArray(Field(Kind.VALID, number.column.offset, 4, null=1000), valid),
+                FieldArray(Field(Kind.UTF8_32, text.column.offset, 8), offsets, letters),
+            ]
+            reader = hdu._tiles() if hdu is file[1] else hdu._reader()
+            if hdu is file[1]:
+                reader.read_fields(range(2003), fields, [number, text])
+            else:
+                for field, _owner in zip(fields, (number, text), strict=True):
+                    for first in range(0, 2003, 8):  # in order, on one thread
+                        rows = range(first, min(first + 8, 2003))
+                        raw = np.frombuffer(plain_rows(plain, hdu, rows), dtype=np.uint8)
+                        active().decoder(hdu._facts.row_nbytes, [field]).decode(raw, first)
+            found.append((valid, offsets, letters))
+        for left, right in zip(*found, strict=True):
+            np.testing.assert_array_equal(left, right)
+        assert found[0][1][-1] > 2003
+
+
+def plain_rows(path, hdu, rows):
+    width, start = hdu._facts.row_nbytes, hdu._extent.data_start
+    return path.read_bytes()[start + rows.start * width : start + rows.stop * width]
+
+
+@pytest.mark.parametrize("descriptor", ["P", "Q"])
+def test_tiles_that_were_not_compressed_and_descriptors_of_both_widths(descriptor):
+    numbers = np.arange(10, dtype=">i4")
+    pairs = np.array([[24, 0], [16, 24]], dtype=">i4" if descriptor == "P" else ">i8")
+    cards = {"ZTABLE": True, "ZTILELEN": 6, "ZNAXIS1": 4, "ZNAXIS2": 10, "ZPCOUNT": 0}
+    data = pairs.tobytes() + numbers.tobytes()
+    hdu = table(
+        [(f"1{descriptor}B(24)", "n")],
+        data,
+        nrows=2,
+        row_nbytes=pairs.nbytes // 2,
+        **(cards | {"ZFORM1": "1J", "ZCTYP1": "NOCOMPRESS", "PCOUNT": 40}),
+    )
+    assert type(hdu) is rustfits.CompressedTableHDU
+    assert hdu.read()["n"].tolist() == list(range(10))
+    assert hdu.compression == {"n": "NOCOMPRESS"}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_sums_that_fpack_keeps_are_right(seed, tmp_path):
+    hdu, random = random_table(seed)
+    choose_codecs(hdu, random)
+    with rustfits.FITS(packed(hdu, tmp_path)[1]) as file:
+        report = file[1].verify()
+        assert [report[name].status for name in ("DATASUM", "CHECKSUM", "ZDATASUM", "ZHECKSUM", "tiles")] == ["ok"] * 5
+        assert file[1].verify_datasum() is True
+        assert file[1].verify_checksum() is True

@@ -39,8 +39,15 @@ cdef extern from "arrow.h" nogil:
         const char *(*get_last_error)(ArrowArrayStream *) noexcept nogil
         void (*release)(ArrowArrayStream *) noexcept nogil
         void *private_data
+    struct rf_arena:
+        char *memory
+        int64_t nbytes
+    rf_arena *rf_arena_new(int64_t nbytes)
+    void rf_arena_use(rf_arena *arena)
+    void rf_arena_leave(rf_arena *arena)
     int32_t rf_arrow_schema(ArrowSchema *out, int64_t n_children)
     int32_t rf_arrow_array(ArrowArray *out, int64_t n_buffers, int64_t n_children)
+    void rf_arrow_put(ArrowArray *array, int64_t number, char *buffer, rf_arena *arena)
 
 
 cdef enum:
@@ -51,20 +58,52 @@ cdef enum:
 # -- out ---------------------------------------------------------------------------------------------------------------
 
 
+cdef class Arena:
+    """Memory for the buffers of one batch, which is given back when nobody has any of them."""
+
+    cdef rf_arena *arena
+    cdef int64_t used
+
+    def __cinit__(self, int64_t nbytes):
+        self.arena = rf_arena_new(nbytes)
+        if self.arena is NULL:
+            raise MemoryError
+
+    def __dealloc__(self):
+        if self.arena is not NULL:
+            rf_arena_leave(self.arena)
+
+    def block(self, Py_ssize_t nbytes):
+        """Return memory for a buffer, of its own if there is no room left."""
+        if nbytes < 0 or nbytes > self.arena.nbytes - self.used:
+            return Block(nbytes)
+        cdef Block block = Block.__new__(Block, -1)
+        block.memory, block.nbytes, block.arena = self.arena.memory + self.used, nbytes, self.arena
+        rf_arena_use(self.arena)
+        self.used = min(self.used + (nbytes + 63) // 64 * 64, self.arena.nbytes)
+        return block
+
+
 cdef class Block:
     """Memory for one buffer, which an array takes along when it is given away."""
 
     cdef char *memory
+    cdef rf_arena *arena
     cdef Py_ssize_t nbytes, views
 
     def __cinit__(self, Py_ssize_t nbytes):
+        if nbytes < 0:  # it is told later
+            return
         self.memory = <char *>malloc(nbytes + 64)  # some memory also for nothing
         if self.memory is NULL:
             raise MemoryError
         self.nbytes = nbytes
 
     def __dealloc__(self):
-        free(self.memory)
+        if self.arena is not NULL:
+            rf_arena_leave(self.arena)
+        else:
+            free(self.memory)
 
     def __getbuffer__(self, Py_buffer *buffer, int flags):
         if self.memory is NULL:
@@ -75,19 +114,21 @@ cdef class Block:
     def __releasebuffer__(self, Py_buffer *buffer):
         self.views -= 1
 
-    cdef char *take(self, Py_ssize_t nbytes) except NULL:
-        """Give the memory away, but for what is not used of it; a copy of it if somebody still looks at it."""
+    cdef int give(self, ArrowArray *to, int64_t number, Py_ssize_t nbytes) except -1:
+        """Give the memory to an array, but for what is not used of it; a copy of it if somebody still looks at it."""
         cdef char *found
-        if self.views or self.memory is NULL or nbytes > self.nbytes:
-            if self.memory is NULL or nbytes > self.nbytes:
-                raise ValueError("such a block is not there any more")
-            return copied(self.memory, nbytes)
+        if self.memory is NULL or nbytes < 0 or nbytes > self.nbytes:
+            raise ValueError("such a block is not there any more")
+        if self.views:
+            rf_arrow_put(to, number, copied(self.memory, nbytes), NULL)
+            return 0
         found = self.memory
-        if nbytes < self.nbytes // 2:
+        if self.arena is NULL and nbytes < self.nbytes // 2:
             found = <char *>realloc(self.memory, nbytes + 64)
             found = self.memory if found is NULL else found
-        self.memory, self.nbytes = NULL, 0
-        return found
+        rf_arrow_put(to, number, found, self.arena)
+        self.memory, self.arena, self.nbytes = NULL, NULL, 0
+        return 0
 
 
 cdef char *copied(const char *source, Py_ssize_t nbytes) except NULL:
@@ -137,7 +178,7 @@ cdef int fill_array(ArrowArray *out, tuple said) except -1:
         for k in range(out.n_buffers):
             if buffers[k] is not None:
                 block, nbytes = buffers[k]
-                out.buffers[k] = (<Block?>block).take(nbytes)
+                (<Block?>block).give(out, k, nbytes)
         for k in range(out.n_children):
             out.children[k] = <ArrowArray *>calloc(1, sizeof(ArrowArray))
             if out.children[k] is NULL:

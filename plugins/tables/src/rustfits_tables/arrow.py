@@ -23,7 +23,7 @@ from rustfits_tables.iteration import Pieces
 from rustfits_tables.rows import Rows, error_of
 
 if TYPE_CHECKING:
-    from rustfits_tables._arrow import ArraySaid, Block, SchemaSaid
+    from rustfits_tables._arrow import Arena, ArraySaid, Block, SchemaSaid
 
 BATCH_NBYTES = 16 << 20  # large enough that a reader does not mind their number
 SLICE_NBYTES = 4 << 20  # of rows that are filled in one go: their strings are looked at again while they are near
@@ -169,7 +169,8 @@ class Batches:
 
     def _batch(self, rows: Rows, columns: Sequence[ArrowColumn]) -> ArraySaid:
         hdu, nrows = self._hdu, len(rows)
-        fillings = [one.filling(nrows) for one in columns]
+        arena = compiled().Arena(sum(one.nbytes(nrows) for one in columns))
+        fillings = [one.filling(nrows, arena) for one in columns]
         heap = [one for one in fillings if isinstance(one, _Lists)]
         fixed = [one for one in fillings if not isinstance(one, _Lists)]
         row_nbytes = max(sum(one.row_nbytes for one in fixed), 1)
@@ -218,14 +219,23 @@ class ArrowColumn:
         shape, _, _, flags, children = node
         return shape, self.name.encode(), _metadata(self._metadata), flags, children
 
-    def filling(self, nrows: int) -> _Filling:
+    def nbytes(self, nrows: int) -> int:
+        """Return about how many bytes the buffers for a batch have; they may be more."""
+        cells = self.cells
+        if cells.in_heap:
+            return 0
+        count = nrows * prod(cells.shape)
+        each = cells.width + 4 if cells.is_text else cells.dtype().itemsize
+        return count * each + count // 8 + 4 * 64  # of three buffers the ends, and one more offset
+
+    def filling(self, nrows: int, arena: Arena) -> _Filling:
         """Return buffers for a batch."""
         cells = self.cells
         if isinstance(cells, Cells) and cells.in_heap:
-            return _Lists(cells, nrows)
+            return _Lists(cells, nrows, arena)
         if cells.is_text:
-            return _Strings(cells, nrows)
-        return _Flags(cells, nrows) if cells.dtype().kind == "b" else _Numbers(cells, nrows)
+            return _Strings(cells, nrows, arena)
+        return _Flags(cells, nrows, arena) if cells.dtype().kind == "b" else _Numbers(cells, nrows, arena)
 
 
 def column_of(cells: AnyCells, cards: Cards) -> ArrowColumn:
@@ -284,11 +294,11 @@ def _metadata(pairs: dict[str, str]) -> bytes | None:
 class _Buffer:
     """Memory that becomes a buffer of Arrow, and an array of it as long as it is filled."""
 
-    def __init__(self, shape: int | tuple[int, ...], dtype: DTypeLike) -> None:
+    def __init__(self, shape: int | tuple[int, ...], dtype: DTypeLike, arena: Arena | None = None) -> None:
         kind = np.dtype(dtype)
         self.nbytes = prod((shape,) if isinstance(shape, int) else shape) * kind.itemsize
-        self._block: Block = compiled().Block(self.nbytes)
-        self.array: NDArray[Any] | None = np.ndarray(shape, kind, self._block)
+        self._block: Block = compiled().Block(self.nbytes) if arena is None else arena.block(self.nbytes)
+        self.array: NDArray[Any] | None = np.ndarray(shape, kind, memoryview(self._block))
 
     @property
     def values(self) -> NDArray[Any]:
@@ -305,8 +315,8 @@ class _Buffer:
 class _Bitmap(_Buffer):
     """One bit for an element, the lowest of a byte first."""
 
-    def __init__(self, nbits: int) -> None:
-        super().__init__(-(-nbits // 8), np.uint8)
+    def __init__(self, nbits: int, arena: Arena | None = None) -> None:
+        super().__init__(-(-nbits // 8), np.uint8, arena)
 
     def put(self, first: int, bits: NDArray[np.bool_]) -> None:
         """Set bits from ``first`` on, which 8 divides."""
@@ -317,10 +327,10 @@ class _Bitmap(_Buffer):
 class _Filling(ABC):
     """The buffers of one column in one batch."""
 
-    def __init__(self, cells: AnyCells, nrows: int) -> None:
+    def __init__(self, cells: AnyCells, nrows: int, arena: Arena) -> None:
         self._cells, self._nrows, self._count = cells, nrows, prod(cells.shape)
         mask = np.zeros((1, *cells.shape), np.bool_)
-        self._valid = _Bitmap(nrows * self._count) if not cells.in_heap and cells.null_fields(mask) else None
+        self._valid = _Bitmap(nrows * self._count, arena) if not cells.in_heap and cells.null_fields(mask) else None
         self._nnulls = 0
         self._mask: NDArray[np.bool_] | None = None
 
@@ -361,9 +371,9 @@ class _Filling(ABC):
 
 
 class _Numbers(_Filling):
-    def __init__(self, cells: AnyCells, nrows: int) -> None:
-        super().__init__(cells, nrows)
-        self._values = _Buffer((nrows, *cells.shape), cells.dtype())
+    def __init__(self, cells: AnyCells, nrows: int, arena: Arena) -> None:
+        super().__init__(cells, nrows, arena)
+        self._values = _Buffer((nrows, *cells.shape), cells.dtype(), arena)
 
     def _target(self, first: int, nrows: int) -> NDArray[Any]:
         return self._values.values[first : first + nrows]
@@ -373,13 +383,15 @@ class _Numbers(_Filling):
 
 
 class _Flags(_Filling):
-    def __init__(self, cells: AnyCells, nrows: int) -> None:
-        super().__init__(cells, nrows)
-        self._bits = _Bitmap(nrows * self._count)
-        self._flags: NDArray[np.bool_] = np.zeros(0, np.bool_)
+    def __init__(self, cells: AnyCells, nrows: int, arena: Arena) -> None:
+        super().__init__(cells, nrows, arena)
+        self._bits = _Bitmap(nrows * self._count, arena)
+        self._flags = self._scratch = np.zeros((0, *cells.shape), np.bool_)
 
     def _target(self, first: int, nrows: int) -> NDArray[Any]:
-        self._flags = np.empty((nrows, *self._cells.shape), np.bool_)
+        if len(self._scratch) < nrows:  # the first slice is the largest
+            self._scratch = np.empty((nrows, *self._cells.shape), np.bool_)
+        self._flags = self._scratch[:nrows]
         return self._flags
 
     def settle(self, first: int, rows: Rows) -> None:
@@ -391,17 +403,18 @@ class _Flags(_Filling):
 
 
 class _Strings(_Filling):
-    def __init__(self, cells: AnyCells, nrows: int) -> None:
-        super().__init__(cells, nrows)
+    def __init__(self, cells: AnyCells, nrows: int, arena: Arena) -> None:
+        super().__init__(cells, nrows, arena)
         self._nstrings = nrows * self._count
-        self._offsets = _Buffer(self._nstrings + 1, np.int32)
+        self._offsets = _Buffer(self._nstrings + 1, np.int32, arena)
         self._offsets.values[0] = 0
-        self._text = _Buffer(self._nstrings * cells.width, np.uint8)
-        self._raw: NDArray[Any] = np.zeros(0, "S1")
+        self._text = _Buffer(self._nstrings * cells.width, np.uint8, arena)
+        self._raw = self._scratch = np.zeros((0, *cells.shape), cells.dtype(as_bytes=True))
 
     def _target(self, first: int, nrows: int) -> NDArray[Any]:
-        dtype = self._cells.dtype(as_bytes=True)
-        self._raw = (np.empty if self._cells.width else np.zeros)((nrows, *self._cells.shape), dtype)
+        if len(self._scratch) < nrows:  # the first slice is the largest
+            self._scratch = np.zeros((nrows, *self._cells.shape), self._scratch.dtype)
+        self._raw = self._scratch[:nrows]
         return self._raw
 
     def settle(self, first: int, rows: Rows) -> None:
@@ -424,9 +437,9 @@ class _Strings(_Filling):
 class _Lists(_Filling):
     """Arrays in the heap: all of a batch at once."""
 
-    def __init__(self, cells: AnyCells, nrows: int) -> None:
+    def __init__(self, cells: AnyCells, nrows: int, arena: Arena) -> None:
         assert isinstance(cells, Cells)
-        super().__init__(cells, nrows)
+        super().__init__(cells, nrows, arena)
         self._of, self._objects = cells, np.empty(nrows, object)
         self.scale = cells.tnull is None  # nulls are told by what is stored
 

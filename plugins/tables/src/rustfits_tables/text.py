@@ -14,7 +14,7 @@ from rustfits.plugin import Cards
 from rustfits_tables.columns import as_float, label_of
 from rustfits_tables.fields import MAX_DECIMALS, Field, FieldArray, Kind
 
-SINGLE_DIGITS = 7  # digits after the point that a float of 32 bits may keep
+SINGLE_DIGITS = 7  # of E after the point, that a float of 32 bits may keep; F may have any number before it
 
 # Letter, width, and the digits after the point of floats (FITS 4.0, table 15).
 FORMAT = re.compile(r"\s*([AIFED])(\d{1,9})(?:\.(\d{1,9}))?\s*")
@@ -104,7 +104,7 @@ class TextCells:
             return np.dtype("u8" if self._is_unsigned else "f8")
         if self.code == "I":
             return np.dtype("i8")
-        return np.dtype("f4" if self.code in "FE" and self.decimals <= SINGLE_DIGITS else "f8")
+        return np.dtype("f4" if self.code == "E" and self.decimals <= SINGLE_DIGITS else "f8")
 
     def label(self) -> str:
         """Return the short name of the content, for ``repr``."""

@@ -69,6 +69,14 @@ class CompressedFacts(ColumnFacts):
         return table
 
     @cached_property
+    def nrows(self) -> int:
+        """ZNAXIS2."""
+        found = self.seen.count("NAXIS2")
+        if found > limits.MAX_NBYTES:
+            raise HeaderError(f"ZNAXIS2 is {found}; no file has so many rows")
+        return found
+
+    @cached_property
     def layout(self) -> TableLayout:
         """The table on disk, which has a row for every tile; `HeaderError` if it has not, or is malformed."""
         layout = TableLayout.from_cards(self.cards)

@@ -338,14 +338,13 @@ class TileRows:
                 self._fill(job, decoders[job.column.number])
 
         for jobs in self.jobs(rows, columns):
-            work: list[list[Job]] = []
-            for job in jobs:
-                if work and job.column.number in ordered and work[-1][0].column.number == job.column.number:
-                    work[-1].append(job)
-                else:
-                    work.append([job])
-            nrows = sum(int(job.runs.first[-1] - job.runs.first[0]) * job.column.nbytes for job in jobs)
-            run(fill, work, npixels=nrows)
+            work = [[job for job in jobs if job.column.number == number] for number in sorted(ordered)]
+            # Tile by tile: the rows of a structured array are then in a cache for one column after the other.
+            free = [[job] for job in jobs if job.column.number not in ordered]
+            work += sorted(free, key=lambda item: int(item[0].runs.first[0]))
+            run(
+                fill, work, npixels=sum(int(job.runs.first[-1] - job.runs.first[0]) * job.column.nbytes for job in jobs)
+            )
 
     def _fill(self, job: Job, decoder: Any) -> None:
         raw, runs, width = self.tiles(job), job.runs, job.column.nbytes

@@ -3,6 +3,50 @@
 #include <stdlib.h>
 #include <string.h>
 
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
+#if defined(_MSC_VER)
+#include <intrin.h>
+#define ADD(to, n) _InterlockedExchangeAdd64((volatile long long *)(to), (n))
+#else
+#define ADD(to, n) __atomic_fetch_add((to), (n), __ATOMIC_ACQ_REL)
+#endif
+
+enum { LARGE_PAGE = 1 << 21 };
+
+struct rf_arena *rf_arena_new(int64_t nbytes) {
+    struct rf_arena *arena = malloc(sizeof *arena);
+    if (arena == NULL || nbytes < 0 || (uint64_t)nbytes > SIZE_MAX - LARGE_PAGE) {
+        free(arena);
+        return NULL;
+    }
+    arena->whole = malloc((size_t)nbytes + LARGE_PAGE);
+    if (arena->whole == NULL) {
+        free(arena);
+        return NULL;
+    }
+    arena->users = 1;
+    arena->nbytes = nbytes;
+    arena->memory = (char *)arena->whole + (LARGE_PAGE - (uintptr_t)arena->whole % LARGE_PAGE) % LARGE_PAGE;
+#if defined(__linux__) && defined(MADV_HUGEPAGE)
+    if (nbytes >= 2 * LARGE_PAGE) {
+        (void)madvise(arena->memory, (size_t)nbytes / LARGE_PAGE * LARGE_PAGE, MADV_HUGEPAGE); /* a hint, no more */
+    }
+#endif
+    return arena;
+}
+
+void rf_arena_use(struct rf_arena *arena) { (void)ADD(&arena->users, 1); }
+
+void rf_arena_leave(struct rf_arena *arena) {
+    if (ADD(&arena->users, -1) == 1) {
+        free(arena->whole);
+        free(arena);
+    }
+}
+
 static void release_schema(struct ArrowSchema *schema) {
     for (int64_t k = 0; k < schema->n_children; k++) {
         struct ArrowSchema *child = schema->children[k];
@@ -22,7 +66,14 @@ static void release_array(struct ArrowArray *array) {
         if (child != NULL && child->release != NULL) child->release(child); /* unless somebody has moved it away */
         free(child);
     }
-    for (int64_t k = 0; k < array->n_buffers; k++) free((void *)array->buffers[k]);
+    struct rf_arena **arenas = array->private_data;
+    for (int64_t k = 0; k < array->n_buffers; k++) {
+        if (arenas[k] != NULL)
+            rf_arena_leave(arenas[k]);
+        else
+            free((void *)array->buffers[k]);
+    }
+    free(arenas);
     free(array->children);
     free((void *)array->buffers);
     array->release = NULL;
@@ -47,13 +98,21 @@ int32_t rf_arrow_array(struct ArrowArray *out, int64_t n_buffers, int64_t n_chil
     memset(out, 0, sizeof *out);
     out->buffers = pointers(n_buffers);
     out->children = pointers(n_children);
-    if (out->buffers == NULL || out->children == NULL) {
+    out->private_data = pointers(n_buffers);
+    if (out->buffers == NULL || out->children == NULL || out->private_data == NULL) {
         free((void *)out->buffers);
         free(out->children);
+        free(out->private_data);
         return 0;
     }
     out->n_buffers = n_buffers;
     out->n_children = n_children;
     out->release = release_array;
     return 1;
+}
+
+void rf_arrow_put(struct ArrowArray *array, int64_t number, char *buffer, struct rf_arena *arena) {
+    if (number < 0 || number >= array->n_buffers) return;
+    array->buffers[number] = buffer;
+    ((struct rf_arena **)array->private_data)[number] = arena;
 }
