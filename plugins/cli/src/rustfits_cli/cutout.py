@@ -220,7 +220,8 @@ def write_cutouts(
     Raises
     ------
     ImageError
-        If the image has not two axes, but for leading ones of one pixel, or a box of integers leaves it and there is no value to fill.
+        If the image has not two axes, but for leading ones of one pixel, or a box of integers leaves it and there is
+        no value to fill.
     """
     lead = hdu.ndim - 2
     if lead < 0 or any(length != 1 for length in hdu.shape[:lead]):

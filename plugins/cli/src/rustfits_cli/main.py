@@ -20,6 +20,7 @@ from rustfits_cli.verify import verify as verify_file
 
 # Commands that stand in modules of their own, loaded when they are called or explained.
 MODULES = {
+    "bench": "bench.bench",
     "completion": "completion.command",
     "checksum": "headers.checksum",
     "copy": "copying.copy_hdus",
