@@ -433,3 +433,12 @@ def test_memory_is_that_of_a_few_bands_whatever_the_size(tmp_path):
         return int(subprocess.run(command, capture_output=True, check=True).stdout) >> 10
 
     assert peak(20_000) - peak(5000) < 40  # MiB; the images are 153 and 38 MiB
+
+
+@pytest.mark.parametrize("name", ["memtest.fits", "nomtam_ztable_gzip_mixed.fits.fz"])
+def test_tables_are_copied_and_that_is_told(run, name):
+    command = "unpack" if "ztable" in name else "pack"
+    result = run(command, DATA / name, "-o", "x.fits")
+    assert "as they are" in result.stderr or "as it is" in result.stderr
+    assert Path("x.fits").read_bytes() == (DATA / name).read_bytes()
+    assert run(command, DATA / name, "-o", "x.fits", "--force", "-q").stderr == ""

@@ -52,7 +52,7 @@ def show_progress(tasks: Sequence[Task], jobs: int, *, quiet: bool, verbose: boo
             click.echo("\r\x1b[K", nl=False, err=True)
         if each.error:
             click.echo(f"Error: {each.error if each.name in each.error else f'{each.name}: {each.error}'}", err=True)
-        for remark in each.remarks if verbose and not quiet else ():
+        for remark in each.remarks:
             click.echo(f"{each.name}: {one_line(remark)}", err=True)
         if verbose and not each.error:
             ratio = each.before / max(each.after, 1)
@@ -61,6 +61,9 @@ def show_progress(tasks: Sequence[Task], jobs: int, *, quiet: bool, verbose: boo
             click.echo(_bar(len(done), len(tasks), nbytes, total, time.monotonic() - begin), nl=False, err=True)
     if with_bar:
         click.echo("\r\x1b[K", nl=False, err=True)
+    ntables = sum(each.ntables for each in done if not each.error)
+    if ntables and not quiet:
+        click.echo(f"{ntables} {'table stays as it is' if ntables == 1 else 'tables stay as they are'}", err=True)
     order = {task.name: number for number, task in enumerate(tasks)}
     return sorted(done, key=lambda each: order[each.name])
 

@@ -77,6 +77,8 @@ class Done:
         Bytes of the two files.
     error : str
         Why nothing was done; empty if it was.
+    ntables : int
+        Tables that were copied as they are, though images beside them are not.
     remarks : list of str
         What the user should know.
     """
@@ -86,6 +88,7 @@ class Done:
     before: int = 0
     after: int = 0
     error: str = ""
+    ntables: int = 0
     remarks: list[str] = field(default_factory=list)
 
 
@@ -180,7 +183,7 @@ class _Work:
             if chosen is None or not _is_plain_image(hdu):
                 self._copy(hdu, raw)
                 if _is_plain_table(hdu):
-                    self._done.remarks.append(f"HDU {hdu.index}: the table stays as it is")
+                    self._done.ntables += 1
                 continue
             assert isinstance(hdu, rustfits.ImageHDU)
             if not hdu.index:
@@ -199,7 +202,7 @@ class _Work:
                 self._unpack_image(hdu, raw)
                 continue
             if hdu.header.get("ZTABLE") is True:
-                self._done.remarks.append(f"HDU {hdu.index}: the compressed table stays as it is")
+                self._done.ntables += 1
             self._copy(hdu, raw)
 
     def _pack_image(self, hdu: rustfits.ImageHDU, raw: RawHDU, recipe: Recipe) -> None:
