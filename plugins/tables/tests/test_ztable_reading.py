@@ -20,6 +20,7 @@ DATA = Path(__file__).parents[3] / "tests" / "data"
 NCASES = int(os.environ.get("RUSTFITS_ZTABLE_CASES", "160"))
 STEP = 20
 
+pytest.importorskip("rustfits_rice", reason="plugin not installed: rustfits-rice")
 pytestmark = [needs("fpack"), needs("funpack"), pytest.mark.filterwarnings("ignore")]
 
 
@@ -338,3 +339,17 @@ def test_sums_that_fpack_keeps_are_right(seed, tmp_path):
         assert [report[name].status for name in ("DATASUM", "CHECKSUM", "ZDATASUM", "ZHECKSUM", "tiles")] == ["ok"] * 5
         assert file[1].verify_datasum() is True
         assert file[1].verify_checksum() is True
+
+
+def test_a_heap_that_fpack_puts_behind_the_end_is_refused(tmp_path):
+    count = np.arange(800) % 9
+    pairs = np.stack([count, 4 * (np.cumsum(count) - count)], axis=1).astype(">i4")
+    heap = np.concatenate([np.arange(n, dtype=">i4") for n in count])
+    data = pairs.tobytes() + bytes(2880) + heap.tobytes()
+    where = {"PCOUNT": 2880 + heap.nbytes, "THEAP": pairs.nbytes + 2880}
+    hdu = table([("1PJ(8)", "V")], data, nrows=800, row_nbytes=8, **where)
+    assert [len(cell) for cell in hdu.read_column("V", rows=[0, 8, 799])] == [0, 8, 799 % 9]
+    (tmp_path / "t.fits").write_bytes(hdu._file.content())
+    run("fpack", "-table", tmp_path / "t.fits")
+    with rustfits.FITS(tmp_path / "t.fits.fz") as file, pytest.raises(rustfits.FitsError, match=r"THEAP|heap"):
+        file[1].read()

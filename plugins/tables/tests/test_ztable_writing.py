@@ -25,6 +25,7 @@ ALGORITHMS = {
     **dict.fromkeys(("i8", "u8", "f4", "f8", "c8", "c16"), ("GZIP_1", "GZIP_2")),
 }
 
+pytest.importorskip("rustfits_rice", reason="plugin not installed: rustfits-rice")
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 

@@ -61,7 +61,8 @@ def write_values(hdu: Any, rows: Rows, values: Sequence[Values], *, anew: bool =
     TableError, TileDecodeError, TileEncodeError, HeaderError, CodecNotInstalled, PluginError, FitsIOError
         As `TileEncoder.add` and `TableUnit.apply`.
     """
-    close_gap(hdu)
+    if not anew:  # of which nothing is needed, and which may be damaged
+        close_gap(hdu)
     facts: CompressedFacts = hdu._facts
     nrows = max(int(rows[-1]) + 1, facts.nrows)
     unit = TableUnit(hdu)

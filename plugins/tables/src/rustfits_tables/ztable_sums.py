@@ -52,11 +52,9 @@ def data_sum(tiles: TileRows) -> int:
     for first in range(0, facts.nrows, step):
         rows = range(first, min(first + step, facts.nrows))
         total.update(_rows(tiles, columns, rows, found))
-    gap = facts.cards.integer("THEAP", 0) - facts.row_nbytes * facts.nrows  # of the table as it was
-    start = facts.row_nbytes * facts.nrows + max(gap, 0)
     whole = Datasum()
     whole.add(total.value)
-    for value in _heap(tiles, arrays, found, start):
+    for value in _heap(tiles, arrays, found, facts.row_nbytes * facts.nrows):
         whole.add(value)
     return whole.value
 
