@@ -119,27 +119,37 @@ def pieces(file: IO[bytes], start: int, nbytes: int) -> Iterator[bytes]:
 
 
 class Sum:
-    """The ones'-complement sum of the 32-bit words of a stream (FITS 4.0, appendix J); chunks are whole words.
+    """The ones'-complement sum of a stream of 32-bit words, in chunks of any length (FITS 4.0, appendix J).
 
-    Attributes
-    ----------
-    value : int
+    The bytes after the last whole word count as if zeros followed.
     """
 
-    def __init__(self) -> None:
-        self.value = 0
+    def __init__(self, start: int = 0) -> None:
+        self._total, self._rest = start, b""
+
+    @property
+    def value(self) -> int:
+        """The sum so far."""
+        total = self._total + int.from_bytes(self._rest.ljust(4, b"\0"), "big")
+        while total > _ALL_ONES:
+            total = (total & _ALL_ONES) + (total >> 32)
+        return total
 
     def add(self, data: bytes | NDArray[np.uint8]) -> None:
-        """Add bytes; those after the last whole word count as if zeros followed, and must be the last."""
+        """Add bytes."""
         raw = np.frombuffer(data, np.uint8) if isinstance(data, bytes) else data
+        if self._rest:
+            missing = 4 - len(self._rest)
+            self._rest += raw[:missing].tobytes()
+            raw = raw[missing:]
+            if len(self._rest) < 4:
+                return
+            self._total += int.from_bytes(self._rest, "big")
         whole = raw.size // 4 * 4
+        self._rest = raw[whole:].tobytes()
         for start in range(0, whole, _SUM_NBYTES):
             words = raw[start : min(start + _SUM_NBYTES, whole)].view(">u4")
-            self.value += int(np.add.reduce(words, dtype=np.uint64))
-        if whole < raw.size:
-            self.value += int.from_bytes(raw[whole:].tobytes().ljust(4, b"\0"), "big")
-        while self.value > _ALL_ONES:
-            self.value = (self.value & _ALL_ONES) + (self.value >> 32)
+            self._total += int(np.add.reduce(words, dtype=np.uint64))
 
 
 def checksum_text(total: int) -> str:
@@ -178,10 +188,8 @@ def with_checksums(cards: list[bytes], datasum: int, comments: tuple[str, str] |
     }
     found = [new.get(keyword(card), card) for card in cards]
     found += [card for name, card in new.items() if name not in kept]
-    total = Sum()
+    total = Sum(datasum)
     total.add(header_bytes(found))
-    total.value += datasum
-    total.add(b"")
     text = checksum_text(total.value)
     place = next(number for number, card in enumerate(found) if keyword(card) == "CHECKSUM")
     found[place] = card_of("CHECKSUM", text, notes[0])
@@ -195,10 +203,8 @@ def checksums_are_right(cards: list[bytes], datasum: int) -> bool:
         return False
     if "CHECKSUM" not in kept:
         return True
-    total = Sum()
+    total = Sum(datasum)
     total.add(header_bytes(cards))
-    total.value += datasum
-    total.add(b"")
     return total.value in (0, _ALL_ONES)
 
 
