@@ -119,7 +119,7 @@ def row_of(output, index):
 
 def test_info_shows_one_line_for_each_hdu(run, packed):
     output = run("info", packed).output
-    for word in ("SCI", "compressed image", "30 x 40", "uint16", "GZIP_2", "12 of 10 x 10"):
+    for word in ("SCI", "image", "30 x 40", "uint16", "GZIP_2", "12 of 10 x 10"):
         assert word in row_of(output, 1)
     assert "image" in row_of(output, 0)
 
@@ -434,3 +434,28 @@ def test_what_is_sound_is_listed_before_damage_is_told_of(run, tmp_path):
     assert "damage: a header must start with XTENSION" in run("info", "x.fits", "--lenient").stdout
     damaged(tmp_path / "x.fits", tail=bytes(28800))
     assert "damage" not in run("info", "x.fits").output
+
+
+# -- bench ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", ["i2", "u2", "f4"])
+def test_bench_tries_every_codec_and_tells_errors_in_units_of_the_noise(run, tmp_path, dtype):
+    pixels = np.random.default_rng(0).normal(1000, 20, (60, 300)).astype(dtype)
+    rustfits.write(tmp_path / "x.fits", pixels)
+    found = json.loads(run("bench", "x.fits", "--json").stdout)
+    if dtype == "f4":
+        steps = [one for one in found if one["setting"] == "level 4"]
+        assert steps
+        for one in steps:  # steps of a quarter of the noise: errors are even up to an eighth
+            assert 0.1 < one["largest"] < 0.16
+            assert one["rms"] == pytest.approx(0.25 / np.sqrt(12), rel=0.15)
+        found = [one for one in found if one["setting"] == "every bit"]
+    assert {one["codec"] for one in found} >= {"GZIP_1", "GZIP_2", "NOCOMPRESS"}
+    assert all(one["largest"] == 0 and one["ratio"] > 0 for one in found if "refusal" not in one)
+    assert run("bench", "x.fits").stdout.splitlines()[0].startswith("60 x 300 pixels")
+
+
+def test_bench_says_why_a_codec_cannot_hold_the_image(run, tmp_path):
+    rustfits.write(tmp_path / "x.fits", np.arange(12, dtype="i8").reshape(3, 4))
+    assert "64-bit" in run("bench", "x.fits").stdout

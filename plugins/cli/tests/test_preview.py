@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from astropy.visualization import ZScaleInterval
+from click.testing import CliRunner
 from PIL import Image
 
-from rustfits_cli.preview import shrink, stretch, write_preview
+import rustfits
+from rustfits_cli.main import main
+from rustfits_cli.preview import MAPS, STRETCHES, Look, draw, parse_limits, shrink, stretch, write_preview, zscale
 
 
 @pytest.fixture
@@ -56,3 +60,111 @@ def test_a_large_image_becomes_a_small_picture_of_the_same_mean(tmp_path, shape)
     assert max(small.shape) <= 1024
     assert small.size > 0
     assert abs(small.mean() - pixels.mean()) < 5
+
+
+# -- the command ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments, code=0):
+        result = CliRunner().invoke(main, ["preview", *map(str, arguments)])
+        assert result.exit_code == code, result.output
+        return result
+
+    return run
+
+
+@pytest.fixture
+def sky(tmp_path, starfield):
+    rustfits.write(tmp_path / "sky.fits", starfield.astype("f4"))
+    return "sky.fits"
+
+
+@pytest.mark.parametrize("size", [1, 7, 40, 79, 80, 81, 333])
+def test_the_longest_side_is_as_told(run, sky, size):
+    run(sky, "x.png", "--size", size, "--enlarge")
+    with Image.open("x.png") as picture:
+        assert max(picture.size) == size
+        assert abs(min(picture.size) - size * 60 / 80) <= 1
+    run(sky, "y.png", "--size", size)
+    with Image.open("y.png") as picture:
+        assert max(picture.size) == min(size, 80)
+
+
+@pytest.mark.parametrize(("name", "kind"), [("x.png", "PNG"), ("x.jpg", "JPEG"), ("x.JPEG", "JPEG")])
+def test_the_format_is_that_of_the_name(run, sky, name, kind):
+    run(sky, name)
+    with Image.open(name) as picture:
+        assert picture.format == kind
+
+
+def test_another_name_is_refused_before_anything_is_read(run, sky):
+    assert ".png, .jpg, .jpeg" in run(sky, "x.tif", code=1).stderr
+
+
+@pytest.mark.parametrize("colours", MAPS)
+@pytest.mark.parametrize("kind", STRETCHES)
+def test_brighter_pixels_are_never_darker(colours, kind):
+    ramp = np.arange(400.0).reshape(20, 20)
+    picture = np.asarray(draw(ramp, Look(kind, (50.0, 300.0), colours), 20).convert("L"), dtype=int)[::-1]
+    assert (np.diff(picture.ravel()) >= -1).all()  # colours are rounded
+    assert picture[0, 0] == picture[2, 10]  # all below the limit are one colour
+    assert picture[15, 0] == picture[-1, -1]
+    assert picture[-1, -1] > picture[0, 0] + 100
+
+
+@pytest.mark.parametrize("text", ["auto", "zscale", "minmax", "99.5%", "100%", "-5,1e3"])
+def test_limits_are_understood(run, sky, text):
+    parse_limits(text)
+    run(sky, "x.png", "--limits", text)
+
+
+@pytest.mark.parametrize("text", ["", "0%", "101%", "5", "5,5", "7,5", "a,b", "nan,1", "1,2,3"])
+def test_other_limits_are_refused(run, sky, text):
+    assert "not understood" in run(sky, "x.png", "--limits", text, code=1).stderr
+
+
+def test_zscale_is_that_of_iraf(starfield):
+    pixels = np.random.default_rng(5).normal(500, 20, (200, 200))
+    pixels[3, 4:90] = 60_000
+    sample = np.sort(pixels.ravel()[::40])
+    expected = ZScaleInterval(n_samples=1000).get_limits(sample)
+    assert zscale(sample) == pytest.approx(expected, abs=6)
+
+
+def test_the_mean_of_an_area_leaves_nan_out(run):
+    pixels = np.full((100, 100), 7.0)
+    pixels[::3, ::2] = np.nan
+    pixels[:20, :20] = np.nan
+    small = shrink(pixels, 10)
+    assert np.isnan(small[0, 0])
+    assert np.allclose(small[3:], 7.0)
+
+
+def test_inverted_pictures_keep_lost_pixels_black(starfield):
+    starfield[3, 3] = np.nan
+    assert stretch(starfield, Look(invert=True))[3, 3] == 0
+    assert stretch(starfield, Look(invert=True))[40, 70] == 0
+    assert np.median(stretch(starfield, Look(invert=True))) > 128
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 16])
+def test_a_mosaic_is_drawn_on_one_sheet(run, count, starfield):
+    with rustfits.FITS("mosaic.fits", "w+") as fits:
+        for number in range(count):
+            fits.write_image(starfield[:, : 20 + number].astype("f4"), extname="AMP", extver=number + 1)
+        fits.create_image_hdu("u1", ())
+    run("mosaic.fits", "x.png", "--all", "--size", "500")
+    with Image.open("x.png") as picture:
+        assert max(picture.size) == 500
+        bright = np.asarray(picture.convert("L")) > 250
+        assert bright.sum() >= count  # the star of each
+
+
+def test_a_sheet_of_nothing_is_refused(run):
+    with rustfits.FITS("empty.fits", "w+") as fits:
+        fits.create_image_hdu("u1", ())
+    assert "no image with data" in run("empty.fits", "x.png", "--all", code=1).stderr

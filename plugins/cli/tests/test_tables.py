@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -234,7 +235,8 @@ def test_a_fault_leaves_no_output(run, tmp_path):
         file.write_table({"t": np.array([b"a", b"b"])})
     content = (tmp_path / "x.fits").read_bytes()
     (tmp_path / "x.fits").write_bytes(content[:5760] + b"a\xb0" + content[5762:])
-    for name in ("x.csv", "x.parquet"):
+    names = ["x.csv", *(["x.parquet"] if find_spec("pyarrow") else [])]
+    for name in names:
         assert "non-ASCII" in run("table", "x.fits", "-o", name, code=1).output
     assert sorted(path.name for path in tmp_path.iterdir()) == ["x.fits"]
 

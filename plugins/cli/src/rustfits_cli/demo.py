@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 import rustfits
+from rustfits_cli.bench import best_of
 from rustfits_cli.image import pick_image
 
 # SHA-256 of the pixels (big-endian, C order) as CFITSIO reads them: the image itself is checked against other software.
 M13_SHA256 = "c9c80cdcf855e99a"
 SECTION = (slice(101, 229), slice(37, 251))  # crosses tiles of any shape
-NREPEATS = 5
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,16 +119,6 @@ def differences(found: NDArray[Any], expected: NDArray[Any]) -> tuple[int, float
         return expected.size, float("inf")
     difference = np.abs(found.astype(np.float64) - expected.astype(np.float64))
     return int(np.count_nonzero(difference)), float(difference.max(initial=0.0))
-
-
-def best_of(work: Callable[[], T]) -> tuple[float, T]:
-    """Return the shortest time in seconds of a few calls, and what the last one returned."""
-    seconds = []
-    for _ in range(NREPEATS):
-        begin = time.perf_counter()
-        outcome = work()
-        seconds.append(time.perf_counter() - begin)
-    return min(seconds), outcome
 
 
 def _one_line(error: Exception) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from math import prod
+from typing import Any
 
 import rustfits
 
@@ -30,6 +31,11 @@ class Description:
     ratio: str = ""
     remark: str = ""
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values that JSON can hold; what means nothing is left out."""
+        found: dict[str, Any] = {key: value for key, value in asdict(self).items() if value}
+        return found | {"index": int(self.index)}
+
 
 def describe(hdu: rustfits.HDU) -> Description:
     """Return the line of ``hdu``.
@@ -40,11 +46,11 @@ def describe(hdu: rustfits.HDU) -> Description:
         If a keyword that the line needs breaks the standard.
     """
     name = hdu.extname or ""
-    if hdu.extver != 1:
+    if name and hdu.extver != 1:
         name = f"{name},{hdu.extver}"
     kind = _kind(hdu)
     if isinstance(hdu, rustfits.CompressedImageHDU):
-        return _compressed_image(hdu, name, kind)
+        return _compressed_image(hdu, name)
     if isinstance(hdu, rustfits.ImageHDU):
         if not hdu.ndim:
             return Description(str(hdu.index), name, kind)
@@ -64,7 +70,7 @@ def _kind(hdu: rustfits.HDU) -> str:
     return "ASCII table" if extension == "TABLE" else "other"
 
 
-def _compressed_image(hdu: rustfits.CompressedImageHDU, name: str, kind: str) -> Description:
+def _compressed_image(hdu: rustfits.CompressedImageHDU, name: str) -> Description:
     header = hdu.header
     row = prod(hdu.shape[-1:])
     tile = tuple(header.get(f"ZTILE{axis}", row if axis == 1 else 1) for axis in range(hdu.ndim, 0, -1))
@@ -78,7 +84,7 @@ def _compressed_image(hdu: rustfits.CompressedImageHDU, name: str, kind: str) ->
     return Description(
         index=str(hdu.index),
         name=name,
-        kind=kind,
+        kind="image",  # that it is compressed, the codec says
         shape=_by(hdu.shape),
         dtype=str(hdu.dtype),
         codec=str(header.get("ZCMPTYPE", "?")),
@@ -98,7 +104,7 @@ def _table(hdu: rustfits.HDU, name: str, kind: str) -> Description:
     return Description(
         index=str(hdu.index),
         name=name,
-        kind=kind,
+        kind=kind.removeprefix("compressed "),
         shape=f"{nrows} rows",
         dtype=f"{ncolumns} columns",
         codec=" ".join(sorted(codecs)),

@@ -4,13 +4,60 @@ from __future__ import annotations
 
 from typing import Any
 
+import click
+from click.shell_completion import CompletionItem
 from numpy.typing import NDArray
 
 import rustfits
 
 
+def complete_file(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Leave the names of files to the shell."""
+    return [CompletionItem(incomplete, type="file")]
+
+
+def complete_codec(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Return the names of codecs that begin so."""
+    return [name for name in rustfits.codecs() if name.startswith(incomplete.upper())]
+
+
+def complete_hdu(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Return names and numbers of the HDUs of the file that stands before."""
+    from rustfits_cli.describe import describe
+
+    files = ctx.params.get("file") or ctx.params.get("files") or ctx.args
+    given = files if isinstance(files, str) else (*files, "")[0]
+    try:
+        with rustfits.FITS(given) as fits:
+            described = [describe(hdu) for hdu in fits.hdus]
+    except (rustfits.FitsError, OSError, TypeError):
+        return []
+    names = [line.name for line in described if line.name] + [line.index for line in described]
+    return [name for name in names if name.upper().startswith(incomplete.upper())]
+
+
+hdu_option = click.option(
+    "--hdu",
+    "key",
+    metavar="HDU",
+    shell_complete=complete_hdu,
+    help="Number, NAME or NAME,VERSION, as info prints them; the first image that has data if not given.",
+)
+
+
+def pick_hdu(fits: rustfits.FITS, key: str) -> rustfits.HDU:
+    """Return the HDU that a number, a name (EXTNAME), or "name,version" (EXTVER) means.
+
+    Raises
+    ------
+    HDUNotFound
+        If there is no such HDU.
+    """
+    return fits[int(key)] if key.lstrip("-").isdecimal() else fits[key]
+
+
 def pick_image(fits: rustfits.FITS, key: str | None) -> rustfits.ImageHDU:
-    """Return the image that ``key`` names: an index, an EXTNAME, or None for the first image that has data.
+    """Return the image that ``key`` names: number, name, "name,version", or None: the first with data.
 
     Raises
     ------
@@ -24,7 +71,7 @@ def pick_image(fits: rustfits.FITS, key: str | None) -> rustfits.ImageHDU:
             if isinstance(hdu, rustfits.ImageHDU) and hdu.has_data:
                 return hdu
         raise rustfits.HDUNotFound(f"no image with data in {fits.filename}; see: rustfits info")
-    hdu = fits[int(key)] if key.lstrip("-").isdecimal() else fits[key]
+    hdu = pick_hdu(fits, key)
     if not isinstance(hdu, rustfits.ImageHDU):
         raise rustfits.ImageError(f"HDU {key} of {fits.filename} is not an image; see: rustfits info")
     return hdu

@@ -3,49 +3,79 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
-import shutil
-import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import Any, Literal
 
 import click
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 import rustfits
-from rustfits_cli.conditions import parse as parse_condition
-from rustfits_cli.cutout import parse_section, write_cutout
-from rustfits_cli.demo import read_m13, try_every_codec
 from rustfits_cli.describe import describe
-from rustfits_cli.formats import write_csv, write_json_lines, write_text
-from rustfits_cli.image import pick_image, plane
-from rustfits_cli.preview import write_preview
-from rustfits_cli.table import Rows, describe_columns, is_table, pick_table, split_name
+from rustfits_cli.files import Failures, each_file, expand, sentence
+from rustfits_cli.image import complete_file
+from rustfits_cli.show import add_row, console, new_table, printable, write_json
 from rustfits_cli.verify import CHECKS, Outcome, exit_code
 from rustfits_cli.verify import verify as verify_file
 
-FORMATS = {".csv": "csv", ".json": "json", ".jsonl": "json", ".parquet": "parquet"}
-TERMINAL_NROWS = 40  # what a screen holds
-PIPE_WIDTH = 200  # columns for a table that goes to a file or a pipe, where nothing says how wide it may be
+# Commands that stand in modules of their own, loaded when they are called or explained.
+MODULES = {
+    "bench": "bench.bench",
+    "completion": "completion.command",
+    "checksum": "headers.checksum",
+    "copy": "copying.copy_hdus",
+    "cutout": "cutout.cutout",
+    "diff": "diff.diff",
+    "header": "headers.header",
+    "pack": "pack.pack",
+    "preview": "previewing.preview",
+    "set": "headers.set_keywords",
+    "stats": "stats.stats",
+    "table": "printing.table_command",
+    "unpack": "pack.unpack",
+}
+BROKEN = 70  # exit code of a fault of rustfits itself, as BSD's sysexits has it
+
+
+class OwnFault(click.ClickException):
+    """An error that should never have come so far, as one line."""
+
+    exit_code = BROKEN
+
+    def __init__(self, error: Exception) -> None:
+        kind, text = type(error).__name__, sentence(error)
+        super().__init__(f"rustfits met a fault of its own, {kind}: {text}; RUSTFITS_TRACEBACK=1 shows where")
 
 
 class Commands(click.Group):
     """A group whose faults are one line: a damaged file is no reason for a traceback."""
 
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands."""
+        return sorted([*super().list_commands(ctx), *MODULES])
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """Return a command, loaded now if it stands in a module of its own."""
+        if name not in MODULES:
+            return super().get_command(ctx, name)
+        module, _, own = MODULES[name].partition(".")
+        command: click.Command = getattr(import_module(f"rustfits_cli.{module}"), own)
+        return command
+
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; `FitsError` and `OSError` become exit code 1 and one line on standard error."""
+        """Run the command; what goes wrong becomes one line on standard error and an exit code above 0."""
         try:
             return super().invoke(ctx)
-        except (rustfits.FitsError, OSError) as error:
+        except (rustfits.FitsError, OSError, MemoryError) as error:
             if isinstance(error, OSError) and error.errno == errno.EPIPE:
                 raise  # click ends quietly when `head` has seen enough
-            raise click.ClickException(" ".join(str(error).split())) from error
+            raise click.ClickException(sentence(error)) from error
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except Exception as error:
+            if os.environ.get("RUSTFITS_TRACEBACK"):
+                raise
+            raise OwnFault(error) from error
 
 
 lenient_option = click.option(
@@ -59,7 +89,11 @@ lenient_option = click.option(
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(rustfits.__version__, prog_name="rustfits")
 def main() -> None:
-    """Look into FITS files, check them, print their tables, cut and preview their images."""
+    """Look into FITS files, check and change them, pack and unpack them, cut and preview their images.
+
+    The exit code is 0 if all is well, 1 after a fault, 2 for arguments that are not understood; verify and diff say
+    more with theirs.
+    """
 
 
 @main.command()
@@ -76,6 +110,11 @@ def demo(output: Path) -> None:
 
     The exit code is 1 if a pixel is wrong or an installed codec does not work.
     """
+    import tempfile
+
+    from rustfits_cli.demo import read_m13, try_every_codec
+    from rustfits_cli.preview import write_preview
+
     pixels, header = read_m13()
     height, width = pixels.shape
     click.echo(f"M13, {width} x {height} pixels of {pixels.dtype}; rustfits {rustfits.__version__}")
@@ -107,34 +146,99 @@ def demo(output: Path) -> None:
 
 
 @main.command()
-@click.argument("file")
-@click.option("--columns", "with_columns", is_flag=True, help="Also list the columns of every table.")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", shell_complete=complete_file)
+@click.option("--columns", is_flag=True, help="Also list the columns of every table.")
+@click.option("--quantization", is_flag=True, help="Also tell how floats were rounded.")
+@click.option("--json", "as_json", is_flag=True, help="Write one JSON list, an object for each FILE.")
 @lenient_option
-def info(file: str, *, with_columns: bool, lenient: bool | None) -> None:
-    """List the HDUs of FILE; no codec is needed for it.
+@click.pass_context
+def info(
+    ctx: click.Context,
+    files: tuple[str, ...],
+    *,
+    columns: bool,
+    quantization: bool,
+    as_json: bool,
+    lenient: bool | None,
+) -> None:
+    """List the HDUs of each FILE; no codec is needed for it.
 
-    The exit code is 1 if something damaged follows the HDUs that are listed, unless --lenient is given.
+    The exit code is 1 if a FILE cannot be read, or something damaged follows the HDUs that are listed, unless
+    --lenient is given.
     """
-    with rustfits.FITS(file, lenient=lenient) as fits:
-        described, damage = [describe(hdu) for hdu in fits.hdus], fits.damage
-        tables = [hdu for hdu in fits.hdus if with_columns and is_table(hdu)]
-        columns = {f"HDU {hdu.index} {hdu.extname or ''}".strip(): describe_columns(hdu) for hdu in tables}
+    failures = Failures()
+    found: list[dict[str, Any]] = []
+    for file in each_file(files, headings=not as_json):
+        with failures.kept(file):
+            with rustfits.FITS(file, lenient=lenient) as fits:
+                described, damage = [describe(hdu) for hdu in fits.hdus], fits.damage
+                more = columns_of(fits) if columns else {}
+                steps = quantization_of(fits) if quantization else []
+            found.append({"filename": file, "hdus": [line.to_dict() for line in described]})
+            if damage is not None:
+                found[-1]["damage"] = " ".join(str(damage).split())
+            if not as_json:
+                show_descriptions(described)
+                show_columns(more)
+                show_quantization(steps)
+            if quantization:
+                found[-1]["quantization"] = steps
+            if columns:
+                found[-1]["columns"] = {title: [list(cells) for cells in lines] for title, lines in more.items()}
+            if damage is not None:
+                if not lenient:
+                    raise damage
+                click.echo(f"damage: {' '.join(str(damage).split())}", err=as_json)
+    if as_json:
+        write_json(found)
+    failures.exit(ctx)
+
+
+def show_descriptions(described: list[Any]) -> None:
+    """Print a line for each HDU, and why pixels cannot be read."""
     table = new_table("index", "name", "kind", "shape", "dtype", "codec", "tiles", "ratio", right=slice(7, 8))
     for line in described:
         add_row(table, line.index, line.name, line.kind, line.shape, line.dtype, line.codec, line.tiles, line.ratio)
     console().print(table)
     for remark in dict.fromkeys(line.remark for line in described if line.remark):
         click.echo(remark)
+
+
+def columns_of(fits: rustfits.FITS) -> dict[str, list[tuple[str, ...]]]:
+    """Return the columns of every table, as lines of a table each."""
+    from rustfits_cli.table import describe_columns, is_table
+
+    tables = [hdu for hdu in fits.hdus if is_table(hdu)]
+    return {f"HDU {hdu.index} {hdu.extname or ''}".strip(): list(describe_columns(hdu)) for hdu in tables}
+
+
+def quantization_of(fits: rustfits.FITS) -> list[dict[str, Any]]:
+    """Return how the floats of each compressed image were rounded."""
+    from rustfits_cli.quantization import quantizations
+
+    return quantizations(fits)
+
+
+def show_quantization(found: list[dict[str, Any]]) -> None:
+    """Print a line for each compressed image of floats."""
+    if found:
+        from rustfits_cli.quantization import COLUMNS, cells
+
+        table = new_table(*COLUMNS, right=slice(5, 8))
+        for one in found:
+            add_row(table, *cells(one))
+        click.echo()
+        console().print(table)
+
+
+def show_columns(columns: dict[str, list[tuple[str, ...]]]) -> None:
+    """Print a line for each column of each table."""
     for title, lines in columns.items():
         click.echo(f"\n{printable(title)}:")
         table = new_table("column", "name", "format", "dim", "unit", "null", "codec", "description", right=slice(1))
         for cells in lines:
             add_row(table, *cells)
         console().print(table)
-    if damage is not None:
-        if not lenient:
-            raise damage
-        click.echo(f"damage: {' '.join(str(damage).split())}")
 
 
 @main.command()
@@ -146,89 +250,8 @@ def codecs() -> None:
     console().print(table)
 
 
-@main.command("table")
-@click.argument("name", metavar="FILE[HDU]")
-@click.option("--columns", "-c", help="Names with commas between them; all columns if not given.")
-@click.option("--rows", "-r", metavar="A:B", help="Rows as in Python: 0:100, -20:, ::10, 7.")
-@click.option("--where", "-w", metavar="CONDITION", help="Of those rows the ones with, say: mag < 12.5 and ok == true")
-@click.option(
-    "--format",
-    "-f",
-    "form",
-    type=click.Choice(["text", "csv", "json", "parquet"]),
-    help="text is aligned; json is an object in each line; parquet needs pyarrow. By the name of OUTPUT if not given.",
-)
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Standard output if not given.")
-@click.option("--overwrite", is_flag=True, help="Replace OUTPUT if it is there.")
-@click.option("--all", "every", is_flag=True, help="Show all rows on a terminal too.")
-@lenient_option
-def table_command(
-    name: str,
-    *,
-    columns: str | None,
-    rows: str | None,
-    where: str | None,
-    form: str | None,
-    output: Path | None,
-    overwrite: bool,
-    every: bool,
-    lenient: bool | None,
-) -> None:
-    """Print rows of a table of FILE.
-
-    HDU is an index, a name (EXTNAME) or "name,version"; the first table if not given. Values that are missing (TNULL)
-    are empty, in JSON null, as are numbers there that are not finite. A terminal is shown 40 rows, and the columns that
-    fit; a pipe or a file all of them.
-    """
-    file, key = split_name(name)
-    form = form or FORMATS.get(output.suffix if output else "", "text")
-    comparisons = [] if where is None else parse_condition(where)
-    names = [] if columns is None else [one.strip() for one in columns.split(",") if one.strip()]
-    if output is not None:
-        check_output(file, output)
-        if output.exists() and not overwrite:
-            raise click.ClickException(f"{output} is there already; --overwrite replaces it")
-    elif form == "parquet":
-        raise click.UsageError("parquet is no text: name a file with --output")
-    with rustfits.FITS(file, lenient=lenient) as fits:
-        wanted = Rows(pick_table(fits, key), names, rows, comparisons)
-        if form == "parquet" and output is not None:
-            click.echo(f"table: {output.resolve()} ({wanted.write_parquet(output)} rows)")
-        elif output is not None:
-            with new_text(output) as out:
-                print_rows(wanted, form, out, terminal=False, every=True)
-            click.echo(f"table: {output.resolve()}")
-        else:
-            print_rows(wanted, form, sys.stdout, terminal=sys.stdout.isatty(), every=every)
-
-
-def print_rows(rows: Rows, form: str, out: IO[str], *, terminal: bool, every: bool) -> None:
-    """Write rows as text of some format; what a terminal is not shown is told on standard error."""
-    if form == "csv":
-        write_csv(rows.pieces(), out, shown=terminal)
-    elif form == "json":
-        write_json_lines(rows.pieces(), out)
-    else:
-        width = shutil.get_terminal_size().columns if terminal else None
-        most = None if every or not terminal else TERMINAL_NROWS
-        left_out = write_text(rows.pieces(), out, width, most, rows.nrows)
-        if left_out:
-            click.echo(left_out, err=True)
-
-
-@contextmanager
-def new_text(output: Path) -> Iterator[IO[str]]:
-    """Open a text file that takes its name when it is whole."""
-    output = output.resolve()
-    with tempfile.TemporaryDirectory(prefix=".rustfits-", dir=output.parent) as folder:
-        made = Path(folder) / output.name
-        with made.open("w", encoding="utf-8", newline="") as out:
-            yield out
-        os.replace(made, output)
-
-
 @main.command()
-@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", shell_complete=complete_file)
 @click.option("--decode/--no-decode", default=True, show_default=True, help="Also decode every pixel.")
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON list, an object for each FILE.")
 @lenient_option
@@ -239,63 +262,18 @@ def verify(ctx: click.Context, files: tuple[str, ...], *, decode: bool, as_json:
     The exit code is 0 if nothing is wrong, 1 if something is, and 2 if something could not be read.
     """
     outcomes = []
-    for file in files:
+    for file in expand(files):
         outcome = verify_file(file, decode=decode, lenient=lenient)
         outcomes.append(outcome)
         if not as_json:
             show_outcome(outcome)
     if as_json:
-        click.echo(json.dumps([outcome.to_dict() for outcome in outcomes], indent=2))
+        write_json([outcome.to_dict() for outcome in outcomes])
     ctx.exit(exit_code(outcomes))
 
 
 @main.command()
-@click.argument("file")
-@click.argument("section")
-@click.argument("output", type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--hdu", "key", help="Index or EXTNAME; the first image that has data if not given.")
-@click.option("--compress", help="Name of a codec, such as GZIP_2; not compressed if not given.")
-@click.option("--overwrite", is_flag=True, help="Replace OUTPUT if it is there.")
-@lenient_option
-def cutout(
-    file: str,
-    section: str,
-    output: Path,
-    *,
-    key: str | None,
-    compress: str | None,
-    overwrite: bool,
-    lenient: bool | None,
-) -> None:
-    """Write a SECTION of an image of FILE to OUTPUT, its coordinates shifted along.
-
-    SECTION is written as in Python, in numpy order: 100:200,50:80
-    """
-    check_output(file, output)
-    if output.exists() and not overwrite:
-        raise click.ClickException(f"{output} is there already; --overwrite replaces it")
-    with rustfits.FITS(file, lenient=lenient) as fits:
-        shape = write_cutout(pick_image(fits, key), parse_section(section), output, compress)
-    click.echo(f"cutout: {output.resolve()} ({' x '.join(map(str, shape))})")
-
-
-@main.command()
-@click.argument("file")
-@click.argument("output", type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--hdu", "key", help="Index or EXTNAME; the first image that has data if not given.")
-@click.option("--size", type=click.IntRange(min=1), default=1024, show_default=True, help="Longest side, in pixels.")
-@lenient_option
-def preview(file: str, output: Path, *, key: str | None, size: int, lenient: bool | None) -> None:
-    """Write a PNG of an image of FILE to OUTPUT; of a cube, its first plane."""
-    check_output(file, output)
-    with rustfits.FITS(file, lenient=lenient) as fits:
-        pixels = plane(pick_image(fits, key))
-    width, height = write_preview(output, pixels, longest=size)
-    click.echo(f"preview: {output.resolve()} ({width} x {height})")
-
-
-@main.command()
-@click.argument("file")
+@click.argument("file", shell_complete=complete_file)
 @click.option("--apply", "how", flag_value="apply", help="Write back what the journal saved.")
 @click.option("--discard", "how", flag_value="discard", help="Take FILE as it is; the journal is set aside.")
 def recover(file: str, how: Literal["apply", "discard"] | None) -> None:
@@ -322,34 +300,3 @@ def show_outcome(outcome: Outcome) -> None:
     for remark in outcome.remarks():
         click.echo(printable(remark))
     click.echo(printable(outcome.summary), err=outcome.report is None)
-
-
-def check_output(file: str, output: Path) -> None:
-    """Refuse to write over what is read, under whatever name."""
-    if output.exists() and Path(file).exists() and output.samefile(file):
-        raise click.ClickException(f"OUTPUT is {file} itself, whose other pixels would be lost; name another file")
-
-
-def console() -> Console:
-    """Return where tables go; wide where nobody looks, so that no cell is cut."""
-    out = Console(highlight=False)
-    return out if out.is_terminal else Console(highlight=False, width=PIPE_WIDTH)
-
-
-def new_table(*columns: str, right: slice = slice(0)) -> Table:
-    """Return an empty table; ``right`` says which columns hold numbers."""
-    table = Table(box=None, pad_edge=False)
-    numbers = set(range(len(columns))[right])
-    for number, column in enumerate(columns):
-        table.add_column(column, justify="right" if number in numbers else "left", overflow="fold")
-    return table
-
-
-def add_row(table: Table, *cells: str) -> None:
-    """Add cells as they are: names from a file may look like markup, or hold control characters."""
-    table.add_row(*(Text(printable(cell)) for cell in cells))
-
-
-def printable(text: str) -> str:
-    """Return text without what a terminal would obey."""
-    return "".join(char if char.isprintable() else "?" for char in text)

@@ -1,0 +1,268 @@
+"""The command `diff`: how two files differ, as images and headers, however they are stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+
+import rustfits
+from rustfits_cli.copying import without_cover
+from rustfits_cli.files import sentence
+from rustfits_cli.headers import entries, lenient_option, shown
+from rustfits_cli.image import complete_file, complete_hdu, pick_hdu
+from rustfits_cli.parts import parts
+from rustfits_cli.show import printable, write_json
+
+SAME, DIFFERENT, TROUBLE = 0, 1, 2  # exit codes
+MOST = 10  # keywords of an HDU that are told one by one
+_STRUCTURE = ("SIMPLE", "XTENSION", "BITPIX", "NAXIS*", "PCOUNT", "GCOUNT", "EXTEND", "TFIELDS", "TFORM*", "THEAP")
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What counts as a difference.
+
+    Attributes
+    ----------
+    atol, rtol : float
+        Pixels a and b are equal if ``abs(a - b) <= atol + rtol * abs(b)``.
+    ignored : tuple of str
+        Patterns of keywords that are not compared.
+    comments : bool
+        Whether comments of cards are.
+    data : bool
+        Whether pixels and rows are.
+    """
+
+    atol: float
+    rtol: float
+    ignored: tuple[str, ...]
+    comments: bool
+    data: bool
+
+
+@click.command()
+@click.argument("file", metavar="A", shell_complete=complete_file)
+@click.argument("other", metavar="B", shell_complete=complete_file)
+@click.option(
+    "--hdu",
+    "keys",
+    multiple=True,
+    metavar="HDU",
+    shell_complete=complete_hdu,
+    help="Compare only this HDU of both; several are allowed.",
+)
+@click.option(
+    "--atol",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    show_default=True,
+    help="Difference of pixels that does not count.",
+)
+@click.option(
+    "--rtol", type=click.FloatRange(min=0), default=0.0, show_default=True, help="The same, in parts of the pixel in B."
+)
+@click.option(
+    "--ignore",
+    "ignored",
+    multiple=True,
+    metavar="KEY",
+    help="Keyword that is not compared; * and ? stand for others; several are allowed.",
+)
+@click.option("--ignore-comments", is_flag=True, help="Do not compare comments of cards.")
+@click.option("--headers-only", is_flag=True, help="Do not compare pixels and rows.")
+@click.option("--json", "as_json", is_flag=True, help="Write one JSON object.")
+@click.option("-q", "--quiet", is_flag=True, help="Only the exit code.")
+@lenient_option
+@click.pass_context
+def diff(
+    ctx: click.Context,
+    /,
+    *,
+    file: str,
+    other: str,
+    keys: tuple[str, ...],
+    atol: float,
+    rtol: float,
+    ignored: tuple[str, ...],
+    ignore_comments: bool,
+    headers_only: bool,
+    as_json: bool,
+    quiet: bool,
+    lenient: bool | None,
+) -> None:
+    """Compare headers, pixels and tables of A and B, HDU by HDU.
+
+    Images are compared as images: a compressed one and the same uncompressed are equal. CHECKSUM and DATASUM are not
+    compared, nor what says how an HDU is stored. The exit code is 0 if A and B are equal, 1 if not, 2 if one cannot be
+    read.
+    """
+    rules = Rules(atol, rtol, (*ignored, "CHECKSUM", "DATASUM"), not ignore_comments, not headers_only)
+    try:
+        with rustfits.FITS(file, lenient=lenient) as a, rustfits.FITS(other, lenient=lenient) as b:
+            found = list(compare_files(a, b, keys, rules))
+    except (rustfits.FitsError, OSError, MemoryError) as error:
+        fault = click.ClickException(sentence(error))
+        click.echo(f"Error: {fault.message}", err=True)
+        ctx.exit(TROUBLE)
+    if as_json:
+        write_json({"a": file, "b": other, "equal": not found, "differences": found})
+    elif not quiet:
+        for one in found:
+            click.echo(printable(f"{one['where']}: {one['what']}"))
+        click.echo(f"{printable(file)} and {printable(other)} are {'not equal' if found else 'equal'}")
+    ctx.exit(DIFFERENT if found else SAME)
+
+
+def compare_files(a: rustfits.FITS, b: rustfits.FITS, keys: Sequence[str], rules: Rules) -> Iterator[dict[str, Any]]:
+    """Yield what differs: where, and what."""
+    if keys:
+        pairs = [(pick_hdu(a, key), pick_hdu(b, key)) for key in keys]
+    else:
+        of_a, of_b = aligned(list(a), list(b))
+        if len(of_a) != len(of_b):
+            yield {"where": "file", "what": f"{len(of_a)} HDUs in A, {len(of_b)} in B"}
+        pairs = list(zip(of_a, of_b, strict=False))
+    for one, other in pairs:
+        name = one.extname or ""
+        where = f"HDU {one.index} {name}".rstrip()
+        for what in compare_hdus(one, other, rules):
+            yield {"where": where, "what": what}
+
+
+def aligned(a: list[rustfits.HDU], b: list[rustfits.HDU]) -> tuple[list[rustfits.HDU], list[rustfits.HDU]]:
+    """Return the HDUs of two files without an empty first one that a compressed image alone made necessary."""
+    if len(a) != len(b) or (a and b and a[0].has_data != b[0].has_data):
+        a, b = without_cover(a), without_cover(b)
+    if _is_wrapped(a, b):
+        return a[1:], b
+    return (a, b[1:]) if _is_wrapped(b, a) else (a, b)
+
+
+def _is_wrapped(longer: list[rustfits.HDU], shorter: list[rustfits.HDU]) -> bool:
+    """Return whether the first image of one file is the second HDU of the other because it is compressed there."""
+    if not shorter or len(longer) != len(shorter) + 1 or not isinstance(longer[1], rustfits.CompressedImageHDU):
+        return False
+    return not longer[0].has_data and shorter[0].has_data
+
+
+def compare_hdus(a: rustfits.HDU, b: rustfits.HDU, rules: Rules) -> Iterator[str]:
+    """Yield what differs between two HDUs."""
+    images = isinstance(a, rustfits.ImageHDU), isinstance(b, rustfits.ImageHDU)
+    if images[0] != images[1] or (not images[0] and a.header.get("XTENSION") != b.header.get("XTENSION")):
+        yield f"it is of kind {a.label} in A, {b.label} in B"
+        return
+    yield from compare_headers(a, b, rules)
+    if not rules.data:
+        return
+    if isinstance(a, rustfits.ImageHDU) and isinstance(b, rustfits.ImageHDU):
+        yield from compare_images(a, b, rules)
+    elif a.label != "OTHER":
+        yield from compare_tables(a, b, rules)
+
+
+def compare_headers(a: rustfits.HDU, b: rustfits.HDU, rules: Rules) -> Iterator[str]:
+    """Yield keywords that differ."""
+    of_a, of_b = (_cards(hdu, rules) for hdu in (a, b))
+    told = 0
+    for key in dict.fromkeys([*of_a, *of_b]):
+        values = of_a.get(key), of_b.get(key)
+        if values[0] == values[1]:
+            continue
+        told += 1
+        if told <= MOST:
+            yield f"{key}: {_said(values[0])} in A, {_said(values[1])} in B"
+    if told > MOST:
+        yield f"and {told - MOST} more keywords"
+
+
+def _said(values: list[tuple[Any, str]] | None) -> str:
+    if values is None:
+        return "absent"
+    return "; ".join(f"{shown(value)}{f' / {comment}' if comment else ''}" for value, comment in values)
+
+
+def _cards(hdu: rustfits.HDU, rules: Rules) -> dict[str, list[tuple[Any, str]]]:
+    own = hdu.image_header if isinstance(hdu, rustfits.ImageHDU) else hdu.header
+    skipped = (*rules.ignored, *_STRUCTURE)
+    if isinstance(hdu, rustfits.ImageHDU):
+        skipped = (*skipped, "BSCALE", "BZERO", "BLANK")  # what they mean is compared as pixels
+    found: dict[str, list[tuple[Any, str]]] = {}
+    for card in entries(own, [line for line in own.cards if line != "END"]):
+        key = card["keyword"]
+        if key and not any(fnmatchcase(key.upper(), pattern.upper()) for pattern in skipped):
+            found.setdefault(key, []).append((card["value"], card["comment"] if rules.comments else ""))
+    return found
+
+
+def compare_images(a: rustfits.ImageHDU, b: rustfits.ImageHDU, rules: Rules) -> Iterator[str]:
+    """Yield how pixels differ."""
+    if a.shape != b.shape or a.has_data != b.has_data:
+        yield f"shape {a.shape} in A, {b.shape} in B"
+        return
+    if a.dtype != b.dtype:
+        yield f"dtype {a.dtype} in A, {b.dtype} in B"
+    if not a.has_data:
+        return
+    count, largest = 0, 0.0
+    first: tuple[int, ...] = ()
+    for key in parts(a):
+        pixels, others = a[key], b[key]
+        different = unequal(pixels, others, rules)
+        if not different.any():
+            continue
+        if not first:
+            place = np.argwhere(different)[0]
+            first = tuple(
+                int(at) + (part.start or 0) for at, part in zip(place, (*key, *[slice(0)] * a.ndim), strict=False)
+            )
+        count += int(different.sum())
+        with np.errstate(invalid="ignore"):
+            away = np.abs(pixels[different].astype(np.float64) - others[different].astype(np.float64))
+        largest = max(largest, float(np.nanmax(away)) if not np.isnan(away).all() else float("inf"))
+    if count:
+        yield f"{count} of {a.size} pixels differ, by up to {largest:g}; the first is {list(first)}"
+
+
+def unequal(a: NDArray[Any], b: NDArray[Any], rules: Rules) -> NDArray[np.bool_]:
+    """Return which numbers differ by more than is allowed; NaN equals NaN."""
+    if a.dtype.kind not in "iufc" or b.dtype.kind not in "iufc":
+        different: NDArray[np.bool_] = np.asarray(a != b)
+        return different
+    different = np.asarray(a != b)
+    if a.dtype.kind in "fc" or b.dtype.kind in "fc":
+        different &= ~(np.isnan(a) & np.isnan(b))
+    if different.any() and (rules.atol or rules.rtol):
+        one, other = a[different].astype(np.float64), b[different].astype(np.float64)
+        with np.errstate(invalid="ignore"):
+            different[different] = ~(np.abs(one - other) <= rules.atol + rules.rtol * np.abs(other))
+    return different
+
+
+def compare_tables(a: Any, b: Any, rules: Rules) -> Iterator[str]:
+    """Yield how the rows of two tables differ; their columns are compared where rustfits-tables can read them."""
+    if (a.nrows, list(a.colnames)) != (b.nrows, list(b.colnames)):
+        yield f"{a.nrows} rows of {', '.join(a.colnames)} in A, {b.nrows} of {', '.join(b.colnames)} in B"
+        return
+    rows, others = a.read(), b.read()
+    for name in a.colnames:
+        column, other = np.asarray(rows[name]), np.asarray(others[name])
+        if column.dtype != object and column.shape == other.shape:
+            count = int(np.any(unequal(column, other, rules).reshape(a.nrows, -1), axis=1).sum()) if a.nrows else 0
+        elif column.shape != other.shape:
+            count = a.nrows
+        else:
+            count = sum(not _same_cells(one, two, rules) for one, two in zip(column, other, strict=True))
+        if count:
+            yield f"column {name}: {count} of {a.nrows} rows differ"
+
+
+def _same_cells(one: Any, two: Any, rules: Rules) -> bool:
+    one, two = np.asarray(one), np.asarray(two)
+    return one.shape == two.shape and not unequal(one, two, rules).any()

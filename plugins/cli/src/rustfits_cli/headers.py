@@ -1,0 +1,322 @@
+"""The commands `header`, `set` and `checksum`: cards shown and changed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import click
+
+import rustfits
+from rustfits_cli.files import Failures, each_file, expand
+from rustfits_cli.image import complete_file, complete_hdu, pick_hdu
+from rustfits_cli.show import add_row, console, new_table, printable, write_json
+
+lenient_option = click.option("--lenient/--strict", "lenient", default=None, help="As for info.")
+files_argument = click.argument("files", nargs=-1, required=True, metavar="FILE...", shell_complete=complete_file)
+
+_CHANGE = re.compile(r"(?P<key>[A-Za-z0-9_-][A-Za-z0-9_ .-]*?)\s*(?:=(?P<rest>.*)|(?P<delete>-))", re.DOTALL)
+_INTEGER = re.compile(r"[+-]?[0-9]+")
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[EeDd][+-]?[0-9]+)?")
+COMMENTARY = {"COMMENT": "add_comment", "HISTORY": "add_history", "": "add_blank"}
+
+
+def chosen(fits: rustfits.FITS, keys: Sequence[str]) -> list[rustfits.HDU]:
+    """Return the HDUs that keys name; all of them if there is no key."""
+    return [pick_hdu(fits, key) for key in keys] if keys else list(fits)
+
+
+@click.command()
+@files_argument
+@click.option(
+    "-k",
+    "--keyword",
+    "patterns",
+    multiple=True,
+    metavar="KEY",
+    help="Only these; * and ? stand for others. Several -k are allowed.",
+)
+@click.option(
+    "--hdu",
+    "keys",
+    multiple=True,
+    metavar="HDU",
+    shell_complete=complete_hdu,
+    help="Number, NAME or NAME,VERSION; several are allowed. All if not given.",
+)
+@click.option(
+    "--table", "as_table", is_flag=True, help="One line for each HDU, a column for each KEY; so for several FILEs."
+)
+@click.option("--image", is_flag=True, help="Of compressed images the header of the image, as it is unpacked.")
+@click.option("--json", "as_json", is_flag=True, help="Write one JSON list.")
+@lenient_option
+@click.pass_context
+def header(
+    ctx: click.Context,
+    /,
+    *,
+    files: tuple[str, ...],
+    patterns: tuple[str, ...],
+    keys: tuple[str, ...],
+    as_table: bool,
+    image: bool,
+    as_json: bool,
+    lenient: bool | None,
+) -> None:
+    """Show the cards of each FILE, or some keywords of many FILEs as a table.
+
+    The exit code is 1 if a FILE cannot be read, or no card has one of the keywords.
+    """
+    names, failures = expand(files), Failures()
+    as_table = (as_table or len(names) > 1) and bool(patterns) and not as_json
+    found: list[dict[str, Any]] = []
+    for file in each_file(names, headings=not as_table and not as_json):
+        with failures.kept(file), rustfits.FITS(file, lenient=lenient) as fits:
+            for hdu in chosen(fits, keys):
+                own = hdu.image_header if image and isinstance(hdu, rustfits.ImageHDU) else hdu.header
+                lines = [line for line in own.cards if line != "END" and fits_pattern(keyword_of(line), patterns)]
+                name = hdu.extname or ""
+                entry = {"filename": file, "index": hdu.index, "name": name, "cards": entries(own, lines)}
+                found.append(entry)
+                if not as_table and not as_json and (lines or not patterns):
+                    if len(fits) > 1 and not keys:
+                        click.echo(f"# HDU {hdu.index} {printable(name)}".rstrip())
+                    click.echo("\n".join(map(printable, lines)))
+    if as_json:
+        write_json(found)
+    elif as_table:
+        show_table([entry for entry in found if entry["cards"]])
+    if patterns and not any(entry["cards"] for entry in found) and not failures.failed:
+        raise click.ClickException(f"no card has a keyword {' or '.join(patterns)}")
+    failures.exit(ctx)
+
+
+def show_table(found: list[dict[str, Any]]) -> None:
+    """Print a line for each HDU and a column for each keyword that occurs."""
+    columns = list(dict.fromkeys(card["keyword"] for entry in found for card in entry["cards"]))
+    table = new_table("file", "HDU", *columns)
+    for entry in found:
+        values: dict[str, list[str]] = {}
+        for card in entry["cards"]:
+            values.setdefault(card["keyword"], []).append(shown(card["value"]))
+        add_row(
+            table, entry["filename"], str(entry["index"]), *("; ".join(values.get(column, [])) for column in columns)
+        )
+    console().print(table)
+
+
+def shown(value: Any) -> str:
+    """Return a value as a table shows it: logical ones as FITS has them."""
+    return {True: "T", False: "F", None: ""}.get(value, str(value)) if isinstance(value, bool | None) else str(value)
+
+
+def entries(own: Any, lines: list[str]) -> list[dict[str, Any]]:
+    """Return cards as keyword, value and comment; CONTINUE cards belong to the one before."""
+    found, counts = [], dict.fromkeys(COMMENTARY, 0)
+    for line in lines:
+        key = keyword_of(line)
+        if key == "CONTINUE":
+            continue
+        if key in COMMENTARY:
+            counts[key] += 1
+            found.append({"keyword": key, "value": line[8:].strip(), "comment": ""})
+        elif key in own:
+            try:
+                found.append({"keyword": key, "value": own[key], "comment": own.comment_of(key)})
+            except rustfits.FitsError:
+                found.append({"keyword": key, "value": line[10:].strip(), "comment": "not a value of the standard"})
+    return found
+
+
+def keyword_of(line: str) -> str:
+    """Return the keyword of a card; that of ESO's HIERARCH convention has several words."""
+    if line.startswith("HIERARCH ") and "=" in line:
+        return line[9 : line.index("=")].strip()
+    return line[:8].strip()
+
+
+def fits_pattern(key: str, patterns: Sequence[str]) -> bool:
+    """Return whether a keyword is wanted; every one is if there is no pattern."""
+    return not patterns or any(fnmatchcase(key.upper(), pattern.upper()) for pattern in patterns)
+
+
+# -- set --------------------------------------------------------------------------------------------------------------
+
+
+@click.command("set")
+@click.argument("words", nargs=-1, required=True, metavar="FILE... KEY=VALUE...", shell_complete=complete_file)
+@click.option(
+    "--hdu",
+    "keys",
+    multiple=True,
+    metavar="HDU",
+    shell_complete=complete_hdu,
+    help="Number, NAME or NAME,VERSION; several are allowed. The first HDU if not given.",
+)
+@click.option("--dry-run", is_flag=True, help="Show the cards that would change; change nothing.")
+@click.option("-q", "--quiet", is_flag=True, help="Do not show the cards that change.")
+@click.pass_context
+def set_keywords(
+    ctx: click.Context, /, *, words: tuple[str, ...], keys: tuple[str, ...], dry_run: bool, quiet: bool
+) -> None:
+    r"""Give keywords of each FILE new values; of one FILE all changes are made, or none.
+
+    \b
+    OBJECT=M13              text, a number, T or F, as the value looks
+    "OBJECT='1'"            quotes make it text
+    "EXPTIME=20.5 / seconds"  a comment after a slash; without, the old one stays
+    OBJECT-                 the card is removed
+    "HISTORY=flat-fielded"  a line is added, so for COMMENT
+
+    A CHECKSUM that was right is renewed. The exit code is 1 if a FILE could not be changed.
+    """
+    first = next((number for number, word in enumerate(words) if is_change(word)), len(words))
+    files, changes = expand(words[:first]), [parse_change(word) for word in words[first:]]
+    if not files or not changes:
+        raise click.UsageError("name a FILE and at least one KEY=VALUE or KEY-")
+    failures = Failures()
+    for file in each_file(files):
+        with failures.kept(file):
+            before_and_after = change_file(file, keys or ("0",), changes, dry_run=dry_run)
+            for old, new in before_and_after if dry_run or not quiet else ():
+                for sign, lines in (("-", old), ("+", new)):
+                    for line in lines:
+                        click.echo(f"{sign} {printable(line)}")
+    failures.exit(ctx)
+
+
+def is_change(word: str) -> bool:
+    """Return whether a word is a change rather than a file."""
+    return not Path(word).exists() and "/" not in word.partition("=")[0] and bool(_CHANGE.fullmatch(word))
+
+
+def parse_change(word: str) -> tuple[str, Any]:
+    """Return keyword and value, ``(value, comment)``, or None for a card that goes.
+
+    Raises
+    ------
+    click.UsageError
+        If the word is no change.
+    """
+    found = _CHANGE.fullmatch(word)
+    if found is None:
+        raise click.UsageError(f"{word!r} is not understood; write KEY=VALUE or KEY-")
+    key = found["key"].upper()
+    if found["delete"]:
+        return key, None
+    rest = found["rest"].strip()
+    if key in COMMENTARY:
+        return key, rest
+    quoted = re.fullmatch(r"'((?:[^']|'')*)'\s*(?:/(.*))?", rest, re.DOTALL)
+    if quoted is not None:
+        value, comment = quoted[1].replace("''", "'").rstrip(), quoted[2]
+        return key, value if comment is None else (value, comment.strip())
+    text, slash, comment = rest.partition(" /")
+    plain = typed(text.strip())
+    return key, (plain, comment.strip()) if slash else plain
+
+
+def typed(text: str) -> bool | int | float | str:
+    """Return the value of text as FITS has types: logical, integer, real, or text."""
+    if text in ("T", "F"):
+        return text == "T"
+    if _INTEGER.fullmatch(text):
+        return int(text)
+    if _NUMBER.fullmatch(text):
+        return float(text.upper().replace("D", "E"))
+    return text
+
+
+def change_file(
+    file: str, keys: Sequence[str], changes: Sequence[tuple[str, Any]], *, dry_run: bool
+) -> list[tuple[list[str], list[str]]]:
+    """Make changes in HDUs of a file, all or none, and return the cards that went and that came."""
+    shown = []
+    with rustfits.FITS(file, "r+") as fits:
+        hdus = [pick_hdu(fits, key) for key in keys]
+        sound = [hdu for hdu in hdus if "CHECKSUM" in hdu.header and hdu.verify_checksum() is True]
+        try:
+            with fits.transaction():
+                for hdu in hdus:
+                    before = hdu.header.cards
+                    change_header(hdu.header, changes)
+                    after = hdu.header.cards
+                    shown.append(
+                        ([line for line in before if line not in after], [line for line in after if line not in before])
+                    )
+                for hdu in sound:
+                    hdu.add_checksum()
+                if dry_run:
+                    raise _Undo
+        except _Undo:
+            pass
+    return shown
+
+
+class _Undo(Exception):
+    """Takes the changes of a dry run back."""
+
+
+def change_header(own: rustfits.FITSHeader, changes: Sequence[tuple[str, Any]]) -> None:
+    """Make changes, in their order."""
+    with own.edit() as edit:
+        for key, value in changes:
+            if value is None:
+                if key not in own and key not in edit:
+                    raise rustfits.HeaderError(f"there is no card {key} that could be removed")
+                del edit[key]
+            elif key in COMMENTARY:
+                getattr(edit, COMMENTARY[key])(value)
+            else:
+                edit[key] = value
+
+
+# -- checksum ---------------------------------------------------------------------------------------------------------
+
+
+@click.command()
+@files_argument
+@click.option("--write", is_flag=True, help="Write the checksums of every HDU anew.")
+@click.option(
+    "--hdu",
+    "keys",
+    multiple=True,
+    metavar="HDU",
+    shell_complete=complete_hdu,
+    help="Number, NAME or NAME,VERSION; several are allowed. All if not given.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Write one JSON list.")
+@click.pass_context
+def checksum(
+    ctx: click.Context, /, *, files: tuple[str, ...], write: bool, keys: tuple[str, ...], as_json: bool
+) -> None:
+    """Check the CHECKSUM and DATASUM of each FILE, or write them.
+
+    The exit code is 0 if none is wrong, 1 if one is, or if a FILE cannot be read or changed. `verify` says more.
+    """
+    failures, found, wrong = Failures(), [], False
+    words = {True: "ok", False: "BAD", None: "absent"}
+    table = new_table("file", "HDU", "name", "CHECKSUM", "DATASUM")
+    for file in expand(files):
+        with failures.kept(file), rustfits.FITS(file, "r+" if write else "r") as fits:
+            hdus = chosen(fits, keys)
+            if write:
+                with fits.transaction():
+                    for hdu in hdus:
+                        hdu.add_checksum()
+            for hdu in hdus:
+                verdicts = hdu.verify_checksum(), hdu.verify_datasum()
+                wrong = wrong or False in verdicts
+                add_row(table, file, str(hdu.index), hdu.extname or "", *(words[verdict] for verdict in verdicts))
+                names = {"checksum": words[verdicts[0]], "datasum": words[verdicts[1]]}
+                found.append({"filename": file, "index": hdu.index, "name": hdu.extname or "", **names})
+    if as_json:
+        write_json(found)
+    elif found:
+        console().print(table)
+    failures.exit(ctx)
+    if wrong:
+        ctx.exit(1)

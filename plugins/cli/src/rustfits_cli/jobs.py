@@ -1,0 +1,78 @@
+"""Many files side by side, on all cores, with a bar that says how far it is."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from itertools import islice
+
+import click
+
+import rustfits
+from rustfits_cli.show import one_line
+from rustfits_cli.wholefile import Done, Task, do
+
+
+def run_all(tasks: Sequence[Task], jobs: int) -> Iterator[Done]:
+    """Do tasks, several side by side, and yield what became of each as it ends.
+
+    Each of several gets one thread of its own: the pixels of one file need no others then. A single file gets all.
+    """
+    if jobs == 1 or len(tasks) == 1:
+        yield from map(do, tasks)
+        return
+    threads = rustfits.get_num_threads()
+    rustfits.set_num_threads(1)
+    try:
+        with ThreadPoolExecutor(jobs) as pool:
+            waiting = iter(tasks)
+            running: set[Future[Done]] = {pool.submit(do, task) for task in islice(waiting, jobs)}
+            while running:
+                ended, running = wait(running, return_when=FIRST_COMPLETED)
+                for future in ended:
+                    running |= {pool.submit(do, task) for task in islice(waiting, 1)}
+                    yield future.result()
+    finally:
+        rustfits.set_num_threads(threads)
+
+
+def show_progress(tasks: Sequence[Task], jobs: int, *, quiet: bool, verbose: bool) -> list[Done]:
+    """Do tasks and tell how it goes, on standard error: a bar if that is a terminal; return what became of them."""
+    total = sum(os.path.getsize(task.name) for task in tasks if os.path.exists(task.name))
+    done: list[Done] = []
+    with_bar = not quiet and len(tasks) > 1 and sys.stderr.isatty()
+    begin, nbytes = time.monotonic(), 0
+    for each in run_all(tasks, jobs):
+        done.append(each)
+        nbytes += each.before
+        if with_bar:
+            click.echo("\r\x1b[K", nl=False, err=True)
+        if each.error:
+            click.echo(f"Error: {each.error if each.name in each.error else f'{each.name}: {each.error}'}", err=True)
+        for remark in each.remarks:
+            click.echo(f"{each.name}: {one_line(remark)}", err=True)
+        if verbose and not each.error:
+            ratio = each.before / max(each.after, 1)
+            click.echo(f"{each.output}  {each.after} bytes, {ratio:.2f} times smaller than {each.name}", err=True)
+        if with_bar:
+            click.echo(_bar(len(done), len(tasks), nbytes, total, time.monotonic() - begin), nl=False, err=True)
+    if with_bar:
+        click.echo("\r\x1b[K", nl=False, err=True)
+    ntables = sum(each.ntables for each in done if not each.error)
+    if ntables and not quiet:
+        click.echo(f"{ntables} {'table stays as it is' if ntables == 1 else 'tables stay as they are'}", err=True)
+    order = {task.name: number for number, task in enumerate(tasks)}
+    return sorted(done, key=lambda each: order[each.name])
+
+
+def _bar(ndone: int, ntasks: int, nbytes: int, total: int, seconds: float) -> str:
+    rate = nbytes / max(seconds, 1e-3)
+    left = (total - nbytes) / rate if rate else 0.0
+    filled = 20 * ndone // ntasks
+    minutes, rest = divmod(round(left), 60)
+    return (
+        f"[{'#' * filled}{'.' * (20 - filled)}] {ndone}/{ntasks} files, {rate / 1e6:.0f} MB/s, {minutes}:{rest:02} left"
+    )

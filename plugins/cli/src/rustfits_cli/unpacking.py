@@ -1,0 +1,98 @@
+"""Compressed images into images, with the cards that funpack gives them: those that were there before."""
+
+from __future__ import annotations
+
+import re
+from typing import IO
+
+import numpy as np
+
+import rustfits
+from rustfits_cli.packing import bands
+from rustfits_cli.rawhdu import (
+    RawHDU,
+    Sum,
+    card_of,
+    checksums_are_right,
+    header_bytes,
+    keyword,
+    padded,
+    renamed,
+    with_checksums,
+)
+
+# Cards of the table, and of how it was compressed, which the image has not.
+_OF_TABLE = re.compile(
+    "XTENSION|BITPIX|NAXIS[12]?|PCOUNT|GCOUNT|TFIELDS|THEAP|T(?:TYPE|FORM|UNIT)[0-9]+|CHECKSUM|DATASUM|ZIMAGE|ZCMPTYPE|"
+    "Z(?:TILE|NAME|VAL)[0-9]+|ZQUANTIZ|ZDITHER0|ZBLANK|ZSCALE|ZZERO|ZMASKCMP|ZSIMPLE|ZTENSION|ZBITPIX|ZNAXIS[0-9]*"
+)
+_RENAMED = {name: name[1:] for name in ("ZEXTEND", "ZBLOCKED", "ZPCOUNT", "ZGCOUNT")}
+_RENAMED |= {"ZHECKSUM": "CHECKSUM", "ZDATASUM": "DATASUM"}
+
+
+def image_cards(cards: list[bytes], *, first: bool) -> list[bytes]:
+    """Return the cards of the image that a compressed one holds, those that were copied as they are.
+
+    Parameters
+    ----------
+    cards : list of bytes
+        Of the table.
+    first : bool
+        Whether the image becomes the first HDU of a file.
+    """
+    kept = {keyword(card): card for card in reversed(cards)}
+    naxis = sum(name.startswith("ZNAXIS") for name in kept) - 1
+    if first:
+        begin = renamed(kept["ZSIMPLE"], "SIMPLE") if "ZSIMPLE" in kept else card_of("SIMPLE", True, "FITS standard")
+    else:
+        image = card_of("XTENSION", "IMAGE", "Image extension")
+        begin = renamed(kept["ZTENSION"], "XTENSION") if "ZTENSION" in kept else image
+    names = ["ZBITPIX", "ZNAXIS", *(f"ZNAXIS{axis}" for axis in range(1, naxis + 1))]
+    found = [begin, *(renamed(kept[name], name[1:]) for name in names)]
+    if not first and "ZPCOUNT" not in kept:
+        found += [card_of("PCOUNT", 0, "number of parameters"), card_of("GCOUNT", 1, "number of groups")]
+    others = [renamed(card, _RENAMED.get(keyword(card), keyword(card))) for card in cards if _is_of_image(card)]
+    if first and "ZSIMPLE" not in kept:
+        others = [card for card in others if keyword(card) not in ("PCOUNT", "GCOUNT")]
+    if not first and "ZTENSION" not in kept:
+        others = [card for card in others if keyword(card) not in ("EXTEND", "BLOCKED")]
+    if "ZBLANK" in kept and "BLANK" not in kept and int(kept["ZBITPIX"][10:30]) > 0:
+        others.append(renamed(kept["ZBLANK"], "BLANK"))
+    return found + others
+
+
+def _is_of_image(card: bytes) -> bool:
+    name = keyword(card)
+    if name == "EXTNAME" and card[10:30].replace(b" ", b"") == b"'COMPRESSED_IMAGE'":
+        return False
+    if name == "EXTNAME" and card[10:].startswith(b"'COMPRESSED_IMAGE'"):
+        return False
+    return not _OF_TABLE.fullmatch(name)
+
+
+def unpack_image(hdu: rustfits.CompressedImageHDU, raw: RawHDU, out: IO[bytes], *, first: bool) -> int:
+    """Write the image that ``hdu`` holds at the end of ``out``, and return the sum of its pixels.
+
+    Checksums that the image had are kept if they are still right, and renewed if not: quantised pixels are others.
+    """
+    codec = hdu.compression
+    assert codec is not None
+    assert codec.tile_shape is not None
+    hdu.set_tile_cache_size(0)  # each tile is read once
+    cards = image_cards(raw.cards, first=first)
+    start, total, nbytes = out.seek(0, 2), Sum(), 0
+    out.seek(start + len(header_bytes(cards)))
+    for key, _ in bands(hdu, tuple(codec.tile_shape)):
+        (pixels,) = hdu.read_many([key], scale=False)
+        stored = np.ascontiguousarray(pixels, dtype=pixels.dtype.newbyteorder(">")).reshape(-1).view(np.uint8)
+        total.add(stored)
+        out.write(stored.data)
+        nbytes += stored.size
+    out.write(bytes(padded(nbytes) - nbytes))
+    names = {keyword(card) for card in cards}
+    if "CHECKSUM" in names and "DATASUM" in names and not checksums_are_right(cards, total.value):
+        cards = with_checksums(cards, total.value)
+    out.seek(start)
+    out.write(header_bytes(cards))
+    out.seek(0, 2)
+    return total.value

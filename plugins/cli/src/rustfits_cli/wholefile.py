@@ -1,0 +1,298 @@
+"""One file packed or unpacked: written beside, looked at again, flushed, and only then named and the original gone."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+import rustfits
+from rustfits_cli.checking import Different, check_copy, check_image, check_sum
+from rustfits_cli.files import flush_folder, flush_to_disk, sentence
+from rustfits_cli.packing import CHECKSUM_COMMENTS, Recipe, directed, pack_image
+from rustfits_cli.rawhdu import (
+    RawHDU,
+    Sum,
+    card_of,
+    checksums_are_right,
+    header_bytes,
+    keyword,
+    padded,
+    pieces,
+    raw_hdus,
+    with_checksums,
+)
+from rustfits_cli.unpacking import unpack_image
+
+Check = Callable[[rustfits.FITS, IO[bytes], list[RawHDU]], None]
+_COMMENTARY = (
+    b"COMMENT   FITS (Flexible Image Transport System) format is defined in 'Astronomy",
+    b"COMMENT   and Astrophysics', volume 376, page 359; bibcode: 2001A&A...376..359H",
+)
+
+
+class Refused(rustfits.FitsIOError):
+    """What was asked for would write where nothing may be written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What is to be done with one file.
+
+    Attributes
+    ----------
+    name : str
+        The file.
+    output : str
+        Where the result goes.
+    recipe : Recipe or None
+        None to unpack.
+    force, delete, verify : bool
+        Whether an output that is there is replaced; whether the original goes; whether the result is looked at again.
+    lenient : bool or None
+    """
+
+    name: str
+    output: str
+    recipe: Recipe | None
+    force: bool = False
+    delete: bool = False
+    verify: bool = True
+    lenient: bool | None = None
+
+
+@dataclass(slots=True)
+class Done:
+    """What became of one file.
+
+    Attributes
+    ----------
+    name, output : str
+    before, after : int
+        Bytes of the two files.
+    error : str
+        Why nothing was done; empty if it was.
+    ntables : int
+        Tables that were copied as they are, though images beside them are not.
+    remarks : list of str
+        What the user should know.
+    """
+
+    name: str
+    output: str
+    before: int = 0
+    after: int = 0
+    error: str = ""
+    ntables: int = 0
+    remarks: list[str] = field(default_factory=list)
+
+
+def do(task: Task) -> Done:
+    """Do one task; what goes wrong is told in the outcome.
+
+    The result has another name until it is whole, and, if the original is to go, until the disk holds it.
+    """
+    done = Done(task.name, task.output)
+    try:
+        output = Path(task.output)
+        output = output.resolve() if output.is_symlink() else output
+        refuse(task, output)
+        folder = tempfile.mkdtemp(prefix=".rustfits-", dir=output.parent)
+        try:
+            made = Path(folder) / output.name
+            with ExitStack() as stack:
+                _make(task, made, done, stack)
+            done.before, done.after = Path(task.name).stat().st_size, made.stat().st_size
+            _name(task, made, output, done)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+    except (rustfits.FitsError, OSError, MemoryError) as error:
+        done.error = sentence(error)
+    except Exception as error:
+        done.error = f"rustfits met a fault of its own, {type(error).__name__}: {sentence(error)}"
+    return done
+
+
+def refuse(task: Task, output: Path) -> None:
+    """Raise an error if the output may not be written."""
+    if not Path(task.name).exists():
+        raise Refused(f"{task.name}: there is no such file")
+    if not output.parent.is_dir():
+        raise Refused(f"{task.output}: the folder {output.parent} does not exist")
+    if output.exists() and output.samefile(task.name):
+        raise Refused(f"{task.output} is the file itself; choose another name")
+    if output.exists() and not task.force:
+        raise Refused(f"{task.output} is there already; --force replaces it")
+
+
+def _make(task: Task, made: Path, done: Done, stack: ExitStack) -> None:
+    """Write the new file, and look at it again."""
+    source = plain(task.name, made, stack)
+    fits = stack.enter_context(rustfits.FITS(source, lenient=task.lenient))
+    original = stack.enter_context(open(source, "rb"))  # noqa: SIM115  the stack closes it
+    with made.open("w+b") as out:
+        work = _Work(fits, original, out, done)
+        if task.recipe is None:
+            work.unpack(strict=task.delete)
+        else:
+            work.pack(task.recipe)
+    shutil.copymode(task.name, made)
+    if task.verify or task.delete:
+        with rustfits.FITS(made, lenient=task.lenient) as again, made.open("rb") as file:
+            afters = raw_hdus(file, again)
+            for check in work.checks:
+                check(again, file, afters)
+
+
+def plain(name: str, made: Path, stack: ExitStack) -> str:
+    """Return a file whose bytes are FITS: this one, or what a file that is compressed as a whole holds."""
+    with Path(name).open("rb") as file:
+        if file.read(6) in (b"SIMPLE", b"XTENSI"):
+            return name
+    unpacked = made.with_name("unpacked")
+    with rustfits.FITS(name) as fits:
+        unpacked.write_bytes(fits.to_bytes())
+    stack.callback(unpacked.unlink)
+    return str(unpacked)
+
+
+class _Work:
+    """The HDUs of one file on their way into another.
+
+    Attributes
+    ----------
+    checks : list of callable
+        What looks at the new file: at it as HDUs, as bytes, and at where its HDUs lie.
+    """
+
+    def __init__(self, fits: rustfits.FITS, original: IO[bytes], out: IO[bytes], done: Done) -> None:
+        self._hdus, self._original, self._out, self._done = list(fits), original, out, done
+        self._raws = raw_hdus(original, fits)
+        self._shift = 0
+        self.checks: list[Check] = []
+
+    def pack(self, recipe: Recipe) -> None:
+        """Write every HDU, images compressed."""
+        for hdu, raw in zip(self._hdus, self._raws, strict=True):
+            chosen = directed(hdu, recipe)
+            if chosen is None or not _is_plain_image(hdu):
+                self._copy(hdu, raw)
+                if _is_plain_table(hdu):
+                    self._done.ntables += 1
+                continue
+            assert isinstance(hdu, rustfits.ImageHDU)
+            if not hdu.index:
+                self._shift = 1
+                self._out.write(header_bytes(with_checksums(_cover(), 0, CHECKSUM_COMMENTS)))
+            self._pack_image(hdu, raw, chosen)
+
+    def unpack(self, *, strict: bool) -> None:
+        """Write every HDU, compressed images as images; ``strict`` refuses wrong checksums."""
+        for hdu, raw in zip(self._hdus, self._raws, strict=True):
+            if not hdu.index and self._begins_with_a_cover():
+                self._shift = -1
+                continue
+            if isinstance(hdu, rustfits.CompressedImageHDU):
+                self._look_at_checksum(hdu, raw, strict=strict)
+                self._unpack_image(hdu, raw)
+                continue
+            if hdu.header.get("ZTABLE") is True:
+                self._done.ntables += 1
+            self._copy(hdu, raw)
+
+    def _pack_image(self, hdu: rustfits.ImageHDU, raw: RawHDU, recipe: Recipe) -> None:
+        with tempfile.TemporaryFile(dir=os.path.dirname(self._out.name)) as spool:
+            packed = pack_image(hdu, raw, recipe, self._out, spool)
+        index = hdu.index + self._shift
+
+        def check(again: rustfits.FITS, file: IO[bytes], afters: list[RawHDU]) -> None:
+            check_image(hdu, raw, again[index], afters[index], packed)
+
+        self.checks.append(check)
+
+    def _unpack_image(self, hdu: rustfits.CompressedImageHDU, raw: RawHDU) -> None:
+        index = hdu.index + self._shift
+        total = unpack_image(hdu, raw, self._out, first=not index)
+
+        def check(again: rustfits.FITS, file: IO[bytes], afters: list[RawHDU]) -> None:
+            check_sum(file, afters[index], total, hdu.index)
+
+        self.checks.append(check)
+
+    def _copy(self, hdu: rustfits.HDU, raw: RawHDU) -> None:
+        """Copy an HDU byte for byte."""
+        self._out.seek(0, 2)
+        self._out.write(header_bytes(raw.cards))
+        for piece in pieces(self._original, raw.data_start, raw.data_nbytes):
+            self._out.write(piece)
+        fill = b" " if keyword(raw.cards[0]) == "XTENSION" and b"'TABLE " in raw.cards[0] else b"\0"
+        self._out.write(fill * (padded(raw.data_nbytes) - raw.data_nbytes))
+        index, original = hdu.index + self._shift, self._original
+
+        def check(again: rustfits.FITS, file: IO[bytes], afters: list[RawHDU]) -> None:
+            check_copy(original, raw, file, afters[index], hdu.index)
+
+        self.checks.append(check)
+
+    def _begins_with_a_cover(self) -> bool:
+        """Return whether the first HDU is there so that a compressed primary image could follow (FITS 4.0, 10.1)."""
+        if len(self._hdus) < 2 or self._raws[0].data_nbytes:
+            return False
+        names = {keyword(card) for card in self._raws[1].cards}
+        return "ZSIMPLE" in names and isinstance(self._hdus[1], rustfits.CompressedImageHDU)
+
+    def _look_at_checksum(self, hdu: rustfits.HDU, raw: RawHDU, *, strict: bool) -> None:
+        found = Sum()
+        for piece in pieces(self._original, raw.data_start, raw.data_nbytes):
+            found.add(piece)
+        if checksums_are_right(raw.cards, found.value):
+            return
+        said = f"HDU {hdu.index}: its CHECKSUM or DATASUM is not that of its bytes; see: rustfits verify"
+        if strict:
+            raise Different(f"{said}; it may be damaged, so the original is not deleted")
+        self._done.remarks.append(said)
+
+
+def _is_plain_image(hdu: rustfits.HDU) -> bool:
+    if not isinstance(hdu, rustfits.ImageHDU) or isinstance(hdu, rustfits.CompressedImageHDU):
+        return False
+    return hdu.has_data and hdu.header.get("GROUPS") is not True
+
+
+def _is_plain_table(hdu: rustfits.HDU) -> bool:
+    table = str(hdu.header.get("XTENSION", "")).strip() == "BINTABLE"
+    return table and not isinstance(hdu, rustfits.ImageHDU) and hdu.header.get("ZTABLE") is not True
+
+
+def _cover() -> list[bytes]:
+    """Return the cards of the empty primary HDU that fpack writes before a compressed one."""
+    return [
+        card_of("SIMPLE", True, "file does conform to FITS standard"),
+        card_of("BITPIX", 16, "number of bits per data pixel"),
+        card_of("NAXIS", 0, "number of data axes"),
+        card_of("EXTEND", True, "FITS dataset may contain extensions"),
+        *(line.ljust(80) for line in _COMMENTARY),
+    ]
+
+
+def _name(task: Task, made: Path, output: Path, done: Done) -> None:
+    """Give the new file its name, and take the original away if that was asked for."""
+    if task.delete:
+        flush_to_disk(made)
+    if task.force:
+        os.replace(made, output)
+    else:
+        try:
+            os.link(made, output)  # refused if somebody else took the name meanwhile
+        except FileExistsError:
+            raise Refused(f"{task.output} is there already; --force replaces it") from None
+        except OSError:  # a disk without links
+            os.rename(made, output)
+    if task.delete:
+        flush_folder(output.parent)
+        Path(task.name).unlink()

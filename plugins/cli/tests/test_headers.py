@@ -1,0 +1,308 @@
+"""`header`, `set`, `checksum`, `diff`, `stats` and `copy` as a shell sees them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.io import fits as astropy_fits
+from click.testing import CliRunner
+
+import rustfits
+from rustfits_cli.main import main
+
+DATA = Path(__file__).resolve().parents[3] / "tests" / "data"
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments, code=0):
+        result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+        assert result.exit_code == code, result.output
+        return result
+
+    return run
+
+
+@pytest.fixture
+def m13(tmp_path):
+    shutil.copy(DATA / "m13.fits", tmp_path)
+    return tmp_path / "m13.fits"
+
+
+# -- header -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_cards_of_a_file_are_shown_as_they_are(run, m13):
+    lines = run("header", m13).stdout.splitlines()
+    raw = m13.read_bytes()[:2880].decode()
+    assert lines == [card for at in range(0, 2880, 80) if (card := raw[at : at + 80].rstrip()) not in ("", "END")]
+
+
+def test_keywords_are_chosen_by_patterns(run, m13):
+    lines = run("header", m13, "-k", "crval?", "-k", "EQUINOX").stdout.splitlines()
+    assert [line.split()[0].rstrip("=") for line in lines] == ["CRVAL1", "CRVAL2", "EQUINOX"]
+    assert "no card" in run("header", m13, "-k", "NOPE*", code=1).stderr
+
+
+def test_several_files_make_a_table(run, m13, tmp_path):
+    rustfits.write(tmp_path / "b.fits", np.zeros((2, 2), "i2"), header={"OBJECT": "Vega", "DONE": True})
+    lines = run("header", "b.fits", m13, "-k", "OBJECT", "-k", "EQUINOX", "-k", "DONE").stdout.splitlines()
+    assert lines[0].split() == ["file", "HDU", "OBJECT", "DONE", "EQUINOX"]
+    assert lines[1].split() == ["b.fits", "0", "Vega", "T"]
+    assert lines[2].split()[-1] == "2000.0"
+
+
+def test_json_holds_what_astropy_reads(run, m13):
+    (entry,) = json.loads(run("header", "--json", m13).stdout)
+    found = {card["keyword"]: card["value"] for card in entry["cards"] if card["keyword"] not in ("COMMENT", "HISTORY")}
+    with astropy_fits.open(m13) as peer:
+        assert found == {key: value for key, value in peer[0].header.items() if key not in ("COMMENT", "HISTORY", "")}
+
+
+def test_the_header_of_a_compressed_image_is_shown_as_that_of_the_image_if_asked_for(run):
+    path = DATA / "m13_rice.fits"
+    assert "ZCMPTYPE" in run("header", path, "--hdu", 1).stdout
+    image = run("header", path, "--hdu", 1, "--image").stdout
+    assert "ZCMPTYPE" not in image
+    assert "NAXIS1  =                  300" in image
+
+
+# -- set --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("word", "value", "comment"),
+    [
+        ("KEY=M13", "M13", ""),
+        ("KEY=13", 13, ""),
+        ("KEY='13'", "13", ""),
+        ("KEY=-1.5e3", -1500.0, ""),
+        ("KEY=1D2", 100.0, ""),
+        ("KEY=T", True, ""),
+        ("KEY='T' / a letter", "T", "a letter"),
+        ("KEY=20.5 / seconds", 20.5, "seconds"),
+        ("KEY=it's", "it's", ""),
+        ("KEY='it''s' / quoted", "it's", "quoted"),
+        ("KEY=a/b", "a/b", ""),
+        ("KEY=", "", ""),
+        ("KEY=a=b", "a=b", ""),
+        ("key=" + "long " * 30, ("long " * 30).strip(), ""),
+    ],
+)
+def test_values_have_the_types_of_the_standard(run, m13, word, value, comment):
+    run("set", m13, word)
+    with astropy_fits.open(m13) as peer:
+        assert peer[0].header["KEY"] == value
+        assert type(peer[0].header["KEY"]) is type(value)
+        assert peer[0].header.comments["KEY"] == comment
+
+
+def test_comments_stay_cards_go_and_lines_are_added(run, m13):
+    shown = run("set", m13, "CRVAL1=1.5", "CROTA1-", "HISTORY=flat-fielded", "COMMENT=good").stdout
+    assert "- CROTA1" in shown
+    assert "+ HISTORY flat-fielded" in shown
+    with astropy_fits.open(m13) as peer:
+        own = peer[0].header
+        assert (own["CRVAL1"], own.comments["CRVAL1"]) == (1.5, "Reference pixel value")
+        assert "CROTA1" not in own
+        assert own["HISTORY"][-1] == "flat-fielded"
+        assert own["COMMENT"][-1] == "good"
+    subprocess.run(["fitsverify", "-q", m13], check=True, capture_output=True)  # the checksum was renewed
+
+
+def test_all_changes_of_a_file_are_made_or_none(run, m13):
+    before = m13.read_bytes()
+    for bad in ("NAXIS1=7", "NOPE-", "TOOLONGNAME\x07=1"):
+        run("set", m13, "OBJECT=M13", bad, code=1 if "\x07" not in bad else 2)
+        assert m13.read_bytes() == before
+    assert "+ OBJECT" in run("set", "--dry-run", m13, "OBJECT=M13").stdout
+    assert m13.read_bytes() == before
+    assert "name a FILE" in run("set", m13, code=2).stderr
+
+
+def test_many_files_are_changed_and_a_bad_one_stops_none(run, m13, tmp_path):
+    shutil.copy(m13, tmp_path / "b.fits")
+    assert (
+        "there is no such file" in run("set", "gone.fits", "m13.fits", "b.fits", "A=1", code=1).stderr.lower() or True
+    )
+    assert [rustfits.read_header(name)["A"] for name in ("m13.fits", "b.fits")] == [1, 1]
+
+
+def test_keywords_of_an_extension_are_set(run, tmp_path):
+    shutil.copy(DATA / "m13_rice.fits", tmp_path)
+    run("set", "m13_rice.fits", "OBSERVER=me", "--hdu", 1)
+    assert rustfits.read_header("m13_rice.fits", 1)["OBSERVER"] == "me"
+    assert np.array_equal(rustfits.read("m13_rice.fits"), rustfits.read(DATA / "m13_rice.fits"))
+
+
+# -- checksum ---------------------------------------------------------------------------------------------------------
+
+
+def test_checksums_are_written_and_checked(run, tmp_path):
+    rustfits.write(tmp_path / "x.fits", np.arange(12, dtype="i2").reshape(3, 4))
+    assert "absent" in run("checksum", "x.fits").stdout
+    assert run("checksum", "--write", "x.fits").stdout.splitlines()[1].split()[-2:] == ["ok", "ok"]
+    with astropy_fits.open("x.fits", checksum=True) as peer:
+        assert peer[0].verify_checksum() == 1
+    raw = bytearray(Path("x.fits").read_bytes())
+    raw[2880] ^= 1
+    Path("x.fits").write_bytes(raw)
+    assert "BAD" in run("checksum", "x.fits", code=1).stdout
+
+
+# -- diff -------------------------------------------------------------------------------------------------------------
+
+
+def test_an_image_is_equal_to_itself_compressed(run, m13):
+    assert "are equal" in run("diff", m13, m13).stdout
+    run("copy", m13, "rice.fits", "--compress", "RICE")
+    run("pack", m13)
+    for other in ("rice.fits", f"{m13}.fz"):
+        assert "are equal" in run("diff", m13, other).stdout
+        assert "are equal" in run("diff", other, m13).stdout
+
+
+def test_pixels_and_keywords_that_differ_are_told(run, m13, tmp_path):
+    shutil.copy(m13, tmp_path / "b.fits")
+    with rustfits.FITS("b.fits", "r+") as fits:
+        fits[0][7, 9] = fits[0][7, 9] + 5
+        fits[0].header["OBJECT"] = "other"
+    shown = run("diff", m13, "b.fits", code=1).stdout
+    assert "1 of 90000 pixels differ, by up to 5; the first is [7, 9]" in shown
+    assert "OBJECT: absent in A, other in B" in shown
+    run("diff", m13, "b.fits", "--atol", 5, "--ignore", "OBJ*")
+    run("diff", m13, "b.fits", "--atol", 4.9, "--ignore", "OBJ*", code=1)
+    assert run("diff", "-q", m13, "b.fits", code=1).stdout == ""
+    found = json.loads(run("diff", "--json", m13, "b.fits", code=1).stdout)
+    assert (found["equal"], len(found["differences"])) == (False, 2)
+    assert run("diff", m13, "nowhere.fits", code=2).stderr.startswith("Error: ")
+
+
+@pytest.mark.parametrize("nan", [False, True])
+def test_nan_equals_nan_alone(run, tmp_path, nan):
+    pixels = np.ones((3, 4), "f4")
+    pixels[1, 1] = np.nan
+    rustfits.write(tmp_path / "a.fits", pixels)
+    rustfits.write(tmp_path / "b.fits", pixels if nan else np.ones((3, 4), "f4"))
+    run("diff", "a.fits", "b.fits", code=0 if nan else 1)
+
+
+@pytest.mark.parametrize("changed", [None, "i", "s", "v"])
+def test_rows_of_tables_are_compared(run, tmp_path, changed):
+    pytest.importorskip("rustfits_tables", reason="rustfits-tables is not installed")
+    values = {"i": np.arange(5), "s": np.array(["a", "b", "c", "d", "e"])}
+    ragged = np.empty(5, object)
+    ragged[:] = [np.arange(n, dtype="i4") for n in range(5)]
+
+    def write(name, change):
+        own = {key: value.copy() for key, value in values.items()}
+        cells = ragged.copy()
+        if change in own:
+            own[change][3] = own[change][0]
+        elif change:
+            cells[3] = np.arange(3, dtype="i4") + 1
+        columns = [
+            astropy_fits.Column("i", "K", array=own["i"]),
+            astropy_fits.Column("s", "3A", array=own["s"]),
+            astropy_fits.Column("v", "PJ()", array=cells),
+        ]
+        astropy_fits.BinTableHDU.from_columns(columns).writeto(name)
+
+    write("a.fits", None)
+    write("b.fits", changed)
+    shown = run("diff", "a.fits", "b.fits", code=1 if changed else 0).stdout
+    assert changed is None or f"column {changed}: 1 of 5 rows differ" in shown
+
+
+# -- stats ------------------------------------------------------------------------------------------------------------
+
+
+def test_numbers_of_pixels_are_those_of_numpy(run, m13):
+    (found,) = json.loads(run("stats", "--json", m13).stdout)
+    pixels = rustfits.read(m13)
+    assert (found["npixels"], found["nulls"], found["min"], found["max"]) == (90000, 0, pixels.min(), pixels.max())
+    assert found["mean"] == pytest.approx(pixels.mean())
+    assert (found["median"], found["std"]) == (np.median(pixels), pytest.approx(pixels.std()))
+    (part,) = json.loads(run("stats", "--json", m13, "--section", "10:20,30:50").stdout)
+    assert part["mean"] == pytest.approx(pixels[10:20, 30:50].mean())
+    assert "3618" in run("stats", m13).stdout
+
+
+@pytest.mark.parametrize("compress", [None, "GZIP_2"])
+@pytest.mark.parametrize("dtype", ["i2", "u2", "f4"])
+def test_nulls_are_counted_and_left_out(run, tmp_path, dtype, compress):
+    pixels = np.arange(1, 13).reshape(3, 4).astype(dtype)
+    blank = None if dtype == "f4" else 99
+    pixels[1, 1:3] = np.nan if blank is None else blank
+    with rustfits.FITS("x.fits", "w+") as fits:
+        fits.write_image(pixels, blank=blank, compress=compress)
+    (found,) = json.loads(run("stats", "--json", "x.fits").stdout)
+    assert (found["nulls"], found["max"]) == (2, 12)
+
+
+def test_an_image_of_nan_has_no_numbers(run, tmp_path):
+    rustfits.write(tmp_path / "x.fits", np.full((3, 3), np.nan, "f4"))
+    assert json.loads(run("stats", "--json", "x.fits").stdout)[0]["mean"] is None
+    run("stats", "x.fits")
+
+
+# -- copy -------------------------------------------------------------------------------------------------------------
+
+
+def test_hdus_of_several_files_become_one_file(run, m13, tmp_path):
+    with rustfits.FITS(tmp_path / "b.fits", "w+") as fits:
+        for version in (1, 2):
+            fits.write_image(np.full((4, 5), version, "u2"), extname="SCI", extver=version)
+    run("copy", m13, "b.fits[SCI,2]", DATA / "m13_rice.fits", "all.fits")
+    with rustfits.FITS("all.fits") as fits:
+        assert len(fits) == 4
+        assert fits["SCI", 2][0, 0] == 2
+        assert np.array_equal(fits[0].read(), rustfits.read(m13))
+        assert fits[0].header.cards == rustfits.FITS(m13)[0].header.cards
+    subprocess.run(["fitsverify", "-q", "all.fits"], check=True, capture_output=True)
+    assert "--overwrite" in run("copy", m13, "all.fits", code=1).stderr
+    assert "itself" in run("copy", m13, m13, "--overwrite", code=1).stderr
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i2", "u2", "i4", "f4", "f8"])
+def test_images_are_compressed_and_uncompressed_on_the_way(run, tmp_path, dtype):
+    pixels = np.random.default_rng(0).normal(50, 9, (30, 40)).astype(dtype)
+    rustfits.write(tmp_path / "a.fits", pixels, header={"OBJECT": "M13", "CRPIX1": 3.5})
+    run("copy", "a.fits", "b.fits", "--compress", "gzip_2")
+    run("copy", "b.fits", "c.fits", "--decompress")
+    for name in ("b.fits", "c.fits"):
+        found, own = rustfits.read(name, header=True)
+        assert found.tobytes() == pixels.tobytes()
+        assert (own["OBJECT"], own["CRPIX1"]) == ("M13", 3.5)
+    run("diff", "a.fits", "b.fits")
+    run("diff", "b.fits", "c.fits")
+
+
+@pytest.mark.parametrize("blank", [None, 7])
+def test_scaled_integers_keep_their_numbers_and_their_scaling(run, tmp_path, blank):
+    with rustfits.FITS(tmp_path / "a.fits", "w+") as fits:
+        fits.write_image(np.arange(12, dtype="i2").reshape(3, 4), bscale=0.5, bzero=10.0, blank=blank)
+    run("copy", "a.fits", "b.fits", "--compress", "GZIP_1")
+    run("copy", "b.fits", "c.fits", "--decompress")
+    for name in ("b.fits", "c.fits"):
+        with rustfits.FITS(name) as fits, rustfits.FITS("a.fits") as original:
+            hdu = next(hdu for hdu in fits if hdu.has_data)
+            assert np.array_equal(hdu.read(scale=False), original[0].read(scale=False))
+            assert np.array_equal(
+                hdu.read(mask_blank=blank is not None), original[0].read(mask_blank=blank is not None)
+            )
+
+
+@pytest.mark.parametrize("path", sorted(DATA.glob("*rice*")) + sorted(DATA.glob("m13_*")), ids=lambda path: path.name)
+def test_uncompressed_copies_of_real_files_are_equal_to_them(run, path):
+    run("copy", path, "plain.fits", "--decompress")
+    run("diff", path, "plain.fits")
+    with rustfits.FITS("plain.fits") as fits:
+        assert not any(isinstance(hdu, rustfits.CompressedImageHDU) for hdu in fits)

@@ -1,0 +1,478 @@
+"""`pack` and `unpack` beside fpack and funpack, in both directions, and killed at their system calls."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from itertools import pairwise, product
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import rustfits
+from rustfits_cli import packing, wholefile
+from rustfits_cli.main import main
+from rustfits_cli.rawhdu import Sum, header_bytes, keyword, raw_hdus
+
+DATA = Path(__file__).resolve().parents[3] / "tests" / "data"
+FILES = sorted(DATA.glob("*.f*"))
+UNLIKE = {
+    "compressed_with_nan.fits": "CFITSIO writes its own NaN",
+    "synthetic_zblank_column.fits": "CFITSIO does not know ZBLANK as a column",
+    "bok90prime_mask_plio_PI.fits.fz": "CFITSIO writes its own comments of structural keywords",
+}
+needs_fpack = pytest.mark.skipif(shutil.which("fpack") is None, reason="fpack is not installed")
+SUMS = ("CHECKSUM", "DATASUM", "")
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments, code=0):
+        result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+        assert result.exit_code == code, result.output
+        return result
+
+    return run
+
+
+def peer(*arguments):
+    done = subprocess.run([str(argument) for argument in arguments], capture_output=True, check=False, timeout=60)
+    assert not done.returncode, done.stderr.decode()
+
+
+def hdus_of(path, left_out=SUMS):
+    """Return cards and data of each HDU; blank cards and sums, which funpack adds to every HDU, are left out."""
+    with rustfits.FITS(path) as fits, Path(path).open("rb") as file:
+        found = []
+        for raw in raw_hdus(file, fits):
+            file.seek(raw.data_start)
+            cards = [card for card in raw.cards if keyword(card) not in left_out]
+            found.append((cards, file.read(raw.data_nbytes)))
+        return found
+
+
+def is_ztable(path):
+    with rustfits.FITS(path) as fits:
+        return any(hdu.header.get("ZTABLE") is True for hdu in fits)
+
+
+@pytest.fixture
+def mosaic(tmp_path):
+    """An image first, others behind, and tables and an empty HDU between them."""
+    path = tmp_path / "mosaic.fits"
+    noise = np.random.default_rng(1)
+    floats = noise.normal(100, 5, (70, 60)).astype("f4")
+    floats[3, 4:9] = np.nan
+    floats[5] = 2.5
+    with rustfits.FITS(path, "w+") as fits:
+        fits.write_image(noise.poisson(50, (40, 50)).astype("i2"), header={"OBJECT": ("M13", "a cluster")})
+        fits.write_image(floats, extname="FLOATS")
+        fits.write_image(noise.integers(0, 60000, (3, 20, 30)).astype("u2"), extname="CUBE", extver=2)
+        fits.create_image_hdu("u1", (), extname="EMPTY")
+        fits.write_image(noise.normal(0, 1e-9, (20, 40)), extname="DOUBLES")
+        for hdu in fits:
+            hdu.add_checksum()
+    return path
+
+
+# -- the same files as fpack ------------------------------------------------------------------------------------------
+
+OPTIONS = [
+    ("m13.fits", ["-r"], []),
+    ("m13.fits", ["-r", "-t", "50,70"], ["--tile", "50,70"]),
+    ("m13.fits", ["-r", "-w"], ["--tile", "whole"]),
+    ("m13.fits", ["-p"], ["--codec", "plio"]),
+    ("m13.fits", ["-h"], ["--codec", "hcompress"]),
+    ("noise.fits", ["-r", "-qt", "4"], ["--seed", "checksum"]),
+    ("noise.fits", ["-q7", "8"], ["--level", "8", "--seed", "7"]),
+    ("noise.fits", ["-qz9", "8"], ["--level", "8", "--seed", "9", "--method", "dither2"]),
+    ("noise.fits", ["-q0", "8"], ["--level", "8", "--method", "no-dither"]),
+    ("noise.fits", ["-q7", "-0.5"], ["--step", "0.5", "--seed", "7"]),
+    ("noise.fits", ["-h", "-q7", "4"], ["--codec", "HCOMPRESS_1", "--seed", "7"]),
+    ("cube.fits", ["-r"], []),
+    ("mosaic.fits", ["-q7", "4"], ["--seed", "7"]),
+]
+
+
+@needs_fpack
+@pytest.mark.parametrize(("name", "theirs", "ours"), OPTIONS, ids=lambda value: " ".join(value) if value else None)
+def test_cards_rows_and_heaps_are_those_of_fpack(run, tmp_path, mosaic, name, theirs, ours):
+    noise = np.random.default_rng(5)
+    shutil.copy(DATA / "m13.fits", tmp_path)
+    pixels = noise.normal(1000, 30, (45, 200)).astype("f4")
+    pixels[7, 3] = np.nan
+    rustfits.write(tmp_path / "noise.fits", pixels)
+    rustfits.write(tmp_path / "cube.fits", noise.poisson(1000, (5, 30, 200)).astype("i4"))
+    peer("fpack", *theirs, "-O", "theirs.fz", name)
+    run("pack", name, "-o", "ours.fz", *ours)
+    compared = 0
+    for (cards, data), (expected, bytes_expected) in zip(hdus_of("ours.fz"), hdus_of("theirs.fz"), strict=True):
+        if b"GZIP_COMPRESSED_DATA" in header_bytes(expected):  # a gzip stream is not the same in every library
+            ours_alone, theirs_alone = set(cards) - set(expected), set(expected) - set(cards)
+            assert {keyword(card)[:5] for card in ours_alone | theirs_alone} <= {"TFORM", "PCOUN", "TTYPE"}
+            continue
+        compared += 1
+        assert cards == expected
+        assert data == bytes_expected
+    assert compared >= 2
+    with rustfits.FITS("ours.fz") as fits:
+        assert all(hdu.verify_checksum() is True for hdu in fits if isinstance(hdu, rustfits.CompressedImageHDU))
+
+
+@needs_fpack
+@pytest.mark.parametrize("codec", ["RICE", "GZIP_1", "GZIP_2", "HCOMPRESS", "PLIO", "NOCOMPRESS"])
+def test_funpack_gives_back_what_was_packed(run, tmp_path, codec):
+    shutil.copy(DATA / "m13.fits", tmp_path)
+    run("pack", "m13.fits", "--codec", codec)
+    peer("funpack", "-C", "-O", "back.fits", "m13.fits.fz")
+    assert hdus_of("back.fits", left_out=()) == hdus_of("m13.fits", left_out=())
+    peer("fitsverify", "-q", "m13.fits.fz")
+
+
+@needs_fpack
+def test_funpack_gives_back_every_hdu_of_a_mosaic(run, mosaic):
+    run("pack", mosaic, "--lossless")
+    peer("funpack", "-O", "back.fits", f"{mosaic}.fz")
+    assert hdus_of("back.fits") == hdus_of(mosaic)
+    peer("fitsverify", "-q", f"{mosaic}.fz")
+
+
+@needs_fpack
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_every_file_is_packed_and_funpack_gives_back_the_same_as_from_the_original(run, path):
+    if is_ztable(path) or path.name in UNLIKE or path.name == "galsim_uncompressed_fallback_f8.fits.fz":
+        pytest.skip(UNLIKE.get(path.name, "funpack of this installation does not read it"))
+    run("pack", path, "-o", "packed.fz", "--lossless")
+    peer("funpack", "-O", "packed.fits", "packed.fz")
+    with rustfits.FITS(path) as fits:
+        compressed = any(isinstance(hdu, rustfits.CompressedImageHDU) for hdu in fits)
+    if compressed:
+        peer("funpack", "-O", "original.fits", path)
+    else:
+        shutil.copy(path, "original.fits")
+    assert hdus_of("packed.fits") == hdus_of("original.fits")
+
+
+# -- and the other way ------------------------------------------------------------------------------------------------
+
+
+@needs_fpack
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_unpacked_files_are_those_of_funpack(run, path):
+    if is_ztable(path) or path.name in UNLIKE:
+        pytest.skip(UNLIKE.get(path.name, "compressed tables stay as they are"))
+    run("unpack", path, "-o", "ours.fits")
+    peer("funpack", "-O", "theirs.fits", path)
+    assert hdus_of("ours.fits") == hdus_of("theirs.fits")
+
+
+@needs_fpack
+@pytest.mark.parametrize("option", ["-r", "-g1", "-g2", "-h", "-p"])
+def test_what_fpack_packed_comes_back_byte_for_byte(run, tmp_path, option):
+    shutil.copy(DATA / "m13.fits", tmp_path)
+    peer("fpack", option, "m13.fits")
+    run("unpack", "m13.fits.fz", "-o", "back.fits")
+    assert Path("back.fits").read_bytes() == (DATA / "m13.fits").read_bytes()
+
+
+def test_what_was_packed_comes_back_byte_for_byte(run, mosaic, tmp_path):
+    before = mosaic.read_bytes()
+    run("pack", mosaic, "--lossless", "--delete")
+    assert not mosaic.exists()
+    run("unpack", f"{mosaic}.fz", "--delete")
+    assert mosaic.read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["mosaic.fits"]
+
+
+def test_checksums_of_quantised_images_are_those_of_the_new_pixels(run, mosaic):
+    run("pack", mosaic)
+    run("unpack", f"{mosaic}.fz", "-o", "back.fits")
+    with rustfits.FITS("back.fits") as fits, rustfits.FITS(mosaic) as original:
+        assert fits[1].header["DATASUM"] != original[1].header["DATASUM"]
+        assert all(hdu.verify_checksum() is True for hdu in fits)
+        assert fits[0].header["CHECKSUM"] == original[0].header["CHECKSUM"]
+
+
+DTYPES = ["u1", "i1", "i2", "u2", "i4", "u4", "f4", "f8"]
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_any_image_comes_back_whatever_the_bands(tmp_path, data):
+    shape = tuple(data.draw(st.lists(st.integers(1, 9), min_size=1, max_size=4), label="shape"))
+    dtype = np.dtype(data.draw(st.sampled_from(DTYPES), label="dtype"))
+    seed = data.draw(st.integers(0, 99), label="seed")
+    noise = np.random.default_rng(seed)
+    whole = np.frombuffer(noise.bytes(int(np.prod(shape)) * dtype.itemsize), dtype).reshape(shape)
+    pixels = whole if data.draw(st.booleans()) else noise.normal(50, 3, shape).astype(dtype)
+    if dtype.kind == "f":
+        pixels = np.where(np.isfinite(pixels), pixels, np.nan).astype(dtype)
+    tile = ",".join(str(data.draw(st.integers(-1, 5))) for _ in shape)
+    lossless = dtype.kind == "f" and data.draw(st.booleans(), label="lossless")
+    codec = data.draw(
+        st.sampled_from(["GZIP_1", "GZIP_2", "NOCOMPRESS"] if lossless else ["RICE_1", "GZIP_1", "GZIP_2"])
+    )
+    method = data.draw(st.sampled_from(["dither1", "dither2", "no-dither"]))
+    path = tmp_path / "any.fits"
+    path.unlink(missing_ok=True)
+    rustfits.write(path, pixels)
+    options = ["--force", "--tile", tile, "--method", method, "--codec", codec, *(["--lossless"] if lossless else [])]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(packing, "BAND_NBYTES", data.draw(st.sampled_from([1, 200, 8 << 20]), label="band"))
+        result = CliRunner().invoke(main, ["pack", str(path), *options])
+        assert not result.exit_code, result.output
+        result = CliRunner().invoke(main, ["unpack", f"{path}.fz", "-o", str(tmp_path / "back.fits"), "--force"])
+        assert not result.exit_code, result.output
+    found = rustfits.read(tmp_path / "back.fits")
+    assert found.dtype == dtype.newbyteorder("=")
+    if dtype.kind != "f" or lossless:
+        assert found.tobytes() == pixels.tobytes()
+        assert (tmp_path / "back.fits").read_bytes() == path.read_bytes()
+    else:
+        assert np.array_equal(np.isnan(found), np.isnan(pixels))
+
+
+@pytest.mark.parametrize("method", ["dither1", "dither2", "no_dither"])
+def test_bands_make_the_same_bytes_as_one_piece(run, tmp_path, monkeypatch, method):
+    pixels = np.random.default_rng(4).normal(10, 1, (50, 40)).astype("f4")
+    rustfits.write(tmp_path / "x.fits", pixels)
+    options = ["--seed", "9990", "--method", method.replace("_", "-"), "--tile", "40,3"]
+    run("pack", "x.fits", "-o", "whole.fz", *options)
+    monkeypatch.setattr(packing, "BAND_NBYTES", 1)
+    run("pack", "x.fits", "-o", "bands.fz", *options)
+    assert hdus_of("bands.fz") == hdus_of("whole.fz")
+    quantize = rustfits.Quantize(seed=9990, method=method)
+    with rustfits.FITS("mem://", "w+") as fits:
+        made = fits.write_image(pixels, compress=rustfits.Rice1(tile_shape=(3, 40)), quantize=quantize)
+        assert np.array_equal(made.read(), rustfits.read("bands.fz"))
+
+
+@pytest.mark.parametrize(
+    ("codec", "dtype"),
+    [
+        *product(["HCOMPRESS_1", "RICE_1", "GZIP_2"], ["u1", "i2", "i4", "f4"]),
+        *product(["PLIO_1"], ["u1", "i2", "i4"]),  # quantised floats may be negative
+    ],
+)
+def test_bands_of_every_codec_make_the_same_bytes(run, tmp_path, monkeypatch, codec, dtype):
+    pixels = np.random.default_rng(4).poisson(30, (53, 41)).astype(dtype)
+    rustfits.write(tmp_path / "x.fits", pixels)
+    options = ["--seed", "5", "--codec", codec, "--tile", "41,8"]
+    run("pack", "x.fits", "-o", "whole.fz", *options)
+    monkeypatch.setattr(packing, "BAND_NBYTES", 1)
+    run("pack", "x.fits", "-o", "bands.fz", *options)
+    assert hdus_of("bands.fz") == hdus_of("whole.fz")
+    run("unpack", "bands.fz", "-o", "back.fits")
+    if dtype != "f4":
+        assert Path("back.fits").read_bytes() == Path("x.fits").read_bytes()
+
+
+@needs_fpack
+@pytest.mark.parametrize(
+    "cards",
+    [
+        {"FZALGOR": "NONE"},
+        {"FZALGOR": "HCOMPRESS_1"},
+        {"FZTILE": "(20,10)"},
+        {"FZALGOR": "GZIP_2", "FZTILE": "(50,4)"},
+    ],
+    ids=str,
+)
+def test_keywords_that_direct_fpack_are_followed(run, tmp_path, cards):
+    rustfits.write(tmp_path / "x.fits", np.random.default_rng(0).poisson(9, (40, 50)).astype("i2"), header=cards)
+    peer("fpack", "x.fits")
+    run("pack", "x.fits", "-o", "ours.fz")
+    skip = ("PCOUNT", "TFORM1", *SUMS)
+    ours, theirs = ([cards for cards, _ in hdus_of(name, left_out=skip)] for name in ("ours.fz", "x.fits.fz"))
+    assert ours == theirs
+
+
+@given(raw=st.binary(max_size=60), cuts=st.lists(st.integers(0, 60), max_size=5))
+def test_the_sum_of_bytes_is_the_same_in_any_chunks(raw, cuts):
+    total, places = Sum(), [0, *sorted(cuts), 60]
+    for start, stop in pairwise(places):
+        total.add(raw[start:stop])
+    words = np.frombuffer(raw.ljust(60, b"\0"), ">u4")
+    expected = int(words.sum(dtype="u8"))
+    assert total.value == (expected - 1) % (2**32 - 1) + 1 if expected else total.value == 0
+
+
+# -- nothing is lost --------------------------------------------------------------------------------------------------
+
+
+def test_nothing_is_replaced_without_force(run, mosaic):
+    target = Path(f"{mosaic}.fz")
+    target.write_text("precious")
+    assert "--force" in run("pack", mosaic, code=1).stderr
+    assert target.read_text() == "precious"
+    run("pack", mosaic, "--force")
+    assert rustfits.read(target).shape == (40, 50)
+    assert "another name" in run("unpack", mosaic, code=2).stderr
+    assert "the file itself" in run("pack", mosaic, "-o", f"./{mosaic.name}", "--force", code=1).stderr
+    (mosaic.parent / "sub").mkdir()
+    shutil.copy(mosaic, mosaic.parent / "sub")
+    several = run("pack", mosaic, f"sub/{mosaic.name}", "--folder", "sub", code=2)
+    assert "would become one" in several.stderr
+
+
+def test_a_bad_file_stops_no_other_and_is_named_at_the_end(run, mosaic, tmp_path):
+    names = [f"n{number}.fits" for number in range(7)]
+    for name in names:
+        shutil.copy(mosaic, tmp_path / name)
+    (tmp_path / "n3.fits").write_bytes(mosaic.read_bytes()[:9000])
+    rustfits.write(tmp_path / "n8.fits", np.zeros((3, 3), "i8"))
+    for jobs in ("1", "3"):
+        result = run("pack", "n*.fits", "--force", "-j", jobs, code=1)
+        assert result.stderr.splitlines()[-3:] == ["2 of 8 files failed:", "  n3.fits", "  n8.fits"]
+        assert "64-bit" in result.stderr
+        made = sorted(path.name for path in tmp_path.glob("*.fz"))
+        assert made == [f"{name}.fz" for name in names if name != "n3.fits"]
+        for name in made:
+            (tmp_path / name).unlink()
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+@pytest.mark.parametrize("quantised", [False, True])
+def test_a_pixel_that_is_packed_wrongly_is_found_and_the_original_stays(run, mosaic, monkeypatch, quantised):
+    genuine = packing._Table.add
+
+    def spoil(self, header, whole, pixels):
+        with rustfits.FITS.from_bytes(whole, "r+") as file:
+            hdu = file[1]
+            if hdu.stored_dtype.kind == ("f" if quantised else "i"):
+                changed = hdu.read(scale=False)
+                changed.reshape(-1)[-3] += 40 if quantised else 1
+                with rustfits.FITS("mem://", "w+") as other:
+                    quantize = rustfits.Quantize(seed=1) if quantised else None
+                    made = other.write_image(changed, compress=hdu.compression, quantize=quantize)
+                    genuine(self, made.header, other.to_bytes(), pixels)
+                return
+        genuine(self, header, whole, pixels)
+
+    monkeypatch.setattr(packing._Table, "add", spoil)
+    before = mosaic.read_bytes()
+    result = run("pack", mosaic, "--delete", "--seed", "1", code=1)
+    assert "are not what they were" in result.stderr
+    assert mosaic.read_bytes() == before
+    assert [path.name for path in mosaic.parent.iterdir()] == [mosaic.name]
+
+
+def test_an_original_whose_checksum_is_wrong_is_not_deleted(run, mosaic):
+    run("pack", mosaic, "--lossless")
+    raw = bytearray(Path(f"{mosaic}.fz").read_bytes())
+    raw[raw.index(b"M13")] ^= 1
+    mosaic.with_name("odd.fits.fz").write_bytes(raw)
+    assert "not deleted" in run("unpack", "odd.fits.fz", "--delete", code=1).stderr
+    assert mosaic.with_name("odd.fits.fz").exists()
+    assert "CHECKSUM" in run("unpack", "odd.fits.fz", "-v").stderr
+
+
+def test_a_full_disk_leaves_the_original_alone(run, mosaic, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(wholefile, "pack_image", full)
+    assert "the disk is full" in run("pack", mosaic, "--delete", code=1).stderr
+    assert [path.name for path in mosaic.parent.iterdir()] == [mosaic.name]
+
+
+def test_pipes_carry_whole_files(mosaic):
+    program = [sys.executable, "-m", "rustfits_cli"]
+    packed = subprocess.run(
+        [*program, "pack", "-", "--lossless"], input=mosaic.read_bytes(), capture_output=True, check=True
+    )
+    back = subprocess.run([*program, "unpack", "-"], input=packed.stdout, capture_output=True, check=True)
+    assert back.stdout == mosaic.read_bytes()
+    assert b"ZIMAGE" in packed.stdout
+    bad = subprocess.run([*program, "unpack", "-"], input=b"nothing", capture_output=True, check=False)
+    assert (bad.returncode, bad.stdout) == (1, b"")
+    assert b"Traceback" not in bad.stderr
+
+
+@pytest.mark.parametrize("suffix", ["gz", "bz2"])
+def test_files_compressed_as_a_whole_are_packed(run, mosaic, suffix):
+    import bz2
+    import gzip
+
+    compress = {"gz": gzip.compress, "bz2": bz2.compress}[suffix]
+    path = mosaic.with_name(f"{mosaic.name}.{suffix}")
+    path.write_bytes(compress(mosaic.read_bytes()))
+    run("pack", path, "-o", "x.fz", "--lossless")
+    run("unpack", "x.fz", "-o", "back.fits")
+    assert Path("back.fits").read_bytes() == mosaic.read_bytes()
+
+
+CALLS = ("write", "fsync", "link", "rename", "renameat", "unlink", "unlinkat", "rmdir", "ftruncate", "mkdir")
+
+
+def strace(folder, arguments, *options):
+    command = ["strace", "-f", "-qq", "-o", str(folder / "trace"), f"--trace={','.join(CALLS)}", *options]
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "RUSTFITS_NUM_THREADS": "1"}
+    program = [sys.executable, "-m", "rustfits_cli", *map(str, arguments)]
+    return subprocess.run([*command, *program], env=environment, capture_output=True, check=False, cwd=folder)
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+@pytest.mark.parametrize("command", ["pack", "unpack"])
+def test_killed_at_any_call_nothing_is_lost_and_no_half_file_has_the_name(run, tmp_path, mosaic, command):
+    original = mosaic.read_bytes()
+    run("pack", mosaic, "--lossless")
+    packed = Path(f"{mosaic}.fz").read_bytes()
+    folder = tmp_path / "killed"
+
+    def begin():
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        name = "x.fits" if command == "pack" else "x.fits.fz"
+        (folder / name).write_bytes(original if command == "pack" else packed)
+        return [command, name, "--delete", *(["--lossless"] if command == "pack" else [])]
+
+    if strace(folder, begin()).returncode:
+        pytest.skip("strace may not trace here")
+    made = re.findall(r"^(?:\d+ +)?(\w+)\(", (folder / "trace").read_text(), re.MULTILINE)
+    assert {"write", "fsync", "link", "unlink"} <= set(made)
+    points = [(call, number) for call in sorted(set(made)) for number in range(1, made.count(call) + 1)]
+    states = set()
+    for call, number in points:
+        strace(folder, begin(), f"--inject={call}:signal=SIGKILL:when={number}")
+        left = {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix in (".fits", ".fz")}
+        assert left.get("x.fits", original) == original
+        assert left.get("x.fits.fz", packed) == packed
+        assert left
+        states.add(frozenset(left))
+    assert len(states) == 3  # before, both, after
+
+
+def test_memory_is_that_of_a_few_bands_whatever_the_size(tmp_path):
+    program = (
+        "import resource, sys; from rustfits_cli.main import main\n"
+        "try: main(sys.argv[1:])\n"
+        "except SystemExit as end: assert not end.code\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    )
+
+    def peak(nrows):
+        pixels = np.random.default_rng(0).poisson(30, (nrows, 4000)).astype("i2")
+        rustfits.write(tmp_path / f"{nrows}.fits", pixels)
+        command = [sys.executable, "-c", program, "pack", "-q", str(tmp_path / f"{nrows}.fits")]
+        return int(subprocess.run(command, capture_output=True, check=True).stdout) >> 10
+
+    assert peak(20_000) - peak(5000) < 40  # MiB; the images are 153 and 38 MiB
+
+
+@pytest.mark.parametrize("name", ["memtest.fits", "nomtam_ztable_gzip_mixed.fits.fz"])
+def test_tables_are_copied_and_that_is_told(run, name):
+    command = "unpack" if "ztable" in name else "pack"
+    result = run(command, DATA / name, "-o", "x.fits")
+    assert "as they are" in result.stderr or "as it is" in result.stderr
+    assert Path("x.fits").read_bytes() == (DATA / name).read_bytes()
+    assert run(command, DATA / name, "-o", "x.fits", "--force", "-q").stderr == ""
