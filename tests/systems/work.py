@@ -1,5 +1,6 @@
 """All that is done to a file, on a system that lacks something; `work.py SYSTEM FOLDER`, run by the tests."""
 
+import importlib.util
 import os
 import sys
 import traceback
@@ -19,6 +20,8 @@ import crash_edits
 import rustfits
 from rustfits import FITS, system
 
+HAS_TABLES = importlib.util.find_spec("rustfits_tables") is not None
+
 
 def files(folder):
     return sorted(path.name for path in folder.iterdir())
@@ -28,7 +31,9 @@ def edits(folder):
     """Every edit of the crash tests, its undoing, and its doing."""
     path = folder / "edit.fits"
     for name, edit in crash_edits.EDITS.items():
-        assert crash_edits.prepared(name, path)
+        if not crash_edits.prepared(name, path):
+            assert "table" in name and not HAS_TABLES, name
+            continue
         before = path.read_bytes()
         durability = "power" if name == "several_in_a_transaction" else "process"
         with FITS(path, "r+", durability=durability) as fits:
