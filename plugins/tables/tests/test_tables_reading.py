@@ -337,3 +337,15 @@ def test_tables_travel_to_other_processes(tmp_path):
     with rustfits.FITS(path) as fits:
         sent, rows = pickle.dumps(fits[1]), fits[1].read()
     assert (pickle.loads(sent).read() == rows).all()
+
+
+@pytest.mark.parametrize(
+    ("form", "text"), [("E13.5", "2455197.62345"), ("E17.7", "2455197.6234567"), ("F12.4", "2455197.6234")]
+)
+def test_no_digit_of_a_field_of_characters_is_lost(form, text, tmp_path):
+    fitsio = pytest.importorskip("fitsio", reason="fitsio is the peer")
+    path = tmp_path / "x.fits"
+    width = int(form[1:].split(".")[0])
+    path.write_bytes(ascii_table([("t", 1, form)], [text.rjust(width)])._file.content())
+    with rustfits.FITS(path) as file:
+        assert file[1].read()["t"].tolist() == fitsio.read(path, ext=1)["t"].tolist() == [float(text)]

@@ -14,7 +14,9 @@ from rustfits.plugin import Cards
 from rustfits_tables.columns import as_float, label_of
 from rustfits_tables.fields import MAX_DECIMALS, Field, FieldArray, Kind
 
-SINGLE_DIGITS = 7  # of E after the point, that a float of 32 bits may keep; F may have any number before it
+# How this library, and CFITSIO, write floats of 32 bits. In a field of another format there may be more digits than those
+# keep, whatever it says: 2455197.62345 is an E13.5.
+SINGLE = ("E", 15, 7)
 
 # Letter, width, and the digits after the point of floats (FITS 4.0, table 15).
 FORMAT = re.compile(r"\s*([AIFED])(\d{1,9})(?:\.(\d{1,9}))?\s*")
@@ -104,7 +106,7 @@ class TextCells:
             return np.dtype("u8" if self._is_unsigned else "f8")
         if self.code == "I":
             return np.dtype("i8")
-        return np.dtype("f4" if self.code == "E" and self.decimals <= SINGLE_DIGITS else "f8")
+        return np.dtype("f4" if (self.code, self.width, self.decimals) == SINGLE else "f8")
 
     def label(self) -> str:
         """Return the short name of the content, for ``repr``."""
