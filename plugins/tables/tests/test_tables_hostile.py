@@ -1,5 +1,6 @@
 """Numbers that do not fit are refused before a byte is touched: by Python, and by the binding if that did not look."""
 
+import re
 from types import SimpleNamespace
 
 import numpy as np
@@ -145,3 +146,23 @@ def test_cells_that_share_bytes_are_read_up_to_a_limit(monkeypatch):
     assert len(hdu.read_column("v", rows=[5, 9])) == 2
     with pytest.raises(rustfits.TableError, match="share bytes"):
         hdu.read_column("v", rows=[5, 9, 11])
+
+
+@pytest.mark.parametrize(
+    ("form", "data", "said"),
+    [
+        ("1PE(3)", np.array([3, 100], ">i4").tobytes() + bytes(12), "of the heap"),
+        ("1PE(3)", np.array([-3, 0], ">i4").tobytes() + bytes(12), "of the heap"),
+        ("1QB(3)", np.array([2**62, 0], ">i8").tobytes(), "of the heap"),
+        ("3Z", bytes(3), "TFORM1"),
+        ("3I", bytes(7), "NAXIS1"),
+    ],
+)
+def test_what_reading_refuses_is_told_by_a_verification(form, data, said):
+    width = {"P": 8, "Q": 16}.get(form[1], len(data))
+    hdu = table([(form, "a")], data, 1, width, PCOUNT=len(data) - width)
+    report = hdu.verify()
+    assert report["structure"].status == "bad"
+    assert re.search(said, report["structure"].reason)
+    with pytest.raises(rustfits.FitsError):
+        hdu.read()

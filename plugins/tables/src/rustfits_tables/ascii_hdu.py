@@ -25,6 +25,10 @@ class AsciiTableHDU(ReadableTableHDU):
     _column_class: ClassVar[type[SingleColumnSubset]] = AsciiSingleColumnSubset
     _columns_class: ClassVar[type[ColumnSubset]] = AsciiColumnSubset
 
+    def _check_header(self) -> None:
+        super()._check_header()
+        _ = self._facts.cells
+
     @property
     def formats(self) -> dict[str, str]:
         """TFORMn of each column, by its name."""

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     import pyarrow
 
 
+_CHECKED_NROWS = 1 << 16  # rows whose descriptors are looked at together: 1 MiB of them
+
+
 class ReadableTableHDU(AnyTableHDU):
     """What binary and ASCII tables have in common; no HDU is of this class itself."""
 
@@ -455,6 +458,18 @@ class TableHDU(ReadableTableHDU):
 
     def _check_header(self) -> None:
         TableLayout.from_cards(self._state.cards)  # of the table as it lies in the file, compressed or not
+        self._check_cells()
+
+    def _check_cells(self) -> None:
+        """Raise a `FitsError` if a column means nothing, or a descriptor points outside of the heap; for `verify`."""
+        in_heap = [one for one in self._facts.cells if one.in_heap and isinstance(one, Cells)]
+        if in_heap:
+            from rustfits_tables.heap import HeapReader
+
+            reader = HeapReader(DataUnit(self), TableLayout.from_cards(self._facts.cards, ()))
+            for first in range(0, self.nrows, _CHECKED_NROWS):
+                for cells in in_heap:
+                    reader.memory(range(first, min(first + _CHECKED_NROWS, self.nrows)), cells)
 
     @property
     def shape(self) -> tuple[int]:

@@ -14,8 +14,8 @@ from rustfits.plugin import Cards
 from rustfits_tables.columns import as_float, label_of
 from rustfits_tables.fields import MAX_DECIMALS, Field, FieldArray, Kind
 
-# How this library, and CFITSIO, write floats of 32 bits. In a field of another format there may be more digits than those
-# keep, whatever it says: 2455197.62345 is an E13.5.
+# How floats of 32 bits are written, by this library and CFITSIO. A field of another format may have more digits than
+# those keep: 2455197.62345 is an E13.5.
 SINGLE = ("E", 15, 7)
 
 # Letter, width, and the digits after the point of floats (FITS 4.0, table 15).

@@ -73,8 +73,7 @@ class CompressedTableHDU(TableHDU):
         """Algorithm of each column, by its name: the keywords ZCTYPn."""
         return self._facts.algorithms
 
-    def _check_header(self) -> None:
-        super()._check_header()
+    def _check_cells(self) -> None:
         _ = self._facts.layout
 
     # -- reading --------------------------------------------------------------------------------------------------
