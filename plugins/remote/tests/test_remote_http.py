@@ -230,6 +230,26 @@ def test_a_file_that_was_changed_is_never_a_mixture(server, known, kind):
             fits["E2"].read()
 
 
+@pytest.mark.parametrize(
+    ("told", "left"),
+    [
+        ((True, False), (False, False)),
+        ((False, True), (False, False)),
+        ((True, True), (False, True)),
+        ((True, True), (False, False)),
+        ((False, True), (True, True)),
+    ],
+)
+def test_a_state_that_is_told_otherwise_is_another_one(server, known, told, left):
+    server.conditions = False
+    server.etags, server.times = told
+    with FITS(server.put(known[0]), remote=RANGED) as fits:
+        server.etags, server.times = left
+        server.put((made(seed=2)[0] + bytes(len(known[0])))[: len(known[0])])
+        with pytest.raises(FileChanged, match="open it again"):
+            fits["E2"].read()
+
+
 def test_hdus_of_it_can_be_pickled_and_mind_its_state(server, known):
     content, arrays = known
     url = server.put(content)

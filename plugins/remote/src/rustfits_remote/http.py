@@ -175,10 +175,8 @@ class HTTPFile(Transport):
     def _check_state(self, answer: _Answer) -> None:
         """Compare, for servers that know no conditions."""
         found = answer.response.headers
-        etag, modified = found.get("ETag", ""), found.get("Last-Modified", "")
         # A state that was told once is told again, or nobody knows.
-        same = etag == self._etag if etag and self._etag else modified == self._modified
-        if not same:
+        if (found.get("ETag", ""), found.get("Last-Modified", "")) != (self._etag, self._modified):
             self._leave(answer)
             raise self.changed()
 
