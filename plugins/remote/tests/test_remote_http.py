@@ -293,6 +293,15 @@ def test_credentials_are_sent_but_never_shown(server, known):
     assert "5ecret" in server.requests[0][0]
 
 
+@pytest.mark.parametrize("scheme", ["http", "ftp"])
+@pytest.mark.parametrize("mark", ["/", "?", "#"])
+def test_a_password_that_should_have_been_escaped_is_not_shown(scheme, mark):
+    with pytest.raises(OSError, match=f"{scheme}://127.0.0.1:9/x.fits") as caught:
+        FITS(f"{scheme}://me:pa55{mark}word@127.0.0.1:9/x.fits")
+    shown = str(caught.value), repr(caught.value), repr(caught.value.__cause__)
+    assert not [text for text in shown if "pa55" in text or "word" in text]
+
+
 def test_options_are_shown_as_a_number_only():
     remote = Remote(options={"secret": "abc", "key": 1})
     assert repr(remote).endswith("options=<2 entries>)")
