@@ -141,13 +141,28 @@ def test_what_is_for_one_server_is_not_told_another(server, known):
     server.put(known[0])
     other = server.url.replace("127.0.0.1", "localhost")
     server.files["/here"] = other + "/a.fits"
-    headers = {"Authorization": "Bearer x", "Cookie": "c", "X-Kept": "y"}
-    with FITS(server.url + "/here", remote=Remote(headers=headers)):
+    server.files["/there"] = server.url + "/here"
+    headers = {"Authorization": "Bearer x", "Cookie": "c", "X-Auth-Token": "y", "user-agent": "z"}
+    with FITS(server.url + "/there", remote=Remote(ranged=True, headers=headers)) as fits:
+        assert np.array_equal(fits["E2"].read(), known[1][2])
+    for path, asked, found in server.requests:
+        sent = {name.lower(): value for name, value in found.items() if name != "Host"}
+        if path == "/a.fits":
+            assert set(sent) <= {"user-agent", "accept-encoding", "range", "if-match"}
+            assert sent["user-agent"] == "rustfits-remote"
+            assert asked
+        else:
+            assert sent.items() >= {name.lower(): value for name, value in headers.items()}.items()
+    assert [path for path, _, _ in server.requests[:3]] == ["/there", "/here", "/a.fits"]
+    assert server.count > 3
+
+
+def test_a_user_in_a_url_is_not_told_another_server(server, known):
+    server.put(known[0])
+    server.files["/here"] = server.url.replace("127.0.0.1", "localhost") + "/a.fits"
+    with FITS(server.url.replace("://", "://me:pa55@") + "/here"):
         pass
-    assert server.requests[0][2]["Authorization"] == "Bearer x"
-    assert "Authorization" not in server.requests[1][2]
-    assert "Cookie" not in server.requests[1][2]
-    assert server.requests[1][2]["X-Kept"] == "y"
+    assert ["Authorization" in headers for _, _, headers in server.requests] == [True, False]
 
 
 # -- faults ------------------------------------------------------------------------------------------------------------

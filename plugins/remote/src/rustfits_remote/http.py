@@ -19,7 +19,7 @@ from rustfits.plugin import FileMissing, FitsIOError, Identity, OpenFailed
 from rustfits_remote.names import shown_error, shown_url, user_of
 from rustfits_remote.transport import Deadline, Opened, PassingFault, Transport
 
-_AGENT = "rustfits-remote"
+_OWN_HEADERS = {"User-Agent": "rustfits-remote", "Accept-Encoding": "identity"}
 _CHUNK_NBYTES = 1 << 18
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MAX_REDIRECTS = 10
@@ -27,7 +27,6 @@ _PASSING = (408, 425, 429, 500, 502, 503, 504)
 _GONE = (404, 410)
 _EXPIRED = (401, 403, 404, 410)  # of what a redirect has led to: it may lead elsewhere now
 _FAULTS = (ConnectionError, http.client.HTTPException, ssl.SSLEOFError, ssl.SSLZeroReturnError)
-_PRIVATE = ("authorization", "cookie", "proxy-authorization")  # headers that are for one server alone
 _CONTENT_RANGE = re.compile(r"bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)$")
 
 _Key = tuple[str, str]
@@ -54,7 +53,7 @@ class HTTPFile(Transport):
     ----------
     url : str
     headers : mapping of str to str, or None
-        Sent with every request.
+        Sent with every request, but not to another server that a redirect leads to.
     """
 
     timed = True
@@ -66,7 +65,7 @@ class HTTPFile(Transport):
         host = parts.netloc.rpartition("@")[2]
         self._url = parts._replace(netloc=host, fragment="").geturl()
         self._target = self._url  # where redirects have led to
-        own = {"User-Agent": _AGENT, "Accept-Encoding": "identity"}
+        own = dict(_OWN_HEADERS)
         if user is not None:
             own["Authorization"] = _basic(user, password)
         given = dict(headers or {})
@@ -200,10 +199,9 @@ class HTTPFile(Transport):
         url, first = self._target, urlsplit(self._url)
         for _ in range(_MAX_REDIRECTS + 1):
             parts = urlsplit(url)
-            headers = self._headers | sent
-            if (parts.scheme, parts.netloc) != (first.scheme, first.netloc):
-                headers = {name: value for name, value in headers.items() if name.lower() not in _PRIVATE}
-            answer = self._sent(url, headers, deadline)
+            home = (parts.scheme, parts.netloc) == (first.scheme, first.netloc)
+            # What was passed is for one server alone: any header may be a key.
+            answer = self._sent(url, (self._headers if home else _OWN_HEADERS) | sent, deadline)
             status = answer.response.status
             if status in _EXPIRED and url == self._target != self._url:
                 self._leave(answer)
