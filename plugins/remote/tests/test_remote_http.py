@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from server import EPOCH
 
 import rustfits
 from rustfits import FITS, FileChanged, FileMissing, FitsIOError, Remote
@@ -177,6 +178,13 @@ def test_a_fault_that_passes_is_not_seen(server, known, remote, fault, when):
     with FITS(server.put(content), remote=remote) as fits:
         for number, array in enumerate(arrays):
             assert np.array_equal(fits[f"E{number}"].read(), array)
+
+
+@pytest.mark.parametrize("pause", ["nan", "inf", "-1", "1e-9", "soon", "", EPOCH, "Mon, 01 Jan 0001 00:00:00 -0000"])
+def test_a_pause_that_no_server_can_mean_is_not_made(server, known, pause):
+    server.pause, server.faults = pause, [503]
+    with FITS(server.put(known[0]), remote=Remote(timeout=10)) as fits:
+        assert np.array_equal(fits["E1"].read(), known[1][1])
 
 
 @pytest.mark.parametrize("ranged", [True, False])

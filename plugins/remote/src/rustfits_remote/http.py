@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import http.client
+import math
 import re
 import ssl
 import threading
@@ -351,7 +352,8 @@ def _bounds(value: str | None) -> tuple[int, int]:
 def _pause(value: str | None) -> float | None:
     """Return the seconds that a Retry-After asks for."""
     with suppress(TypeError, ValueError):
-        return float(value or "")
+        seconds = float(value or "")
+        return seconds if math.isfinite(seconds) else None
     with suppress(TypeError, ValueError):
         return parsedate_to_datetime(value or "").timestamp() - time.time()
     return None
