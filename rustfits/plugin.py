@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from rustfits.quantize.dither import DITHER_METHODS, Dither, method_number, random_starts, random_table
     from rustfits.quantize.noise import row_lengths
     from rustfits.quantize.quantum import effective_level
-    from rustfits.storage.base import HEAD_NBYTES, Identity, Storage, as_bytes
+    from rustfits.storage.base import HEAD_NBYTES, Identity, Storage, as_bytes, without_user
     from rustfits.tiles.cache import TileCache
 
 __all__ = [
@@ -132,6 +132,7 @@ __all__ = [
     "row_lengths",
     "run",
     "scratch",
+    "without_user",
 ]
 
 _MODULES = {
@@ -163,7 +164,7 @@ _MODULES = {
     "quantize.dither": ("DITHER_METHODS", "Dither", "method_number", "random_starts", "random_table"),
     "quantize.noise": ("row_lengths",),
     "quantize.quantum": ("effective_level",),
-    "storage.base": ("HEAD_NBYTES", "Identity", "Storage", "as_bytes"),
+    "storage.base": ("HEAD_NBYTES", "Identity", "Storage", "as_bytes", "without_user"),
     "tiles.cache": ("TileCache",),
 }
 

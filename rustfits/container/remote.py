@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rustfits.errors import FitsIOError, InvalidParameter, LocationError, ParameterOverflow
+from rustfits.storage.base import without_user
 
 BLOCK_BYTES = 1 << 20  # fetch granularity
 CACHE_BYTES = 32 << 20  # capacity of the cache of blocks
@@ -129,17 +130,18 @@ def check_url(url: str, mode: str, remote: Remote | None) -> None:
     LocationError
         If ``remote`` asks for what the scheme, or a compressed file, does not offer.
     """
+    shown = url_path(without_user(url))  # a query may hold a key
     if mode != "r":
-        raise FitsIOError(f"{url} is read-only: mode {mode!r} needs a local file")
+        raise FitsIOError(f"{shown} is read-only: mode {mode!r} needs a local file")
     if remote is None:
         return
-    if remote.ranged and url_path(url).lower().endswith(".gz"):
-        raise LocationError(f"{url} is not seekable: a gzip file must be read from its start; pass ranged=False")
+    if remote.ranged and shown.lower().endswith(".gz"):
+        raise LocationError(f"{shown} is not seekable: a gzip file must be read from its start; pass ranged=False")
     if url_scheme(url) in ("ftp", "ftps"):
         if remote.ranged:
-            raise LocationError(f"{url}: ranged access needs http or https; pass ranged=False")
+            raise LocationError(f"{shown}: ranged access needs http or https; pass ranged=False")
         if remote.headers is not None or remote.timeout is not None:
-            raise LocationError(f"{url}: headers= and timeout= are for http and https")
+            raise LocationError(f"{shown}: headers= and timeout= are for http and https")
 
 
 def _checked_headers(headers: object) -> dict[str, str] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -376,3 +377,12 @@ def as_bytes(array: NDArray[Any]) -> memoryview:
     if not array.flags.c_contiguous:
         raise ValueError("storage reads and writes C-contiguous arrays only")
     return array.reshape(-1).view(np.uint8).data
+
+
+def without_user(url: str) -> str:
+    """Return ``url`` without user and password, which may hold a '/', '?' or '#' that should have been escaped."""
+    scheme, separator, rest = url.partition("://")
+    authority = re.split("[/?#]", rest, maxsplit=1)[0]
+    if not separator or re.fullmatch(r"(\[[^@]*\]|[^@:\[]*)(:[0-9]*)?", authority):  # a host and its port
+        return url  # an '@' further on is one of the path
+    return scheme + separator + rest.rpartition("@")[2]  # nobody knows where a password ends, but at the last '@'

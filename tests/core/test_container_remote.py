@@ -10,6 +10,7 @@ from rustfits.codec import registry
 from rustfits.container.fitsfile import FITS
 from rustfits.container.remote import Remote
 from rustfits.errors import LocationError
+from rustfits.storage.base import without_user
 
 URL = "https://example.invalid/x.fits"
 
@@ -105,6 +106,30 @@ def test_what_a_file_cannot_do_is_refused_in_this_order(filename, mode, remote, 
     with pytest.raises(kind, match=words) as caught:
         FITS(filename, mode, remote=remote)
     assert isinstance(caught.value, LocationError) == (kind is ValueError)
+
+
+@pytest.mark.parametrize("password", ["pa55", "pa/55", "pa?55", "pa#55"])
+@pytest.mark.parametrize(
+    ("scheme", "mode", "remote"),
+    [
+        ("https", "r+", None),
+        ("http", "r", "ranged"),
+        ("ftp", "r", "ranged"),
+        ("ftp", "r", Remote(timeout=5)),
+    ],
+)
+def test_what_is_refused_tells_no_secret(scheme, mode, remote, password):
+    name = "x.fits.gz" if scheme == "http" else "x.fits"
+    with pytest.raises((ValueError, OSError), match=f"^{scheme}://host/{name}[ :]") as caught:
+        FITS(f"{scheme}://me:{password}@host/{name}?sig=5ecret", mode, remote=remote)
+    assert not [part for part in ("me:", "pa", "55", "5ecret") if part in str(caught.value).replace("pass", "")]
+
+
+@pytest.mark.parametrize(
+    "url", ["x@y", "http://host/a@b", "s3://b.c/a:b@c?d@e#f@g", "http://[::1]:8/a@b", "ftp://h:1/@"]
+)
+def test_an_at_sign_that_belongs_to_no_user_is_kept(url):
+    assert without_user(url) == url
 
 
 def test_what_a_url_can_do_gets_as_far_as_looking_for_a_plugin(monkeypatch):

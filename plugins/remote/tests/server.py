@@ -38,7 +38,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def answer(self, server, content, fault, number):
         if isinstance(fault, int):
-            return self.send(fault, b"not now", {"Retry-After": "0"} if fault == 503 else {})
+            return self.send(fault, b"not now", {"Retry-After": server.pause} if fault == 503 else {})
         if fault == "reset":
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.close_connection = True
@@ -109,7 +109,7 @@ class Server:
         self.files, self.requests, self.faults = {}, [], []
         self.nbytes = self.under_way = self.most = 0
         self.ranges, self.etags, self.times, self.conditions = True, True, True, True
-        self.time = EPOCH
+        self.time, self.pause = EPOCH, "0"
         self.quiet, self.rounds, self.last = 0.0, 0, 0.0
         self.turns = threading.Condition()
         self.lock, self.released = threading.Lock(), threading.Event()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from server import EPOCH
 
 import rustfits
 from rustfits import FITS, FileChanged, FileMissing, FitsIOError, Remote
@@ -141,13 +142,28 @@ def test_what_is_for_one_server_is_not_told_another(server, known):
     server.put(known[0])
     other = server.url.replace("127.0.0.1", "localhost")
     server.files["/here"] = other + "/a.fits"
-    headers = {"Authorization": "Bearer x", "Cookie": "c", "X-Kept": "y"}
-    with FITS(server.url + "/here", remote=Remote(headers=headers)):
+    server.files["/there"] = server.url + "/here"
+    headers = {"Authorization": "Bearer x", "Cookie": "c", "X-Auth-Token": "y", "user-agent": "z"}
+    with FITS(server.url + "/there", remote=Remote(ranged=True, headers=headers)) as fits:
+        assert np.array_equal(fits["E2"].read(), known[1][2])
+    for path, asked, found in server.requests:
+        sent = {name.lower(): value for name, value in found.items() if name != "Host"}
+        if path == "/a.fits":
+            assert set(sent) <= {"user-agent", "accept-encoding", "range", "if-match"}
+            assert sent["user-agent"] == "rustfits-remote"
+            assert asked
+        else:
+            assert sent.items() >= {name.lower(): value for name, value in headers.items()}.items()
+    assert [path for path, _, _ in server.requests[:3]] == ["/there", "/here", "/a.fits"]
+    assert server.count > 3
+
+
+def test_a_user_in_a_url_is_not_told_another_server(server, known):
+    server.put(known[0])
+    server.files["/here"] = server.url.replace("127.0.0.1", "localhost") + "/a.fits"
+    with FITS(server.url.replace("://", "://me:pa55@") + "/here"):
         pass
-    assert server.requests[0][2]["Authorization"] == "Bearer x"
-    assert "Authorization" not in server.requests[1][2]
-    assert "Cookie" not in server.requests[1][2]
-    assert server.requests[1][2]["X-Kept"] == "y"
+    assert ["Authorization" in headers for _, _, headers in server.requests] == [True, False]
 
 
 # -- faults ------------------------------------------------------------------------------------------------------------
@@ -162,6 +178,13 @@ def test_a_fault_that_passes_is_not_seen(server, known, remote, fault, when):
     with FITS(server.put(content), remote=remote) as fits:
         for number, array in enumerate(arrays):
             assert np.array_equal(fits[f"E{number}"].read(), array)
+
+
+@pytest.mark.parametrize("pause", ["nan", "inf", "-1", "1e-9", "soon", "", EPOCH, "Mon, 01 Jan 0001 00:00:00 -0000"])
+def test_a_pause_that_no_server_can_mean_is_not_made(server, known, pause):
+    server.pause, server.faults = pause, [503]
+    with FITS(server.put(known[0]), remote=Remote(timeout=10)) as fits:
+        assert np.array_equal(fits["E1"].read(), known[1][1])
 
 
 @pytest.mark.parametrize("ranged", [True, False])
@@ -230,6 +253,26 @@ def test_a_file_that_was_changed_is_never_a_mixture(server, known, kind):
             fits["E2"].read()
 
 
+@pytest.mark.parametrize(
+    ("told", "left"),
+    [
+        ((True, False), (False, False)),
+        ((False, True), (False, False)),
+        ((True, True), (False, True)),
+        ((True, True), (False, False)),
+        ((False, True), (True, True)),
+    ],
+)
+def test_a_state_that_is_told_otherwise_is_another_one(server, known, told, left):
+    server.conditions = False
+    server.etags, server.times = told
+    with FITS(server.put(known[0]), remote=RANGED) as fits:
+        server.etags, server.times = left
+        server.put((made(seed=2)[0] + bytes(len(known[0])))[: len(known[0])])
+        with pytest.raises(FileChanged, match="open it again"):
+            fits["E2"].read()
+
+
 def test_hdus_of_it_can_be_pickled_and_mind_its_state(server, known):
     content, arrays = known
     url = server.put(content)
@@ -271,6 +314,15 @@ def test_credentials_are_sent_but_never_shown(server, known):
         assert "plain=1" in shown[1]
     assert server.requests[0][2]["Authorization"].startswith("Basic ")
     assert "5ecret" in server.requests[0][0]
+
+
+@pytest.mark.parametrize("scheme", ["http", "ftp"])
+@pytest.mark.parametrize("mark", ["/", "?", "#"])
+def test_a_password_that_should_have_been_escaped_is_not_shown(scheme, mark):
+    with pytest.raises(OSError, match=f"{scheme}://127.0.0.1:9/x.fits") as caught:
+        FITS(f"{scheme}://me:pa55{mark}word@127.0.0.1:9/x.fits")
+    shown = str(caught.value), repr(caught.value), repr(caught.value.__cause__)
+    assert not [text for text in shown if "pa55" in text or "word" in text]
 
 
 def test_options_are_shown_as_a_number_only():

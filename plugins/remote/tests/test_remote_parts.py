@@ -154,6 +154,43 @@ def test_waiting_for_ones_turn_is_not_taken_for_a_fault():
     stuck.set()
 
 
+@pytest.fixture
+def threadless(monkeypatch):
+    """Let as many threads of requests be started as the list says."""
+    room, start = [0], threading.Thread.start
+
+    def refused(thread):
+        if thread.name == "rustfits-remote":
+            if not room[0]:
+                raise RuntimeError("can't start new thread")
+            room[0] -= 1
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refused)
+    return room
+
+
+def test_a_request_without_a_thread_is_an_error_and_made_again_later(threadless):
+    parts = Parts(Source(), SIZE, 0, 1000)
+    parts.plan([(0, 300)])
+    with pytest.raises(RuntimeError, match="can't start"):
+        parts.want([(5, 50), (200, 400)])
+    assert not parts._parts
+    assert not parts._starts
+    assert not parts._requests
+    assert (parts._nbytes, parts._waiting, parts._nthreads) == (0, 0, 0)
+    threadless[0] = NTHREADS
+    assert taken(parts, [(5, 50), (200, 400)]) == [CONTENT[5:50], CONTENT[200:400]]
+
+
+def test_the_threads_that_there_are_make_all_requests(threadless):
+    threadless[0] = 1
+    parts = Parts(Source(), SIZE, 100, SIZE)
+    ranges = [(at, at + 50) for at in range(0, SIZE, 500)]
+    assert taken(parts, ranges) == [CONTENT[start:stop] for start, stop in ranges]
+    assert threadless == [0]
+
+
 # -- trying again ------------------------------------------------------------------------------------------------------
 
 
@@ -185,7 +222,14 @@ def test_tries_end_with_the_time_or_their_number(monkeypatch):
     ("url", "shown"),
     [
         ("https://host/a.fits", "https://host/a.fits"),
-        ("https://me:pa55@host:80/a@b.fits?x=1", "https://host:80/a@b.fits?x=1"),
+        ("https://me:pa55@host:80/a.fits?x=1", "https://host:80/a.fits?x=1"),
+        ("https://host:80/a@b.fits?x=c@d", "https://host:80/a@b.fits?x=c@d"),
+        ("https://[::1]:80/a@b.fits", "https://[::1]:80/a@b.fits"),
+        ("https://me:5e/cret@host/a.fits", "https://host/a.fits"),
+        ("https://me:5e?cret@host/a.fits", "https://host/a.fits"),
+        ("https://me:5e#cret@host/a.fits?x=1#there", "https://host/a.fits?x=1"),
+        ("https://me:5e@c/r@e?t#@host/a.fits", "https://host/a.fits"),
+        ("zip://a.fits::https://me:5ecret@host/a.zip", "zip://host/a.zip"),
         ("https://host/a?X-Amz-Signature=5ecret&n=2#there", "https://host/a?X-Amz-Signature=...&n=2"),
         ("https://host/a?sig=5ecret", "https://host/a?sig=..."),
         ("https://host/a?api_key=5ecret&sign=aries&signal=1", "https://host/a?api_key=...&sign=aries&signal=1"),

@@ -14,7 +14,7 @@ import pytest
 
 import rustfits
 from rustfits import FITS, FileChanged, FileMissing, Remote
-from rustfits.plugin import Storage
+from rustfits.plugin import OpenFailed, Storage
 
 ANONYMOUS = {"key": "k", "secret": "5ecret"}
 
@@ -245,6 +245,19 @@ def test_stores_of_obstore_are_taken(bucket):
         FITS.from_storage(store)
     with pytest.raises(FileMissing):
         FITS.from_storage(store, "none")
+
+
+@pytest.mark.parametrize("ranged", [True, False])
+def test_a_store_that_does_not_answer_is_named_and_no_secret_is_told(ranged):
+    from rustfits_remote.objectstore import ObjectFile
+    from rustfits_remote.transport import Deadline
+
+    stores = pytest.importorskip("obstore.store", reason="not installed: obstore")
+    options = {"client_options": {"allow_http": True}, "retry_config": {"max_retries": 0}}
+    store = stores.HTTPStore.from_url("http://me:5ecret@127.0.0.1:9/", **options)
+    with pytest.raises(OpenFailed, match="Failed to open here: GenericError") as caught:
+        ObjectFile(store, "a.fits", "here").open(100 if ranged else None, Deadline(3))
+    assert "5ecret" not in str(caught.value)
 
 
 def test_options_of_s3fs_are_said_in_the_words_of_obstore_or_left_to_s3fs():

@@ -42,6 +42,8 @@ class FTPFile(Transport):
             raise OpenFailed(error.errno or 0, shown_error(error), self.name) from None
         except ftplib.Error as error:
             raise OpenFailed(0, shown_error(error), self.name) from None
+        except ValueError:  # of a port that is none, and may be a part of a password
+            raise FitsIOError(f"cannot read {self.name}: ValueError in its URL") from None
 
     def _download(self, deadline: Deadline) -> Opened:
         parts, user, password = user_of(self._url)

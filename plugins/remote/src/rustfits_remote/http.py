@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import http.client
+import math
 import re
 import ssl
 import threading
@@ -19,7 +20,7 @@ from rustfits.plugin import FileMissing, FitsIOError, Identity, OpenFailed
 from rustfits_remote.names import shown_error, shown_url, user_of
 from rustfits_remote.transport import Deadline, Opened, PassingFault, Transport
 
-_AGENT = "rustfits-remote"
+_OWN_HEADERS = {"User-Agent": "rustfits-remote", "Accept-Encoding": "identity"}
 _CHUNK_NBYTES = 1 << 18
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MAX_REDIRECTS = 10
@@ -27,7 +28,6 @@ _PASSING = (408, 425, 429, 500, 502, 503, 504)
 _GONE = (404, 410)
 _EXPIRED = (401, 403, 404, 410)  # of what a redirect has led to: it may lead elsewhere now
 _FAULTS = (ConnectionError, http.client.HTTPException, ssl.SSLEOFError, ssl.SSLZeroReturnError)
-_PRIVATE = ("authorization", "cookie", "proxy-authorization")  # headers that are for one server alone
 _CONTENT_RANGE = re.compile(r"bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)$")
 
 _Key = tuple[str, str]
@@ -54,7 +54,7 @@ class HTTPFile(Transport):
     ----------
     url : str
     headers : mapping of str to str, or None
-        Sent with every request.
+        Sent with every request, but not to another server that a redirect leads to.
     """
 
     timed = True
@@ -66,7 +66,7 @@ class HTTPFile(Transport):
         host = parts.netloc.rpartition("@")[2]
         self._url = parts._replace(netloc=host, fragment="").geturl()
         self._target = self._url  # where redirects have led to
-        own = {"User-Agent": _AGENT, "Accept-Encoding": "identity"}
+        own = dict(_OWN_HEADERS)
         if user is not None:
             own["Authorization"] = _basic(user, password)
         given = dict(headers or {})
@@ -175,10 +175,8 @@ class HTTPFile(Transport):
     def _check_state(self, answer: _Answer) -> None:
         """Compare, for servers that know no conditions."""
         found = answer.response.headers
-        etag, modified = found.get("ETag", ""), found.get("Last-Modified", "")
         # A state that was told once is told again, or nobody knows.
-        same = etag == self._etag if etag and self._etag else modified == self._modified
-        if not same:
+        if (found.get("ETag", ""), found.get("Last-Modified", "")) != (self._etag, self._modified):
             self._leave(answer)
             raise self.changed()
 
@@ -202,10 +200,9 @@ class HTTPFile(Transport):
         url, first = self._target, urlsplit(self._url)
         for _ in range(_MAX_REDIRECTS + 1):
             parts = urlsplit(url)
-            headers = self._headers | sent
-            if (parts.scheme, parts.netloc) != (first.scheme, first.netloc):
-                headers = {name: value for name, value in headers.items() if name.lower() not in _PRIVATE}
-            answer = self._sent(url, headers, deadline)
+            home = (parts.scheme, parts.netloc) == (first.scheme, first.netloc)
+            # What was passed is for one server alone: any header may be a key.
+            answer = self._sent(url, (self._headers if home else _OWN_HEADERS) | sent, deadline)
             status = answer.response.status
             if status in _EXPIRED and url == self._target != self._url:
                 self._leave(answer)
@@ -355,7 +352,8 @@ def _bounds(value: str | None) -> tuple[int, int]:
 def _pause(value: str | None) -> float | None:
     """Return the seconds that a Retry-After asks for."""
     with suppress(TypeError, ValueError):
-        return float(value or "")
+        seconds = float(value or "")
+        return seconds if math.isfinite(seconds) else None
     with suppress(TypeError, ValueError):
         return parsedate_to_datetime(value or "").timestamp() - time.time()
     return None

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from rustfits.plugin import without_user
+
 _SECRET_WORDS = ("signature", "token", "secret", "passw", "credential", "apikey", "accesskey", "auth")
 _SECRET_ENDS = ("sig", "key", "sas", "pwd", "policy")  # of a name
 _HIDDEN = "..."
@@ -14,11 +16,7 @@ _NAMED = re.compile(r"((?:authorization|password|secret|token|signature)\w*['\"]
 
 def shown_url(url: str) -> str:
     """Return a URL without user, password and fragment, and without the values of what in the query may be a key."""
-    before, query_mark, query = url.partition("#")[0].partition("?")
-    scheme, separator, rest = before.partition("://")
-    authority, slash, path = rest.partition("/")
-    authority = authority.rpartition("@")[2] if separator else authority
-    shown = f"{scheme}{separator}{authority}{slash}{path}"
+    shown, query_mark, query = without_user(url).partition("#")[0].partition("?")
     if query_mark:
         shown += "?" + "&".join(map(_shown_pair, query.split("&")))
     return shown

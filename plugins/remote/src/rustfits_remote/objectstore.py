@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from rustfits.plugin import FileMissing, FitsIOError, Identity, OpenFailed
 from rustfits_remote.names import shown_error, shown_url
 from rustfits_remote.transport import Deadline, Opened, PassingFault, Transport
+
+T = TypeVar("T")
 
 SCHEMES = ("s3", "s3a", "gs")
 _PREFIXES = ("aws_", "google_")
@@ -71,16 +73,24 @@ class ObjectFile(Transport):
     def _head(self) -> Mapping[str, Any]:
         import obstore
 
-        found: Mapping[str, Any] = obstore.head(self._store, self._path)
+        found: Mapping[str, Any] = self._called(lambda: obstore.head(self._store, self._path))
         return found
 
     def _get(self, options: dict[str, Any]) -> tuple[Mapping[str, Any], bytes]:
         import obstore
+
+        def get() -> tuple[Mapping[str, Any], bytes]:
+            answer = obstore.get(self._store, self._path, options=options)
+            return answer.meta, bytes(answer.bytes())
+
+        return self._called(get)
+
+    def _called(self, ask: Callable[[], T]) -> T:
+        """Return what obstore answers; its exceptions are raised as ours, which tell no secrets."""
         from obstore import exceptions
 
         try:
-            answer = obstore.get(self._store, self._path, options=options)
-            return answer.meta, bytes(answer.bytes())
+            return ask()
         except (FileNotFoundError, exceptions.NotFoundError) as error:
             raise FileMissing(2, shown_error(error), self.name) from None
         except (exceptions.PreconditionError, exceptions.NotModifiedError):

@@ -236,7 +236,19 @@ class Parts:
             self._requests.append(request)
             if self._nthreads < NTHREADS:
                 self._nthreads += 1
-                threading.Thread(target=self._work, name="rustfits-remote", daemon=True).start()
+                try:
+                    threading.Thread(target=self._work, name="rustfits-remote", daemon=True).start()
+                except RuntimeError as error:  # the system has no room for one
+                    self._nthreads -= 1
+                    if self._nthreads:
+                        continue  # those that there are make this request too
+                    self._requests.remove(request)
+                    for part in request.parts:
+                        self._drop(part)
+                    request.error = error
+                    request.done.set()
+                    if not waits:  # what is fetched ahead is asked for again by who wants it
+                        raise
 
     def _add(self, request: Request, *, waits: bool) -> None:
         """List the parts that come with a request."""
