@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from astropy.io import fits as astropy_fits
 from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -476,3 +477,34 @@ def test_tables_are_copied_and_that_is_told(run, name):
     assert "as they are" in result.stderr or "as it is" in result.stderr
     assert Path("x.fits").read_bytes() == (DATA / name).read_bytes()
     assert run(command, DATA / name, "-o", "x.fits", "--force", "-q").stderr == ""
+
+
+# -- what is not what it seems ----------------------------------------------------------------------------------------
+
+
+def with_own_cards(tmp_path):
+    """A compressed primary image whose empty first HDU has a card of its own, as astropy writes it."""
+    pixels = np.arange(600, dtype="i4").reshape(20, 30)
+    first = astropy_fits.PrimaryHDU()
+    first.header["TELESCOP"] = "VLT"
+    packed = astropy_fits.CompImageHDU(pixels, header=astropy_fits.PrimaryHDU(pixels).header)
+    astropy_fits.HDUList([first, packed]).writeto(tmp_path / "own.fits.fz")
+    with rustfits.FITS(tmp_path / "own.fits.fz") as fits:
+        assert "ZSIMPLE" in fits[1].header
+    return pixels
+
+
+@pytest.mark.parametrize("command", [("unpack", "--delete", "own.fits.fz"), ("copy", "--decompress", "own.fits.fz")])
+def test_an_empty_first_hdu_with_cards_of_its_own_is_kept(run, tmp_path, command):
+    pixels = with_own_cards(tmp_path)
+    run(*command, *(["own.fits"] if command[0] == "copy" else []))
+    with rustfits.FITS("own.fits") as fits:
+        assert fits[0].header["TELESCOP"] == "VLT"
+        assert np.array_equal(fits[1].read(), pixels)
+
+
+def test_cards_of_an_empty_first_hdu_are_a_difference(run, tmp_path):
+    rustfits.write(tmp_path / "plain.fits", with_own_cards(tmp_path))
+    for names, side in ((("own.fits.fz", "plain.fits"), "A"), (("plain.fits", "own.fits.fz"), "B")):
+        assert f"HDU 0: TELESCOP: in {side} alone" in run("diff", *names, code=1).stdout
+        run("diff", *names, "--ignore", "TELESCOP")

@@ -18,6 +18,7 @@ from rustfits_cli.headers import entries, lenient_option, shown
 from rustfits_cli.image import complete_file, complete_hdu, pick_hdu
 from rustfits_cli.parts import parts
 from rustfits_cli.show import printable, write_json
+from rustfits_cli.unpacking import own_cards
 
 SAME, DIFFERENT, TROUBLE = 0, 1, 2  # exit codes
 MOST = 10  # keywords of an HDU that are told one by one
@@ -128,6 +129,8 @@ def compare_files(a: rustfits.FITS, b: rustfits.FITS, keys: Sequence[str], rules
         of_a, of_b = aligned(list(a), list(b))
         if len(of_a) != len(of_b):
             yield {"where": "file", "what": f"{len(of_a)} HDUs in A, {len(of_b)} in B"}
+        yield from _lone_keywords("A", list(a), of_a, rules)
+        yield from _lone_keywords("B", list(b), of_b, rules)
         pairs = list(zip(of_a, of_b, strict=False))
     for one, other in pairs:
         name = one.extname or ""
@@ -143,6 +146,18 @@ def aligned(a: list[rustfits.HDU], b: list[rustfits.HDU]) -> tuple[list[rustfits
     if _is_wrapped(a, b):
         return a[1:], b
     return (a, b[1:]) if _is_wrapped(b, a) else (a, b)
+
+
+def _lone_keywords(
+    side: str, every: list[rustfits.HDU], compared: list[rustfits.HDU], rules: Rules
+) -> Iterator[dict[str, Any]]:
+    """Yield the keywords of an empty first HDU that has nothing beside it to be compared with."""
+    if len(compared) == len(every):
+        return
+    own = {line[:8].rstrip() for line in own_cards(every[0])}
+    names = [key for key in _cards(every[0], rules) if key[:8].rstrip() in own or "HIERARCH" in own]
+    if names:
+        yield {"where": "HDU 0", "what": f"{', '.join(names)}: in {side} alone, whose first HDU is empty"}
 
 
 def _is_wrapped(longer: list[rustfits.HDU], shorter: list[rustfits.HDU]) -> bool:

@@ -28,6 +28,27 @@ _OF_TABLE = re.compile(
 )
 _RENAMED = {name: name[1:] for name in ("ZEXTEND", "ZBLOCKED", "ZPCOUNT", "ZGCOUNT")}
 _RENAMED |= {"ZHECKSUM": "CHECKSUM", "ZDATASUM": "DATASUM"}
+_OF_COVER = ("SIMPLE", "BITPIX", "NAXIS", "EXTEND", "CHECKSUM", "DATASUM", "END", "")
+COVER_COMMENTARY = (
+    "COMMENT   FITS (Flexible Image Transport System) format is defined in 'Astronomy",
+    "COMMENT   and Astrophysics', volume 376, page 359; bibcode: 2001A&A...376..359H",
+)
+
+
+def own_cards(hdu: rustfits.HDU) -> list[str]:
+    """Return the cards of an empty first HDU that fpack does not write there: somebody has put them in."""
+    lines = [line.rstrip() for line in hdu.header.cards]
+    return [line for line in lines if line[:8].rstrip() not in _OF_COVER and line not in COVER_COMMENTARY]
+
+
+def has_cover(hdus: list[rustfits.HDU]) -> bool:
+    """Return whether the first HDU is there only so that a compressed primary image could follow (FITS 4.0, 10.1).
+
+    One with cards of its own is more than that: nothing else keeps them.
+    """
+    if len(hdus) < 2 or hdus[0].has_data or not isinstance(hdus[1], rustfits.CompressedImageHDU):
+        return False
+    return "ZSIMPLE" in hdus[1].header and not own_cards(hdus[0])
 
 
 def image_cards(cards: list[bytes], *, first: bool) -> list[bytes]:

@@ -27,13 +27,9 @@ from rustfits_cli.rawhdu import (
     raw_hdus,
     with_checksums,
 )
-from rustfits_cli.unpacking import unpack_image
+from rustfits_cli.unpacking import COVER_COMMENTARY, has_cover, unpack_image
 
 Check = Callable[[rustfits.FITS, IO[bytes], list[RawHDU]], None]
-_COMMENTARY = (
-    b"COMMENT   FITS (Flexible Image Transport System) format is defined in 'Astronomy",
-    b"COMMENT   and Astrophysics', volume 376, page 359; bibcode: 2001A&A...376..359H",
-)
 
 
 class Refused(rustfits.FitsIOError):
@@ -194,7 +190,7 @@ class _Work:
     def unpack(self, *, strict: bool) -> None:
         """Write every HDU, compressed images as images; ``strict`` refuses wrong checksums."""
         for hdu, raw in zip(self._hdus, self._raws, strict=True):
-            if not hdu.index and self._begins_with_a_cover():
+            if not hdu.index and has_cover(self._hdus):
                 self._shift = -1
                 continue
             if isinstance(hdu, rustfits.CompressedImageHDU):
@@ -239,13 +235,6 @@ class _Work:
 
         self.checks.append(check)
 
-    def _begins_with_a_cover(self) -> bool:
-        """Return whether the first HDU is there so that a compressed primary image could follow (FITS 4.0, 10.1)."""
-        if len(self._hdus) < 2 or self._raws[0].data_nbytes:
-            return False
-        names = {keyword(card) for card in self._raws[1].cards}
-        return "ZSIMPLE" in names and isinstance(self._hdus[1], rustfits.CompressedImageHDU)
-
     def _look_at_checksum(self, hdu: rustfits.HDU, raw: RawHDU, *, strict: bool) -> None:
         found = Sum()
         for piece in pieces(self._original, raw.data_start, raw.data_nbytes):
@@ -276,7 +265,7 @@ def _cover() -> list[bytes]:
         card_of("BITPIX", 16, "number of bits per data pixel"),
         card_of("NAXIS", 0, "number of data axes"),
         card_of("EXTEND", True, "FITS dataset may contain extensions"),
-        *(line.ljust(80) for line in _COMMENTARY),
+        *(line.ljust(80).encode("ascii") for line in COVER_COMMENTARY),
     ]
 
 
