@@ -16,6 +16,7 @@ from rustfits_cli.files import expand
 from rustfits_cli.image import complete_codec, complete_file
 from rustfits_cli.jobs import show_progress
 from rustfits_cli.packing import CODECS, Recipe, codec_named
+from rustfits_cli.show import one_line
 from rustfits_cli.wholefile import Task, do
 
 
@@ -188,9 +189,7 @@ def run(
         if target == name:
             raise click.UsageError(f"{name}: the new file needs another name; give --output, --folder or --suffix")
         tasks.append(Task(name, target, recipe, force, delete, verify, lenient))
-    targets = [os.path.abspath(task.output) for task in tasks]
-    if len(set(targets)) < len(targets):
-        raise click.UsageError("several FILEs would become one; without --folder each goes beside its own")
+    _refuse_to_meet(tasks)
     done = show_progress(tasks, jobs or cpus(), quiet=quiet, verbose=verbose)
     failed = [each for each in done if each.error]
     if failed and len(done) > 1:
@@ -199,6 +198,17 @@ def run(
             click.echo(f"  {each.name}", err=True)
     if failed:
         ctx.exit(1)
+
+
+def _refuse_to_meet(tasks: Sequence[Task]) -> None:
+    """Raise an error if two FILEs would become one, or one would be replaced by what another becomes."""
+    targets = [os.path.realpath(task.output) for task in tasks]
+    if len(set(targets)) < len(targets):
+        raise click.UsageError("several FILEs would become one; without --folder each goes beside its own")
+    read = {os.path.realpath(task.name): task.name for task in tasks}
+    for task, target in zip(tasks, targets, strict=True):
+        if target in read and target != os.path.realpath(task.name):
+            raise click.UsageError(f"{task.name} would become {task.output}, which is a FILE too; give one at a time")
 
 
 def cpus() -> int:
@@ -219,6 +229,8 @@ def pipe(
         to_pipe = output in (None, "-")
         target = os.path.join(folder, "standard output") if to_pipe or output is None else output
         done = do(Task(name, target, recipe, force, False, verify, lenient))
+        for remark in done.remarks:
+            click.echo(one_line(remark), err=True)
         if done.error:
             raise click.ClickException(done.error.replace(f"{folder}/", ""))
         if to_pipe:

@@ -91,10 +91,11 @@ def _is_of_image(card: bytes) -> bool:
     return not _OF_TABLE.fullmatch(name)
 
 
-def unpack_image(hdu: rustfits.CompressedImageHDU, raw: RawHDU, out: IO[bytes], *, first: bool) -> int:
-    """Write the image that ``hdu`` holds at the end of ``out``, and return the sum of its pixels.
+def unpack_image(hdu: rustfits.CompressedImageHDU, raw: RawHDU, out: IO[bytes], *, first: bool) -> tuple[int, bool]:
+    """Write the image that ``hdu`` holds at the end of ``out``; return the sum of its pixels, and if it is as expected.
 
-    Checksums that the image had are kept if they are still right, and renewed if not: quantised pixels are others.
+    Checksums that the image had are kept if they are still right, and renewed if not: quantised pixels are others. Where
+    nothing was lost, another DATASUM is not to be expected.
     """
     codec = hdu.compression
     assert codec is not None
@@ -111,9 +112,19 @@ def unpack_image(hdu: rustfits.CompressedImageHDU, raw: RawHDU, out: IO[bytes], 
         nbytes += stored.size
     out.write(bytes(padded(nbytes) - nbytes))
     names = {keyword(card) for card in cards}
+    datasum = [card for card in cards if keyword(card) == "DATASUM"]
+    same = checksums_are_right(datasum, total.value) or _is_lossy(hdu, raw)
     if "CHECKSUM" in names and "DATASUM" in names and not checksums_are_right(cards, total.value):
         cards = with_checksums(cards, total.value)
     out.seek(start)
     out.write(header_bytes(cards))
     out.seek(0, 2)
-    return total.value
+    return total.value, same
+
+
+def _is_lossy(hdu: rustfits.CompressedImageHDU, raw: RawHDU) -> bool:
+    """Return whether pixels were rounded: quantised, or by HCOMPRESS with a scale."""
+    scaled = any(
+        keyword(card) == "ZSCALE" or (keyword(card).startswith("TTYPE") and b"'ZSCALE" in card) for card in raw.cards
+    )
+    return scaled or bool(getattr(hdu.compression, "scale", 0))

@@ -77,6 +77,8 @@ class Done:
         Tables that were copied as they are, though images beside them are not.
     remarks : list of str
         What the user should know.
+    read : tuple of int
+        What tells the file that was read from another of that name, and from itself changed.
     """
 
     name: str
@@ -86,6 +88,7 @@ class Done:
     error: str = ""
     ntables: int = 0
     remarks: list[str] = field(default_factory=list)
+    read: tuple[int, ...] = ()
 
 
 def do(task: Task) -> Done:
@@ -127,7 +130,9 @@ def refuse(task: Task, output: Path) -> None:
 
 
 def _make(task: Task, made: Path, done: Done, stack: ExitStack) -> None:
-    """Write the new file, and look at it again."""
+    """Write the new file, and look at it again; ``done`` learns which file was read."""
+    with Path(task.name).open("rb") as file:
+        done.read = _identity(os.fstat(file.fileno()))
     source = plain(task.name, made, stack)
     fits = stack.enter_context(rustfits.FITS(source, lenient=task.lenient))
     original = stack.enter_context(open(source, "rb"))  # noqa: SIM115  the stack closes it
@@ -195,7 +200,7 @@ class _Work:
                 continue
             if isinstance(hdu, rustfits.CompressedImageHDU):
                 self._look_at_checksum(hdu, raw, strict=strict)
-                self._unpack_image(hdu, raw)
+                self._unpack_image(hdu, raw, strict=strict)
                 continue
             if hdu.header.get("ZTABLE") is True:
                 self._done.ntables += 1
@@ -211,9 +216,11 @@ class _Work:
 
         self.checks.append(check)
 
-    def _unpack_image(self, hdu: rustfits.CompressedImageHDU, raw: RawHDU) -> None:
+    def _unpack_image(self, hdu: rustfits.CompressedImageHDU, raw: RawHDU, *, strict: bool) -> None:
         index = hdu.index + self._shift
-        total = unpack_image(hdu, raw, self._out, first=not index)
+        total, same = unpack_image(hdu, raw, self._out, first=not index)
+        if not same:
+            self._doubt(f"HDU {hdu.index}: its pixels are not those that its ZDATASUM was made of", strict=strict)
 
         def check(again: rustfits.FITS, file: IO[bytes], afters: list[RawHDU]) -> None:
             check_sum(file, afters[index], total, hdu.index)
@@ -241,7 +248,11 @@ class _Work:
             found.add(piece)
         if checksums_are_right(raw.cards, found.value):
             return
-        said = f"HDU {hdu.index}: its CHECKSUM or DATASUM is not that of its bytes; see: rustfits verify"
+        self._doubt(f"HDU {hdu.index}: its CHECKSUM or DATASUM is not that of its bytes", strict=strict)
+
+    def _doubt(self, what: str, *, strict: bool) -> None:
+        """Tell the user that an HDU may be damaged, or raise an error if its file is to go."""
+        said = f"{what}; see: rustfits verify"
         if strict:
             raise Different(f"{said}; it may be damaged, so the original is not deleted")
         self._done.remarks.append(said)
@@ -284,4 +295,10 @@ def _name(task: Task, made: Path, output: Path, done: Done) -> None:
             os.rename(made, output)
     if task.delete:
         flush_folder(output.parent)
+        if _identity(os.stat(task.name)) != done.read:
+            raise Refused(f"{task.name}: changed meanwhile, not deleted; {task.output} holds what it was before")
         Path(task.name).unlink()
+
+
+def _identity(found: os.stat_result) -> tuple[int, ...]:
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
