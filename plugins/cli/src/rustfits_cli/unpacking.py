@@ -94,8 +94,8 @@ def _is_of_image(card: bytes) -> bool:
 def unpack_image(hdu: rustfits.CompressedImageHDU, raw: RawHDU, out: IO[bytes], *, first: bool) -> tuple[int, bool]:
     """Write the image that ``hdu`` holds at the end of ``out``; return the sum of its pixels, and if it is as expected.
 
-    Checksums that the image had are kept if they are still right, and renewed if not: quantised pixels are others. Where
-    nothing was lost, another DATASUM is not to be expected.
+    Checksums that the image had are kept if they are still right, and renewed if not: quantised pixels are others.
+    Where nothing was lost, another DATASUM is not to be expected.
     """
     codec = hdu.compression
     assert codec is not None
