@@ -572,3 +572,37 @@ def test_rounded_pixels_have_another_datasum(run, tmp_path, options):
     run("pack", "x.fits", *options, "--delete")
     assert run("unpack", "x.fits.fz", "--delete").stderr == ""
     assert not np.array_equal(rustfits.read("x.fits"), pixels)
+
+
+@needs_fpack
+@pytest.mark.parametrize("value", [np.inf, -np.inf])
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_infinite_pixels_are_told_or_kept_or_become_nan(run, tmp_path, value, dtype):
+    pixels = np.random.default_rng(0).normal(100, 1, (20, 200)).astype(dtype)
+    pixels[5, 7] = value
+    rustfits.write(tmp_path / "x.fits", pixels)
+    told = run("pack", "x.fits", "--delete", code=1).stderr
+    assert "infinite pixels" in told
+    assert "--lossless" in told
+    assert "authors" not in told
+    run("pack", "x.fits", "--no-verify")
+    with rustfits.FITS("x.fits.fz") as fits:
+        assert fits[1].header["ZBLANK"] == packing.NULL
+        found = fits[1].read()
+    assert np.array_equal(np.isnan(found), ~np.isfinite(pixels))
+    peer("funpack", "-O", "back.fits", "x.fits.fz")
+    assert np.array_equal(np.isnan(astropy_fits.getdata("back.fits")), ~np.isfinite(pixels))
+    run("pack", "x.fits", "--lossless", "--force")
+    assert np.array_equal(rustfits.read("x.fits.fz"), pixels)
+
+
+@pytest.mark.parametrize("codec", [[], ["--codec", "GZIP_1"]])
+def test_level_0_keeps_every_bit_as_it_does_for_fpack(run, tmp_path, codec):
+    pixels = np.random.default_rng(0).normal(100, 1, (20, 200)).astype("f4")
+    rustfits.write(tmp_path / "x.fits", pixels)
+    run("pack", "x.fits", "--level", "0", *codec)
+    run("pack", "x.fits", "--lossless", *codec, "-o", "lossless.fz")
+    assert np.array_equal(rustfits.read("x.fits.fz"), pixels)
+    assert Path("x.fits.fz").read_bytes() == Path("lossless.fz").read_bytes()
+    run("pack", "x.fits", "--level", "0", "--step", "0.5", "--force")
+    assert not np.array_equal(rustfits.read("x.fits.fz"), pixels)

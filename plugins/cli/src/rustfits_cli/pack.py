@@ -59,7 +59,9 @@ def _common(command: Callable[..., Any]) -> Callable[..., Any]:
     metavar="N,N",
     help="Tile lengths, NAXIS1 first as for fpack; 0: as usual, -1: the whole axis. Or: rows, whole.",
 )
-@click.option("--level", type=float, default=4.0, show_default=True, help="Of floats: steps of noise/LEVEL.")
+@click.option(
+    "--level", type=float, default=4.0, show_default=True, help="Of floats: steps of noise/LEVEL; 0 is --lossless."
+)
 @click.option(
     "--step", type=click.FloatRange(min=0, min_open=True), help="Of floats: steps of this size, in place of --level."
 )
@@ -106,6 +108,7 @@ def pack(
     name = CODECS.get(codec.upper())
     if name is None:
         raise click.BadParameter(f"{codec} is none of {', '.join(CODECS)}", param_hint="--codec")
+    lossless = lossless or (level == 0 and step is None)  # as for fpack -q 0
     if lossless and ctx.get_parameter_source("codec") == click.core.ParameterSource.DEFAULT:
         name = "GZIP_2"
     chosen = codec_named(name, scale=scale, gzip_level=gzip_level)
