@@ -131,7 +131,8 @@ def pack(
 def unpack(ctx: click.Context, /, *, suffix: str, **common: Any) -> None:
     """Uncompress the images of each FILE, as funpack does: FILE.fits.fz becomes FILE.fits, and stays.
 
-    Cards come back as they were before. The exit code is 1 if a FILE failed; the others are done.
+    Cards come back as they were before; an empty first HDU stays if somebody has put cards into it. The exit code is 1
+    if a FILE failed; the others are done.
     """
 
     def name_of(file: str) -> str:
