@@ -13,6 +13,7 @@ from astropy.io import fits as astropy_fits
 from click.testing import CliRunner
 
 import rustfits
+from rustfits_cli.diff import Rules, unequal
 from rustfits_cli.main import main
 
 DATA = Path(__file__).resolve().parents[3] / "tests" / "data"
@@ -192,6 +193,74 @@ def test_nan_equals_nan_alone(run, tmp_path, nan):
     rustfits.write(tmp_path / "a.fits", pixels)
     rustfits.write(tmp_path / "b.fits", pixels if nan else np.ones((3, 4), "f4"))
     run("diff", "a.fits", "b.fits", code=0 if nan else 1)
+
+
+@pytest.mark.parametrize("scale", [None, 0.5])
+@pytest.mark.parametrize("compressed", [False, True])
+def test_a_pixel_without_value_differs_from_one_that_has_it(run, tmp_path, scale, compressed):
+    pixels = np.arange(100, dtype="i2").reshape(10, 10)
+    pixels[9, 9] = 0
+    for name, at, blank in (("a.fits", 5, 5), ("b.fits", 5, None), ("c.fits", 99, 99)):
+        pixels[0, 5] = at
+        astropy_fits.PrimaryHDU(pixels).writeto(name)
+        with astropy_fits.open(name, mode="update", do_not_scale_image_data=True) as file:
+            if blank is not None:
+                file[0].header["BLANK"] = blank
+            if scale is not None:
+                file[0].header["BSCALE"] = scale
+        if compressed:
+            run("pack", "-q", name, "--codec", "GZIP_2")
+    suffix = ".fz" if compressed else ""
+    for names in (("a.fits", f"b.fits{suffix}"), (f"b.fits{suffix}", "a.fits")):
+        shown = run("diff", *names, code=1).stdout
+        assert "1 of 100 pixels differ" in shown
+        assert "the first is [0, 5]" in shown
+    run("diff", "a.fits", "b.fits", "--atol", 1000, code=1)
+    assert "are equal" in run("diff", "a.fits", f"c.fits{suffix}").stdout
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "distance"),
+    [(1 + 1j, 1 + 9j, 8), (2**60, 2**60 + 50, 50), (-(2**63), 2**63 - 1, 2**64 - 1), (1.5, -2.5, 4), (-120, 120, 240)],
+)
+def test_distances_are_exact(one, two, distance):
+    a, b = np.array([one, 3]), np.array([two, 3])
+    if distance == 240:
+        a, b = a.astype("i1"), b.astype("i1")
+    for atol, expected in ((distance, False), (np.nextafter(float(distance), 0), True), (0.1, True)):
+        for pair in ((a, b), (b, a)):
+            found = unequal(*pair, Rules(atol, 0.0, (), comments=True, data=True))
+            assert found.tolist() == [expected, False]
+
+
+def test_large_integers_are_compared_as_integers(run, tmp_path):
+    for name, value in (("a.fits", 2**60), ("b.fits", 2**60 + 50)):
+        rustfits.write(tmp_path / name, np.array([[value, 2]], "i8"))
+    assert "by up to 50;" in run("diff", "a.fits", "b.fits", code=1).stdout
+    run("diff", "a.fits", "b.fits", "--atol", 49, code=1)
+    run("diff", "a.fits", "b.fits", "--atol", 50)
+
+
+def test_the_imaginary_part_counts(run, tmp_path):
+    pytest.importorskip("rustfits_tables", reason="rustfits-tables is not installed")
+    for name, value in (("a.fits", 1 + 1j), ("b.fits", 1 + 9j)):
+        with rustfits.FITS(tmp_path / name, "w+") as fits:
+            fits.write_table({"z": np.array([value, 2])})
+    assert "column z: 1 of 2 rows differ" in run("diff", "--atol", 0.1, "a.fits", "b.fits", code=1).stdout
+    run("diff", "--atol", 8, "a.fits", "b.fits")
+
+
+def test_extensions_of_an_unknown_kind_are_compared_byte_by_byte(run, tmp_path):
+    def block(*cards):
+        return b"".join(card.encode().ljust(80) for card in (*cards, "END")).ljust(2880)
+
+    first = block("SIMPLE  =                    T", "BITPIX  =                    8", "NAXIS   =                    0")
+    cards = ("XTENSION= 'FOREIGN '", "BITPIX  =                    8", "NAXIS   =                    1")
+    cards += ("NAXIS1  =                 2880", "PCOUNT  =                    0", "GCOUNT  =                    1")
+    for name, data in (("a.fits", b"A"), ("b.fits", b"B")):
+        (tmp_path / name).write_bytes(first + block(*cards) + b"C" * 2879 + data)
+    assert "HDU 1: bytes of its data differ" in run("diff", "a.fits", "b.fits", code=1).stdout
+    run("diff", "a.fits", "a.fits")
 
 
 @pytest.mark.parametrize("changed", [None, "i", "s", "v"])

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from astropy.io import fits as astropy_fits
 from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -476,3 +477,132 @@ def test_tables_are_copied_and_that_is_told(run, name):
     assert "as they are" in result.stderr or "as it is" in result.stderr
     assert Path("x.fits").read_bytes() == (DATA / name).read_bytes()
     assert run(command, DATA / name, "-o", "x.fits", "--force", "-q").stderr == ""
+
+
+# -- what is not what it seems ----------------------------------------------------------------------------------------
+
+
+def with_own_cards(tmp_path):
+    """A compressed primary image whose empty first HDU has a card of its own, as astropy writes it."""
+    pixels = np.arange(600, dtype="i4").reshape(20, 30)
+    first = astropy_fits.PrimaryHDU()
+    first.header["TELESCOP"] = "VLT"
+    packed = astropy_fits.CompImageHDU(pixels, header=astropy_fits.PrimaryHDU(pixels).header)
+    astropy_fits.HDUList([first, packed]).writeto(tmp_path / "own.fits.fz")
+    with rustfits.FITS(tmp_path / "own.fits.fz") as fits:
+        assert "ZSIMPLE" in fits[1].header
+    return pixels
+
+
+@pytest.mark.parametrize("command", [("unpack", "--delete", "own.fits.fz"), ("copy", "--decompress", "own.fits.fz")])
+def test_an_empty_first_hdu_with_cards_of_its_own_is_kept(run, tmp_path, command):
+    pixels = with_own_cards(tmp_path)
+    run(*command, *(["own.fits"] if command[0] == "copy" else []))
+    with rustfits.FITS("own.fits") as fits:
+        assert fits[0].header["TELESCOP"] == "VLT"
+        assert np.array_equal(fits[1].read(), pixels)
+
+
+def test_cards_of_an_empty_first_hdu_are_a_difference(run, tmp_path):
+    rustfits.write(tmp_path / "plain.fits", with_own_cards(tmp_path))
+    for names, side in ((("own.fits.fz", "plain.fits"), "A"), (("plain.fits", "own.fits.fz"), "B")):
+        assert f"HDU 0: TELESCOP: in {side} alone" in run("diff", *names, code=1).stdout
+        run("diff", *names, "--ignore", "TELESCOP")
+
+
+def test_no_file_is_replaced_by_what_another_becomes(run, tmp_path):
+    names = ("x.fits", "x.fits.fz")
+    for number, name in enumerate(names):
+        rustfits.write(tmp_path / name, np.full((20, 20), number, "i2"))
+    before = [(tmp_path / name).read_bytes() for name in names]
+    (tmp_path / "link").symlink_to(tmp_path)
+    for order in (names, names[::-1], ("link/x.fits", "x.fits.fz")):
+        assert "is a FILE too" in run("pack", "--delete", "--force", *order, code=2).stderr
+    assert [(tmp_path / name).read_bytes() for name in names] == before
+
+
+@pytest.mark.parametrize("way", ["replaced", "in place", "longer"])
+def test_an_original_that_changes_meanwhile_is_not_deleted(run, mosaic, monkeypatch, way):
+    genuine, raw = wholefile.flush_to_disk, mosaic.read_bytes()
+    changed = raw[:5760] + b"\1" * 20 + raw[5780:]
+
+    def meanwhile(path):
+        if way == "replaced":
+            other = mosaic.with_name("other")
+            other.write_bytes(raw)
+            os.utime(other, ns=(mosaic.stat().st_atime_ns, mosaic.stat().st_mtime_ns))
+            other.replace(mosaic)
+        else:
+            with mosaic.open("r+b") as file:
+                file.write(changed + b"\0" * 2880 * (way == "longer"))
+        genuine(path)
+
+    monkeypatch.setattr(wholefile, "flush_to_disk", meanwhile)
+    assert "changed meanwhile, not deleted" in run("pack", mosaic, "--delete", code=1).stderr
+    assert mosaic.exists()
+    assert Path(f"{mosaic}.fz").exists()
+
+
+@pytest.mark.parametrize("dtype", ["i4", "f4"])
+def test_wrong_pixels_under_right_checksums_are_told_and_nothing_is_deleted(run, tmp_path, dtype):
+    pixels = np.random.default_rng(0).integers(0, 99, (20, 30)).astype(dtype)
+    with rustfits.FITS(tmp_path / "x.fits", "w+") as fits:
+        fits.write_image(pixels).add_checksum()
+    run("pack", "x.fits", "--lossless")
+    with astropy_fits.open("x.fits.fz", disable_image_compression=True) as fits:
+        fits[1].header["ZDATASUM"] = str(int(fits[1].header["ZDATASUM"]) - 1)
+        fits.writeto("bad.fits.fz", checksum=True)
+    assert "not deleted" in run("unpack", "--delete", "bad.fits.fz", code=1).stderr
+    assert Path("bad.fits.fz").exists()
+    assert not Path("bad.fits").exists()
+    assert "ZDATASUM" in run("unpack", "bad.fits.fz").stderr
+    command = [sys.executable, "-m", "rustfits_cli", "unpack", "-"]
+    piped = subprocess.run(command, input=Path("bad.fits.fz").read_bytes(), capture_output=True, check=True)
+    assert b"ZDATASUM" in piped.stderr
+    assert piped.stdout == Path("bad.fits").read_bytes()
+    Path("x.fits").unlink()
+    assert run("unpack", "--delete", "x.fits.fz").stderr == ""
+
+
+@pytest.mark.parametrize("options", [["--seed", "1"], ["--codec", "HCOMPRESS_1", "--scale", "9", "--level", "2"]])
+def test_rounded_pixels_have_another_datasum(run, tmp_path, options):
+    pixels = np.random.default_rng(0).normal(1000, 99, (40, 30)).astype("f4" if "--seed" in options else "i4")
+    with rustfits.FITS(tmp_path / "x.fits", "w+") as fits:
+        fits.write_image(pixels).add_checksum()
+    run("pack", "x.fits", *options, "--delete")
+    assert run("unpack", "x.fits.fz", "--delete").stderr == ""
+    assert not np.array_equal(rustfits.read("x.fits"), pixels)
+
+
+@needs_fpack
+@pytest.mark.parametrize("value", [np.inf, -np.inf])
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_infinite_pixels_are_told_or_kept_or_become_nan(run, tmp_path, value, dtype):
+    pixels = np.random.default_rng(0).normal(100, 1, (20, 200)).astype(dtype)
+    pixels[5, 7] = value
+    rustfits.write(tmp_path / "x.fits", pixels)
+    told = run("pack", "x.fits", "--delete", code=1).stderr
+    assert "infinite pixels" in told
+    assert "--lossless" in told
+    assert "authors" not in told
+    run("pack", "x.fits", "--no-verify")
+    with rustfits.FITS("x.fits.fz") as fits:
+        assert fits[1].header["ZBLANK"] == packing.NULL
+        found = fits[1].read()
+    assert np.array_equal(np.isnan(found), ~np.isfinite(pixels))
+    peer("funpack", "-O", "back.fits", "x.fits.fz")
+    assert np.array_equal(np.isnan(astropy_fits.getdata("back.fits")), ~np.isfinite(pixels))
+    run("pack", "x.fits", "--lossless", "--force")
+    assert np.array_equal(rustfits.read("x.fits.fz"), pixels)
+
+
+@pytest.mark.parametrize("codec", [[], ["--codec", "GZIP_1"]])
+def test_level_0_keeps_every_bit_as_it_does_for_fpack(run, tmp_path, codec):
+    pixels = np.random.default_rng(0).normal(100, 1, (20, 200)).astype("f4")
+    rustfits.write(tmp_path / "x.fits", pixels)
+    run("pack", "x.fits", "--level", "0", *codec)
+    run("pack", "x.fits", "--lossless", *codec, "-o", "lossless.fz")
+    assert np.array_equal(rustfits.read("x.fits.fz"), pixels)
+    assert Path("x.fits.fz").read_bytes() == Path("lossless.fz").read_bytes()
+    run("pack", "x.fits", "--level", "0", "--step", "0.5", "--force")
+    assert not np.array_equal(rustfits.read("x.fits.fz"), pixels)

@@ -13,6 +13,7 @@ from importlib.util import find_spec
 
 import numpy as np
 import pytest
+from astropy.io import fits as astropy_fits
 from click.testing import CliRunner
 
 import rustfits
@@ -95,6 +96,18 @@ def test_text_in_a_pipe_is_whole_and_aligned(run, catalogue):
     assert lines[0] == "id  name"
     assert lines[2] == " 1  M 1"
     assert lines[8] == "    M 7"
+
+
+def test_only_integers_have_a_tnull(run, tmp_path):
+    values = np.array([0, 1])
+    columns = [astropy_fits.Column(letter.lower(), letter, array=values) for letter in "EDBIJK"]
+    hdu = astropy_fits.BinTableHDU.from_columns(columns)
+    hdu.header.update({f"TNULL{number}": 0 for number in range(1, 7)})
+    hdu.writeto(tmp_path / "x.fits")
+    first = objects(run("table", "x.fits", "-f", "json").output)[0]
+    assert first == {"e": 0.0, "d": 0.0, "b": None, "i": None, "j": None, "k": None}
+    for name, expected in (("e", 2), ("d", 2), ("b", 1), ("k", 1)):
+        assert len(objects(run("table", "x.fits", "-f", "json", "--where", f"{name} < 5").output)) == expected
 
 
 def test_numbers_that_json_has_not_are_null(run, tmp_path):

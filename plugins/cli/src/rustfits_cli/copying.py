@@ -14,6 +14,7 @@ from rustfits_cli.files import check_output, expand, new_file
 from rustfits_cli.headers import lenient_option
 from rustfits_cli.image import complete_codec, complete_file, pick_hdu
 from rustfits_cli.packing import CODECS, codec_named
+from rustfits_cli.unpacking import has_cover
 
 _WITH_HDU = re.compile(r"(.+)\[([^\[\]]+)\]")
 
@@ -79,9 +80,7 @@ def sources(files: tuple[str, ...]) -> Iterator[tuple[str, str | None]]:
 
 def without_cover(hdus: list[rustfits.HDU]) -> list[rustfits.HDU]:
     """Return HDUs without an empty first one that stands there only because a compressed primary image follows."""
-    if len(hdus) < 2 or hdus[0].has_data or not isinstance(hdus[1], rustfits.CompressedImageHDU):
-        return hdus
-    return hdus[1:] if hdus[1].header.get("ZSIMPLE") is True else hdus
+    return hdus[1:] if has_cover(hdus) else hdus
 
 
 def copy_hdu(

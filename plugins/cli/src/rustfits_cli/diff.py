@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -17,7 +18,9 @@ from rustfits_cli.files import sentence
 from rustfits_cli.headers import entries, lenient_option, shown
 from rustfits_cli.image import complete_file, complete_hdu, pick_hdu
 from rustfits_cli.parts import parts
+from rustfits_cli.rawhdu import raw_hdus
 from rustfits_cli.show import printable, write_json
+from rustfits_cli.unpacking import own_cards
 
 SAME, DIFFERENT, TROUBLE = 0, 1, 2  # exit codes
 MOST = 10  # keywords of an HDU that are told one by one
@@ -128,6 +131,8 @@ def compare_files(a: rustfits.FITS, b: rustfits.FITS, keys: Sequence[str], rules
         of_a, of_b = aligned(list(a), list(b))
         if len(of_a) != len(of_b):
             yield {"where": "file", "what": f"{len(of_a)} HDUs in A, {len(of_b)} in B"}
+        yield from _lone_keywords("A", list(a), of_a, rules)
+        yield from _lone_keywords("B", list(b), of_b, rules)
         pairs = list(zip(of_a, of_b, strict=False))
     for one, other in pairs:
         name = one.extname or ""
@@ -143,6 +148,18 @@ def aligned(a: list[rustfits.HDU], b: list[rustfits.HDU]) -> tuple[list[rustfits
     if _is_wrapped(a, b):
         return a[1:], b
     return (a, b[1:]) if _is_wrapped(b, a) else (a, b)
+
+
+def _lone_keywords(
+    side: str, every: list[rustfits.HDU], compared: list[rustfits.HDU], rules: Rules
+) -> Iterator[dict[str, Any]]:
+    """Yield the keywords of an empty first HDU that has nothing beside it to be compared with."""
+    if len(compared) == len(every):
+        return
+    own = {line[:8].rstrip() for line in own_cards(every[0])}
+    names = [key for key in _cards(every[0], rules) if key[:8].rstrip() in own or "HIERARCH" in own]
+    if names:
+        yield {"where": "HDU 0", "what": f"{', '.join(names)}: in {side} alone, whose first HDU is empty"}
 
 
 def _is_wrapped(longer: list[rustfits.HDU], shorter: list[rustfits.HDU]) -> bool:
@@ -163,8 +180,21 @@ def compare_hdus(a: rustfits.HDU, b: rustfits.HDU, rules: Rules) -> Iterator[str
         return
     if isinstance(a, rustfits.ImageHDU) and isinstance(b, rustfits.ImageHDU):
         yield from compare_images(a, b, rules)
-    elif a.label != "OTHER":
+    elif hasattr(a, "colnames") and hasattr(b, "colnames"):
         yield from compare_tables(a, b, rules)
+    elif _data_of(a) != _data_of(b):
+        yield "bytes of its data differ"
+
+
+def _data_of(hdu: rustfits.HDU) -> bytes:
+    """Return the data of an HDU that nothing installed can read."""
+    if not hdu.has_data:
+        return b""
+    with rustfits.FITS("mem://", "w+") as new:
+        new.append(hdu)
+        whole = new.to_bytes()
+        raw = raw_hdus(io.BytesIO(whole), new)[-1]
+    return whole[raw.data_start : raw.data_start + raw.data_nbytes]
 
 
 def compare_headers(a: rustfits.HDU, b: rustfits.HDU, rules: Rules) -> Iterator[str]:
@@ -214,7 +244,8 @@ def compare_images(a: rustfits.ImageHDU, b: rustfits.ImageHDU, rules: Rules) -> 
     first: tuple[int, ...] = ()
     for key in parts(a):
         pixels, others = a[key], b[key]
-        different = unequal(pixels, others, rules)
+        nulls, other_nulls = _nulls(a, key), _nulls(b, key)
+        different = (unequal(pixels, others, rules) & ~(nulls | other_nulls)) | (nulls ^ other_nulls)
         if not different.any():
             continue
         if not first:
@@ -223,8 +254,8 @@ def compare_images(a: rustfits.ImageHDU, b: rustfits.ImageHDU, rules: Rules) -> 
                 int(at) + (part.start or 0) for at, part in zip(place, (*key, *[slice(0)] * a.ndim), strict=False)
             )
         count += int(different.sum())
-        with np.errstate(invalid="ignore"):
-            away = np.abs(pixels[different].astype(np.float64) - others[different].astype(np.float64))
+        away = _distances(pixels[different], others[different]).astype(np.float64)
+        away[np.broadcast_to(nulls | other_nulls, different.shape)[different]] = np.nan
         largest = max(largest, float(np.nanmax(away)) if not np.isnan(away).all() else float("inf"))
     if count:
         yield f"{count} of {a.size} pixels differ, by up to {largest:g}; the first is {list(first)}"
@@ -239,10 +270,34 @@ def unequal(a: NDArray[Any], b: NDArray[Any], rules: Rules) -> NDArray[np.bool_]
     if a.dtype.kind in "fc" or b.dtype.kind in "fc":
         different &= ~(np.isnan(a) & np.isnan(b))
     if different.any() and (rules.atol or rules.rtol):
-        one, other = a[different].astype(np.float64), b[different].astype(np.float64)
+        one, other = a[different], b[different]
         with np.errstate(invalid="ignore"):
-            different[different] = ~(np.abs(one - other) <= rules.atol + rules.rtol * np.abs(other))
+            allowed = rules.atol + rules.rtol * np.abs(_wide(other))
+            different[different] = ~(_distances(one, other) <= allowed).astype(np.bool_)
     return different
+
+
+def _distances(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
+    """Return how far numbers are from each other, exactly if they are integers."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        away: NDArray[Any] = np.abs(_wide(a) - _wide(b))
+    return away
+
+
+def _wide(values: NDArray[Any]) -> NDArray[Any]:
+    """Return numbers as a type that holds their differences: 64-bit integers become Python's."""
+    if values.dtype.kind in "iu" and values.dtype.itemsize == 8:
+        return values.astype(object)
+    return values.astype({"c": np.complex128, "f": np.float64}.get(values.dtype.kind, np.int64))
+
+
+def _nulls(hdu: rustfits.ImageHDU, key: tuple[Any, ...]) -> NDArray[np.bool_]:
+    """Return which pixels of a part have no value since BLANK stands there; NaN speaks for itself."""
+    blank = hdu.header.get("ZBLANK", hdu.header.get("BLANK"))
+    if not isinstance(blank, int) or hdu.stored_dtype.kind == "f":
+        return np.zeros((1,) * hdu.ndim, np.bool_)
+    (stored,) = hdu.read_many([key], scale=False)
+    return np.asarray(stored == blank)
 
 
 def compare_tables(a: Any, b: Any, rules: Rules) -> Iterator[str]:

@@ -16,6 +16,7 @@ from rustfits_cli.files import expand
 from rustfits_cli.image import complete_codec, complete_file
 from rustfits_cli.jobs import show_progress
 from rustfits_cli.packing import CODECS, Recipe, codec_named
+from rustfits_cli.show import one_line
 from rustfits_cli.wholefile import Task, do
 
 
@@ -58,7 +59,9 @@ def _common(command: Callable[..., Any]) -> Callable[..., Any]:
     metavar="N,N",
     help="Tile lengths, NAXIS1 first as for fpack; 0: as usual, -1: the whole axis. Or: rows, whole.",
 )
-@click.option("--level", type=float, default=4.0, show_default=True, help="Of floats: steps of noise/LEVEL.")
+@click.option(
+    "--level", type=float, default=4.0, show_default=True, help="Of floats: steps of noise/LEVEL; 0 is --lossless."
+)
 @click.option(
     "--step", type=click.FloatRange(min=0, min_open=True), help="Of floats: steps of this size, in place of --level."
 )
@@ -105,6 +108,7 @@ def pack(
     name = CODECS.get(codec.upper())
     if name is None:
         raise click.BadParameter(f"{codec} is none of {', '.join(CODECS)}", param_hint="--codec")
+    lossless = lossless or (level == 0 and step is None)  # as for fpack -q 0
     if lossless and ctx.get_parameter_source("codec") == click.core.ParameterSource.DEFAULT:
         name = "GZIP_2"
     chosen = codec_named(name, scale=scale, gzip_level=gzip_level)
@@ -127,7 +131,8 @@ def pack(
 def unpack(ctx: click.Context, /, *, suffix: str, **common: Any) -> None:
     """Uncompress the images of each FILE, as funpack does: FILE.fits.fz becomes FILE.fits, and stays.
 
-    Cards come back as they were before. The exit code is 1 if a FILE failed; the others are done.
+    Cards come back as they were before; an empty first HDU stays if somebody has put cards into it. The exit code is 1
+    if a FILE failed; the others are done.
     """
 
     def name_of(file: str) -> str:
@@ -188,9 +193,7 @@ def run(
         if target == name:
             raise click.UsageError(f"{name}: the new file needs another name; give --output, --folder or --suffix")
         tasks.append(Task(name, target, recipe, force, delete, verify, lenient))
-    targets = [os.path.abspath(task.output) for task in tasks]
-    if len(set(targets)) < len(targets):
-        raise click.UsageError("several FILEs would become one; without --folder each goes beside its own")
+    _refuse_to_meet(tasks)
     done = show_progress(tasks, jobs or cpus(), quiet=quiet, verbose=verbose)
     failed = [each for each in done if each.error]
     if failed and len(done) > 1:
@@ -199,6 +202,17 @@ def run(
             click.echo(f"  {each.name}", err=True)
     if failed:
         ctx.exit(1)
+
+
+def _refuse_to_meet(tasks: Sequence[Task]) -> None:
+    """Raise an error if two FILEs would become one, or one would be replaced by what another becomes."""
+    targets = [os.path.realpath(task.output) for task in tasks]
+    if len(set(targets)) < len(targets):
+        raise click.UsageError("several FILEs would become one; without --folder each goes beside its own")
+    read = {os.path.realpath(task.name): task.name for task in tasks}
+    for task, target in zip(tasks, targets, strict=True):
+        if target in read and target != os.path.realpath(task.name):
+            raise click.UsageError(f"{task.name} would become {task.output}, which is a FILE too; give one at a time")
 
 
 def cpus() -> int:
@@ -219,6 +233,8 @@ def pipe(
         to_pipe = output in (None, "-")
         target = os.path.join(folder, "standard output") if to_pipe or output is None else output
         done = do(Task(name, target, recipe, force, False, verify, lenient))
+        for remark in done.remarks:
+            click.echo(one_line(remark), err=True)
         if done.error:
             raise click.ClickException(done.error.replace(f"{folder}/", ""))
         if to_pipe:

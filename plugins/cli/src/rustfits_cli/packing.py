@@ -202,7 +202,8 @@ class _Table:
 
     def add(self, header: rustfits.FITSHeader, whole: bytes, pixels: NDArray[Any]) -> None:
         """Take the tiles of a band: the second HDU of a file."""
-        self._has_nulls = self._has_nulls or (pixels.dtype.kind == "f" and bool(np.isnan(pixels.min())))
+        if pixels.dtype.kind == "f" and not self._has_nulls:  # infinite pixels are coded as NaN is
+            self._has_nulls = not bool(np.isfinite([pixels.min(), pixels.max()]).all())
         nrows, width = int(header["NAXIS2"]), int(header["NAXIS1"])
         data = BLOCK + len(header.tostring())
         heap = data + int(header.get("THEAP", nrows * width))

@@ -188,7 +188,10 @@ def _nulls(hdu: Any) -> dict[str, Any]:
     found = {}
     for number, name in enumerate(hdu.colnames, start=1):
         null = hdu.header.get(f"TNULL{number}")
-        if isinstance(null, int) and not isinstance(null, bool) and hdu.label == "BINARY_TBL":
+        form = str(hdu.header.get(f"ZFORM{number}", hdu.header.get(f"TFORM{number}", "")))
+        if hdu.label != "BINARY_TBL" or not re.match(r"\s*\d*\s*[BIJK]", form):
+            continue
+        if isinstance(null, int) and not isinstance(null, bool):
             found[name] = null
     return found
 

@@ -28,6 +28,27 @@ _OF_TABLE = re.compile(
 )
 _RENAMED = {name: name[1:] for name in ("ZEXTEND", "ZBLOCKED", "ZPCOUNT", "ZGCOUNT")}
 _RENAMED |= {"ZHECKSUM": "CHECKSUM", "ZDATASUM": "DATASUM"}
+_OF_COVER = ("SIMPLE", "BITPIX", "NAXIS", "EXTEND", "CHECKSUM", "DATASUM", "END", "")
+COVER_COMMENTARY = (
+    "COMMENT   FITS (Flexible Image Transport System) format is defined in 'Astronomy",
+    "COMMENT   and Astrophysics', volume 376, page 359; bibcode: 2001A&A...376..359H",
+)
+
+
+def own_cards(hdu: rustfits.HDU) -> list[str]:
+    """Return the cards of an empty first HDU that fpack does not write there: somebody has put them in."""
+    lines = [line.rstrip() for line in hdu.header.cards]
+    return [line for line in lines if line[:8].rstrip() not in _OF_COVER and line not in COVER_COMMENTARY]
+
+
+def has_cover(hdus: list[rustfits.HDU]) -> bool:
+    """Return whether the first HDU is there only so that a compressed primary image could follow (FITS 4.0, 10.1).
+
+    One with cards of its own is more than that: nothing else keeps them.
+    """
+    if len(hdus) < 2 or hdus[0].has_data or not isinstance(hdus[1], rustfits.CompressedImageHDU):
+        return False
+    return "ZSIMPLE" in hdus[1].header and not own_cards(hdus[0])
 
 
 def image_cards(cards: list[bytes], *, first: bool) -> list[bytes]:
@@ -70,10 +91,11 @@ def _is_of_image(card: bytes) -> bool:
     return not _OF_TABLE.fullmatch(name)
 
 
-def unpack_image(hdu: rustfits.CompressedImageHDU, raw: RawHDU, out: IO[bytes], *, first: bool) -> int:
-    """Write the image that ``hdu`` holds at the end of ``out``, and return the sum of its pixels.
+def unpack_image(hdu: rustfits.CompressedImageHDU, raw: RawHDU, out: IO[bytes], *, first: bool) -> tuple[int, bool]:
+    """Write the image that ``hdu`` holds at the end of ``out``; return the sum of its pixels, and if it is as expected.
 
     Checksums that the image had are kept if they are still right, and renewed if not: quantised pixels are others.
+    Where nothing was lost, another DATASUM is not to be expected.
     """
     codec = hdu.compression
     assert codec is not None
@@ -90,9 +112,19 @@ def unpack_image(hdu: rustfits.CompressedImageHDU, raw: RawHDU, out: IO[bytes], 
         nbytes += stored.size
     out.write(bytes(padded(nbytes) - nbytes))
     names = {keyword(card) for card in cards}
+    datasum = [card for card in cards if keyword(card) == "DATASUM"]
+    same = checksums_are_right(datasum, total.value) or _is_lossy(hdu, raw)
     if "CHECKSUM" in names and "DATASUM" in names and not checksums_are_right(cards, total.value):
         cards = with_checksums(cards, total.value)
     out.seek(start)
     out.write(header_bytes(cards))
     out.seek(0, 2)
-    return total.value
+    return total.value, same
+
+
+def _is_lossy(hdu: rustfits.CompressedImageHDU, raw: RawHDU) -> bool:
+    """Return whether pixels were rounded: quantised, or by HCOMPRESS with a scale."""
+    scaled = any(
+        keyword(card) == "ZSCALE" or (keyword(card).startswith("TTYPE") and b"'ZSCALE" in card) for card in raw.cards
+    )
+    return scaled or bool(getattr(hdu.compression, "scale", 0))

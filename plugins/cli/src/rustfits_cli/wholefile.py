@@ -27,13 +27,9 @@ from rustfits_cli.rawhdu import (
     raw_hdus,
     with_checksums,
 )
-from rustfits_cli.unpacking import unpack_image
+from rustfits_cli.unpacking import COVER_COMMENTARY, has_cover, unpack_image
 
 Check = Callable[[rustfits.FITS, IO[bytes], list[RawHDU]], None]
-_COMMENTARY = (
-    b"COMMENT   FITS (Flexible Image Transport System) format is defined in 'Astronomy",
-    b"COMMENT   and Astrophysics', volume 376, page 359; bibcode: 2001A&A...376..359H",
-)
 
 
 class Refused(rustfits.FitsIOError):
@@ -81,6 +77,8 @@ class Done:
         Tables that were copied as they are, though images beside them are not.
     remarks : list of str
         What the user should know.
+    read : tuple of int
+        What tells the file that was read from another of that name, and from itself changed.
     """
 
     name: str
@@ -90,6 +88,7 @@ class Done:
     error: str = ""
     ntables: int = 0
     remarks: list[str] = field(default_factory=list)
+    read: tuple[int, ...] = ()
 
 
 def do(task: Task) -> Done:
@@ -131,7 +130,9 @@ def refuse(task: Task, output: Path) -> None:
 
 
 def _make(task: Task, made: Path, done: Done, stack: ExitStack) -> None:
-    """Write the new file, and look at it again."""
+    """Write the new file, and look at it again; ``done`` learns which file was read."""
+    with Path(task.name).open("rb") as file:
+        done.read = _identity(os.fstat(file.fileno()))
     source = plain(task.name, made, stack)
     fits = stack.enter_context(rustfits.FITS(source, lenient=task.lenient))
     original = stack.enter_context(open(source, "rb"))  # noqa: SIM115  the stack closes it
@@ -194,12 +195,12 @@ class _Work:
     def unpack(self, *, strict: bool) -> None:
         """Write every HDU, compressed images as images; ``strict`` refuses wrong checksums."""
         for hdu, raw in zip(self._hdus, self._raws, strict=True):
-            if not hdu.index and self._begins_with_a_cover():
+            if not hdu.index and has_cover(self._hdus):
                 self._shift = -1
                 continue
             if isinstance(hdu, rustfits.CompressedImageHDU):
                 self._look_at_checksum(hdu, raw, strict=strict)
-                self._unpack_image(hdu, raw)
+                self._unpack_image(hdu, raw, strict=strict)
                 continue
             if hdu.header.get("ZTABLE") is True:
                 self._done.ntables += 1
@@ -215,9 +216,11 @@ class _Work:
 
         self.checks.append(check)
 
-    def _unpack_image(self, hdu: rustfits.CompressedImageHDU, raw: RawHDU) -> None:
+    def _unpack_image(self, hdu: rustfits.CompressedImageHDU, raw: RawHDU, *, strict: bool) -> None:
         index = hdu.index + self._shift
-        total = unpack_image(hdu, raw, self._out, first=not index)
+        total, same = unpack_image(hdu, raw, self._out, first=not index)
+        if not same:
+            self._doubt(f"HDU {hdu.index}: its pixels are not those that its ZDATASUM was made of", strict=strict)
 
         def check(again: rustfits.FITS, file: IO[bytes], afters: list[RawHDU]) -> None:
             check_sum(file, afters[index], total, hdu.index)
@@ -239,20 +242,17 @@ class _Work:
 
         self.checks.append(check)
 
-    def _begins_with_a_cover(self) -> bool:
-        """Return whether the first HDU is there so that a compressed primary image could follow (FITS 4.0, 10.1)."""
-        if len(self._hdus) < 2 or self._raws[0].data_nbytes:
-            return False
-        names = {keyword(card) for card in self._raws[1].cards}
-        return "ZSIMPLE" in names and isinstance(self._hdus[1], rustfits.CompressedImageHDU)
-
     def _look_at_checksum(self, hdu: rustfits.HDU, raw: RawHDU, *, strict: bool) -> None:
         found = Sum()
         for piece in pieces(self._original, raw.data_start, raw.data_nbytes):
             found.add(piece)
         if checksums_are_right(raw.cards, found.value):
             return
-        said = f"HDU {hdu.index}: its CHECKSUM or DATASUM is not that of its bytes; see: rustfits verify"
+        self._doubt(f"HDU {hdu.index}: its CHECKSUM or DATASUM is not that of its bytes", strict=strict)
+
+    def _doubt(self, what: str, *, strict: bool) -> None:
+        """Tell the user that an HDU may be damaged, or raise an error if its file is to go."""
+        said = f"{what}; see: rustfits verify"
         if strict:
             raise Different(f"{said}; it may be damaged, so the original is not deleted")
         self._done.remarks.append(said)
@@ -276,7 +276,7 @@ def _cover() -> list[bytes]:
         card_of("BITPIX", 16, "number of bits per data pixel"),
         card_of("NAXIS", 0, "number of data axes"),
         card_of("EXTEND", True, "FITS dataset may contain extensions"),
-        *(line.ljust(80) for line in _COMMENTARY),
+        *(line.ljust(80).encode("ascii") for line in COVER_COMMENTARY),
     ]
 
 
@@ -295,4 +295,10 @@ def _name(task: Task, made: Path, output: Path, done: Done) -> None:
             os.rename(made, output)
     if task.delete:
         flush_folder(output.parent)
+        if _identity(os.stat(task.name)) != done.read:
+            raise Refused(f"{task.name}: changed meanwhile, not deleted; {task.output} holds what it was before")
         Path(task.name).unlink()
+
+
+def _identity(found: os.stat_result) -> tuple[int, ...]:
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
