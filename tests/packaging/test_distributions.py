@@ -22,7 +22,7 @@ LIMITS = {
     "rustfits-plio": 300_000,
     "rustfits-remote": 300_000,
 }
-PACKED_LIMITS = {"rustfits-tables": 500_000}  # of what is fetched: it has two thirds of a megabyte of sources and kernels
+PACKED_LIMITS = {"rustfits-tables": 500_000}  # of what is fetched
 
 
 def installed(name):
