@@ -357,6 +357,25 @@ def test_columns_of_astropy_that_are_objects_are_refused():
 # -- more rows --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("other", [np.array([1], "i8"), np.array([0.5]), np.ma.array([0.5, 1], mask=[0, 1])])
+def test_integers_in_arrays_of_several_types_are_not_rounded(other):
+    def frame(number):
+        return pd.DataFrame({"v": [np.array([number], "u8"), other]})
+
+    with pytest.raises(TableError, match="column 'v' has arrays of uint64 with integers that float64"):
+        written(frame(2**63 + 1))
+    assert written(frame(2**63))[0].column("v").to_pylist()[0] == [2.0**63]
+
+
+def test_integers_of_other_libraries_are_not_rounded():
+    with FITS("mem://", "w+") as file:
+        hdu = file.write_table(np.zeros(1, [("d", "f8")]))
+        with pytest.raises(TableError, match="cannot hold 9007199254740993"):
+            hdu.append(atable.Table({"d": np.array([2**53 + 1])}))
+        hdu.append(atable.Table({"d": np.array([2**53])}))
+        assert hdu.read()["d"].tolist() == [0, 2.0**53]
+
+
 def test_rows_of_other_libraries_are_appended():
     with FITS("mem://", "w+") as file:
         file.create_table_hdu([("id", "i4"), ("name", "U8"), ("flux", "f4"), ("n", "u2")])

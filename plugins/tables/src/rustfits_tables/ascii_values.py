@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from rustfits import TableError
 from rustfits_tables.characters import format_column
-from rustfits_tables.columns import as_float
+from rustfits_tables.columns import as_float, same_numbers
 from rustfits_tables.fields import Bytes, Reason
+from rustfits_tables.incoming import array_of
 from rustfits_tables.text import TextCells
 
 Int64s = NDArray[np.int64]
@@ -80,7 +81,7 @@ def text_cell(cells: Any, value: object) -> AsciiValues:
     TableError
         If it does not fit.
     """
-    cell = value if isinstance(value, np.ma.MaskedArray) else np.asarray(value)
+    cell = array_of(value)
     if cell.ndim:
         raise TableError(f"column {cells.name!r} has one value in a field; the input has the shape {cell.shape}")
     return checked_text(cells, cell[None], exact=False)
@@ -132,6 +133,11 @@ def _stored(cells: TextCells, array: NDArray[Any], nulls: NDArray[np.bool_] | No
             raise _range(cells, array, values > np.iinfo(np.int64).max)
         return values.astype(np.int64)
     numbers = values.astype(np.float64)
+    if array.dtype.kind in "iu" and not (same := same_numbers(values, numbers)).all():
+        row = int(np.argmin(same))
+        raise TableError(
+            f"column {cells.name!r}, row {row}: {array[row]} does not fit: no float of 64 bits has its value"
+        )
     if wanted == np.float32:  # who reads the field has no more
         with np.errstate(all="ignore"):
             odd = np.isinf(numbers.astype(np.float32)) & np.isfinite(numbers)

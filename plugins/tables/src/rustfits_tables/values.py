@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from rustfits import TableError
 from rustfits.plugin import ELEMENT_DTYPES
 from rustfits_tables.choice import active
-from rustfits_tables.columns import CONVENTIONS, INTEGERS, SCALED, Cells, label_of
+from rustfits_tables.columns import CONVENTIONS, INTEGERS, SCALED, Cells, label_of, same_numbers
 from rustfits_tables.fields import Field, FieldArray, Kind, Reason
-from rustfits_tables.incoming import Given
+from rustfits_tables.incoming import Given, array_of
 
 Int64s = NDArray[np.int64]
 
@@ -136,7 +136,7 @@ def cell_value(cells: Cells, value: object) -> Values:
         one[0] = value
         return _heap_values(cells, one)
     try:
-        cell = value if isinstance(value, np.ma.MaskedArray) else np.asarray(value)
+        cell = array_of(value)
     except ValueError as error:
         raise TableError(f"column {cells.name!r} has cells of shape {cells.shape}: {error}") from error
     return checked_values(cells, cell[None], exact=isinstance(value, np.ndarray) and cells.shape != ())
@@ -208,7 +208,7 @@ def _converted(cells: Cells, array: NDArray[Any], wanted: np.dtype[Any]) -> NDAr
     with np.errstate(all="ignore"):
         converted = array.astype(wanted)
         if found.kind in "iu" or wanted.kind in "iu":
-            same = converted == array
+            same = same_numbers(array, converted)
         else:  # floats may be rounded
             same = np.isfinite(converted) | ~np.isfinite(array)
     if not same.all():
