@@ -41,7 +41,7 @@ class AsciiValues:
         return AsciiValues(self.cells, self.characters[order])
 
 
-def checked_text(cells: Any, data: NDArray[Any], *, exact: bool = True) -> AsciiValues:
+def checked_text(cells: Any, data: NDArray[Any], *, exact: bool = True, masked: bool = False) -> AsciiValues:
     """Check an array that is to become a column, or rows of it, and return its characters.
 
     Parameters
@@ -52,6 +52,8 @@ def checked_text(cells: Any, data: NDArray[Any], *, exact: bool = True) -> Ascii
         Perhaps masked: TNULLn is written where it is, or blanks in a column of characters.
     exact : bool
         Whether a column of floats takes no integers.
+    masked : bool
+        Whether what is missing is masked, if it has a mask or not: no other number may look like TNULLn then.
 
     Raises
     ------
@@ -70,6 +72,8 @@ def checked_text(cells: Any, data: NDArray[Any], *, exact: bool = True) -> Ascii
         characters = _numbers(cells, _stored(cells, array, nulls, exact=exact))
         if nulls is not None:
             characters[nulls] = _null_field(cells)
+        if masked or isinstance(data, np.ma.MaskedArray):
+            _refuse_nulls(cells, array, characters, nulls)
     return AsciiValues(cells, characters)
 
 
@@ -164,6 +168,21 @@ def _numbers(cells: TextCells, numbers: NDArray[Any]) -> Bytes:
         )
         raise TableError(f"column {cells.name!r}, row {fault.row}: {numbers[fault.row]} {what}")
     return characters
+
+
+def _refuse_nulls(cells: TextCells, array: NDArray[Any], characters: Bytes, nulls: NDArray[np.bool_] | None) -> None:
+    if cells.tnull is None or len(cells.tnull) > cells.width:
+        return
+    found = np.strings.strip(characters.view(f"S{cells.width}")[:, 0]) == cells.tnull
+    if nulls is not None:
+        found &= ~nulls
+    if found.any():
+        row, number = int(np.argmax(found)), cells.number
+        raise TableError(
+            f"column {cells.name!r}, row {row}: the value {array[row]} would be stored as {cells.tnull.decode()!r}, "
+            f"which is TNULL{number} and means that there is none; mask it if that is meant, or give the column "
+            f"another TNULL{number}"
+        )
 
 
 def _null_field(cells: TextCells) -> Bytes:

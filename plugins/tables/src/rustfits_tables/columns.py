@@ -213,7 +213,8 @@ def same_numbers(array: NDArray[Any], converted: NDArray[Any]) -> NDArray[np.boo
         whole, other = (found, converted.real) if found.kind in "iu" else (wanted, array)
         # The bound is a power of two, which every float has; what is beyond has no meaning as an integer.
         same &= (other >= float(np.iinfo(whole).min)) & (other < float(np.iinfo(whole).max // 2 + 1) * 2)
-        return same & (other.astype(whole) == (array if whole is found else converted))
+        same &= other.astype(whole) == (array if whole is found else converted)
+    return same
 
 
 def label_of(dtype: np.dtype[Any]) -> str:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from rustfits import TableError
 from rustfits.plugin import ELEMENT_DTYPES
 from rustfits_tables.choice import active
-from rustfits_tables.columns import CONVENTIONS, INTEGERS, SCALED, Cells, label_of, same_numbers
+from rustfits_tables.columns import CONVENTIONS, INTEGERS, SCALED, Cells, as_float, label_of, same_numbers
 from rustfits_tables.fields import Field, FieldArray, Kind, Reason
 from rustfits_tables.incoming import Given, array_of
 
@@ -87,7 +87,18 @@ def values_of(given: Given, cells: Sequence[Cells], *, extra: bool = False, exac
     """
     arrays = given.ordered([one.name for one in cells], extra=extra)
     exact = exact and given.foreign is None  # the types of another library are not those of FITS
-    return [checked_values(one, array, exact=exact) for one, array in zip(cells, arrays, strict=True)]
+    values = [checked_values(one, array, exact=exact) for one, array in zip(cells, arrays, strict=True)]
+    if given.foreign is not None:  # what is missing there is masked, so that an integer is a value
+        for each in values:
+            _refuse_nulls(each)
+        fills = {id(given.columns[name]): null for name, null in given.foreign.nulls.items()}
+        for one, array in zip(cells, arrays, strict=True):
+            if fills.get(id(array), one.tnull) != one.tnull:
+                raise TableError(
+                    f"column {one.name!r} has arrays with missing values, and TNULL{one.column.number} is "
+                    f"{'absent' if one.tnull is None else 'a number that may be among the others'}: fill them"
+                )
+    return values
 
 
 def checked_values(cells: Cells, data: NDArray[Any], *, exact: bool = True) -> Values:
@@ -120,6 +131,8 @@ def checked_values(cells: Cells, data: NDArray[Any], *, exact: bool = True) -> V
         array, nulls = _without_masked(cells, array, np.asarray(mask))
     values = Values(cells, _encodable(cells, array), nulls)
     _check_contents(values)
+    if isinstance(data, np.ma.MaskedArray):
+        _refuse_nulls(values)
     return values
 
 
@@ -284,6 +297,37 @@ def _check_contents(values: Values) -> None:
                     f"column {cells.name!r}, row {first + faults[0].row}: {what} value "
                     f"{array[first + faults[0].row]}, which stored {cells.column.code} integers cannot hold"
                 )
+
+
+def _refuse_nulls(values: Values) -> None:
+    """Refuse integers that are there and would be stored as TNULLn, and so be missing for who reads them.
+
+    Plain arrays have no mask: TNULLn may be meant there, as it is what reading without mask gives; and so those of the
+    heap, which are never read with a mask.
+    """
+    cells = values.cells
+    if cells.tnull is None or cells.column.code not in INTEGERS:
+        return
+    found = _is_null(cells, values.array)
+    if values.nulls is not None:
+        found &= ~values.nulls
+    if found.any():
+        where, number = np.argwhere(found)[0].tolist(), cells.column.number
+        raise TableError(
+            f"column {cells.name!r}, row {where[0]}: the value {values.array[tuple(where)]} would be stored as "
+            f"{cells.tnull}, which is TNULL{number} and means that there is none; mask it if that is meant, or give "
+            f"the column another TNULL{number} or a wider type"
+        )
+
+
+def _is_null(cells: Cells, array: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return which numbers are stored as TNULLn."""
+    if array.dtype.kind in "iu":
+        return np.asarray(array == cells.tnull + (0 if cells.trivial else int(cells.tzero)))  # type: ignore[operator]
+    with np.errstate(all="ignore"):
+        stored = np.rint((array - as_float(cells.tzero)) / np.float64(as_float(cells.tscal)))
+    null = cells.tnull
+    return stored == float(null) if float(null) == null else np.zeros(array.shape, np.bool_)  # type: ignore[arg-type]
 
 
 def _check_ascii(cells: Cells, array: NDArray[Any]) -> None:
