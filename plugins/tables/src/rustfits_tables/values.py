@@ -249,7 +249,9 @@ def _without_masked(
     least, most = (0, 255) if size == 1 else (-(1 << 8 * size - 1), (1 << 8 * size - 1) - 1)
     if not least <= cells.tnull <= most:
         raise TableError(f"TNULL{cells.column.number} is {cells.tnull}, which column {cells.name!r} cannot hold")
-    return np.where(mask, array.dtype.type(0), array), mask
+    # What is stored there is TNULLn in the end; what is put there until then has to be storable: it is a stored 0.
+    fill = as_float(cells.tzero) if array.dtype.kind == "f" else 0
+    return np.where(mask, array.dtype.type(fill), array), mask
 
 
 def _encodable(cells: Cells, array: NDArray[Any]) -> NDArray[Any]:
@@ -277,10 +279,12 @@ def _fields_of(cells: Cells, array: NDArray[Any]) -> list[FieldArray]:
 
 
 def _check_contents(values: Values) -> None:
-    """Refuse characters that are not ASCII, and numbers that scaled integers cannot hold."""
+    """Refuse characters that are not ASCII, and numbers that scaled integers or floats cannot hold."""
     cells, array = values.cells, values.array
     if cells.column.code == "A":
         _check_ascii(cells, array)
+    elif not cells.trivial and cells.column.code in "ED":
+        _check_floats(cells, array)
     elif not cells.trivial and cells.column.code in INTEGERS and array.dtype.kind == "f":
         if cells.tscal == 0 or not np.isfinite(cells.tscal) or not np.isfinite(cells.tzero):
             raise TableError(f"column {cells.name!r} {_holds(cells)}, but no number makes such values")
@@ -297,6 +301,24 @@ def _check_contents(values: Values) -> None:
                     f"column {cells.name!r}, row {first + faults[0].row}: {what} value "
                     f"{array[first + faults[0].row]}, which stored {cells.column.code} integers cannot hold"
                 )
+
+
+def _check_floats(cells: Cells, array: NDArray[Any]) -> None:
+    """Refuse finite numbers that are none once they are stored as scaled floats."""
+    zero, scale = as_float(cells.tzero), np.float64(as_float(cells.tscal))
+    step = max(CHECK_NBYTES // max(array[:1].nbytes, 1), 1)
+    for first in range(0, len(array), step):
+        part = array[first : first + step]
+        with np.errstate(all="ignore"):
+            stored = ((part - zero) / scale).astype(ELEMENT_DTYPES[cells.column.code])
+        odd = np.isfinite(part) & ~np.isfinite(stored)
+        if odd.any():
+            where = np.argwhere(odd)[0].tolist()
+            raise TableError(
+                f"column {cells.name!r}, row {first + where[0]}: overflow: value {part[tuple(where)]}, which floats "
+                f"of type {cells.column.code} with TSCAL{cells.column.number} {cells.tscal} and "
+                f"TZERO{cells.column.number} {cells.tzero} cannot hold"
+            )
 
 
 def _refuse_nulls(values: Values) -> None:
@@ -379,7 +401,7 @@ def _heap_values(cells: Cells, data: NDArray[Any]) -> Values:
         raise TableError(f"column {cells.name!r} has TFORM{cells.column.number} of no descriptors: cells must be empty")
     values = Values(cells, cleaned, None, counts)
     inner = cells.inner
-    if not inner.trivial and inner.column.code in INTEGERS and inner.dtype().kind == "f":
+    if not inner.trivial and inner.column.code in SCALED and inner.dtype().kind == "f":
         for row, cell in enumerate(cleaned):
             try:
                 _check_contents(Values(inner, np.ascontiguousarray(cell, dtype="f8")))
