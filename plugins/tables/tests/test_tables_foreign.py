@@ -357,6 +357,112 @@ def test_columns_of_astropy_that_are_objects_are_refused():
 # -- more rows --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("other", [np.array([1], "i8"), np.array([0.5]), np.ma.array([0.5, 1], mask=[0, 1])])
+def test_integers_in_arrays_of_several_types_are_not_rounded(other):
+    def frame(number):
+        return pd.DataFrame({"v": [np.array([number], "u8"), other]})
+
+    with pytest.raises(TableError, match="column 'v' has arrays of uint64 with integers that float64"):
+        written(frame(2**63 + 1))
+    assert written(frame(2**63))[0].column("v").to_pylist()[0] == [2.0**63]
+
+
+def test_integers_of_other_libraries_are_not_rounded():
+    with FITS("mem://", "w+") as file:
+        hdu = file.write_table(np.zeros(1, [("d", "f8")]))
+        with pytest.raises(TableError, match="cannot hold 9007199254740993"):
+            hdu.append(atable.Table({"d": np.array([2**53 + 1])}))
+        hdu.append(atable.Table({"d": np.array([2**53])}))
+        assert hdu.read()["d"].tolist() == [0, 2.0**53]
+
+
+@pytest.mark.parametrize("compress", [None, True])
+@pytest.mark.parametrize(
+    ("dtype", "first", "null"),
+    [("u1", 0, 255), ("u2", 1, 65535), ("i4", 1, -(2**31)), ("i8", 1, -(2**63)), ("u8", 1, 2**64 - 1)],
+)
+def test_a_value_that_is_appended_does_not_become_null(dtype, first, null, compress):
+    masked = np.ma.MaskedArray(np.array([first, 0], dtype), [False, True])
+    value = np.array([first, null], dtype)
+    with FITS("mem://", "w+") as file:
+        hdu = file.write_table({"n": masked}, compress=compress)
+        before = file.to_bytes()
+        for data in (
+            atable.Table({"n": value}),
+            pd.DataFrame({"n": value}),
+            pl.DataFrame({"n": value}),
+            pa.table({"n": value}),
+            {"n": np.ma.MaskedArray(value)},
+        ):
+            with pytest.raises(
+                TableError, match=f"column 'n', row 1: the value {null} would be .* TNULL1 and.*mask it"
+            ):
+                hdu.append(data)
+        with pytest.raises(TableError, match=f"column 'n', row 0: the value {null} "):
+            hdu["n"][[1]] = np.ma.MaskedArray(value[1:])
+        assert file.to_bytes() == before
+        hdu.append(atable.Table({"n": np.ma.MaskedArray(value, [False, True])}))
+        hdu.append({"n": value})  # it has no mask, and reading gives TNULL1 so
+        hdu.append(hdu.to_astropy())
+        hdu.append(hdu.to_pandas())
+        hdu.append(hdu.to_polars())
+        assert hdu.read()["n"].tolist() == [first, null] * 24
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.5])
+def test_a_value_of_a_scaled_column_does_not_become_null(scale):
+    column = fits.Column("n", "I", array=np.zeros(2, "i2"), null=-99)
+    file = fits.BinTableHDU.from_columns([column])
+    file.header["TSCAL1"], file.header["TZERO1"] = scale, 1000.0
+    buffer = io.BytesIO()
+    file.writeto(buffer)
+    with FITS(buffer, "r+") as file:
+        null = 1000 - 99 * scale
+        with pytest.raises(TableError, match=f"row 0: the value {null} would be stored as -99"):
+            file[1].append(pd.DataFrame({"n": [null + 0.1 * scale - 0.1 * scale]}))
+        file[1].append(pd.DataFrame({"n": [null + scale]}))
+        assert file[1].read_column("n", scale=False).tolist() == [0, 0, -98]
+
+
+def test_arrays_with_missing_values_do_not_get_another_null():
+    def frame(*cells):
+        return atable.Table({"v": np.array([*cells, None], object)[:-1]})
+
+    some, none = np.ma.array([1, 2], "i4", mask=[0, 1]), np.array([1, 2], "i4")
+    null = -(2**31)
+    with FITS("mem://", "w+") as file:
+        hdu = file.write_table(frame(none, none[:1]))
+        with pytest.raises(TableError, match="column 'v' has arrays with missing values"):
+            hdu.append(frame(some))
+    with FITS("mem://", "w+") as file:
+        hdu = file.write_table(frame(some, none[:1]))
+        hdu.append(frame(some[1:], none))
+        with pytest.raises(TableError, match="column 'v' has arrays with missing values"):
+            hdu.append(frame(np.ma.array([null, 2], "i4", mask=[0, 1])))
+        assert [cell.tolist() for cell in hdu.read()["v"]] == [[1, null], [1], [null], [1, 2]]
+
+
+def test_a_value_that_is_appended_to_an_ascii_table_does_not_become_null():
+    columns = [
+        fits.Column("i", "I5", array=np.array([1, 2]), ascii=True, null="-9"),
+        fits.Column("x", "F6.2", array=np.zeros(2)),
+    ]
+    buffer = io.BytesIO()
+    fits.TableHDU.from_columns(columns).writeto(buffer)
+    with FITS(buffer, "r+") as file:
+        hdu, x = file[1], np.array([0.5])
+        with pytest.raises(
+            TableError, match="column 'i', row 0: the value -9 would be stored as '-9', which is TNULL1"
+        ):
+            hdu.append(pd.DataFrame({"i": [-9], "x": x}))
+        with pytest.raises(TableError, match="the value -9 would be"):
+            hdu["i"][[0]] = np.ma.array([-9])
+        hdu.append(atable.Table({"i": np.ma.array([-9], mask=[1]), "x": x}))
+        hdu.append({"i": np.array([-9]), "x": x})
+        hdu.append(pd.DataFrame({"i": [-8], "x": x}))
+        assert hdu.read(mask_null=True)["i"].tolist() == [1, 2, None, None, -8]
+
+
 def test_rows_of_other_libraries_are_appended():
     with FITS("mem://", "w+") as file:
         file.create_table_hdu([("id", "i4"), ("name", "U8"), ("flux", "f4"), ("n", "u2")])

@@ -2,9 +2,12 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from rustfits import TableError
+from rustfits import FITS, TableError
 from rustfits.plugin import Cards
+from rustfits_tables.columns import same_numbers
 from rustfits_tables.facts import ColumnFacts
 from rustfits_tables.incoming import Given
 from rustfits_tables.values import cell_value, checked_values, values_of
@@ -182,3 +185,71 @@ def test_one_cell_takes_numbers_and_lists_that_it_can_hold():
     ):
         with pytest.raises(TableError, match=r"expected|shape|chars"):
             cell_value(cells_of(form), value)
+
+
+KINDS = ["i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f2", "f4", "f8", "c8", "c16"]
+LARGE = [
+    sign * (2**bits + more) for bits in (11, 24, 31, 32, 53, 62, 63, 64) for more in (-1, 0, 1) for sign in (1, -1)
+]
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.sampled_from(KINDS), st.sampled_from(KINDS), st.sampled_from(LARGE) | st.integers(-(2**64), 2**64))
+def test_numbers_of_another_type_are_the_same_or_not_taken(found, wanted, number):
+    source, target = np.dtype(found), np.dtype(wanted)
+    if source.kind in "iu":
+        number = min(max(number, np.iinfo(source).min), np.iinfo(source).max)
+    elif target.kind not in "iu":
+        return  # floats may be rounded
+    with np.errstate(all="ignore"):
+        array = np.array([number], source if source.kind in "iu" else "f8").astype(source)
+        if source.kind == "c" or not np.isfinite(array[0]):
+            return
+        converted = array.astype(target)
+    if target.kind in "iu":
+        expected = np.iinfo(target).min <= int(array[0]) <= np.iinfo(target).max
+    else:
+        expected = bool(np.isfinite(converted[0])) and int(converted[0].real) == number
+    assert bool(same_numbers(array, converted)[0]) == expected
+
+
+@pytest.mark.parametrize("compress", [None, True])
+def test_integers_are_not_rounded(compress):
+    rows = np.zeros(2, dtype=[("D", "f8"), ("M", "c16"), ("E", "f4"), ("U", "u8"), ("K", "i8"), ("U2", "u8", 2)])
+    with FITS("mem://", "w+") as file:
+        hdu = file.write_table(rows, compress=compress)
+        for name, value in (
+            ("D", np.array([2**53 + 1, 1])),
+            ("D", [2**53 + 1, 1]),
+            ("D", [2**63 + 1, 1]),
+            ("M", np.array([2**62 + 1, 1])),
+            ("E", np.array([2**24 + 1, 1])),
+            ("E", np.array([2**63 - 1, 1])),
+            ("K", [2**63, 1]),
+            ("U", [2**63 + 1, -1]),
+        ):
+            with pytest.raises(TableError, match=r"cannot hold|no type holds"):
+                hdu[name][[0, 1]] = value
+        hdu["D"][[0, 1]] = [2**53, 2**63]
+        hdu["E"][[0, 1]] = np.array([2**24, -(2**63)])
+        hdu["U"][[0, 1]] = [2**63 + 1, 1]
+        hdu["U2"][0] = [2**64 - 1, 1]
+        hdu["U2"][[1]] = [[1, 2**63 + 3]]
+        found = hdu.read()
+    assert found["D"].tolist() == [2.0**53, 2.0**63]
+    assert found["E"].tolist() == [2.0**24, -(2.0**63)]
+    assert found["U"].tolist() == [2**63 + 1, 1]
+    assert found["U2"].tolist() == [[2**64 - 1, 1], [1, 2**63 + 3]]
+
+
+def test_integers_are_not_rounded_in_ascii_tables():
+    with FITS("mem://", "w+") as file:
+        file.create_ascii_table_hdu(np.dtype([("d", "f8"), ("u", "u8")]), 2)
+        hdu = file[-1]
+        for value in ([2**53 + 1, 1], np.array([2**53 + 1, 1]), [2**63 + 1, 1]):
+            with pytest.raises(TableError, match="no float of 64 bits has its value"):
+                hdu["d"][[0, 1]] = value
+        hdu["d"][[0, 1]] = [2**53, 1]
+        hdu["u"][[0, 1]] = [2**63 + 1, 1]
+        assert hdu.read()["d"].tolist() == [2.0**53, 1]
+        assert hdu.read()["u"].tolist() == [2**63 + 1, 1]

@@ -147,6 +147,48 @@ def test_columns_that_are_scaled_take_physical_values():
         assert fits.to_bytes() == before
 
 
+@pytest.mark.parametrize(
+    ("form", "scale", "zero", "good", "bad"),
+    [
+        ("1E", 2.0, 0.0, 1e38, 1e300),
+        ("1E", 0.5, 0.0, 1e38, -3e38),
+        ("1E", 1.0, 1e39, 1e39, 1.0),
+        ("1D", 1e-10, 0.0, 1e290, 1e300),
+    ],
+)
+def test_finite_values_of_scaled_floats_do_not_become_infinite(form, scale, zero, good, bad):
+    size = 4 if form == "1E" else 8
+    for name, raw, more in ((form, bytes(3 * size), {}), (f"1Q{form[1]}(3)", bytes(48), {"PCOUNT": 0})):
+        row_nbytes = len(raw) // 3
+        hdu = table([(name, "x")], raw, nrows=3, row_nbytes=row_nbytes, TSCAL1=scale, TZERO1=zero, **more)
+        with FITS.from_bytes(hdu._file.content(), "r+") as fits:
+            hdu = fits[1]
+            before = fits.to_bytes()
+            cell = np.array([np.inf, bad]) if more else bad
+            with pytest.raises(TableError, match=f"row {0 if more else 1}.*overflow"):
+                hdu["x"][[0, 1]] = [np.array([good, np.nan]), cell][::-1] if more else np.array([good, cell])
+            assert fits.to_bytes() == before
+            values = np.array([good, np.nan, np.inf])
+            hdu["x"][[1]] = [values] if more else values[:1]
+            found = hdu.read_column("x")[1]
+            assert np.allclose(found, values if more else good, equal_nan=True)
+            if not more:
+                hdu["x"] = values
+                assert np.allclose(hdu.read_column("x")[:1], good, equal_nan=True)
+
+
+@pytest.mark.parametrize("dtype", ["i2", "u1"])
+def test_masked_values_of_a_scaled_column_need_not_be_storable(dtype):
+    raw = np.array([1, 2, 3], f">{dtype}").tobytes()
+    form = {"i2": "1I", "u1": "1B"}[dtype]
+    hdu = table([(form, "x")], raw, nrows=3, row_nbytes=np.dtype(dtype).itemsize, TSCAL1=1, TZERO1=100000, TNULL1=99)
+    with FITS.from_bytes(hdu._file.content(), "r+") as fits:
+        fits[1]["x"] = np.ma.array([100001.0, 5.0, np.nan], mask=[0, 1, 1])
+        assert fits[1].read_column("x", scale=False).tolist() == [1, 99, 99]
+        with pytest.raises(TableError, match="row 0: overflow"):
+            fits[1]["x"] = np.ma.array([1.0, 5.0, np.nan], mask=[0, 1, 1])
+
+
 def test_columns_of_a_compressed_table_are_not_edited():
     raw = np.zeros(4, ">i8").tobytes()
     cards = {

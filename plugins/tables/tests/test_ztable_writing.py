@@ -25,6 +25,7 @@ ALGORITHMS = {
     **dict.fromkeys(("i8", "u8", "f4", "f8", "c8", "c16"), ("GZIP_1", "GZIP_2")),
 }
 
+astropy_fits = pytest.importorskip("astropy.io.fits", reason="peer not installed: astropy")
 pytest.importorskip("rustfits_rice", reason="plugin not installed: rustfits-rice")
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -215,3 +216,25 @@ def test_funpack_restores_what_was_written(first, tmp_path):
             for name, kind, _ in schema.fields:
                 if kind[0] in "iuf":
                     np.testing.assert_array_equal(peer[name].reshape(right[name].shape), right[name], name)
+
+
+@needs("funpack")
+@pytest.mark.parametrize("nrows", [0, 1, 100])
+def test_rows_follow_the_single_tile_of_a_table_without_ztilelen(nrows, tmp_path):
+    rows = np.zeros(nrows + 50, dtype=[("a", "i4"), ("b", "f8")])
+    rows["a"] = rows["b"] = np.arange(nrows + 50)
+    path = tmp_path / "t.fits"
+    with rustfits.FITS(path, "w+") as file:
+        file.write_table(rows[:nrows], compress=True)
+    path.write_bytes(path.read_bytes().replace(b"ZTILELEN=", b"COMMENT  "))
+    with rustfits.FITS(path, "r+") as file:
+        assert "ZTILELEN" not in file[1].header
+        file[1].append(rows[nrows : nrows + 30])
+        file[1].append(rows[nrows + 30 :])
+    with rustfits.FITS(path, "r+") as file:
+        assert (file[1].read() == rows).all()
+        file[1].write(rows[::-1])
+    with rustfits.FITS(path) as file:
+        assert (file[1].read() == rows[::-1]).all()
+    run("funpack", "-O", tmp_path / "plain.fits", path)
+    assert list(map(tuple, astropy_fits.getdata(tmp_path / "plain.fits"))) == rows[::-1].tolist()

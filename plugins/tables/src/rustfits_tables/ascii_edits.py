@@ -67,8 +67,10 @@ def put(
 
 def _values_of(given: Given, cells: Sequence[TextCells]) -> list[AsciiValues]:
     arrays = given.ordered([one.name for one in cells])
-    exact = given.foreign is None
-    return [checked_text(one, array, exact=exact) for one, array in zip(cells, arrays, strict=True)]
+    foreign = given.foreign is not None
+    return [
+        checked_text(one, array, exact=not foreign, masked=foreign) for one, array in zip(cells, arrays, strict=True)
+    ]
 
 
 def write_values(hdu: AnyTableHDU, facts: ColumnFacts, rows: range | Int64s, values: Sequence[AsciiValues]) -> None:

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from rustfits import TableError
 from rustfits_tables.characters import format_column
-from rustfits_tables.columns import as_float
+from rustfits_tables.columns import as_float, same_numbers
 from rustfits_tables.fields import Bytes, Reason
+from rustfits_tables.incoming import array_of
 from rustfits_tables.text import TextCells
 
 Int64s = NDArray[np.int64]
@@ -40,7 +41,7 @@ class AsciiValues:
         return AsciiValues(self.cells, self.characters[order])
 
 
-def checked_text(cells: Any, data: NDArray[Any], *, exact: bool = True) -> AsciiValues:
+def checked_text(cells: Any, data: NDArray[Any], *, exact: bool = True, masked: bool = False) -> AsciiValues:
     """Check an array that is to become a column, or rows of it, and return its characters.
 
     Parameters
@@ -51,6 +52,8 @@ def checked_text(cells: Any, data: NDArray[Any], *, exact: bool = True) -> Ascii
         Perhaps masked: TNULLn is written where it is, or blanks in a column of characters.
     exact : bool
         Whether a column of floats takes no integers.
+    masked : bool
+        Whether what is missing is masked, if it has a mask or not: no other number may look like TNULLn then.
 
     Raises
     ------
@@ -69,6 +72,8 @@ def checked_text(cells: Any, data: NDArray[Any], *, exact: bool = True) -> Ascii
         characters = _numbers(cells, _stored(cells, array, nulls, exact=exact))
         if nulls is not None:
             characters[nulls] = _null_field(cells)
+        if masked or isinstance(data, np.ma.MaskedArray):
+            _refuse_nulls(cells, array, characters, nulls)
     return AsciiValues(cells, characters)
 
 
@@ -80,7 +85,7 @@ def text_cell(cells: Any, value: object) -> AsciiValues:
     TableError
         If it does not fit.
     """
-    cell = value if isinstance(value, np.ma.MaskedArray) else np.asarray(value)
+    cell = array_of(value)
     if cell.ndim:
         raise TableError(f"column {cells.name!r} has one value in a field; the input has the shape {cell.shape}")
     return checked_text(cells, cell[None], exact=False)
@@ -132,6 +137,11 @@ def _stored(cells: TextCells, array: NDArray[Any], nulls: NDArray[np.bool_] | No
             raise _range(cells, array, values > np.iinfo(np.int64).max)
         return values.astype(np.int64)
     numbers = values.astype(np.float64)
+    if array.dtype.kind in "iu" and not (same := same_numbers(values, numbers)).all():
+        row = int(np.argmin(same))
+        raise TableError(
+            f"column {cells.name!r}, row {row}: {array[row]} does not fit: no float of 64 bits has its value"
+        )
     if wanted == np.float32:  # who reads the field has no more
         with np.errstate(all="ignore"):
             odd = np.isinf(numbers.astype(np.float32)) & np.isfinite(numbers)
@@ -158,6 +168,21 @@ def _numbers(cells: TextCells, numbers: NDArray[Any]) -> Bytes:
         )
         raise TableError(f"column {cells.name!r}, row {fault.row}: {numbers[fault.row]} {what}")
     return characters
+
+
+def _refuse_nulls(cells: TextCells, array: NDArray[Any], characters: Bytes, nulls: NDArray[np.bool_] | None) -> None:
+    if cells.tnull is None or len(cells.tnull) > cells.width:
+        return
+    found = np.strings.strip(characters.view(f"S{cells.width}")[:, 0]) == cells.tnull
+    if nulls is not None:
+        found &= ~nulls
+    if found.any():
+        row, number = int(np.argmax(found)), cells.number
+        raise TableError(
+            f"column {cells.name!r}, row {row}: the value {array[row]} would be stored as {cells.tnull.decode()!r}, "
+            f"which is TNULL{number} and means that there is none; mask it if that is meant, or give the column "
+            f"another TNULL{number}"
+        )
 
 
 def _null_field(cells: TextCells) -> Bytes:

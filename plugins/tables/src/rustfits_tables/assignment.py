@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rustfits import RowIndexError, TableError
 from rustfits_tables.access import RowKey
 from rustfits_tables.facts import AnyCells, ColumnFacts
-from rustfits_tables.incoming import Given
+from rustfits_tables.incoming import Given, array_of
 
 Int64s = NDArray[np.int64]
 
@@ -127,7 +127,7 @@ def _sequence(cells: AnyCells, value: object, nrows: int) -> NDArray[Any]:
     if isinstance(value, np.ndarray):
         return value
     try:
-        array = np.asarray(value)
+        array = array_of(value)
     except ValueError as error:
         raise TableError(f"column {cells.name!r} has cells of shape {cells.shape}: {error}") from error
     return array.reshape(0, *cells.shape).astype(cells.dtype()) if not nrows else array

@@ -200,6 +200,23 @@ def as_float(number: float) -> float:
         return inf if number > 0 else -inf
 
 
+def same_numbers(array: NDArray[Any], converted: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return where numbers of another dtype are those they were, one of the two dtypes being of integers.
+
+    numpy compares integers with floats as floats, which lack the last bits of large ones.
+    """
+    found, wanted = array.dtype, converted.dtype
+    with np.errstate(all="ignore"):
+        same: NDArray[np.bool_] = converted == array
+        if {found.kind, wanted.kind} <= {"i", "u"}:
+            return same
+        whole, other = (found, converted.real) if found.kind in "iu" else (wanted, array)
+        # The bound is a power of two, which every float has; what is beyond has no meaning as an integer.
+        same &= (other >= float(np.iinfo(whole).min)) & (other < float(np.iinfo(whole).max // 2 + 1) * 2)
+        same &= other.astype(whole) == (array if whole is found else converted)
+    return same
+
+
 def label_of(dtype: np.dtype[Any]) -> str:
     """Return the short name of a dtype: ``f4``, ``U8``, ``?``."""
     if dtype.kind == "U":

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from rustfits import TableError
 from rustfits.plugin import AnyTableHDU
+from rustfits_tables.columns import same_numbers
 from rustfits_tables.nulls import free_null
 
 WIDER = {"i1": "i2", "f2": "f4", "f16": "f8", "c32": "c16"}  # types that FITS has not, and what holds their values
@@ -90,6 +91,17 @@ class ForeignTable:
             )
             raise TableError(f"column {name!r} is of objects, neither strings nor arrays of numbers: {found}")
         dtype = np.result_type(*(cell.dtype for cell in arrays))
+        for cell in arrays:
+            numbers = np.ma.MaskedArray(cell).compressed()
+            if (
+                cell.dtype.kind in "iu"
+                and dtype.kind in "fc"
+                and not same_numbers(numbers, numbers.astype(dtype)).all()
+            ):
+                raise TableError(
+                    f"column {name!r} has arrays of {cell.dtype} with integers that {dtype}, the type for all of its "
+                    "arrays, does not hold: cast them to one type"
+                )
         if len(known) == len(cells) and len({cell.shape for cell in arrays}) == 1 and arrays[0].ndim > 1:
             return self._fitting(name, np.ma.stack(arrays) if _any_masked(arrays) else np.stack(arrays))
         return self._arrays(name, cells, dtype)

@@ -157,6 +157,32 @@ class Given:
         return same[0]
 
 
+def array_of(value: object) -> NDArray[Any]:
+    """Return what a user gives as an array: itself, or an array of a number, a string or a list of such.
+
+    Raises
+    ------
+    ValueError
+        If lists are of different lengths.
+    TableError
+        If there are integers that no type of integers holds together.
+    """
+    if isinstance(value, np.ndarray):
+        return value
+    array = np.asarray(value)
+    if array.dtype.kind != "f" or not array.size or not np.abs(array).max() >= 2.0**63:
+        return array
+    numbers = np.asarray(value, dtype=object)
+    if not all(isinstance(number, int | np.integer) for number in numbers.flat):
+        return array
+    try:  # numpy makes floats of integers when only some of them fit in i8
+        return np.array([int(number) for number in numbers.flat], dtype=np.uint64).reshape(numbers.shape)
+    except OverflowError as error:
+        raise TableError(
+            f"no type holds all of the integers from {min(numbers.flat)} to {max(numbers.flat)}; pass floats"
+        ) from error
+
+
 def _refuse_names(names: object) -> None:
     if names is not None:
         raise TableError("names= goes with a list of columns; an array or dict names its columns itself")

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from rustfits import TableError
 from rustfits.plugin import ELEMENT_DTYPES
 from rustfits_tables.choice import active
-from rustfits_tables.columns import CONVENTIONS, INTEGERS, SCALED, Cells, label_of
+from rustfits_tables.columns import CONVENTIONS, INTEGERS, SCALED, Cells, as_float, label_of, same_numbers
 from rustfits_tables.fields import Field, FieldArray, Kind, Reason
-from rustfits_tables.incoming import Given
+from rustfits_tables.incoming import Given, array_of
 
 Int64s = NDArray[np.int64]
 
@@ -87,7 +87,18 @@ def values_of(given: Given, cells: Sequence[Cells], *, extra: bool = False, exac
     """
     arrays = given.ordered([one.name for one in cells], extra=extra)
     exact = exact and given.foreign is None  # the types of another library are not those of FITS
-    return [checked_values(one, array, exact=exact) for one, array in zip(cells, arrays, strict=True)]
+    values = [checked_values(one, array, exact=exact) for one, array in zip(cells, arrays, strict=True)]
+    if given.foreign is not None:  # what is missing there is masked, so that an integer is a value
+        for each in values:
+            _refuse_nulls(each)
+        fills = {id(given.columns[name]): null for name, null in given.foreign.nulls.items()}
+        for one, array in zip(cells, arrays, strict=True):
+            if fills.get(id(array), one.tnull) != one.tnull:
+                raise TableError(
+                    f"column {one.name!r} has arrays with missing values, and TNULL{one.column.number} is "
+                    f"{'absent' if one.tnull is None else 'a number that may be among the others'}: fill them"
+                )
+    return values
 
 
 def checked_values(cells: Cells, data: NDArray[Any], *, exact: bool = True) -> Values:
@@ -120,6 +131,8 @@ def checked_values(cells: Cells, data: NDArray[Any], *, exact: bool = True) -> V
         array, nulls = _without_masked(cells, array, np.asarray(mask))
     values = Values(cells, _encodable(cells, array), nulls)
     _check_contents(values)
+    if isinstance(data, np.ma.MaskedArray):
+        _refuse_nulls(values)
     return values
 
 
@@ -136,7 +149,7 @@ def cell_value(cells: Cells, value: object) -> Values:
         one[0] = value
         return _heap_values(cells, one)
     try:
-        cell = value if isinstance(value, np.ma.MaskedArray) else np.asarray(value)
+        cell = array_of(value)
     except ValueError as error:
         raise TableError(f"column {cells.name!r} has cells of shape {cells.shape}: {error}") from error
     return checked_values(cells, cell[None], exact=isinstance(value, np.ndarray) and cells.shape != ())
@@ -208,7 +221,7 @@ def _converted(cells: Cells, array: NDArray[Any], wanted: np.dtype[Any]) -> NDAr
     with np.errstate(all="ignore"):
         converted = array.astype(wanted)
         if found.kind in "iu" or wanted.kind in "iu":
-            same = converted == array
+            same = same_numbers(array, converted)
         else:  # floats may be rounded
             same = np.isfinite(converted) | ~np.isfinite(array)
     if not same.all():
@@ -236,7 +249,9 @@ def _without_masked(
     least, most = (0, 255) if size == 1 else (-(1 << 8 * size - 1), (1 << 8 * size - 1) - 1)
     if not least <= cells.tnull <= most:
         raise TableError(f"TNULL{cells.column.number} is {cells.tnull}, which column {cells.name!r} cannot hold")
-    return np.where(mask, array.dtype.type(0), array), mask
+    # What is stored there is TNULLn in the end; what is put there until then has to be storable: it is a stored 0.
+    fill = as_float(cells.tzero) if array.dtype.kind == "f" else 0
+    return np.where(mask, array.dtype.type(fill), array), mask
 
 
 def _encodable(cells: Cells, array: NDArray[Any]) -> NDArray[Any]:
@@ -264,10 +279,12 @@ def _fields_of(cells: Cells, array: NDArray[Any]) -> list[FieldArray]:
 
 
 def _check_contents(values: Values) -> None:
-    """Refuse characters that are not ASCII, and numbers that scaled integers cannot hold."""
+    """Refuse characters that are not ASCII, and numbers that scaled integers or floats cannot hold."""
     cells, array = values.cells, values.array
     if cells.column.code == "A":
         _check_ascii(cells, array)
+    elif not cells.trivial and cells.column.code in "ED":
+        _check_floats(cells, array)
     elif not cells.trivial and cells.column.code in INTEGERS and array.dtype.kind == "f":
         if cells.tscal == 0 or not np.isfinite(cells.tscal) or not np.isfinite(cells.tzero):
             raise TableError(f"column {cells.name!r} {_holds(cells)}, but no number makes such values")
@@ -284,6 +301,55 @@ def _check_contents(values: Values) -> None:
                     f"column {cells.name!r}, row {first + faults[0].row}: {what} value "
                     f"{array[first + faults[0].row]}, which stored {cells.column.code} integers cannot hold"
                 )
+
+
+def _check_floats(cells: Cells, array: NDArray[Any]) -> None:
+    """Refuse finite numbers that are none once they are stored as scaled floats."""
+    zero, scale = as_float(cells.tzero), np.float64(as_float(cells.tscal))
+    step = max(CHECK_NBYTES // max(array[:1].nbytes, 1), 1)
+    for first in range(0, len(array), step):
+        part = array[first : first + step]
+        with np.errstate(all="ignore"):
+            stored = ((part - zero) / scale).astype(ELEMENT_DTYPES[cells.column.code])
+        odd = np.isfinite(part) & ~np.isfinite(stored)
+        if odd.any():
+            where = np.argwhere(odd)[0].tolist()
+            raise TableError(
+                f"column {cells.name!r}, row {first + where[0]}: overflow: value {part[tuple(where)]}, which floats "
+                f"of type {cells.column.code} with TSCAL{cells.column.number} {cells.tscal} and "
+                f"TZERO{cells.column.number} {cells.tzero} cannot hold"
+            )
+
+
+def _refuse_nulls(values: Values) -> None:
+    """Refuse integers that are there and would be stored as TNULLn, and so be missing for who reads them.
+
+    Plain arrays have no mask: TNULLn may be meant there, as it is what reading without mask gives; and so those of the
+    heap, which are never read with a mask.
+    """
+    cells = values.cells
+    if cells.tnull is None or cells.column.code not in INTEGERS:
+        return
+    found = _is_null(cells, values.array)
+    if values.nulls is not None:
+        found &= ~values.nulls
+    if found.any():
+        where, number = np.argwhere(found)[0].tolist(), cells.column.number
+        raise TableError(
+            f"column {cells.name!r}, row {where[0]}: the value {values.array[tuple(where)]} would be stored as "
+            f"{cells.tnull}, which is TNULL{number} and means that there is none; mask it if that is meant, or give "
+            f"the column another TNULL{number} or a wider type"
+        )
+
+
+def _is_null(cells: Cells, array: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return which numbers are stored as TNULLn."""
+    if array.dtype.kind in "iu":
+        return np.asarray(array == cells.tnull + (0 if cells.trivial else int(cells.tzero)))  # type: ignore[operator]
+    with np.errstate(all="ignore"):
+        stored = np.rint((array - as_float(cells.tzero)) / np.float64(as_float(cells.tscal)))
+    null = cells.tnull
+    return stored == float(null) if float(null) == null else np.zeros(array.shape, np.bool_)  # type: ignore[arg-type]
 
 
 def _check_ascii(cells: Cells, array: NDArray[Any]) -> None:
@@ -335,7 +401,7 @@ def _heap_values(cells: Cells, data: NDArray[Any]) -> Values:
         raise TableError(f"column {cells.name!r} has TFORM{cells.column.number} of no descriptors: cells must be empty")
     values = Values(cells, cleaned, None, counts)
     inner = cells.inner
-    if not inner.trivial and inner.column.code in INTEGERS and inner.dtype().kind == "f":
+    if not inner.trivial and inner.column.code in SCALED and inner.dtype().kind == "f":
         for row, cell in enumerate(cleaned):
             try:
                 _check_contents(Values(inner, np.ascontiguousarray(cell, dtype="f8")))

@@ -71,7 +71,8 @@ def write_values(hdu: Any, rows: Rows, values: Sequence[Values], *, anew: bool =
     encoder = TileEncoder(facts, None if anew else hdu._tiles(), nrows, hdu._codecs)
     heap_nbytes = encoder.add(writer, rows, values, 0 if anew else facts.seen.integer("PCOUNT", 0))
     cards = facts.cards.copy()
-    changed: dict[str, Any] = {"ZNAXIS2": nrows, "ZPCOUNT": heap_nbytes}
+    # ZTILELEN may be absent: one tile has all rows then, and no longer when rows are added.
+    changed: dict[str, Any] = {"ZNAXIS2": nrows, "ZPCOUNT": heap_nbytes, "ZTILELEN": facts.ztilelen}
     for each in values:
         if each.counts is not None:
             keyword = f"ZFORM{each.cells.column.number}"
