@@ -15,7 +15,9 @@ from rustfits import FITS
 peer = pytest.importorskip("astropy.io.fits", reason="astropy is the peer")
 fitsio = pytest.importorskip("fitsio", reason="fitsio is the peer")
 
-CASES = int(os.environ.get("RUSTFITS_TABLE_CASES", "150"))
+NIGHTLY = os.environ.get("RUSTFITS_TABLE_CASES")
+# The same cases each time, but at night: what a peer alone gets wrong is no news of a change.
+CASES = settings(max_examples=int(NIGHTLY or "150"), deadline=None, derandomize=not NIGHTLY)
 SEEDS = st.integers(0, 1 << 32)
 
 
@@ -44,6 +46,8 @@ def assert_cells(found, expected):
 def assert_astropy_reads(path, values, bits=()):
     if any(values[name].dtype == object for name in bits):
         return  # astropy refuses tables with bits in the heap
+    if any(values[name].ndim > 2 for name in bits) and any(cells.dtype == object for cells in values.values()):
+        return  # where there is a heap, astropy counts the bytes of bits of several axes wrongly
     with warnings.catch_warnings(), peer.open(path) as hdus:
         warnings.simplefilter("ignore")
         rows = hdus["T"].data
@@ -78,7 +82,7 @@ def assert_fitsio_reads(path, schema, values):
                 np.testing.assert_array_equal(found.reshape(expected.shape), expected)
 
 
-@settings(max_examples=CASES, deadline=None)
+@CASES
 @given(schema=schemas(), nrows=st.integers(0, 30), seed=SEEDS)
 def test_peers_read_what_is_written_here(folder, schema, nrows, seed):
     path = folder / "ours.fits"
@@ -93,7 +97,7 @@ def test_peers_read_what_is_written_here(folder, schema, nrows, seed):
 PLAIN = columns().filter(lambda kind: kind[0] != "O" or kind[1] not in ("?", "c8", "c16"))
 
 
-@settings(max_examples=CASES, deadline=None)
+@CASES
 @given(
     kinds=st.lists(PLAIN, min_size=1, max_size=5),
     nrows=st.integers(1, 20),
