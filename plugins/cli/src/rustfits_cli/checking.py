@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import rustfits
-from rustfits.plugin import Datasum
 from rustfits_cli.packing import Packed, bands
-from rustfits_cli.rawhdu import RawHDU, keyword, pieces
+from rustfits_cli.rawhdu import RawHDU, Sum, keyword, pieces
 from rustfits_cli.unpacking import image_cards
 
 PIECE_NPIXELS = 1 << 15  # that are compared at once: their numbers stay in the cache of the CPU
@@ -49,9 +48,9 @@ def check_sum(made: IO[bytes], after: RawHDU, total: int, index: int) -> None:
     Different
         If they differ.
     """
-    found = Datasum()
+    found = Sum()
     for piece in pieces(made, after.data_start, after.data_nbytes):
-        found.update(piece)
+        found.add(piece)
     if found.value != total:
         raise Different(f"HDU {index}: the bytes in the new file are not those that were written")
 

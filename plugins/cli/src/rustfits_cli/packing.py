@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 import rustfits
-from rustfits.plugin import Datasum
 from rustfits_cli.rawhdu import (
     BLOCK,
     COPY_NBYTES,
     RawHDU,
+    Sum,
     card_of,
     header_bytes,
     keyword,
@@ -244,12 +244,12 @@ class _Table:
         start = out.seek(0, 2)
         head_nbytes = len(header_bytes([*cards, b" " * 80, b" " * 80]))  # CHECKSUM and DATASUM
         out.seek(start + head_nbytes)
-        total, bytes_of_rows = Datasum(), table.tobytes()
-        total.update(bytes_of_rows)
+        total, bytes_of_rows = Sum(), table.tobytes()
+        total.add(bytes_of_rows)
         out.write(bytes_of_rows)
         self._spool.seek(0)
         while piece := self._spool.read(COPY_NBYTES):
-            total.update(piece)
+            total.add(piece)
             out.write(piece)
         nbytes = len(bytes_of_rows) + self._nbytes
         out.write(bytes(padded(nbytes) - nbytes))

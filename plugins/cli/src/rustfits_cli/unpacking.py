@@ -8,10 +8,10 @@ from typing import IO
 import numpy as np
 
 import rustfits
-from rustfits.plugin import Datasum
 from rustfits_cli.packing import bands
 from rustfits_cli.rawhdu import (
     RawHDU,
+    Sum,
     card_of,
     checksums_are_right,
     header_bytes,
@@ -102,12 +102,12 @@ def unpack_image(hdu: rustfits.CompressedImageHDU, raw: RawHDU, out: IO[bytes], 
     assert codec.tile_shape is not None
     hdu.set_tile_cache_size(0)  # each tile is read once
     cards = image_cards(raw.cards, first=first)
-    start, total, nbytes = out.seek(0, 2), Datasum(), 0
+    start, total, nbytes = out.seek(0, 2), Sum(), 0
     out.seek(start + len(header_bytes(cards)))
     for key, _ in bands(hdu, tuple(codec.tile_shape)):
         (pixels,) = hdu.read_many([key], scale=False)
         stored = np.ascontiguousarray(pixels, dtype=pixels.dtype.newbyteorder(">")).reshape(-1).view(np.uint8)
-        total.update(stored)
+        total.add(stored)
         out.write(stored.data)
         nbytes += stored.size
     out.write(bytes(padded(nbytes) - nbytes))

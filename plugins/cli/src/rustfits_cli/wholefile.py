@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import IO
 
 import rustfits
-from rustfits.plugin import Datasum
 from rustfits_cli.checking import Different, check_copy, check_image, check_sum
 from rustfits_cli.files import flush_folder, flush_to_disk, sentence
 from rustfits_cli.packing import CHECKSUM_COMMENTS, Recipe, directed, pack_image
 from rustfits_cli.rawhdu import (
     RawHDU,
+    Sum,
     card_of,
     checksums_are_right,
     header_bytes,
@@ -243,9 +243,9 @@ class _Work:
         self.checks.append(check)
 
     def _look_at_checksum(self, hdu: rustfits.HDU, raw: RawHDU, *, strict: bool) -> None:
-        found = Datasum()
+        found = Sum()
         for piece in pieces(self._original, raw.data_start, raw.data_nbytes):
-            found.update(piece)
+            found.add(piece)
         if checksums_are_right(raw.cards, found.value):
             return
         self._doubt(f"HDU {hdu.index}: its CHECKSUM or DATASUM is not that of its bytes", strict=strict)
