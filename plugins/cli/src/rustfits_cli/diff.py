@@ -16,7 +16,7 @@ import rustfits
 from rustfits_cli.copying import without_cover
 from rustfits_cli.files import sentence
 from rustfits_cli.headers import entries, lenient_option, shown
-from rustfits_cli.image import complete_file, complete_hdu, pick_hdu
+from rustfits_cli.image import complete_file, hdus_option, pick_hdu
 from rustfits_cli.parts import parts
 from rustfits_cli.rawhdu import raw_hdus
 from rustfits_cli.show import printable, write_json
@@ -53,14 +53,7 @@ class Rules:
 @click.command()
 @click.argument("file", metavar="A", shell_complete=complete_file)
 @click.argument("other", metavar="B", shell_complete=complete_file)
-@click.option(
-    "--hdu",
-    "keys",
-    multiple=True,
-    metavar="HDU",
-    shell_complete=complete_hdu,
-    help="Compare only this HDU of both; several are allowed.",
-)
+@hdus_option("Compare only this HDU of both; several are allowed.")
 @click.option(
     "--atol",
     type=click.FloatRange(min=0),

@@ -12,7 +12,7 @@ import click
 
 import rustfits
 from rustfits_cli.files import Failures, each_file, expand
-from rustfits_cli.image import complete_file, complete_hdu, pick_hdu
+from rustfits_cli.image import complete_file, hdus_option, pick_hdu
 from rustfits_cli.show import add_row, console, new_table, printable, write_json
 
 lenient_option = click.option("--lenient/--strict", "lenient", default=None, help="As for info.")
@@ -39,14 +39,7 @@ def chosen(fits: rustfits.FITS, keys: Sequence[str]) -> list[rustfits.HDU]:
     metavar="KEY",
     help="Only these; * and ? stand for others. Several -k are allowed.",
 )
-@click.option(
-    "--hdu",
-    "keys",
-    multiple=True,
-    metavar="HDU",
-    shell_complete=complete_hdu,
-    help="Number, NAME or NAME,VERSION; several are allowed. All if not given.",
-)
+@hdus_option("Number, NAME or NAME,VERSION; several are allowed. All if not given.")
 @click.option(
     "--table", "as_table", is_flag=True, help="One line for each HDU, a column for each KEY; so for several FILEs."
 )
@@ -148,14 +141,7 @@ def fits_pattern(key: str, patterns: Sequence[str]) -> bool:
 
 @click.command("set")
 @click.argument("words", nargs=-1, required=True, metavar="FILE... KEY=VALUE...", shell_complete=complete_file)
-@click.option(
-    "--hdu",
-    "keys",
-    multiple=True,
-    metavar="HDU",
-    shell_complete=complete_hdu,
-    help="Number, NAME or NAME,VERSION; several are allowed. The first HDU if not given.",
-)
+@hdus_option("Number, NAME or NAME,VERSION; several are allowed. The first HDU if not given.")
 @click.option("--dry-run", is_flag=True, help="Show the cards that would change; change nothing.")
 @click.option("-q", "--quiet", is_flag=True, help="Do not show the cards that change.")
 @click.pass_context
@@ -280,14 +266,7 @@ def change_header(own: rustfits.FITSHeader, changes: Sequence[tuple[str, Any]]) 
 @click.command()
 @files_argument
 @click.option("--write", is_flag=True, help="Write the checksums of every HDU anew.")
-@click.option(
-    "--hdu",
-    "keys",
-    multiple=True,
-    metavar="HDU",
-    shell_complete=complete_hdu,
-    help="Number, NAME or NAME,VERSION; several are allowed. All if not given.",
-)
+@hdus_option("Number, NAME or NAME,VERSION; several are allowed. All if not given.")
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON list.")
 @click.pass_context
 def checksum(

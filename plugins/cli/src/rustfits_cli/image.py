@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -34,6 +35,11 @@ def complete_hdu(ctx: click.Context, parameter: click.Parameter, incomplete: str
         return []
     names = [line.name for line in described if line.name] + [line.index for line in described]
     return [name for name in names if name.upper().startswith(incomplete.upper())]
+
+
+def hdus_option(help: str) -> Callable[[Any], Any]:
+    """Return the option ``--hdu``, which may be given several times, as the argument ``keys``."""
+    return click.option("--hdu", "keys", multiple=True, metavar="HDU", shell_complete=complete_hdu, help=help)
 
 
 hdu_option = click.option(

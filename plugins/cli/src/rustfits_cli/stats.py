@@ -11,7 +11,7 @@ import rustfits
 from rustfits_cli.cutout import parse_section
 from rustfits_cli.files import Failures, expand
 from rustfits_cli.headers import files_argument, lenient_option
-from rustfits_cli.image import complete_hdu, pick_image
+from rustfits_cli.image import hdus_option, pick_image
 from rustfits_cli.parts import without_nulls
 from rustfits_cli.show import add_row, console, new_table, write_json
 
@@ -20,14 +20,7 @@ COLUMNS = ("npixels", "nulls", "min", "max", "mean", "median", "std", "noise")
 
 @click.command()
 @files_argument
-@click.option(
-    "--hdu",
-    "keys",
-    multiple=True,
-    metavar="HDU",
-    shell_complete=complete_hdu,
-    help="Number, NAME or NAME,VERSION; several are allowed. All images if not given.",
-)
+@hdus_option("Number, NAME or NAME,VERSION; several are allowed. All images if not given.")
 @click.option("--section", help="Only of these pixels, as for cutout: 100:200,50:80")
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON list.")
 @lenient_option
