@@ -40,10 +40,11 @@ if TYPE_CHECKING:
         UnsupportedPixels,
     )
     from rustfits.hdu.base import HDU
-    from rustfits.hdu.checksum import Datasum, checksum_of, is_checksum_of, parse_datasum
+    from rustfits.hdu.checksum import Datasum, checksum_of, is_checksum_of
     from rustfits.hdu.image.cards import name_entries
     from rustfits.hdu.kind import DataUnit, HDUKind, NewHDU, changes, reads
     from rustfits.hdu.report import Verdict
+    from rustfits.hdu.sums import is_datasum
     from rustfits.hdu.table import AnyTableHDU, TableFacts
     from rustfits.hdu.tableunit import TableUnit
     from rustfits.header.cards import Cards
@@ -122,9 +123,9 @@ __all__ = [
     "heap_ranges",
     "hookimpl",
     "is_checksum_of",
+    "is_datasum",
     "method_number",
     "name_entries",
-    "parse_datasum",
     "raise_first_fault",
     "random_starts",
     "random_table",
@@ -148,10 +149,11 @@ _MODULES = {
     ),
     "codec.registry": ("as_codec", "codec_class"),
     "hdu.base": ("HDU",),
-    "hdu.checksum": ("Datasum", "checksum_of", "is_checksum_of", "parse_datasum"),
+    "hdu.checksum": ("Datasum", "checksum_of", "is_checksum_of"),
     "hdu.image.cards": ("name_entries",),
     "hdu.kind": ("DataUnit", "HDUKind", "NewHDU", "changes", "reads"),
     "hdu.report": ("Verdict",),
+    "hdu.sums": ("is_datasum",),
     "hdu.table": ("AnyTableHDU", "TableFacts"),
     "hdu.tableunit": ("TableUnit",),
     "header.cards": ("Cards",),

@@ -367,7 +367,8 @@ class CompressedTableHDU(TableHDU):
         FitsIOError
             If the bytes cannot be read.
         """
-        from rustfits_tables.ztable_sums import data_sum, is_datasum
+        from rustfits.plugin import is_datasum
+        from rustfits_tables.ztable_sums import data_sum
 
         self._refuse_while_appending("verify_datasum()")
         value = self._stated("ZDATASUM")

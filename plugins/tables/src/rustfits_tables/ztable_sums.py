@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from rustfits import TableError
-from rustfits.plugin import Cards, Datasum, checksum_of, is_checksum_of, parse_datasum
+from rustfits.plugin import Cards, Datasum, checksum_of, is_checksum_of, is_datasum
 from rustfits_tables.fields import Bytes, Field, FieldArray, Kind
 from rustfits_tables.ztable import CodedColumn, CompressedFacts
 from rustfits_tables.ztable_cells import CellReader, CodedCells
@@ -113,11 +113,6 @@ def _sum_at(place: int, raw: Bytes) -> int:
     one.update(b"\0" * (place % 4))
     one.update(raw)
     return one.value
-
-
-def is_datasum(value: object, data: int) -> bool:
-    """Tell whether the value of a ZDATASUM is the sum of the data; a malformed one is none."""
-    return parse_datasum(value) == data
 
 
 def checksum(facts: CompressedFacts, data: int) -> str:

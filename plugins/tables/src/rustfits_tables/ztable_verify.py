@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from rustfits import CodecNotInstalled, FitsError, PluginError
-from rustfits.plugin import Verdict
+from rustfits.plugin import Verdict, is_datasum
 from rustfits_tables.columns import Cells
 from rustfits_tables.ztable import CodedColumn
 from rustfits_tables.ztable_cells import CellReader
-from rustfits_tables.ztable_sums import data_sum, is_checksum, is_datasum
+from rustfits_tables.ztable_sums import data_sum, is_checksum
 from rustfits_tables.ztable_tiles import TileRows
 
 SHOWN = 3
