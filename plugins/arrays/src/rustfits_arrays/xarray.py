@@ -18,6 +18,7 @@ try:
 except ImportError as error:
     raise ImportError("rustfits_arrays.xarray needs xarray: pip install 'rustfits-arrays[xarray]'") from error
 
+_CHUNK_NBYTES = 4 << 20  # of pixels: Dask makes larger ones of these, but warns of whoever divides them
 _ENDINGS = (".fits", ".fit", ".fts", ".fits.fz", ".fits.gz")
 
 Names = str | Iterable[str] | None
@@ -150,6 +151,8 @@ class _ImageArray(BackendArray):  # type: ignore[misc]
         self.source, self.shape, self.dtype = source, source.shape, source.dtype
 
     def __getitem__(self, key: Any) -> Any:
+        sized = zip(key.tuple, self.shape, strict=True)
+        key = type(key)(tuple(_not_backwards_if_empty(each, size) for each, size in sized))
         # Of what is not a box, xarray asks for the box around it.
         return indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.BASIC, self._box)
 
@@ -161,6 +164,11 @@ class _ImageArray(BackendArray):  # type: ignore[misc]
         forward = tuple(_forward(each, size) for each, size in zip(key, self.shape, strict=True))
         flips = tuple(slice(None, None, -1 if each.step < 0 else 1) for each in key if isinstance(each, slice))
         return self.source[forward][flips]
+
+
+def _not_backwards_if_empty(key: Any, size: int) -> Any:
+    """Return the key; instead of an empty slice of negative step, which xarray stumbles over, another empty one."""
+    return key if not isinstance(key, slice) or range(size)[key] else slice(0, 0, 1)
 
 
 def _forward(key: Any, size: int) -> Any:
@@ -203,7 +211,7 @@ class _About:
     def _encoding(self, hdu: ImageHDU, pixels: LazyArray | ImageHDU) -> dict[str, Any]:
         compression = getattr(hdu, "compression", None)
         tile = compression.tile_shape if compression is not None else None
-        lengths = tile_chunks(hdu.shape, getattr(pixels, "chunks", tile), hdu.dtype.itemsize)
+        lengths = tile_chunks(hdu.shape, getattr(pixels, "chunks", tile), hdu.dtype.itemsize, _CHUNK_NBYTES)
         names = dimensions(hdu.ndim)
         found: dict[str, Any] = {
             "source": self.source,
@@ -235,16 +243,21 @@ def _close_with(fits: FITS, datasets: list[xarray.Dataset]) -> None:
     if not any(isinstance(_pixels_of(each), ImageHDU) for each in arrays):
         fits.close()
         return
-    left = list(range(len(datasets)))
-
-    def close() -> None:
-        if left:
-            left.pop()
-        if not left:
-            fits.close()
-
+    close = _Closing(fits, len(datasets))
     for each in datasets:
         each.set_close(close)
+
+
+class _Closing:
+    """Closes a file when it was called for the last of its datasets."""
+
+    def __init__(self, fits: FITS, users: int) -> None:
+        self.fits, self.users = fits, users
+
+    def __call__(self) -> None:
+        self.users -= 1
+        if self.users <= 0:
+            self.fits.close()
 
 
 def _pixels_of(variable: xarray.Variable) -> Any:

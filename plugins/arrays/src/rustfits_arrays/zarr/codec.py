@@ -188,6 +188,14 @@ class _FileCodec(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin):  # type: i
                 "can be read as a whole alone"
             )
 
+    @property
+    def endian(self) -> None:
+        """Refuse: who asks makes Zarr v2 of the array, as ``to_kerchunk`` of VirtualiZarr does, and drops the codec."""
+        raise NotSupported(
+            f"{self._stored.where}: kerchunk's form, which is Zarr v2, has no place for the codec {self.codec_name}; "
+            "compressed bytes would be taken for pixels; use rustfits_arrays.zarr.references, or Icechunk"
+        )
+
     def compute_encoded_size(self, input_byte_length: int, chunk_spec: Any) -> int:
         """Refuse: tiles have no size in advance."""
         raise NotImplementedError
@@ -235,7 +243,7 @@ class _FileCodec(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin):  # type: i
             padded = np.full(shape, spec.fill_value, dtype=stored.dtype)
             padded[tuple(slice(size) for size in pixels.shape)] = pixels
             pixels = padded
-        return np.ascontiguousarray(pixels[rest])
+        return np.asarray(pixels[rest], order="C")  # of one pixel, without axes
 
 
 async def _bytes_of(getter: Any, bounds: tuple[int, int], prototype: Any) -> bytes:
