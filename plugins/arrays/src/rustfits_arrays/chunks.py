@@ -7,6 +7,8 @@ from math import prod
 
 CHUNK_NBYTES = 32 << 20  # of pixels: a task of a fraction of a second, a few of which fit in the memory of any worker
 
+SLIVER = 4  # times that a chunk is longer than one which is not worth a task
+
 
 def tile_chunks(
     shape: Sequence[int], tile: Sequence[int] | None, itemsize: int, nbytes: int = CHUNK_NBYTES
@@ -22,12 +24,12 @@ def tile_chunks(
     itemsize : int
         Bytes of a pixel.
     nbytes : int
-        Bytes of a chunk, about. One that is less than half as long as the others along an axis goes to its neighbour.
+        Bytes of a chunk, about: rather than one that is a sliver there are fewer along the axis, which are longer.
 
     Returns
     -------
     tuple of tuple of int
-        For each axis; each chunk but the last is a multiple of the tile along it.
+        For each axis: equal ones, multiples of the tile, but for the last, which is no longer than the others.
 
     Examples
     --------
@@ -39,14 +41,15 @@ def tile_chunks(
     if 0 in shape:
         return tuple((size,) for size in shape)
     room = max(nbytes // itemsize, 1)
-    if tile is None:
-        tile = [1] * len(shape)
-        chunk = list(tile)
-        for axis in reversed(range(len(shape))):  # what lies side by side in the file first
-            chunk[axis] = min(shape[axis], max(room // prod(chunk), 1))
-    else:
-        chunk = _grown(shape, [min(each, size) for each, size in zip(tile, shape, strict=True)], room)
-    return tuple(_cut(size, step, least) for size, step, least in zip(shape, chunk, tile, strict=True))
+    least = [1] * len(shape) if tile is None else [min(each, size) for each, size in zip(tile, shape, strict=True)]
+    bounds, chunk = list(shape), list(least)
+    cut: list[tuple[int, ...]] = []
+    for axis in reversed(range(len(shape))):
+        # Without tiles what lies side by side in the file comes first.
+        step = max(room // prod(chunk), 1) if tile is None else _grown(bounds, chunk, room)[axis]
+        cut.insert(0, _cut(shape[axis], step, least[axis]))
+        bounds[axis] = chunk[axis] = cut[0][0]  # what is longer than was meant leaves less room to the others
+    return tuple(cut)
 
 
 def _grown(shape: Sequence[int], tile: Sequence[int], room: int) -> list[int]:
@@ -74,7 +77,7 @@ def _cut(size: int, step: int, tile: int) -> tuple[int, ...]:
     while number > 1:
         most = -(-ntiles // number) * tile
         last = size - (-(-size // most) - 1) * most
-        if 2 * last >= most:
+        if SLIVER * last >= most:
             break
         number -= 1
     most = -(-ntiles // number) * tile
