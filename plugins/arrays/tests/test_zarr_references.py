@@ -15,9 +15,10 @@ import rustfits
 
 zarr = pytest.importorskip("zarr", reason="not installed: zarr")
 
+from zarr_checks import check, opened  # noqa: E402
+
 from rustfits_arrays.zarr import ReferenceStore, references  # noqa: E402 - need Zarr
 from rustfits_arrays.zarr.codec import TilesCodec  # noqa: E402
-from zarr_checks import check, opened, server  # noqa: E402, F401
 
 
 def test_every_image_of_a_file_has_its_pixels(path):

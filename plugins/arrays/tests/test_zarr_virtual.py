@@ -12,8 +12,9 @@ import rustfits
 
 zarr = pytest.importorskip("zarr", reason="not installed: zarr")
 
+from zarr_checks import check, opened  # noqa: E402
+
 from rustfits_arrays.zarr import references  # noqa: E402 - needs Zarr
-from zarr_checks import check, opened, server  # noqa: E402, F401
 
 FILES = [name for name in telescope_files() if not name.endswith(("_GZIPPED_NO_EXT.fits", "whole_gzip.fits"))]
 
@@ -172,7 +173,7 @@ def test_icechunk_refuses_a_file_that_was_changed(icechunk, path, tmp_path):
         group["Q_GZIP_2/image"][0, 0]
     os.utime(copy, (state.st_atime, state.st_mtime + 10))
     for name in ("Q_GZIP_2/image", "PLAIN/image"):
-        with pytest.raises(icechunk.IcechunkError, match="changed|modified"):
+        with pytest.raises(icechunk.IcechunkError, match=r"changed|modified"):
             group[name][0, 0]
 
 
@@ -188,7 +189,7 @@ def test_icechunk_loses_the_port_of_a_server(icechunk, server, path):
     # It does: if this reference is read one day, the error above is to go.
     zarr.create_array(store, name="b", shape=(4,), dtype="u1", chunks=(4,), compressors=None)
     store.set_virtual_ref("b/c/0", f"{server.url}/a.fits", offset=0, length=4, validate_container=False)
-    with pytest.raises(icechunk.IcechunkError, match="no matching virtual chunk container|http://127.0.0.1/a.fits"):
+    with pytest.raises(icechunk.IcechunkError, match=r"no matching virtual chunk container"):
         zarr.open_array(store, path="b", mode="r")[...]
 
 

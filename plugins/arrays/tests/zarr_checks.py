@@ -1,27 +1,13 @@
 """What tests of Zarr have in common; to be imported only where Zarr is installed."""
 
 import json
-import sys
 
-import pytest
 import zarr
-from files import ROOT, images_of, same
+from files import images_of, same
 
 import rustfits
 from rustfits_arrays.images import named_images
 from rustfits_arrays.zarr import ReferenceStore
-
-sys.path.insert(0, str(ROOT / "plugins" / "remote" / "tests"))
-from server import Server  # noqa: E402
-
-
-@pytest.fixture
-def server():
-    """A server of this machine that counts what it is asked."""
-    for name in ("aiohttp", "rustfits_remote"):
-        pytest.importorskip(name, reason=f"not installed: {name}")
-    with Server() as running:
-        yield running
 
 
 def opened(refs, **options):
