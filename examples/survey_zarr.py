@@ -1,4 +1,4 @@
-"""Make one Zarr store of a survey of compressed FITS files, without a copy of a pixel, and cut a mosaic from it by http.
+"""Make one Zarr store of a survey of compressed FITS files, without a copy of a pixel, and cut a mosaic from it.
 
 python examples/survey_zarr.py FOLDER [--files 50] [--hdus 16] [--size 256]
 

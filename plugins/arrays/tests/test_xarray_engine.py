@@ -201,6 +201,23 @@ def test_a_file_that_is_compressed_as_a_whole_is_read_but_not_pickled(tmp_path):
     check_tree(path)
 
 
+def test_a_file_of_a_server_is_read_by_ranges_unless_it_is_compressed_as_a_whole(server, tmp_path):
+    path, pixels = tmp_path / "a.fits", np.random.default_rng(1).integers(0, 900, (600, 500)).astype("i4")
+    with rustfits.FITS(path, "w+") as fits:
+        fits.write_image(pixels, extname="A", compress=rustfits.Gzip2(tile_shape=(50, 50)))
+    content = path.read_bytes()
+    url = server.put(content)
+    dataset = xarray.open_dataset(url)
+    assert same(dataset.A[70:75, 61::-7].values, pixels[70:75, 61::-7])
+    assert server.nbytes < len(content) / 4
+    check = xarray.open_dataset(url, remote=rustfits.Remote(ranged=False))
+    assert same(check.A.values, pixels)
+    for name in ("/b.fits.gz", "/b.fits"):
+        packed = xarray.open_dataset(server.put(gzip.compress(content), name))
+        assert same(packed.A.values, pixels)
+        packed.close()
+
+
 @pytest.mark.parametrize("name", ["a.fits", "a.FITS", "b.fits.fz", "c.fits.gz", "d.fit", "http://host/e.fits.fz?x=y"])
 def test_names_of_fits_files_are_guessed(name):
     assert FITSBackend().guess_can_open(name)

@@ -317,8 +317,11 @@ def test_files_without_bytes_at_rest_are_refused_at_once(tmp_path, path):
 
 
 def test_a_gzipped_file_of_a_server_is_refused_at_once(server, path):
-    with pytest.raises(rustfits.NotSupported, match="compressed as a whole"):
-        references(server.put(gzip.compress(path.read_bytes()), "/a.fits.gz"))
+    for name in ("/a.fits.gz", "/a.fits"):
+        server.reset()
+        with pytest.raises(rustfits.NotSupported, match="is compressed as a whole: unpack the file first"):
+            references(server.put(gzip.compress(path.read_bytes()), name))
+        assert server.nbytes < 30_000
 
 
 def test_the_form_of_kerchunk_is_refused(path):

@@ -55,6 +55,11 @@ def _plain_name(hdu: ImageHDU) -> str:
     return name or ("PRIMARY" if hdu.index == 0 else f"HDU{hdu.index}")
 
 
+def is_ranged(name: str) -> bool:
+    """Return whether only what is needed of a file is to be fetched, though that has to be asked for: of http."""
+    return name.startswith(("http://", "https://"))
+
+
 def image_of(fits: FITS, key: int | str) -> ImageHDU:
     """Return the image that a key of the file or a name of `named_images` means.
 

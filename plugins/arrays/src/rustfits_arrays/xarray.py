@@ -6,9 +6,9 @@ import os
 from collections.abc import Iterable
 from typing import Any, ClassVar, Literal
 
-from rustfits import FITS, ImageError, ImageHDU, LazyArray, NotPicklable, Remote
+from rustfits import FITS, ImageError, ImageHDU, LazyArray, LocationError, NotPicklable, Remote
 from rustfits_arrays.chunks import tile_chunks
-from rustfits_arrays.images import IMAGE, attributes, dimensions, image_of, named_images
+from rustfits_arrays.images import IMAGE, attributes, dimensions, image_of, is_ranged, named_images
 from rustfits_arrays.wcs import linear_coordinates
 
 try:
@@ -231,10 +231,13 @@ def _opened(filename: Any, wcs: str | None, remote: Any, lenient: bool | None) -
     name = os.fspath(filename) if isinstance(filename, os.PathLike) else filename
     if not isinstance(name, str):
         raise TypeError(f"the engine 'rustfits' opens files by their path or URL, not a {type(name).__name__}")
-    scheme = name.partition("://")[0].lower()
-    if remote is None and scheme in ("http", "https") and not name.partition("?")[0].lower().endswith(".gz"):
-        remote = "ranged"
-    return FITS(name, lenient=lenient, remote=remote), _About(name, wcs)
+    about = _About(name, wcs)
+    if remote is None and is_ranged(name):
+        try:
+            return FITS(name, lenient=lenient, remote="ranged"), about
+        except LocationError:  # compressed as a whole, and so without ranges
+            pass
+    return FITS(name, lenient=lenient, remote=remote), about
 
 
 def _close_with(fits: FITS, datasets: list[xarray.Dataset]) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from rustfits import ImageHDU, NotSupported
 from rustfits_arrays.images import IMAGE, attributes
 from rustfits_arrays.zarr.layout import Wishes, as_json, group_metadata, layout_of
-from rustfits_arrays.zarr.refs import Source, chosen, opened
+from rustfits_arrays.zarr.refs import Source, at_rest, chosen
 
 try:
     from icechunk import IcechunkStore, VirtualChunkSpec
@@ -53,7 +53,7 @@ def write_icechunk(
     """
     writer = _Writer(store, Wishes(url, chunk_tiles, plain))
     path = group.strip("/")
-    with opened(fits) as source:
+    with at_rest(fits) as source:
         if isinstance(source, ImageHDU):
             if not path:
                 raise NotSupported(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
 
-from rustfits import FITS, ImageHDU, NotSupported
-from rustfits_arrays.images import IMAGE, attributes, image_of, named_images
+from rustfits import FITS, ImageHDU, LocationError, NotSupported
+from rustfits_arrays.images import IMAGE, attributes, image_of, is_ranged, named_images
 from rustfits_arrays.zarr.layout import Wishes, as_json, group_metadata, layout_of
 
 Source = FITS | ImageHDU | str | os.PathLike[str]
@@ -74,7 +74,7 @@ def references(
         )
     found: References = {}
     wishes = Wishes(url, chunk_tiles, plain)
-    with opened(fits) as source:
+    with at_rest(fits) as source:
         if isinstance(source, ImageHDU):
             _add(found, _path(group), source, wishes)
         else:
@@ -98,15 +98,37 @@ def _add(found: References, path: str, hdu: ImageHDU, wishes: Wishes) -> None:
 
 @contextmanager
 def opened(fits: Source) -> Iterator[FITS | ImageHDU]:
-    """Return a file, which is closed afterwards if it was opened here; of a URL, only what is needed is fetched."""
+    """Return a file, which is closed afterwards if it was opened here; of a URL, only what is needed is fetched.
+
+    Raises
+    ------
+    LocationError
+        If that is a URL of a file that is compressed as a whole.
+    FitsError
+        If it cannot be opened.
+    """
     if isinstance(fits, FITS | ImageHDU):
         with nullcontext(fits) as source:
             yield source
     else:
         name = os.fspath(fits)
-        ranged = name.startswith(("http://", "https://")) and not name.partition("?")[0].lower().endswith(".gz")
-        with FITS(name, remote="ranged" if ranged else None) as source:
+        with FITS(name, remote="ranged" if is_ranged(name) else None) as source:
             yield source
+
+
+@contextmanager
+def at_rest(fits: Source) -> Iterator[FITS | ImageHDU]:
+    """As `opened`; `NotSupported` if it is a URL of a file that is compressed as a whole."""
+    with ExitStack() as stack:
+        try:
+            source = stack.enter_context(opened(fits))
+        except LocationError as error:
+            if "not seekable" not in str(error):
+                raise
+            raise NotSupported(
+                f"references are to bytes of a file at rest, and {fits} is compressed as a whole: unpack the file first"
+            ) from error
+        yield source
 
 
 def chosen(fits: FITS, hdus: Iterable[int | str] | None) -> dict[str, ImageHDU]:
