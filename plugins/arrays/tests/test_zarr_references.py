@@ -4,10 +4,11 @@ import gzip
 import io
 import json
 import pickle
+import sys
 
 import numpy as np
 import pytest
-from files import same, telescope_files
+from files import ROOT, same, telescope_files
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -322,6 +323,21 @@ def test_a_gzipped_file_of_a_server_is_refused_at_once(server, path):
         with pytest.raises(rustfits.NotSupported, match="is compressed as a whole: unpack the file first"):
             references(server.put(gzip.compress(path.read_bytes()), name))
         assert server.nbytes < 30_000
+
+
+def test_null_pixels_in_masks_of_their_own_are_refused_at_once(tmp_path):
+    sys.path.append(str(ROOT / "tests" / "interop"))
+    from handmade import Table, gzipped, image_cards, tiles_of
+
+    pixels = np.arange(30, dtype="f4").reshape(5, 6)
+    table = Table({"COMPRESSED_DATA": "1PB", "NULL_PIXEL_MASK": "1PB"}, 5)
+    for row, part in enumerate(tiles_of(pixels, (1, 6))):
+        table.put("COMPRESSED_DATA", row, gzipped(part))
+        table.put("NULL_PIXEL_MASK", row, gzipped((part > 20).astype("u1")))
+    path = tmp_path / "a.fits"
+    path.write_bytes(table.file({**image_cards("GZIP_1", -32, (5, 6), (1, 6)), "ZMASKCMP": "GZIP_1"}))
+    with pytest.raises(rustfits.NotSupported, match="NULL_PIXEL_MASK"):
+        references(path)
 
 
 def test_the_form_of_kerchunk_is_refused(path):

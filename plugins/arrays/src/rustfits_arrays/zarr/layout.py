@@ -148,6 +148,8 @@ def _tiles(hdu: Any, about: dict[str, Any], chunk_tiles: Any) -> tuple[dict[str,
     """Return codec, shape of chunks, and their bytes, of a compressed image."""
     stored = stored_tiles(hdu)
     tiles, entries = stored.tiles, stored.entries
+    # No pixel: only so that what can never be decoded from tiles alone is refused now.
+    tiles.decode(entries.part(slice(0, 0)), b"", (slice(0, 0),) * len(tiles.shape))
     counts, stop = tiles.ntiles_along, entries.start + entries.length
     chunk = _counts(chunk_tiles, counts, prod(tiles.tile_shape) * tiles.dtype.itemsize)
     first = over_blocks(entries.start.reshape(counts), chunk, np.minimum)

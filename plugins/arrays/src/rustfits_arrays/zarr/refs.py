@@ -78,14 +78,18 @@ def references(
         if isinstance(source, ImageHDU):
             _add(found, _path(group), source, wishes)
         else:
-            images = chosen(source, hdus)
-            found[_path(group, "zarr.json")] = as_json(group_metadata(attributes(source[0].header)))
-            for name, hdu in images.items():
-                found[_path(group, name, "zarr.json")] = as_json(group_metadata(attributes(hdu.image_header)))
-                _add(found, _path(group, name, IMAGE), hdu, wishes)
+            _add_file(found, group, source, hdus, wishes)
     for above in _above(group):
         found[_path(above, "zarr.json")] = as_json(group_metadata({}))
     return found
+
+
+def _add_file(found: References, group: str, fits: FITS, hdus: Iterable[int | str] | None, wishes: Wishes) -> None:
+    images = chosen(fits, hdus)
+    found[_path(group, "zarr.json")] = as_json(group_metadata(attributes(fits[0].header)))
+    for name, hdu in images.items():
+        found[_path(group, name, "zarr.json")] = as_json(group_metadata(attributes(hdu.image_header)))
+        _add(found, _path(group, name, IMAGE), hdu, wishes)
 
 
 def _add(found: References, path: str, hdu: ImageHDU, wishes: Wishes) -> None:
