@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from rustfits.hdu.compressed.detached import ImageTiles, StoredTiles, stored_tiles, write_tiles
     from rustfits.hdu.image.cards import name_entries
     from rustfits.hdu.kind import DataUnit, HDUKind, NewHDU, changes, reads
+    from rustfits.hdu.reference import Reference, reference_of
     from rustfits.hdu.report import Verdict
     from rustfits.hdu.sums import is_datasum
     from rustfits.hdu.table import AnyTableHDU, TableFacts
@@ -99,6 +100,7 @@ __all__ = [
     "PixelBatch",
     "PlainImage",
     "QuantizedTiles",
+    "Reference",
     "Run",
     "Snapshot",
     "Storage",
@@ -137,6 +139,7 @@ __all__ = [
     "random_starts",
     "random_table",
     "reads",
+    "reference_of",
     "row_lengths",
     "run",
     "scratch",
@@ -162,6 +165,7 @@ _MODULES = {
     "hdu.compressed.detached": ("ImageTiles", "StoredTiles", "stored_tiles", "write_tiles"),
     "hdu.image.cards": ("name_entries",),
     "hdu.kind": ("DataUnit", "HDUKind", "NewHDU", "changes", "reads"),
+    "hdu.reference": ("Reference", "reference_of"),
     "hdu.report": ("Verdict",),
     "hdu.sums": ("is_datasum",),
     "hdu.table": ("AnyTableHDU", "TableFacts"),

@@ -243,9 +243,20 @@ def _open_url(url: str, mode: str, options: Remote | None, near: int) -> Storage
     from rustfits.codec import registry
 
     storage = registry.open_storage(url, mode, options, near)
-    if storage is None or near or mode != "r" or (options is not None and options.ranged):
-        return storage  # parts of what is compressed as a whole cannot be had
-    return inflated(storage)
+    if storage is None or near or mode != "r":
+        return storage
+    if options is None or not options.ranged:
+        return inflated(storage)
+    from rustfits.storage.packed import packing_of
+
+    packing = packing_of(storage.head)
+    if packing is not None:
+        storage.close()
+        raise LocationError(
+            f"{storage.name} is compressed as a whole by {packing.name}, whatever its name, and so not seekable; "
+            "pass ranged=False"
+        )
+    return storage
 
 
 def _nobody_opens(url: str) -> NotSupported:

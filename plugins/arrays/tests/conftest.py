@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from files import made
+from files import ROOT, made
 
 
 @pytest.fixture(scope="session")
@@ -55,3 +55,15 @@ def scheduler(request):
         options["scheduler"] = request.getfixturevalue("client")
     with dask.config.set(options):
         yield request.param
+
+
+@pytest.fixture
+def server():
+    """A server of this machine that counts what it is asked."""
+    for name in ("aiohttp", "rustfits_remote"):
+        pytest.importorskip(name, reason=f"not installed: {name}")
+    sys.path.append(str(ROOT / "plugins" / "remote" / "tests"))
+    from server import Server
+
+    with Server() as running:
+        yield running

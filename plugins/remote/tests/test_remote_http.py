@@ -82,6 +82,12 @@ def test_a_download_is_unpacked(server, known, path):
         assert np.array_equal(fits["E1"].read(), arrays[1])
 
 
+def test_parts_of_what_is_compressed_as_a_whole_are_refused_whatever_its_name(server, known):
+    url = server.put(gzip.compress(known[0]))
+    with pytest.raises(ValueError, match=r"compressed as a whole by gzip, whatever its name.*pass ranged=False"):
+        FITS(url, remote="ranged")
+
+
 def test_a_ranged_file_is_not_had_whole(server, known):
     with FITS(server.put(known[0]), remote="ranged") as fits, pytest.raises(OSError, match="ranged=False"):
         fits.to_bytes()
