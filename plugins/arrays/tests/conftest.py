@@ -35,7 +35,7 @@ def client():
     try:
         with (
             distributed.LocalCluster(
-                n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1"
+                n_workers=2, threads_per_worker=1, dashboard_address=":0", host="127.0.0.1"
             ) as cluster,
             distributed.Client(cluster, set_as_default=False) as running,
         ):
