@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import shutil
@@ -357,29 +358,89 @@ def test_a_bad_file_stops_no_other_and_is_named_at_the_end(run, mosaic, tmp_path
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
 
 
-@pytest.mark.parametrize("quantised", [False, True])
-def test_a_pixel_that_is_packed_wrongly_is_found_and_the_original_stays(run, mosaic, monkeypatch, quantised):
-    genuine = packing._Table.add
+def _wrong_pixel(patch, kind):
+    """Have the encoder be given another pixel than the file has."""
+    genuine = rustfits.FITS.write_image
 
-    def spoil(self, header, whole, pixels):
-        with rustfits.FITS.from_bytes(whole, "r+") as file:
-            hdu = file[1]
-            if hdu.stored_dtype.kind == ("f" if quantised else "i"):
-                changed = hdu.read(scale=False)
-                changed.reshape(-1)[-3] += 40 if quantised else 1
-                with rustfits.FITS("mem://", "w+") as other:
-                    quantize = rustfits.Quantize(seed=1) if quantised else None
-                    made = other.write_image(changed, compress=hdu.compression, quantize=quantize)
-                    genuine(self, made.header, other.to_bytes(), pixels)
-                return
-        genuine(self, header, whole, pixels)
+    def spoil(self, pixels, **options):
+        if pixels.dtype.kind == kind:
+            pixels = pixels.copy()
+            pixels.reshape(-1)[-3] += 40 if kind == "f" else 1
+        return genuine(self, pixels, **options)
 
-    monkeypatch.setattr(packing._Table, "add", spoil)
+    patch.setattr(rustfits.FITS, "write_image", spoil)
+
+
+def _wrong_byte(patch, where):
+    """Have the file hold another byte than was to be written."""
+    genuine = packing._Table.finish
+
+    def spoil(self, quantize):
+        packed = genuine(self, quantize)
+        place = {"rows": self._heap - 8, "heap": self._heap + packed.heap_nbytes // 2}[where]
+        self._out.seek(place)
+        (byte,) = self._out.read(1)
+        self._out.seek(place)
+        self._out.write(bytes([byte ^ 1]))
+        return packed
+
+    patch.setattr(packing._Table, "finish", spoil)
+
+
+def _wrong_place(patch, _):
+    """Have rows point at other bytes of the heap than their own."""
+    genuine = packing._Table.finish
+
+    def spoil(self, quantize):
+        self._rows[-1]["COMPRESSED_DATA"][:, 1] -= 1
+        return genuine(self, quantize)
+
+    patch.setattr(packing._Table, "finish", spoil)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "how", "says"),
+    [
+        (_wrong_pixel, "i", "are not what they were"),
+        (_wrong_pixel, "f", "are not what they were"),
+        (_wrong_byte, "rows", "not those that were written"),
+        (_wrong_byte, "heap", "not those that were written"),
+        (_wrong_place, "", "tile"),
+    ],
+)
+def test_what_is_packed_wrongly_is_found_and_the_original_stays(run, mosaic, monkeypatch, spoil, how, says):
+    spoil(monkeypatch, how)
     before = mosaic.read_bytes()
     result = run("pack", mosaic, "--delete", "--seed", "1", code=1)
-    assert "are not what they were" in result.stderr
+    assert says in result.stderr
+    assert "fault of its own" not in result.stderr
     assert mosaic.read_bytes() == before
     assert [path.name for path in mosaic.parent.iterdir()] == [mosaic.name]
+
+
+@pytest.mark.parametrize("late", [np.nan, 1e30], ids=["null", "not quantised"])
+def test_heaps_move_when_columns_or_cards_come_up_late(run, tmp_path, monkeypatch, late):
+    pixels = np.random.default_rng(4).normal(10, 1, (300, 40)).astype("f4")
+    pixels[250, 3:5] = [late, -late]
+    cards = {f"KEY{number}": number for number in range(36 - 24)}  # one card more is one block more
+    rustfits.write(tmp_path / "x.fits", pixels, header=cards)
+    run("pack", "x.fits", "-o", "whole.fz", "--seed", "1")
+    monkeypatch.setattr(packing, "BAND_NBYTES", 1000)
+    run("pack", "x.fits", "-o", "bands.fz", "--seed", "1")
+    ours, one_piece = ([cards for cards, _ in hdus_of(name, left_out=SUMS)] for name in ("bands.fz", "whole.fz"))
+    assert ours == one_piece
+    assert np.array_equal(rustfits.read("bands.fz"), rustfits.read("whole.fz"), equal_nan=True)
+    with rustfits.FITS("bands.fz") as fits:
+        assert fits.verify().ok
+
+
+def test_bytes_move_whole_towards_the_end_of_a_file(monkeypatch):
+    monkeypatch.setattr(packing, "COPY_NBYTES", 7)
+    raw = bytes(range(100))
+    for by in (1, 5, 30, 200):
+        file = io.BytesIO(raw)
+        packing.move(file, 10, 10 + by, 90)
+        assert file.getvalue()[10 + by :] == raw[10:]
 
 
 def test_an_original_whose_checksum_is_wrong_is_not_deleted(run, mosaic):

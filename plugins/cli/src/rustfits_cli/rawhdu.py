@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ import rustfits
 
 BLOCK = 2880
 CARD = 80
-COPY_NBYTES = 4 << 20
+COPY_NBYTES = 256 << 10  # that are read or written at once: the CPU has them at hand for what comes next
 _ALL_ONES = 0xFFFFFFFF
 _SUM_NBYTES = 1 << 18
 
@@ -118,6 +118,17 @@ def pieces(file: IO[bytes], start: int, nbytes: int) -> Iterator[bytes]:
         yield piece
 
 
+def stored_bytes(pixels: NDArray[Any]) -> Iterator[NDArray[np.uint8]]:
+    """Yield the bytes of pixels as FITS stores them, in pieces; each is overwritten by the next."""
+    flat = np.ascontiguousarray(pixels).reshape(-1)
+    step = COPY_NBYTES // flat.itemsize
+    stored = np.empty(min(step, flat.size), flat.dtype.newbyteorder(">"))
+    for start in range(0, flat.size, step):
+        piece = flat[start : start + step]
+        stored[: piece.size] = piece
+        yield stored[: piece.size].view(np.uint8)
+
+
 class Sum:
     """The ones'-complement sum of a stream of 32-bit words, in chunks of any length (FITS 4.0, appendix J).
 
@@ -134,6 +145,10 @@ class Sum:
         while total > _ALL_ONES:
             total = (total & _ALL_ONES) + (total >> 32)
         return total
+
+    def add_sum(self, value: int) -> None:
+        """Add the sum of other bytes, whose place is a multiple of four."""
+        self._total += value
 
     def add(self, data: bytes | NDArray[np.uint8]) -> None:
         """Add bytes."""

@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from typing import IO
 
-import numpy as np
-
 import rustfits
 from rustfits_cli.packing import bands
 from rustfits_cli.rawhdu import (
@@ -18,6 +16,7 @@ from rustfits_cli.rawhdu import (
     keyword,
     padded,
     renamed,
+    stored_bytes,
     with_checksums,
 )
 
@@ -106,10 +105,10 @@ def unpack_image(hdu: rustfits.CompressedImageHDU, raw: RawHDU, out: IO[bytes], 
     out.seek(start + len(header_bytes(cards)))
     for key, _ in bands(hdu, tuple(codec.tile_shape)):
         (pixels,) = hdu.read_many([key], scale=False)
-        stored = np.ascontiguousarray(pixels, dtype=pixels.dtype.newbyteorder(">")).reshape(-1).view(np.uint8)
-        total.add(stored)
-        out.write(stored.data)
-        nbytes += stored.size
+        for stored in stored_bytes(pixels):
+            total.add(stored)
+            out.write(stored.data)
+        nbytes += pixels.nbytes
     out.write(bytes(padded(nbytes) - nbytes))
     names = {keyword(card) for card in cards}
     datasum = [card for card in cards if keyword(card) == "DATASUM"]

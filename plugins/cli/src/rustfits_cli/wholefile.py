@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO
 
 import rustfits
-from rustfits_cli.checking import Different, check_copy, check_image, check_sum
+from rustfits_cli.checking import Different, ImageCheck, check_copy, check_sum
 from rustfits_cli.files import flush_folder, flush_to_disk, sentence
 from rustfits_cli.packing import CHECKSUM_COMMENTS, Recipe, directed, pack_image
 from rustfits_cli.rawhdu import (
@@ -137,7 +137,7 @@ def _make(task: Task, made: Path, done: Done, stack: ExitStack) -> None:
     fits = stack.enter_context(rustfits.FITS(source, lenient=task.lenient))
     original = stack.enter_context(open(source, "rb"))  # noqa: SIM115  the stack closes it
     with made.open("w+b") as out:
-        work = _Work(fits, original, out, done)
+        work = _Work(fits, original, out, done, verify=task.verify or task.delete)
         if task.recipe is None:
             work.unpack(strict=task.delete)
         else:
@@ -171,10 +171,10 @@ class _Work:
         What looks at the new file: at it as HDUs, as bytes, and at where its HDUs lie.
     """
 
-    def __init__(self, fits: rustfits.FITS, original: IO[bytes], out: IO[bytes], done: Done) -> None:
+    def __init__(self, fits: rustfits.FITS, original: IO[bytes], out: IO[bytes], done: Done, *, verify: bool) -> None:
         self._hdus, self._original, self._out, self._done = list(fits), original, out, done
         self._raws = raw_hdus(original, fits)
-        self._shift = 0
+        self._shift, self._verify = 0, verify
         self.checks: list[Check] = []
 
     def pack(self, recipe: Recipe) -> None:
@@ -207,12 +207,13 @@ class _Work:
             self._copy(hdu, raw)
 
     def _pack_image(self, hdu: rustfits.ImageHDU, raw: RawHDU, recipe: Recipe) -> None:
-        with tempfile.TemporaryFile(dir=os.path.dirname(self._out.name)) as spool:
-            packed = pack_image(hdu, raw, recipe, self._out, spool)
+        image = ImageCheck(hdu, raw) if self._verify else None
+        packed = pack_image(hdu, raw, recipe, self._out, image.look if image is not None else None)
         index = hdu.index + self._shift
 
         def check(again: rustfits.FITS, file: IO[bytes], afters: list[RawHDU]) -> None:
-            check_image(hdu, raw, again[index], afters[index], packed)
+            assert image is not None
+            image.confirm(again[index], afters[index], file, packed)
 
         self.checks.append(check)
 
