@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import IO, Any
+from typing import Any
 from zlib import crc32
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 import rustfits
 from rustfits_cli.packing import Band, Packed
-from rustfits_cli.rawhdu import RawHDU, Sum, keyword, pieces
+from rustfits_cli.rawcards import RawHDU, keyword
 from rustfits_cli.unpacking import image_cards
 
 PIECE_NPIXELS = 1 << 15  # that are compared at once: their numbers stay in the cache of the CPU
@@ -22,7 +22,7 @@ class Different(rustfits.FitsIOError):
     """What was written is not what was to be written; the original stays."""
 
 
-def check_copy(original: IO[bytes], before: RawHDU, made: IO[bytes], after: RawHDU, index: int) -> None:
+def check_copy(before: RawHDU, after: RawHDU) -> None:
     """Compare an HDU that was copied.
 
     Raises
@@ -30,18 +30,14 @@ def check_copy(original: IO[bytes], before: RawHDU, made: IO[bytes], after: RawH
     Different
         If a card or a byte differs.
     """
+    index = before.hdu.index
     if before.cards != after.cards or before.data_nbytes != after.data_nbytes:
         raise Different(f"HDU {index} was copied, but its header is another one")
-    pairs = zip(
-        pieces(original, before.data_start, before.data_nbytes),
-        pieces(made, after.data_start, after.data_nbytes),
-        strict=True,
-    )
-    if any(one != other for one, other in pairs):
+    if any(one != other for one, other in zip(before.pieces(), after.pieces(), strict=True)):
         raise Different(f"HDU {index} was copied, but bytes of its data are others")
 
 
-def check_sum(made: IO[bytes], after: RawHDU, total: int, index: int) -> None:
+def check_sum(after: RawHDU, total: int, index: int) -> None:
     """Compare the bytes of a data unit in a file with the sum of those that were written.
 
     Raises
@@ -49,11 +45,16 @@ def check_sum(made: IO[bytes], after: RawHDU, total: int, index: int) -> None:
     Different
         If they differ.
     """
-    found = Sum()
-    for piece in pieces(made, after.data_start, after.data_nbytes):
-        found.add(piece)
-    if found.value != total:
+    if sum_of(after) != total:
         raise Different(f"HDU {index}: the bytes in the new file are not those that were written")
+
+
+def sum_of(raw: RawHDU) -> int:
+    """Return the sum of the bytes of a data unit, its DATASUM."""
+    total = rustfits.Datasum()
+    for piece in raw.pieces():
+        total.update(piece)
+    return total.value
 
 
 class ImageCheck:
@@ -65,14 +66,13 @@ class ImageCheck:
 
     Parameters
     ----------
-    hdu : ImageHDU
-        The original.
     raw : RawHDU
-        Of it.
+        The original.
     """
 
-    def __init__(self, hdu: rustfits.ImageHDU, raw: RawHDU) -> None:
-        self._hdu, self._raw = hdu, raw
+    def __init__(self, raw: RawHDU) -> None:
+        assert isinstance(raw.hdu, rustfits.ImageHDU)
+        self._hdu, self._raw = raw.hdu, raw
         self._samples: list[tuple[tuple[Any, ...], NDArray[Any]]] = []
 
     def look(self, key: tuple[Any, ...], band: Band) -> None:
@@ -105,7 +105,7 @@ class ImageCheck:
         for row, where in ((start, 0), (stop - 1, found.shape[0] - 1)):
             self._samples.append(((*key[:-1], slice(row, row + 1)), found[where].copy()))
 
-    def confirm(self, made: rustfits.HDU, after: RawHDU, file: IO[bytes], packed: Packed) -> None:
+    def confirm(self, after: RawHDU, packed: Packed) -> None:
         """Compare what the file has with what was looked at.
 
         Raises
@@ -113,18 +113,19 @@ class ImageCheck:
         Different
             If a card, a byte or a pixel differs.
         """
-        hdu, before = self._hdu, self._raw
+        hdu, before, made = self._hdu, self._raw, after.hdu
         cards = image_cards(after.cards, first=keyword(before.cards[0]) == "SIMPLE")
         added = cards[len(before.cards) :]
         if cards[: len(before.cards)] != before.cards or not all(card.startswith(_HISTORY) for card in added):
             raise Different(f"HDU {hdu.index}: unpacking would not give back its cards")
         if not isinstance(made, rustfits.CompressedImageHDU) or made.shape != hdu.shape:
             raise Different(f"HDU {hdu.index}: what was made of it is no image of shape {hdu.shape}")
-        file.seek(after.data_start)
-        rows, crc = file.read(len(packed.rows)), 0
-        for piece in pieces(file, after.data_start + len(rows), packed.heap_nbytes):
+        nbytes, crc = len(packed.rows), 0
+        if after.data_nbytes != nbytes + packed.heap_nbytes:
+            raise Different(f"HDU {hdu.index}: the new file has {after.data_nbytes} bytes of it, which is not all")
+        for piece in after.pieces(nbytes):
             crc = crc32(piece, crc)
-        if rows != packed.rows or crc != packed.heap_crc or after.data_nbytes != len(rows) + packed.heap_nbytes:
+        if b"".join(after.pieces(0, nbytes)) != packed.rows or crc != packed.heap_crc:
             raise Different(f"HDU {hdu.index}: the bytes in the new file are not those that were written")
         for key, pixels in self._samples:
             (found,) = made.read_many([key], scale=False)

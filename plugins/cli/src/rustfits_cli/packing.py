@@ -13,11 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 import rustfits
-from rustfits_cli.rawhdu import (
+from rustfits_cli.rawcards import (
     BLOCK,
     COPY_NBYTES,
     RawHDU,
-    Sum,
     card_of,
     header_bytes,
     keyword,
@@ -252,7 +251,7 @@ class _Table:
         self._parameters: list[tuple[str, Any]] = []
         self._nbytes, self._has_nulls = 0, False
         self._start, self._heap = out.seek(0, 2), 0
-        self._sum, self._crc = Sum(), 0
+        self._sum, self._crc = rustfits.Datasum(), 0
 
     def add(
         self, header: rustfits.FITSHeader, whole: bytes, pixels: NDArray[Any], quantize: rustfits.Quantize | None
@@ -287,7 +286,7 @@ class _Table:
     def _write(self, heap: NDArray[np.uint8]) -> None:
         for start in range(0, heap.size, COPY_NBYTES):
             piece = heap[start : start + COPY_NBYTES]
-            self._sum.add(piece)
+            self._sum.update(piece)
             self._crc = crc32(piece.data, self._crc)
             self._out.write(piece.data)
         self._nbytes += heap.size
@@ -319,9 +318,9 @@ class _Table:
         out.seek(heap + self._nbytes)
         nbytes = len(rows_of_bytes) + self._nbytes
         out.write(bytes(padded(nbytes) - nbytes))
-        total = Sum()
-        total.add(rows_of_bytes)
-        total.add_sum(self._sum.value)  # rows fill words, as their numbers have 4 or 8 bytes
+        total = rustfits.Datasum()
+        total.update(rows_of_bytes)
+        total.add(self._sum.value)  # rows fill words, as their numbers have 4 or 8 bytes
         out.seek(self._start)
         out.write(header_bytes(with_checksums(cards, total.value, CHECKSUM_COMMENTS)))
         out.write(rows_of_bytes)

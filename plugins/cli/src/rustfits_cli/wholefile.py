@@ -12,24 +12,22 @@ from pathlib import Path
 from typing import IO
 
 import rustfits
-from rustfits_cli.checking import Different, ImageCheck, check_copy, check_sum
+from rustfits_cli.checking import Different, ImageCheck, check_copy, check_sum, sum_of
 from rustfits_cli.files import flush_folder, flush_to_disk, sentence
 from rustfits_cli.packing import CHECKSUM_COMMENTS, Recipe, directed, pack_image
-from rustfits_cli.rawhdu import (
+from rustfits_cli.rawcards import (
     RawHDU,
-    Sum,
     card_of,
     checksums_are_right,
     header_bytes,
     keyword,
     padded,
-    pieces,
-    raw_hdus,
+    raw_hdu,
     with_checksums,
 )
 from rustfits_cli.unpacking import COVER_COMMENTARY, has_cover, unpack_image
 
-Check = Callable[[rustfits.FITS, IO[bytes], list[RawHDU]], None]
+Check = Callable[[RawHDU], None]
 
 
 class Refused(rustfits.FitsIOError):
@@ -133,33 +131,18 @@ def _make(task: Task, made: Path, done: Done, stack: ExitStack) -> None:
     """Write the new file, and look at it again; ``done`` learns which file was read."""
     with Path(task.name).open("rb") as file:
         done.read = _identity(os.fstat(file.fileno()))
-    source = plain(task.name, made, stack)
-    fits = stack.enter_context(rustfits.FITS(source, lenient=task.lenient))
-    original = stack.enter_context(open(source, "rb"))  # noqa: SIM115  the stack closes it
+    fits = stack.enter_context(rustfits.FITS(task.name, lenient=task.lenient))
     with made.open("w+b") as out:
-        work = _Work(fits, original, out, done, verify=task.verify or task.delete)
+        work = _Work(fits, out, done, verify=task.verify or task.delete)
         if task.recipe is None:
             work.unpack(strict=task.delete)
         else:
             work.pack(task.recipe)
     shutil.copymode(task.name, made)
     if task.verify or task.delete:
-        with rustfits.FITS(made, lenient=task.lenient) as again, made.open("rb") as file:
-            afters = raw_hdus(file, again)
-            for check in work.checks:
-                check(again, file, afters)
-
-
-def plain(name: str, made: Path, stack: ExitStack) -> str:
-    """Return a file whose bytes are FITS: this one, or what a file that is compressed as a whole holds."""
-    with Path(name).open("rb") as file:
-        if file.read(6) in (b"SIMPLE", b"XTENSI"):
-            return name
-    unpacked = made.with_name("unpacked")
-    with rustfits.FITS(name) as fits:
-        unpacked.write_bytes(fits.to_bytes())
-    stack.callback(unpacked.unlink)
-    return str(unpacked)
+        with rustfits.FITS(made, lenient=task.lenient) as again:
+            for index, check in work.checks:
+                check(raw_hdu(again[index]))
 
 
 class _Work:
@@ -167,15 +150,15 @@ class _Work:
 
     Attributes
     ----------
-    checks : list of callable
-        What looks at the new file: at it as HDUs, as bytes, and at where its HDUs lie.
+    checks : list of tuple
+        Index of an HDU of the new file, and what looks at it.
     """
 
-    def __init__(self, fits: rustfits.FITS, original: IO[bytes], out: IO[bytes], done: Done, *, verify: bool) -> None:
-        self._hdus, self._original, self._out, self._done = list(fits), original, out, done
-        self._raws = raw_hdus(original, fits)
+    def __init__(self, fits: rustfits.FITS, out: IO[bytes], done: Done, *, verify: bool) -> None:
+        self._hdus, self._out, self._done = list(fits), out, done
+        self._raws = [raw_hdu(hdu) for hdu in self._hdus]
         self._shift, self._verify = 0, verify
-        self.checks: list[Check] = []
+        self.checks: list[tuple[int, Check]] = []
 
     def pack(self, recipe: Recipe) -> None:
         """Write every HDU, images compressed."""
@@ -199,7 +182,7 @@ class _Work:
                 self._shift = -1
                 continue
             if isinstance(hdu, rustfits.CompressedImageHDU):
-                self._look_at_checksum(hdu, raw, strict=strict)
+                self._look_at_checksum(raw, strict=strict)
                 self._unpack_image(hdu, raw, strict=strict)
                 continue
             if hdu.header.get("ZTABLE") is True:
@@ -207,49 +190,34 @@ class _Work:
             self._copy(hdu, raw)
 
     def _pack_image(self, hdu: rustfits.ImageHDU, raw: RawHDU, recipe: Recipe) -> None:
-        image = ImageCheck(hdu, raw) if self._verify else None
-        packed = pack_image(hdu, raw, recipe, self._out, image.look if image is not None else None)
-        index = hdu.index + self._shift
-
-        def check(again: rustfits.FITS, file: IO[bytes], afters: list[RawHDU]) -> None:
-            assert image is not None
-            image.confirm(again[index], afters[index], file, packed)
-
-        self.checks.append(check)
+        if not self._verify:
+            pack_image(hdu, raw, recipe, self._out)
+            return
+        image = ImageCheck(raw)
+        packed = pack_image(hdu, raw, recipe, self._out, image.look)
+        self.checks.append((hdu.index + self._shift, lambda after: image.confirm(after, packed)))
 
     def _unpack_image(self, hdu: rustfits.CompressedImageHDU, raw: RawHDU, *, strict: bool) -> None:
         index = hdu.index + self._shift
         total, same = unpack_image(hdu, raw, self._out, first=not index)
         if not same:
             self._doubt(f"HDU {hdu.index}: its pixels are not those that its ZDATASUM was made of", strict=strict)
-
-        def check(again: rustfits.FITS, file: IO[bytes], afters: list[RawHDU]) -> None:
-            check_sum(file, afters[index], total, hdu.index)
-
-        self.checks.append(check)
+        self.checks.append((index, lambda after: check_sum(after, total, hdu.index)))
 
     def _copy(self, hdu: rustfits.HDU, raw: RawHDU) -> None:
         """Copy an HDU byte for byte."""
         self._out.seek(0, 2)
         self._out.write(header_bytes(raw.cards))
-        for piece in pieces(self._original, raw.data_start, raw.data_nbytes):
+        for piece in raw.pieces():
             self._out.write(piece)
         fill = b" " if keyword(raw.cards[0]) == "XTENSION" and b"'TABLE " in raw.cards[0] else b"\0"
         self._out.write(fill * (padded(raw.data_nbytes) - raw.data_nbytes))
-        index, original = hdu.index + self._shift, self._original
+        self.checks.append((hdu.index + self._shift, lambda after: check_copy(raw, after)))
 
-        def check(again: rustfits.FITS, file: IO[bytes], afters: list[RawHDU]) -> None:
-            check_copy(original, raw, file, afters[index], hdu.index)
-
-        self.checks.append(check)
-
-    def _look_at_checksum(self, hdu: rustfits.HDU, raw: RawHDU, *, strict: bool) -> None:
-        found = Sum()
-        for piece in pieces(self._original, raw.data_start, raw.data_nbytes):
-            found.add(piece)
-        if checksums_are_right(raw.cards, found.value):
-            return
-        self._doubt(f"HDU {hdu.index}: its CHECKSUM or DATASUM is not that of its bytes", strict=strict)
+    def _look_at_checksum(self, raw: RawHDU, *, strict: bool) -> None:
+        if not checksums_are_right(raw.cards, sum_of(raw)):
+            what = f"HDU {raw.hdu.index}: its CHECKSUM or DATASUM is not that of its bytes"
+            self._doubt(what, strict=strict)
 
     def _doubt(self, what: str, *, strict: bool) -> None:
         """Tell the user that an HDU may be damaged, or raise an error if its file is to go."""
