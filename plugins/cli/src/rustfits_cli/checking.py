@@ -49,6 +49,21 @@ def check_sum(after: RawHDU, total: int, index: int) -> None:
         raise Different(f"HDU {index}: the bytes in the new file are not those that were written")
 
 
+def check_written(after: RawHDU, cards: list[bytes], nbytes: int, crc: int, index: int) -> None:
+    """Compare an HDU in a file with the cards that were written, and with size and CRC of its data.
+
+    Raises
+    ------
+    Different
+        If they differ.
+    """
+    found = 0
+    for piece in after.pieces():
+        found = crc32(piece, found)
+    if after.cards != cards or after.data_nbytes != nbytes or found != crc:
+        raise Different(f"HDU {index}: the bytes in the new file are not those that were written")
+
+
 def sum_of(raw: RawHDU) -> int:
     """Return the sum of the bytes of a data unit, its DATASUM."""
     total = rustfits.Datasum()

@@ -77,11 +77,15 @@ class Recipe:
     tile : tuple of int or None
     quantize : Quantize or None
         Of floats; None keeps every bit.
+    tables, images : bool
+        Whether tables and images are compressed.
     """
 
     codec: Any
     tile: tuple[int, ...] | None
     quantize: rustfits.Quantize | None
+    tables: bool = False
+    images: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
+from zlib import crc32
 
 import rustfits
-from rustfits_cli.checking import Different, ImageCheck, check_copy, check_sum, sum_of
+from rustfits_cli.checking import Different, ImageCheck, check_copy, check_sum, check_written, sum_of
 from rustfits_cli.files import flush_folder, flush_to_disk, sentence
 from rustfits_cli.packing import CHECKSUM_COMMENTS, Recipe, directed, pack_image
 from rustfits_cli.rawcards import (
@@ -27,6 +28,7 @@ from rustfits_cli.rawcards import (
 )
 from rustfits_cli.unpacking import COVER_COMMENTARY, has_cover, unpack_image
 
+SMALL_TABLE_NBYTES = 5760  # fpack copies tables of less, which would not become smaller
 Check = Callable[[RawHDU], None]
 
 
@@ -164,10 +166,11 @@ class _Work:
         """Write every HDU, images compressed."""
         for hdu, raw in zip(self._hdus, self._raws, strict=True):
             chosen = directed(hdu, recipe)
-            if chosen is None or not _is_plain_image(hdu):
-                self._copy(hdu, raw)
-                if _is_plain_table(hdu):
-                    self._done.ntables += 1
+            if chosen is None or not _is_plain_image(hdu) or not recipe.images:
+                table = _is_plain_table(hdu)
+                if not (table and recipe.tables and chosen is not None and self._pack_table(raw)):
+                    self._copy(hdu, raw)
+                    self._done.ntables += table and not recipe.tables
                 continue
             assert isinstance(hdu, rustfits.ImageHDU)
             if not hdu.index:
@@ -184,6 +187,10 @@ class _Work:
             if isinstance(hdu, rustfits.CompressedImageHDU):
                 self._look_at_checksum(raw, strict=strict)
                 self._unpack_image(hdu, raw, strict=strict)
+                continue
+            if hdu.header.get("ZTABLE") is True and isinstance(hdu, getattr(rustfits, "CompressedTableHDU", ())):
+                self._look_at_checksum(raw, strict=strict)
+                self._unpack_table(raw, strict=strict)
                 continue
             if hdu.header.get("ZTABLE") is True:
                 self._done.ntables += 1
@@ -213,6 +220,57 @@ class _Work:
         fill = b" " if keyword(raw.cards[0]) == "XTENSION" and b"'TABLE " in raw.cards[0] else b"\0"
         self._out.write(fill * (padded(raw.data_nbytes) - raw.data_nbytes))
         self.checks.append((hdu.index + self._shift, lambda after: check_copy(raw, after)))
+
+    def _pack_table(self, raw: RawHDU) -> bool:
+        """Write a table compressed; return whether it is, which it is not if its bytes would not all come back."""
+        if raw.data_nbytes < SMALL_TABLE_NBYTES:
+            return False
+        try:
+            with rustfits.FITS("mem://", "w+") as file:
+                made = raw_hdu(file.write_table(raw.hdu, compress=True))
+                if self._verify:
+                    with self._aside() as other:
+                        check_copy(raw, raw_hdu(other.write_table(made.hdu)))
+                self._write_table(raw.hdu.index, made, with_checksums(made.cards, sum_of(made), CHECKSUM_COMMENTS))
+        except Different:
+            why = "its cards or bytes would not all come back"
+        except (rustfits.TableError, rustfits.CodecError, rustfits.NotSupported) as error:
+            why = sentence(error)
+        else:
+            return True
+        self._done.remarks.append(f"HDU {raw.hdu.index} stays as it is: {why}")
+        return False
+
+    def _unpack_table(self, raw: RawHDU, *, strict: bool) -> None:
+        with self._aside() as file:
+            made = raw_hdu(file.write_table(raw.hdu))
+            cards, total = made.cards, sum_of(made)
+            names = [keyword(card) for card in cards]
+            if not checksums_are_right([card for card in cards if keyword(card) == "DATASUM"], total):
+                self._doubt(f"HDU {raw.hdu.index}: its rows are not those that its ZDATASUM was made of", strict=strict)
+            if "CHECKSUM" in names and "DATASUM" in names and not checksums_are_right(cards, total):
+                cards = with_checksums(cards, total)
+            self._write_table(raw.hdu.index, made, cards)
+
+    @contextmanager
+    def _aside(self) -> Iterator[rustfits.FITS]:
+        """Return a context that gives a new file for a while."""
+        with (
+            tempfile.TemporaryDirectory(dir=os.path.dirname(self._out.name)) as folder,
+            rustfits.FITS(os.path.join(folder, "table.fits"), "w+") as file,
+        ):
+            yield file
+
+    def _write_table(self, index: int, made: RawHDU, cards: list[bytes]) -> None:
+        crc = 0
+        self._out.seek(0, 2)
+        self._out.write(header_bytes(cards))
+        for piece in made.pieces():
+            crc = crc32(piece, crc)
+            self._out.write(piece)
+        self._out.write(bytes(padded(made.data_nbytes) - made.data_nbytes))
+        nbytes = made.data_nbytes
+        self.checks.append((index + self._shift, lambda after: check_written(after, cards, nbytes, crc, index)))
 
     def _look_at_checksum(self, raw: RawHDU, *, strict: bool) -> None:
         if not checksums_are_right(raw.cards, sum_of(raw)):
