@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -18,7 +17,6 @@ from rustfits_cli.files import sentence
 from rustfits_cli.headers import entries, lenient_option, shown
 from rustfits_cli.image import complete_file, hdus_option, pick_hdu
 from rustfits_cli.parts import parts
-from rustfits_cli.rawhdu import raw_hdus
 from rustfits_cli.show import printable, write_json
 from rustfits_cli.unpacking import own_cards
 
@@ -183,11 +181,8 @@ def _data_of(hdu: rustfits.HDU) -> bytes:
     """Return the data of an HDU that nothing installed can read."""
     if not hdu.has_data:
         return b""
-    with rustfits.FITS("mem://", "w+") as new:
-        new.append(hdu)
-        whole = new.to_bytes()
-        raw = raw_hdus(io.BytesIO(whole), new)[-1]
-    return whole[raw.data_start : raw.data_start + raw.data_nbytes]
+    extent = hdu.extent
+    return bytes(hdu.read_bytes(extent.header_nbytes, extent.data_nbytes))
 
 
 def compare_headers(a: rustfits.HDU, b: rustfits.HDU, rules: Rules) -> Iterator[str]:

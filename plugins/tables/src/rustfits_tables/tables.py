@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from rustfits import NotSupported, TableError
-from rustfits.plugin import AnyTableHDU, DataUnit, TableFacts, TableLayout, changes, reads
+from rustfits.plugin import AnyTableHDU, DataUnit, NewHDU, TableFacts, TableLayout, changes, reads
 from rustfits_tables.access import Key, RowKey
 from rustfits_tables.columns import Cells
 from rustfits_tables.facts import AnyCells, ColumnFacts
@@ -449,12 +449,29 @@ class ReadableTableHDU(AnyTableHDU):
         raise NotSupported("can't delete items of a table: rows are not removed")
 
 
+def refuse_wishes(wishes: dict[str, Any]) -> None:
+    """Raise an error if a table that is copied whole is to be anything else than what it is."""
+    given = [name for name, value in wishes.items() if value not in (None, "P")]
+    if given:
+        raise TableError(f"a table that is copied whole keeps its columns and cards; {', '.join(given)}= is not for it")
+
+
 class TableHDU(ReadableTableHDU):
     """A binary table (FITS 4.0, section 7.3): numbers, logicals, bits, strings, and arrays of them of any length."""
 
     label: ClassVar[str] = "BINARY_TBL"
     _kind: ClassVar[str] = "BINARY_TBL"
     _noun: ClassVar[str] = "a binary table"
+
+    @reads
+    def _copied(self, /, *, compress: Any = None, ztilelen: int | None = None, **wishes: Any) -> NewHDU:
+        """Return this table for another file, compressed; for `FITS.write_table`, with its keyword arguments."""
+        from rustfits_tables.ztable_whole import compressed
+
+        refuse_wishes(wishes)
+        if compress is None or compress is False:
+            raise TableError("FITS.append() copies a table as it is; write_table() of an HDU needs compress=")
+        return compressed(DataUnit(self), self._facts, compress, ztilelen)
 
     def _check_header(self) -> None:
         TableLayout.from_cards(self._state.cards)  # of the table as it lies in the file, compressed or not

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rustfits import NotSupported, TableError
-from rustfits.plugin import DataUnit, TableFacts, TableUnit, TileCache, TileCodec, Verdict, changes, reads
+from rustfits.plugin import DataUnit, NewHDU, TableFacts, TableUnit, TileCache, TileCodec, Verdict, changes, reads
 from rustfits_tables.access import RowKey
 from rustfits_tables.columns import Cells
 from rustfits_tables.facts import AnyCells
@@ -75,6 +75,14 @@ class CompressedTableHDU(TableHDU):
 
     def _check_cells(self) -> None:
         _ = self._facts.layout
+
+    def _copied(self, *, compress: Any = None, ztilelen: int | None = None, **wishes: Any) -> NewHDU:
+        """Return the table that this one was before, for another file; for `FITS.write_table`."""
+        from rustfits_tables.tables import refuse_wishes
+        from rustfits_tables.ztable_whole import uncompressed
+
+        refuse_wishes({"compress": compress or None, "ztilelen": ztilelen, **wishes})
+        return uncompressed(self._tiles())
 
     # -- reading --------------------------------------------------------------------------------------------------
 
