@@ -141,6 +141,11 @@ class Rows:
             found = self._hdu.read(rows=which, columns=self._read_names)
         columns = {name: found[name] for name in found.dtype.names}
         masked = {name: null for name, null in self._nulls.items() if name in columns and columns[name].dtype != object}
+        if not isinstance(self._hdu, rustfits.CompressedTableHDU):
+            flags = [name for name in columns if columns[name].dtype == bool]  # some may be neither true nor false
+            wanted = [*masked, *flags]
+            found = self._hdu.read(rows=which, columns=wanted, mask_null=True) if wanted else {}
+            return columns | {name: found[name] for name in wanted}
         if masked:
             stored = self._hdu.read(rows=which, columns=list(masked), scale=False)
             for name, null in masked.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import islice
 from math import prod
 from typing import TYPE_CHECKING, Any, Protocol
@@ -440,7 +441,10 @@ class _Lists(_Filling):
     def __init__(self, cells: AnyCells, nrows: int, arena: Arena) -> None:
         assert isinstance(cells, Cells)
         super().__init__(cells, nrows, arena)
-        self._of, self._objects = cells, np.empty(nrows, object)
+        self._is_logical = cells.column.element == "L"
+        if self._is_logical:  # which are neither true nor false is told by what is stored
+            cells = replace(cells, column=replace(cells.column, element="B"), tnull=0)
+        self._cells, self._of, self._objects = cells, cells, np.empty(nrows, object)
         self.scale = cells.tnull is None  # nulls are told by what is stored
 
     def _target(self, first: int, nrows: int) -> NDArray[Any]:
@@ -457,7 +461,7 @@ class _Lists(_Filling):
             mask = values == self._of.tnull if _fits(self._of.tnull, values.dtype) else np.zeros(values.shape, np.bool_)
             nnulls = int(np.count_nonzero(mask))
             valid = _bitmap(~mask) if nnulls else None
-            values = _scaled(inner, values)
+            values = values == ord("T") if self._is_logical else _scaled(inner, values)
         dtype, pair = _numbers(values.dtype)
         data = _bitmap(values) if dtype.kind == "b" else _copied(values)
         node: ArraySaid = (values.size * prod(pair), nnulls, [valid, data], [])

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 
 from numpy.typing import NDArray
 
-from rustfits.plugin import TableFacts, changes
+from rustfits.plugin import TableFacts, TableUnit, changes
 from rustfits_tables.access import RowKey
 from rustfits_tables.facts import AsciiFacts
 from rustfits_tables.subsets import AsciiColumnSubset, AsciiSingleColumnSubset, ColumnSubset, SingleColumnSubset
@@ -168,3 +168,26 @@ class AsciiTableHDU(ReadableTableHDU):
 
         facts = self._facts
         ascii_edits.delete(self, facts, columnedits.index_of(facts, key))
+
+    @changes
+    def delete_rows(self, rows: int | slice | Sequence[int]) -> None:
+        """Take rows out of the table; later HDUs of the file move.
+
+        Parameters
+        ----------
+        rows : int, slice or sequence of int
+            Row numbers from 0, negative ones from the end. Nothing is done if there are none.
+
+        Raises
+        ------
+        TableError
+            If they are no row numbers.
+        RowIndexError
+            If a row number is out of range. The file is as it was then, and after all other errors.
+        HeaderError, FitsIOError
+            As `write`.
+        """
+        from rustfits_tables.edits import delete_rows
+
+        delete_rows(self, self._facts, rows)
+        TableUnit(self).fill_with_blanks()

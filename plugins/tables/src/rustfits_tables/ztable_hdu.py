@@ -316,6 +316,19 @@ class CompressedTableHDU(TableHDU):
 
     delete_column = insert_column
 
+    def delete_rows(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Refuse to take rows out.
+
+        Raises
+        ------
+        NotSupported
+            Always.
+        """
+        raise NotSupported(
+            f"rows are not taken out of a compressed table, whose tiles have as many as ZTILELEN says; write a new "
+            f"table of the rows to keep: {self._place}"
+        )
+
     # -- checksums ------------------------------------------------------------------------------------------------
 
     @changes
