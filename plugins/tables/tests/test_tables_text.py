@@ -35,7 +35,7 @@ def test_text_is_written_and_nothing_else(texts, kind, wide, step):
         hdu = fits.write_table({"s": np.zeros_like(values), "n": np.zeros(len(values))})
         before = fits.to_bytes()
         for write in (fits.write_table, hdu.write, hdu.append):
-            with pytest.raises(TableError, match=r"(non-ASCII|control) character .* column 's', row \d+"):
+            with pytest.raises(TableError, match=r"(non-ASCII|control) character in column 's', row \d+"):
                 write({"s": values, "n": np.zeros(len(values))})
         assert fits.to_bytes() == before
 
@@ -43,13 +43,19 @@ def test_text_is_written_and_nothing_else(texts, kind, wide, step):
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        (np.array(["ab", "c\td"]), "control character U[+]09 in column 's', row 1, at position 1: .*32 to 126"),
-        (np.array([b"ab", b"\x7f"]), "control character 0x7F in column 's', row 1, at position 0"),
-        (np.array([b"a\0b"]), "control character 0x00 .* end at the first NUL"),
-        (np.array(["a", "bé"]), "non-ASCII character U[+]E9 in column 's', row 1, at position 1"),
-        (np.array([["a", "b"], ["c", "\n"]]), "control character U[+]0A in column 's', row 1, at position 0"),
-        (np.array(["x"] * 99_999 + ["\u20ac"]), "non-ASCII character U[+]20AC in column 's', row 99999"),
-        (np.array(["x" * 20] * 99_999 + ["\x1b"]), "control character U[+]1B in column 's', row 99999"),
+        (np.array(["ab", "c\td"]), "control character in column 's', row 1, at position 1: U[+]09 in.*32 to 126"),
+        (np.array([b"ab", b"\x7f"]), "control character in column 's', row 1, at position 0: 0x7F in"),
+        (np.array([b"a\0b"]), "control character .* 0x00 in .* end at the first NUL"),
+        (np.array(["a", "bé"]), "non-ASCII character in column 's', row 1, at position 1: U[+]E9 in"),
+        (np.array([["a", "b"], ["c", "\n"]]), "control character in column 's', row 1, at position 0: U[+]0A in"),
+        (
+            np.array(["x"] * 99_999 + ["\u20ac"]),
+            "non-ASCII character in column 's', row 99999, at position 0: U[+]20AC in",
+        ),
+        (
+            np.array(["x" * 20] * 99_999 + ["\x1b"]),
+            "control character in column 's', row 99999, at position 0: U[+]1B in",
+        ),
     ],
 )
 def test_the_first_odd_character_is_named(values, words):

@@ -97,6 +97,8 @@ class Rows:
     def __init__(self, hdu: Any, columns: Sequence[str], rows: str | None, comparisons: list[Comparison]) -> None:
         self._hdu, self._comparisons = hdu, comparisons
         self._rows = range(hdu.nrows)[parse_rows(rows) if rows is not None else slice(None)]
+        if rows is not None and ":" not in rows and not self._rows:
+            raise rustfits.RowIndexError(f"row {rows.strip()} is out of range: the table has {hdu.nrows} rows")
         self._names = list(columns) or list(hdu.colnames)
         known = {name.upper() for name in self._names}
         others = dict.fromkeys(one.column for one in comparisons if one.column.upper() not in known)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self
 
 from numpy.typing import NDArray
 
@@ -36,6 +36,13 @@ class AsciiTableHDU(ReadableTableHDU):
         return {
             name: facts.seen.text(f"TFORM{number}") for name, number in zip(facts.colnames, facts.numbers, strict=True)
         }
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> NoReturn:
+            if name == "repack":
+                raise AttributeError("an ASCII table has no repack(): it has no heap, and so nothing that is unused")
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     # -- writing --------------------------------------------------------------------------------------------------
 

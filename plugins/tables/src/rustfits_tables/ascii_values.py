@@ -109,11 +109,12 @@ def _texts(cells: TextCells, array: NDArray[Any], nulls: NDArray[np.bool_] | Non
     if odd.any():
         row, position = np.argwhere(odd)[0].tolist()
         raise TableError(
-            f"non-ASCII or control character in column {cells.name!r}, row {row}, position {position}: {array[row]!r}"
+            f"non-ASCII or control character in column {cells.name!r}, row {row}, position {position}: "
+            f"{array[row].tolist()!r}"
         )
     if width > cells.width and (filled[:, cells.width :] != BLANK).any():
         row = int(np.argwhere((filled[:, cells.width :] != BLANK).any(axis=1))[0, 0])
-        raise TableError(f"column {cells.name!r}, row {row}: {array[row]!r} does not fit {_form(cells)}")
+        raise TableError(f"column {cells.name!r}, row {row}: {array[row].tolist()!r} does not fit {_form(cells)}")
     out = np.full((len(array), cells.width), BLANK, np.uint8)
     shared = min(width, cells.width)
     out[:, :shared] = filled[:, :shared]

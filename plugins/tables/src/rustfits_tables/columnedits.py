@@ -16,7 +16,7 @@ from rustfits_tables.columns import Cells
 from rustfits_tables.facts import ColumnFacts
 from rustfits_tables.indexed import renumbered
 from rustfits_tables.outgoing import add_arrays, row_encoder
-from rustfits_tables.schema import NewColumn, NewField, Wishes
+from rustfits_tables.schema import INNER, NewColumn, NewField, Wishes
 from rustfits_tables.values import checked_values
 
 ColumnKey = str | int
@@ -45,6 +45,12 @@ def new_column(
                 raise TableError(
                     f"{argument}= is for object arrays, whose cells vary in length; {name!r} holds {dtype}"
                 )
+    elif inner_dtype is None or inner_dtype not in INNER:
+        said = "" if inner_dtype is None else f", which {inner_dtype!r} is not; there are {', '.join(INNER)}"
+        raise TableError(
+            f"column {name!r} is of objects: say in inner_dtype= what its cells hold, such as 'f4', or 'U' for "
+            f"strings{said}"
+        )
     if bit_packed and dtype.kind != "b" and inner_dtype not in ("?", "bool"):
         raise TableError(f"bit_packed=True needs bool data; {name!r} holds {dtype}")
     wishes = Wishes(

@@ -53,7 +53,7 @@ def select_rows(rows: object, nrows: int, *, some: bool = True) -> Rows:
     else:
         found = _numbers(rows, nrows)
     if some and not len(found):
-        raise TableError(f"rows= selects zero rows of the {nrows} there are")
+        raise TableError(f"zero rows are selected of the {nrows} that the table has")
     return found
 
 

@@ -521,7 +521,7 @@ class ReadableTableHDU(AnyTableHDU):
         """Raise `TableError` if rows wait for the end of a block."""
 
     def __delitem__(self, key: Any) -> NoReturn:
-        raise NotSupported("`del` takes nothing out of a table; delete_rows(...) and delete_column(...) do")
+        raise NotSupported("can't delete items of a table by `del`; delete_rows(...) and delete_column(...) do that")
 
 
 class TableHDU(ReadableTableHDU):

@@ -178,6 +178,7 @@ def _of_dtype(cells: Cells, array: NDArray[Any], *, exact: bool) -> NDArray[Any]
         width = found.itemsize // (4 if found.kind == "U" else 1)
         if width == cells.width or not exact:
             return _fitted(cells, array, width)
+        _fitted(cells, array, width)  # refuses strings that would be cut
         raise TableError(
             f"column {cells.name!r} has {cells.width} chars/string: expected S{cells.width} or U{cells.width}, got "
             f"{label_of(found)}; astype('U{cells.width}') makes it so"
@@ -402,10 +403,10 @@ def _refuse_odd(cells: Cells, array: NDArray[Any], first: int) -> None:
     row, *rest = np.argwhere(((codes < BLANK) & ~behind) | (codes > LAST))[0].tolist()
     code = int(codes[row, *rest])
     what = "non-ASCII" if code > DEL else "control"
+    found = f"{'U+' if is_unicode else '0x'}{code:02X} in {array[row].tolist()!r}"
     raise TableError(
-        f"{what} character {'U+' if is_unicode else '0x'}{code:02X} in column {cells.name!r}, row {first + row}, at "
-        f"position {rest[-1]}: {array[row]!r}; strings of FITS are of the ASCII characters 32 to 126"
-        + (", and end at the first NUL" if not code else "")
+        f"{what} character in column {cells.name!r}, row {first + row}, at position {rest[-1]}: {found}; strings of "
+        f"FITS are of the ASCII characters 32 to 126{'' if code else ', and end at the first NUL'}"
     )
 
 

@@ -84,7 +84,10 @@ class CompressedTableHDU(TableHDU):
 
     def _wanted(self, rows: object, cells: Sequence[AnyCells], mask_null: bool) -> Rows:
         if mask_null:
-            raise NotSupported("TNULL masking is not there for compressed tables; compare with the number in TNULLn")
+            raise NotSupported(
+                "TNULL masking is not there for compressed tables; to_arrow() and the like tell what is missing, or "
+                "compare with the number in TNULLn"
+            )
         self._refuse_while_appending("reading")
         wanted = select_rows(rows, self.nrows)
         self._tiles().check(wanted, cells)
