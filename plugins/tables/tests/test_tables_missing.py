@@ -1,6 +1,8 @@
 """Logical values that are missing, and what a column says of itself: name, unit, null, description."""
 
 import subprocess
+from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -59,6 +61,19 @@ def test_what_is_masked_becomes_a_byte_of_zero(tmp_path, compress):
     fitsio = pytest.importorskip("fitsio", reason="fitsio is the peer")
     with fitsio.FITS(str(path)) as peer:
         assert peer[1]["a"][:].astype(int).tolist() in ([0] * 6, [0, ord("F"), 0, 0, ord("F"), 0])
+
+
+def test_those_of_other_programs_are_missing():
+    data = Path(__file__).resolve().parents[3] / "tests" / "data"
+    with FITS(data / "logical_null.fits") as fits:
+        assert fits[1].read_column("flag", mask_null=True).tolist() == [True, None, False]
+        assert fits[1].read_column("flag").tolist() == [True, False, False]
+        if find_spec("polars"):
+            assert fits[1].to_polars()["flag"].to_list() == [True, None, False]
+    with FITS(data / "vla_logical_null.fits") as fits:
+        assert [cell.tolist() for cell in fits[1].read_column("flag")] == [[True, False, True], [False, True]]
+        if find_spec("polars"):
+            assert fits[1].to_polars()["flag"].to_list() == [[True, None, True], [False, True]]
 
 
 def test_bits_that_are_masked_are_refused():
