@@ -121,6 +121,28 @@ def test_in_arrays_of_any_length_arrow_sees_them_missing():
         assert [cell.tolist() for cell in fits[1].read_column("v")] == [[True, False], [], [False, True, False]]
 
 
+@pytest.mark.parametrize("dtype", ["i4", "u2", "f4", "?", "U3"])
+def test_a_column_that_is_inserted_may_lack_values(dtype):
+    values = np.ma.MaskedArray(np.array([0, 1, 1, 0]).astype(dtype), [0, 1, 0, 0])
+    missing = {"f": np.nan, "U": ""}.get(values.dtype.kind)
+    with FITS("mem://", "w+") as fits:
+        hdu = fits.write_table({"a": np.arange(4)})
+        hdu.insert_column("n", values, position=0)
+        found = hdu.read(mask_null=True)["n"]
+        np.testing.assert_array_equal(found.filled(missing) if missing is None else found, values.filled(missing))
+        assert np.ma.getmaskarray(found).tolist() == ([False] * 4 if missing is not None else [0, 1, 0, 0])
+    with FITS("mem://", "w+") as fits:
+        fits.create_ascii_table_hdu([("a", "i4")], 4)
+        if dtype == "U3":
+            fits[1].insert_column("n", values)
+            assert fits[1].read()["n"].tolist() == ["0", "", "1", "0"]
+        elif dtype != "?":
+            before = fits.to_bytes()
+            with pytest.raises(TableError, match=r"insert it without mask.*describe_column\('n'"):
+                fits[1].insert_column("n", values)
+            assert fits.to_bytes() == before
+
+
 # -- the name of a column ---------------------------------------------------------------------------------------------
 
 

@@ -324,6 +324,10 @@ class _Bitmap(_Buffer):
         packed = np.packbits(bits, bitorder="little")
         self.values[first // 8 : first // 8 + packed.size] = packed
 
+    def fill(self, first: int, nbits: int) -> None:
+        """Set bits from ``first`` on, which 8 divides, and the rest of the last byte."""
+        self.values[first // 8 : -(-(first + nbits) // 8)] = 0xFF
+
 
 class _Filling(ABC):
     """The buffers of one column in one batch."""
@@ -352,8 +356,12 @@ class _Filling(ABC):
     def settle(self, first: int, rows: Rows) -> None:
         """Take over what was filled."""
         if self._valid is not None and self._mask is not None:
-            self._valid.put(first * self._count, ~self._mask.reshape(-1))
-            self._nnulls += int(np.count_nonzero(self._mask))
+            nnulls = int(np.count_nonzero(self._mask))
+            if nnulls:
+                self._valid.put(first * self._count, ~self._mask.reshape(-1))
+            else:
+                self._valid.fill(first * self._count, self._mask.size)
+            self._nnulls += nnulls
 
     @abstractmethod
     def array(self) -> ArraySaid:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rustfits import TableError
 from rustfits.plugin import AnyTableHDU, Cards, TableUnit
 from rustfits_tables.access import RowKey
 from rustfits_tables.ascii_new import AsciiColumn
@@ -105,6 +106,11 @@ def insert(hdu: AnyTableHDU, facts: ColumnFacts, index: int, column: AsciiColumn
         If there are columns that cannot be read.
     """
     cells = all_cells(facts)
+    if np.ma.is_masked(data) and column.form[0] != "A":
+        raise TableError(
+            f"column {column.name!r} has masked values, and no TNULL before it is there: insert it without mask, let "
+            f"describe_column({column.name!r}, null='---') set one, and mask values then"
+        )
     offset, width = cells[index].offset if index < len(cells) else facts.row_nbytes, column.width
     moved = _with_moved_fields(facts, cells, offset, width)
     moved = with_fixed_names(facts, facts.numbers[index:], moved)

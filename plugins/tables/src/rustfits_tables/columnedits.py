@@ -15,6 +15,7 @@ from rustfits_tables.columncards import last_card, with_fixed_names
 from rustfits_tables.columns import Cells
 from rustfits_tables.facts import ColumnFacts
 from rustfits_tables.indexed import renumbered
+from rustfits_tables.nulls import free_null, needs_null
 from rustfits_tables.outgoing import add_arrays, row_encoder
 from rustfits_tables.schema import INNER, NewColumn, NewField, Wishes
 from rustfits_tables.values import checked_values
@@ -58,6 +59,7 @@ def new_column(
         var_dtypes=None if inner_dtype is None else {name: inner_dtype},
         bit_columns=bool(bit_packed),
         heap_format="P" if heap_format is None else heap_format,
+        nulls={name: free_null(name, data)} if needs_null(data) else None,
     )
     (column,) = wishes.columns([NewField(name, dtype, data.shape[1:])])
     return replace(column, form=f"{column.form}(0)") if dtype.kind == "O" else column

@@ -106,7 +106,7 @@ class ColumnFacts(TableFacts):
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise TableError(
-                f"several columns are named {', '.join(map(repr, twice))}, and cannot be fields of one array: "
+                f"columns of one name cannot be fields of one array: {', '.join(map(repr, twice))}; "
                 "rename_column(index, ...) gives another name, and a list of columns leaves them out"
             )
         try:

@@ -668,7 +668,8 @@ class TableHDU(ReadableTableHDU):
         name : str
             New, whatever its case.
         data : array
-            With the rows of the table along its first axis.
+            With the rows of the table along its first axis. Perhaps masked, as for `write`; integers get a TNULLn that
+            no value has.
         position : int, optional
             Index that it will have, from 0.
         after, before : str or int, optional
