@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -421,6 +422,62 @@ def test_logical_values_that_are_missing_are_empty(run, tmp_path):
     assert run("table", "x.fits", "-f", "csv").stdout == "a,n\ntrue,0\nfalse,1\n,2\n"
     assert [one["a"] for one in objects(run("table", "x.fits", "-f", "json").stdout)] == [True, False, None]
     assert run("table", "x.fits", "-f", "csv", "-w", "a == false").stdout == "a,n\nfalse,1\n"
+
+
+def odd_table(columns, data, nrows, name):
+    """Write a file whose table has what nobody should write: pairs of TFORM and TTYPE."""
+    width = len(data) // nrows
+    cards = {
+        "XTENSION": "'BINTABLE'",
+        "BITPIX": 8,
+        "NAXIS": 2,
+        "NAXIS1": width,
+        "NAXIS2": nrows,
+        "PCOUNT": 0,
+        "GCOUNT": 1,
+    }
+    cards["TFIELDS"] = len(columns)
+    for number, (form, title) in enumerate(columns, start=1):
+        cards |= {f"TFORM{number}": f"'{form:<8}'", f"TTYPE{number}": f"'{title:<8}'"}
+    texts = ({"SIMPLE": "T", "BITPIX": 8, "NAXIS": 0}, cards)
+    heads = ["".join(f"{key:<8}= {value}".ljust(80) for key, value in one.items()) + "END" for one in texts]
+    raw = b"".join(head.ljust(-(-len(head) // 2880) * 2880).encode() for head in heads)
+    with open(name, "wb") as file:
+        file.write(raw + data.ljust(-(-len(data) // 2880) * 2880, b"\0"))
+    return name
+
+
+NUMBERS = np.arange(9, dtype=">i4").tobytes()
+
+
+@pytest.mark.parametrize(
+    ("columns", "data", "words"),
+    [
+        ([("1J", "a"), ("1?", "b"), ("1J", "c")], NUMBERS, "TFORM2.*--columns picks others"),
+        ([("1J", "a"), ("1J", "c"), ("1J", "c")], NUMBERS, "several columns are named 'c'; --columns picks"),
+        ([("1J", "a"), ("4A", "b")], b"\0\0\0\0ab\xe9\0" * 3, "non-ASCII byte 0xE9.*--columns picks others"),
+    ],
+)
+def test_an_odd_column_leaves_the_others(run, tmp_path, columns, data, words):
+    odd_table(columns, data, 3, "odd.fits")
+    assert re.search(words, run("table", "odd.fits", code=1).stderr)
+    assert run("table", "odd.fits", "-c", "a", "-f", "csv", "-r", "0").stdout == "a\n0\n"
+    shutil.copy("odd.fits", "other.fits")
+    assert "are equal" in run("diff", "odd.fits", "other.fits").stdout
+    raw = bytearray((tmp_path / "odd.fits").read_bytes())
+    raw[2880 * 2 + 3] ^= 1
+    (tmp_path / "other.fits").write_bytes(raw)
+    assert "bytes of its data differ" in run("diff", "odd.fits", "other.fits", code=1).stdout
+    form = "1E" if columns[0][0] == "1J" else "1J"
+    odd_table([(form, "a"), *columns[1:]], data, 3, "other.fits")
+    assert f"column a: TFORM1 is '1J' in A, '{form}' in B" in run("diff", "odd.fits", "other.fits", code=1).stdout
+
+
+def test_where_no_column_can_be_read_none_is_proposed(run, tmp_path):
+    odd_table([("1J", "a")], NUMBERS[:32], 4, "odd.fits")
+    shown = run("table", "odd.fits", code=1).stderr
+    assert "the columns take 4 bytes a row, but NAXIS1 is 8" in shown
+    assert "--columns" not in shown
 
 
 # -- diff -------------------------------------------------------------------------------------------------------------
