@@ -427,8 +427,7 @@ def _laid_out(
     table, layout = snapshot.table, snapshot.layout
     new = NewTiles(snapshot, HeapWriter.anew(layout, spare), anew=True)
     for batch in batches:
-        for run in batch.runs(table):
-            new.writer.add([run])  # each by itself: what was not quantised follows the other tiles of its batch
+        new.writer.add(batch.runs(table))  # in the order of their rows, however many a batch holds
     quantization = table.quantization
     if quantization is not None:
         set_scales(new, quantization, batches)
