@@ -793,7 +793,8 @@ class FITS:
         Parameters
         ----------
         data : array with named fields, dict of name to array, or list of arrays
-            Of dtypes as in `create_table_hdu`. Masked floats become NaN.
+            Of dtypes as in `create_table_hdu`. Masked floats become NaN. Or a binary table of a file, which keeps its
+            cards and bytes: a plain one is compressed (``compress`` must say how), a compressed one becomes plain.
         names : sequence of str, optional
             Of the arrays in a list.
         extname, extver, units, var_dtypes, bit_columns, heap_format, compress, ztilelen
