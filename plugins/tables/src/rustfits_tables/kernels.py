@@ -197,6 +197,30 @@ class RowEncoder(_Rows):
         return faults
 
 
+    def check_text(self, first: int, nrows: int) -> list[Fault]:
+        """Look for characters that are not ASCII in the strings of fields BYTES and TEXT, as `encode` does.
+
+        Parameters
+        ----------
+        first, nrows : int
+            Which rows of the arrays.
+
+        Returns
+        -------
+        list of Fault
+            The first of every such field that has one.
+        """
+        faults = []
+        for number, each in enumerate(self.fields):
+            field = each.field
+            if field.kind in (Kind.BYTES, Kind.TEXT) and nrows and field.count and field.size:
+                codes = _elements(each, first, nrows, "u1" if field.kind == Kind.BYTES else "u4")
+                problem = _foreign(codes.reshape(nrows, field.count, field.size))
+                if problem is not None:
+                    faults.append(Fault(number, *problem))
+        return faults
+
+
 _NOTHING = (Kind.COPY, Kind.BYTES, Kind.TEXT)  # whose elements of no bytes are nothing on both sides
 
 

@@ -11,15 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rustfits import TableError
-from rustfits.plugin import ELEMENT_DTYPES
+from rustfits.plugin import ELEMENT_DTYPES, run
 from rustfits_tables.choice import active
 from rustfits_tables.columns import CONVENTIONS, INTEGERS, SCALED, Cells, as_float, label_of, same_numbers
-from rustfits_tables.fields import Field, FieldArray, Kind, Reason
+from rustfits_tables.fields import Fault, Field, FieldArray, Kind, Reason
 from rustfits_tables.incoming import Given, array_of
 
 Int64s = NDArray[np.int64]
 
-NOT_ASCII, NOT_ASCII_TEXT = 0x8080808080808080, 0xFFFFFF80FFFFFF80  # bits that no ASCII character has
 CHECK_NBYTES = 1 << 20  # of rows that are looked at, at a time
 
 
@@ -87,7 +86,8 @@ def values_of(given: Given, cells: Sequence[Cells], *, extra: bool = False, exac
     """
     arrays = given.ordered([one.name for one in cells], extra=extra)
     exact = exact and given.foreign is None  # the types of another library are not those of FITS
-    values = [checked_values(one, array, exact=exact) for one, array in zip(cells, arrays, strict=True)]
+    values = [prepared(one, array, exact=exact) for one, array in zip(cells, arrays, strict=True)]
+    check_texts(values)
     if given.foreign is not None:  # what is missing there is masked, so that an integer is a value
         for each in values:
             _refuse_nulls(each)
@@ -119,6 +119,13 @@ def checked_values(cells: Cells, data: NDArray[Any], *, exact: bool = True) -> V
     TableError
         If dtype, shape or a value does not fit.
     """
+    values = prepared(cells, data, exact=exact)
+    check_texts([values])
+    return values
+
+
+def prepared(cells: Cells, data: NDArray[Any], *, exact: bool = True) -> Values:
+    """Return what `checked_values` does, but for the characters of strings, which `check_texts` has to look at."""
     if cells.in_heap:
         return _heap_values(cells, data)
     array, mask = np.ma.getdata(data), np.ma.getmask(data)
@@ -268,7 +275,7 @@ def _fields_of(cells: Cells, array: NDArray[Any]) -> list[FieldArray]:
     if column.code == "A":
         if not cells.width:
             return []
-        kind = Kind.TEXT if array.dtype.kind == "U" else Kind.BYTES
+        kind = Kind.TEXT if array.dtype.kind == "U" else Kind.COPY  # their characters were looked at
         return [FieldArray(Field(kind, column.offset, cells.width, count), array)]
     if not array.dtype.isnative:  # as they lie in the file
         return [FieldArray(Field(Kind.COPY, column.offset, array.dtype.itemsize, count), array)]
@@ -279,10 +286,11 @@ def _fields_of(cells: Cells, array: NDArray[Any]) -> list[FieldArray]:
 
 
 def _check_contents(values: Values) -> None:
-    """Refuse characters that are not ASCII, and numbers that scaled integers or floats cannot hold."""
+    """Refuse strings where there is no room for any, and numbers that scaled integers or floats cannot hold."""
     cells, array = values.cells, values.array
     if cells.column.code == "A":
-        _check_ascii(cells, array)
+        if not cells.width and array.size and np.strings.str_len(array).any():
+            raise TableError(f"column {cells.name!r} has 0 chars/string, but the input has strings")
     elif not cells.trivial and cells.column.code in "ED":
         _check_floats(cells, array)
     elif not cells.trivial and cells.column.code in INTEGERS and array.dtype.kind == "f":
@@ -352,29 +360,40 @@ def _is_null(cells: Cells, array: NDArray[Any]) -> NDArray[np.bool_]:
     return stored == float(null) if float(null) == null else np.zeros(array.shape, np.bool_)  # type: ignore[arg-type]
 
 
-def _check_ascii(cells: Cells, array: NDArray[Any]) -> None:
-    if not array.size:
+def check_texts(values: Sequence[Values]) -> None:
+    """Refuse characters that are not ASCII, in all columns at once: their strings lie side by side in many arrays.
+
+    Raises
+    ------
+    TableError
+        It names the first column that has one, and the first row.
+    """
+    fields: list[FieldArray] = []
+    owners: list[Values] = []
+    offset = 0
+    for each in values:
+        array, width = each.array, each.cells.width
+        if each.cells.column.code == "A" and width and array.size:
+            count, is_text = prod(array.shape[1:]), array.dtype.kind == "U"
+            fields.append(FieldArray(Field(Kind.TEXT if is_text else Kind.BYTES, offset, width, count), array))
+            owners.append(each)
+            offset += width * count
+    if not fields:
         return
-    is_text, step = array.dtype.kind == "U", max(CHECK_NBYTES // array[:1].nbytes, 1)
-    for first in range(0, len(array), step):
-        found = _all_bits(array[first : first + step])
-        if found & (NOT_ASCII_TEXT if is_text else NOT_ASCII):
-            unit = array.dtype.itemsize // (4 if is_text else 1)
-            codes = array[first : first + step, ..., None].view("u4" if is_text else "u1")
-            row, *_, position = np.argwhere(codes > 0x7F)[0].tolist()
-            raise TableError(
-                f"non-ASCII character in column {cells.name!r}, row {first + row}, at position {position % unit}: "
-                f"{array[first + row]!r}; strings of FITS are ASCII"
-            )
-        if not cells.width and found:
-            raise TableError(f"column {cells.name!r} has 0 chars/string, but the input has strings")
+    encoder, nrows, found = active().encoder(offset, fields), len(owners[0]), list[Fault]()
+    step = max(CHECK_NBYTES // offset, 1)
 
+    def check(first: int) -> None:
+        for fault in encoder.check_text(first, min(step, nrows - first)):
+            found.append(replace(fault, row=first + fault.row))
 
-def _all_bits(array: NDArray[Any]) -> int:
-    """Return the bits that any of the words of an array has, which are of 8 bytes where its elements allow that."""
-    size = next(size for size in (8, 4, 2, 1) if not array.dtype.itemsize % size)
-    words = array[..., None].view(f"u{size}")
-    return int(np.bitwise_or.reduce(words, axis=None))
+    run(check, range(0, nrows, step), npixels=nrows * offset)
+    if found:
+        fault = min(found, key=lambda fault: (fault.field, fault.row))
+        raise TableError(
+            f"non-ASCII character in column {owners[fault.field].cells.name!r}, row {fault.row}, at position "
+            f"{fault.position}: {owners[fault.field].array[fault.row]!r}; strings of FITS are ASCII"
+        )
 
 
 def _heap_values(cells: Cells, data: NDArray[Any]) -> Values:

@@ -161,6 +161,82 @@ RF_INLINE int64_t foreign_at(const uint8_t *text, int64_t length)
     return k < length ? k : -1;
 }
 
+/* Bits that any of the bytes has, at least the highest. */
+RF_INLINE uint64_t bits_of(const uint8_t *text, int64_t length)
+{
+    uint64_t all = 0;
+    if (length < 8) {
+        for (int64_t k = 0; k < length; k++)
+            all |= text[k];
+        return all | all << 56;
+    }
+    for (int64_t k = 0; k < length - 8; k += 8)
+        all |= rf_load_u64(text + k);
+    return all | rf_load_u64(text + length - 8);
+}
+
+RF_INLINE uint64_t wide_bits_of(const uint8_t *text, int64_t length)
+{
+    uint32_t all = 0;
+    for (int64_t k = 0; k < length; k++)
+        all |= rf_load_u32(text + 4 * k);
+    return all > 0x7F ? 0x80 : 0;
+}
+
+static int64_t foreign_wide_at(const uint8_t *text, int64_t length)
+{
+    int64_t k = 0;
+    while (k < length && rf_load_u32(text + 4 * k) <= 0x7F)
+        k++;
+    return k < length ? k : -1;
+}
+
+static void check_cells(rf_field *field, const rf_walk *walk)
+{
+    const int64_t size = field->size, length = field->count * size;
+    const int wide = field->kind == RF_TEXT;
+    uint64_t found = 0;
+    if (wide)
+        RF_EACH_CELL(walk, (void)to; found |= wide_bits_of(from, length););
+    else
+        RF_EACH_CELL(walk, (void)to; found |= bits_of(from, length););
+    if (!(found & 0x8080808080808080u))
+        return;
+    RF_EACH_CELL(walk, {
+        (void)to;
+        int64_t k = wide ? foreign_wide_at(from, length) : foreign_at(from, length);
+        if (k >= 0) {
+            uint32_t code = wide ? rf_load_u32(from + 4 * k) : from[k];
+            rf_say_fault(field, RF_FOREIGN, walk->row + i, k / size, k % size, code);
+            return;
+        }
+    });
+}
+
+int32_t rf_check_text(int64_t row_nbytes, int64_t nrows, int64_t first, rf_field *fields, int64_t nfields)
+{
+    if (row_nbytes <= 0 || nrows < 0)
+        return RF_BAD_ROWS;
+    if (!rf_fields_fit(fields, nfields, row_nbytes, nrows, first, 0))
+        return RF_BAD_FIELD;
+    for (int64_t k = 0; k < nfields; k++)
+        fields[k].nleft = fields[k].fault = 0;
+    int64_t block = rf_block_rows(row_nbytes);
+    for (int64_t begin = 0; begin < nrows; begin += block)
+        for (int64_t k = 0; k < nfields; k++) {
+            rf_field *field = &fields[k];
+            if ((field->kind != RF_BYTES && field->kind != RF_TEXT) || rf_is_empty(field) || field->fault != RF_OK)
+                continue;
+            rf_walk walk = {0};
+            walk.from = field->memory + (first + begin) * field->stride;
+            walk.from_step = field->stride;
+            walk.n = nrows - begin < block ? nrows - begin : block;
+            walk.row = begin;
+            check_cells(field, &walk);
+        }
+    return RF_DONE;
+}
+
 RF_INLINE void encode_bytes(rf_field *field, const rf_walk *walk)
 {
     const int64_t count = field->count, size = field->size;
