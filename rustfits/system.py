@@ -77,6 +77,7 @@ def _join_and_write(descriptor: int, buffers: Sequence[Any], offset: int, /) -> 
 preadv: Callable[[int, Sequence[Any], int], int] = getattr(os, "preadv", _read_and_copy)
 pwritev: Callable[[int, Sequence[Any], int], int] = getattr(os, "pwritev", _join_and_write)
 
+
 @cache
 def _fallocate() -> Any:
     """Return the call of Linux that finds room on a disk; None elsewhere.

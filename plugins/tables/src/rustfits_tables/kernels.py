@@ -196,7 +196,6 @@ class RowEncoder(_Rows):
                 faults.append(Fault(number, *problem))
         return faults
 
-
     def check_text(self, first: int, nrows: int) -> list[Fault]:
         """Look for characters that are not ASCII in the strings of fields BYTES and TEXT, as `encode` does.
 

@@ -25,9 +25,18 @@ RF_INLINE int is_odd(const uint8_t *text, int64_t length)
     return (found & high) != 0;
 }
 
+/* Length without NULs and blanks at the end: those are the bytes of which nothing is left under 0xDF. */
 RF_INLINE int64_t without_fill(const uint8_t *text, int64_t length)
 {
-    while (length > 0 && (text[length - 1] == 0 || text[length - 1] == ' '))
+#if (defined(__GNUC__) || defined(__clang__)) && !RF_BIG_ENDIAN
+    while (length >= 8) {
+        uint64_t left = rf_load_u64(text + length - 8) & 0xDFDFDFDFDFDFDFDFu;
+        if (left)
+            return length - __builtin_clzll(left) / 8;
+        length -= 8;
+    }
+#endif
+    while (length > 0 && (text[length - 1] & 0xDF) == 0)
         length--;
     return length;
 }
