@@ -45,7 +45,9 @@ def check_decoding(schema, seed, nrows, parts, chosen, together):
     for number, (first, second) in enumerate(zip(one, other, strict=True)):
         if number not in bad:
             assert same(first.array, second.array), first.field
-            assert first.text is None or same(first.text, second.text)
+            if first.text is not None:  # behind the last string there may be anything
+                used = int(first.array[(nrows if rows is None else len(rows)) * first.field.count])
+                assert same(first.text[:used], second.text[:used])
 
 
 @settings(deadline=None, max_examples=300)

@@ -26,7 +26,7 @@ from rustfits_tables.rows import Rows, error_of
 if TYPE_CHECKING:
     from rustfits_tables._arrow import Arena, ArraySaid, Block, SchemaSaid
 
-BATCH_NBYTES = 16 << 20  # large enough that a reader does not mind their number
+BATCH_NBYTES = 32 << 20  # with strings as text of numpy; large enough that nobody minds their number
 SLICE_NBYTES = 4 << 20  # of rows that are filled in one go: their strings are looked at again while they are near
 MAX_BATCHES = 4  # that are made side by side, and wait for the reader
 
@@ -122,6 +122,7 @@ class Batches:
         self._hdu = hdu
         self._ready: list[ArraySaid] = []
         self.fault: Exception | None = None
+        self._facts: ColumnFacts | None = None
         self._columns = self._plan(columns)
         self._names = [one.name for one in self._columns]
         pieces = Pieces(hdu, self._names or None, nbytes=BATCH_NBYTES, rows=self._select(rows))
@@ -134,9 +135,13 @@ class Batches:
     @reads
     def _plan(self, columns: Sequence[str] | None) -> list[ArrowColumn]:
         facts = self._hdu._facts
+        if facts is self._facts:
+            return self._columns
         cells = facts.chosen(columns)
         facts.dtype(cells)  # refuses names that occur twice, and cells that are too large
-        return [column_of(one, facts.seen) for one in cells]
+        found = [column_of(one, facts.seen) for one in cells]
+        self._facts = facts
+        return found
 
     @reads
     def _select(self, rows: object) -> Rows:
@@ -160,15 +165,15 @@ class Batches:
     @reads
     def _made(self, chosen: list[Rows]) -> list[ArraySaid]:
         now = self._plan(self._names or None)
-        if [one.schema() for one in now] != [one.schema() for one in self._columns]:
+        if now is not self._columns and [one.schema() for one in now] != [one.schema() for one in self._columns]:
             raise TableError("the columns of the table were changed while it was read; begin again")
+        self._columns = now
         made: dict[int, ArraySaid] = {}
 
         def make(number: int) -> None:
             made[number] = self._batch(chosen[number], now)
 
-        row_nbytes = self._hdu._fields(self._names or None, scale=True).itemsize
-        run(make, range(len(chosen)), npixels=sum(map(len, chosen)) * row_nbytes)
+        run(make, range(len(chosen)), npixels=sum(one.nbytes(sum(map(len, chosen))) for one in now))
         return [made[number] for number in range(len(chosen))]
 
     def _batch(self, rows: Rows, columns: Sequence[ArrowColumn]) -> ArraySaid:

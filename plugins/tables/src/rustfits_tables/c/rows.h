@@ -27,7 +27,7 @@ enum {
     RF_VALID,          /* likewise; a bitmap of those that are not null */
     RF_LOGICAL_BITMAP, /* as RF_LOGICAL; a bitmap */
     RF_BITS_BITMAP,    /* as RF_BITS; a bitmap */
-    RF_UTF8_32,        /* as RF_BYTES; offsets of 32 bits into text, where strings lie back to back */
+    RF_UTF8_32,        /* as RF_BYTES; offsets of 32 bits into text, where strings lie back to back, then anything */
     RF_UTF8_64,        /* offsets of 64 bits */
     RF_INTEGER,        /* size characters of a decimal integer; 64 bits. Is decoded only, as what follows is */
     RF_REAL_32,        /* size characters of a decimal number; rounded to the nearest float */

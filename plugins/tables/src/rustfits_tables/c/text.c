@@ -5,11 +5,16 @@
 #include <emmintrin.h>
 #endif
 
-/* Whether there is a NUL, or a byte that is not ASCII. */
-RF_INLINE int is_odd(const uint8_t *text, int64_t length)
+/* Whether there is a NUL, or a byte that is not ASCII, in the first bytes of a cell of `size`. */
+RF_INLINE int is_odd(const uint8_t *text, int64_t length, int64_t size)
 {
     const uint64_t ones = 0x0101010101010101u, high = 0x8080808080808080u;
     uint64_t found = 0, eight;
+    if (length < 8 && size >= 8 && !RF_BIG_ENDIAN) {
+        uint64_t inside = ((uint64_t)1 << 8 * length) - 1;
+        eight = (rf_load_u64(text) & inside) | (ones & ~inside);
+        return ((eight | (eight - ones)) & high) != 0;
+    }
     if (length < 8) {
         for (int64_t k = 0; k < length; k++)
             found |= (uint64_t)(uint8_t)(text[k] - 1) | text[k];
@@ -45,7 +50,7 @@ RF_INLINE int64_t without_fill(const uint8_t *text, int64_t length)
 RF_INLINE int64_t length_of(const uint8_t *text, int64_t size)
 {
     int64_t length = without_fill(text, size);
-    if (!is_odd(text, length))
+    if (!is_odd(text, length, size))
         return length;
     for (int64_t k = 0; k < length; k++) {
         if (text[k] == 0)
@@ -113,19 +118,12 @@ RF_INLINE int64_t get_offset(const rf_field *field, int64_t at)
     return field->kind == RF_UTF8_32 ? rf_load_i32(field->memory + 4 * at) : rf_load_i64(field->memory + 8 * at);
 }
 
-RF_INLINE void put_offset(rf_field *field, int64_t at, int64_t offset)
-{
-    if (field->kind == RF_UTF8_32)
-        rf_store_i32(field->memory + 4 * at, (int32_t)offset);
-    else
-        rf_store_i64(field->memory + 8 * at, offset);
-}
-
-static void decode_utf8(rf_field *field, const rf_walk *walk, int64_t at)
+RF_INLINE void decode_utf8(rf_field *field, const rf_walk *walk, int64_t at, int narrow)
 {
     const int64_t count = field->count, size = field->size;
+    uint8_t *const offsets = field->memory, *const texts = field->text;
     int64_t room = field->text_nbytes, offset = get_offset(field, at);
-    if (field->kind == RF_UTF8_32 && room > INT32_MAX)
+    if (narrow && room > INT32_MAX)
         room = INT32_MAX;
     if (offset < 0 || offset > room) {
         rf_say_fault(field, RF_OFFSETS, walk->row, 0, 0, offset);
@@ -134,16 +132,22 @@ static void decode_utf8(rf_field *field, const rf_walk *walk, int64_t at)
     RF_EACH_CELL(walk, (void)to; for (int64_t k = 0; k < count; k++) {
         const uint8_t *text = from + k * size;
         int64_t length = length_of(text, size);
-        if (length < 0)
-            rf_say_fault(field, RF_FOREIGN, walk->row + i, k, -1 - length, text[-1 - length]);
-        else if (length > room - offset)
-            rf_say_fault(field, RF_NO_ROOM, walk->row + i, k, 0, length);
-        if (field->fault != RF_OK)
+        if (length < 0 || length > room - offset) {
+            int32_t fault = length < 0 ? RF_FOREIGN : RF_NO_ROOM;
+            int64_t position = length < 0 ? -1 - length : 0;
+            rf_say_fault(field, fault, walk->row + i, k, position, length < 0 ? text[position] : length);
             return;
-        if (length) /* of no text there need be no address */
-            put_bytes(field->text + offset, text, length, length);
+        }
+        if (size <= room - offset) /* of each string as many bytes: the next one covers what is behind this */
+            rf_copy(texts + offset, text, size);
+        else if (length) /* of no text there need be no address */
+            rf_copy(texts + offset, text, length);
         offset += length;
-        put_offset(field, ++at, offset);
+        at++;
+        if (narrow)
+            rf_store_i32(offsets + 4 * at, (int32_t)offset);
+        else
+            rf_store_i64(offsets + 8 * at, offset);
     });
 }
 
@@ -153,8 +157,10 @@ void rf_decode_text(rf_field *field, const rf_walk *walk, int64_t at)
         decode_fixed(field, walk, 0);
     else if (field->kind == RF_TEXT)
         decode_fixed(field, walk, 1);
+    else if (field->kind == RF_UTF8_32)
+        decode_utf8(field, walk, at, 1);
     else
-        decode_utf8(field, walk, at);
+        decode_utf8(field, walk, at, 0);
 }
 
 /* The other way strings are written as they are, with NUL behind them. */
