@@ -184,6 +184,9 @@ class Torchfits:
     def rows(self, path: str, begin: int, stop: int) -> Any:
         return self.read(path, start_row=begin + 1, num_rows=stop - begin)
 
+    def arrow(self, path: str) -> Any:
+        return self.library.table.read(path)
+
 
 def input_of(library: Any, request: dict[str, Any], kept: dict[Any, Any]) -> Any:
     """Return what is to be written; made once for a kind of table."""

@@ -91,8 +91,11 @@ RF_INLINE void widen(uint8_t *to, const uint8_t *from, int64_t size, int64_t len
 
 RF_INLINE void put_bytes(uint8_t *to, const uint8_t *from, int64_t size, int64_t length)
 {
+    int64_t k = length;
     rf_copy(to, from, length);
-    for (int64_t k = length; k < size; k++)
+    for (; k + 8 <= size; k += 8)
+        rf_store_u64(to + k, 0);
+    for (; k < size; k++)
         to[k] = 0;
 }
 
@@ -294,8 +297,8 @@ static void encode_utf8(rf_field *field, const rf_walk *walk, int64_t at)
         if (field->fault != RF_OK)
             return;
         put_bytes(to + k * size, length ? field->text + offset : NULL, size, length);
-        int64_t foreign = foreign_at(to + k * size, length);
-        if (foreign >= 0) {
+        if (bits_of(to + k * size, size) & 0x8080808080808080u) {
+            int64_t foreign = foreign_at(to + k * size, length);
             rf_say_fault(field, RF_FOREIGN, walk->row + i, k, foreign, to[k * size + foreign]);
             return;
         }
