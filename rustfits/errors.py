@@ -26,6 +26,8 @@ FitsError
         ProtectedKeyword                   the keyword describes the structure of the file
     MissingKeyword (KeyError)              no card of that name
     ChecksumError (ValueError)             a checksum of an HDU is wrong
+    LimitExceeded (ValueError)             a file asks for more than `rustfits.limits` allows
+    OutOfMemory (MemoryError)              the system has no memory for what was asked of a file
     LocationError (ValueError)             a filename, a URL or `remote=` cannot be understood
     HDUKeyInvalid (ValueError)             the key between `f[` and `]` is of a kind that selects no HDU
     HDUNotFound (ValueError)               no HDU has that name
@@ -285,6 +287,14 @@ class ChecksumError(FitsError, ValueError):
         return (
             f"{self.keyword} is wrong: {self.found}; to read or repair it all the same, open it without checksum=True"
         )
+
+
+class LimitExceeded(FitsError, ValueError):
+    """A file asks for more than `rustfits.limits` allows."""
+
+
+class OutOfMemory(FitsError, MemoryError):
+    """The system has no memory for what was asked of a file."""
 
 
 class LocationError(FitsError, ValueError):

@@ -285,6 +285,23 @@ class TileCodec:
 
     # -- the work -------------------------------------------------------------------------------------------------
 
+    def most_npixels(self, nbytes: NDArray[np.int64], pixel: np.dtype[Any]) -> NDArray[np.int64] | None:
+        """Return how many pixels streams can hold at most, so that larger claims are refused before they get memory.
+
+        Parameters
+        ----------
+        nbytes : (n,) int64 array
+            Bytes of each stream.
+        pixel : dtype
+            Of the pixels, as for `decoded_dtype`.
+
+        Returns
+        -------
+        (n,) int64 array or None
+            None, as here, if a stream of any length can hold any number.
+        """
+        return None
+
     def decode(self, batch: TileBatch, out: NDArray[Any]) -> None:
         """Decode every tile of ``batch`` into ``out``.
 
