@@ -246,6 +246,7 @@ int32_t rf_check_text(int64_t row_nbytes, int64_t nrows, int64_t first, rf_field
             if ((field->kind != RF_BYTES && field->kind != RF_TEXT) || rf_is_empty(field) || field->fault != RF_OK)
                 continue;
             rf_walk walk = {0};
+            walk.to = field->memory; /* is not written, and stays where it is */
             walk.from = field->memory + (first + begin) * field->stride;
             walk.from_step = field->stride;
             walk.n = nrows - begin < block ? nrows - begin : block;
