@@ -141,10 +141,10 @@ RF_INLINE void decode_utf8(rf_field *field, const rf_walk *walk, int64_t at, int
             rf_say_fault(field, fault, walk->row + i, k, position, length < 0 ? text[position] : length);
             return;
         }
-        if (size <= room - offset) /* of each string as many bytes: the next one covers what is behind this */
-            rf_copy(texts + offset, text, size);
-        else if (length) /* of no text there need be no address */
-            rf_copy(texts + offset, text, length);
+        /* Of each string as many bytes: the next one covers what is behind this. Of no text there need be no address. */
+        int64_t copied = size <= room - offset ? size : length;
+        if (copied)
+            rf_copy(texts + offset, text, copied);
         offset += length;
         at++;
         if (narrow)
