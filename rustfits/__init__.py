@@ -70,10 +70,12 @@ if TYPE_CHECKING:
         WrongHDUKind,
     )
     from rustfits.hdu.base import HDU
+    from rustfits.hdu.checksum import Datasum, checksum_of, is_checksum_of
     from rustfits.hdu.compressed.compressed import CompressedImageHDU
     from rustfits.hdu.image.image import ImageHDU
     from rustfits.hdu.image.lazy import LazyArray
     from rustfits.hdu.report import FileReport, HDUReport, Verdict
+    from rustfits.hdu.sums import HDUExtent
     from rustfits.header.edit import FITSHeaderEdit
     from rustfits.header.header import FITSHeader
     from rustfits.header.keys import is_protected_key
@@ -104,6 +106,7 @@ __all__ = [
     "CompressedImageHDU",
     "DamagedEnd",
     "DamagedTile",
+    "Datasum",
     "FITSHeader",
     "FITSHeaderEdit",
     "FileChanged",
@@ -116,6 +119,7 @@ __all__ = [
     "FitsIOError",
     "Gzip1",
     "Gzip2",
+    "HDUExtent",
     "HDUIndexError",
     "HDUKeyInvalid",
     "HDUNotFound",
@@ -160,11 +164,13 @@ __all__ = [
     "Verdict",
     "WrongHDUKind",
     "__version__",
+    "checksum_of",
     "codecs",
     "convenience",
     "get_include",
     "get_num_threads",
     "hookimpl",
+    "is_checksum_of",
     "is_protected_key",
     "limits",
     "read",
@@ -179,6 +185,7 @@ _MODULES = {
     "CodecSource": "codec.registry",
     "CompressedImageHDU": "hdu.compressed.compressed",
     "DamagedTile": "tiles.damage",
+    "Datasum": "hdu.checksum",
     "FITS": "container.fitsfile",
     "FITSHeader": "header.header",
     "FITSHeaderEdit": "header.edit",
@@ -186,6 +193,7 @@ _MODULES = {
     "Gzip1": "codec.builtin",
     "Gzip2": "codec.builtin",
     "HDU": "hdu.base",
+    "HDUExtent": "hdu.sums",
     "HDUReport": "hdu.report",
     "ImageHDU": "hdu.image.image",
     "LazyArray": "hdu.image.lazy",
@@ -196,10 +204,12 @@ _MODULES = {
     "TileCodec": "codec.codec",
     "Verdict": "hdu.report",
     "__version__": "_version",
+    "checksum_of": "hdu.checksum",
     "codecs": "codec.registry",
     "get_include": "codec.include",
     "get_num_threads": "parallel.threads",
     "hookimpl": "codec.hookspecs",
+    "is_checksum_of": "hdu.checksum",
     "is_protected_key": "header.keys",
     "read": "convenience",
     "read_header": "convenience",

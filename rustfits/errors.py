@@ -243,6 +243,14 @@ class HeaderError(FitsError, ValueError):
     """A card or a keyword breaks the standard, or may not be set in this way."""
 
 
+_WRITERS = {  # of protected keywords, without the number of a column
+    "TTYPE": "; rename_column() of a table changes it",
+    "TNULL": "; describe_column() of a table changes it",
+    "CHECKSUM": "; add_checksum() writes it",
+    "DATASUM": "; add_datasum() writes it",
+}
+
+
 class ProtectedKeyword(HeaderError):
     """The keyword describes the structure of the file, which the library keeps right."""
 
@@ -254,6 +262,7 @@ class ProtectedKeyword(HeaderError):
         return (
             f"keyword {self.keyword!r} is protected: it describes the structure of the file and cannot be edited; "
             "leave it out, or pass the whole header to update() or header=, which skip such keywords"
+            + _WRITERS.get(self.keyword.rstrip("0123456789"), "")
         )
 
 

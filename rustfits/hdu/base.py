@@ -16,6 +16,7 @@ from rustfits.storage.reread import repeated
 if TYPE_CHECKING:
     from rustfits.hdu.reference import Reference
     from rustfits.hdu.report import HDUReport, Verdict
+    from rustfits.hdu.sums import HDUExtent
     from rustfits.header.header import FITSHeader
 
 
@@ -96,6 +97,42 @@ class HDU:
     def index(self) -> int:
         """Position in the file, from 0; never changes."""
         return self._index
+
+    @property
+    def extent(self) -> HDUExtent:
+        """Where header and data unit lie in the file."""
+        from rustfits.hdu.sums import HDUExtent
+
+        own = self._extent
+        return HDUExtent(own.header_start, own.data_start - own.header_start, own.data_start, own.data_nbytes)
+
+    @repeated
+    def read_bytes(self, start: int = 0, nbytes: int | None = None) -> bytearray:
+        """Return bytes of the HDU as they lie in its file, from its header on.
+
+        Parameters
+        ----------
+        start : int
+            First byte, counted from the first one of the header.
+        nbytes : int, optional
+            How many; by default all to the end of the data unit.
+
+        Raises
+        ------
+        ValueError
+            If they are not all header or data of this HDU.
+        FitsIOError
+            If they cannot be read.
+        """
+        with self._looking():
+            first, stop = self._extent.header_start + start, self._extent.data_start + self._extent.data_nbytes
+            nbytes = stop - first if nbytes is None else nbytes
+            if start < 0 or nbytes < 0 or first + nbytes > stop:
+                raise ValueError(
+                    f"bytes {start} to {start + nbytes} of HDU {self._index}, which has {stop - first + start}: give a "
+                    "range within them"
+                )
+            return self._file.storage.read(first, nbytes)
 
     # -- checksums and damage -------------------------------------------------------------------------------------
 

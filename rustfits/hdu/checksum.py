@@ -109,12 +109,28 @@ def encode(total: int) -> str:
 
 
 def checksum_of(header: bytes, data: int) -> str:
-    """Return CHECKSUM for an HDU with DATASUM ``data``, given its header with sixteen 0 in place of it."""
+    """Return the CHECKSUM of an HDU (FITS 4.0, appendix J).
+
+    Parameters
+    ----------
+    header : bytes
+        Whole blocks, with sixteen 0 as the value of CHECKSUM.
+    data : int
+        DATASUM.
+    """
     return encode(fold(datasum([header]) + data))
 
 
 def is_checksum_of(header: bytes, data: int) -> bool:
-    """Tell whether the CHECKSUM in a header is right for an HDU with DATASUM ``data``."""
+    """Tell whether the CHECKSUM in a header is right.
+
+    Parameters
+    ----------
+    header : bytes
+        Whole blocks.
+    data : int
+        DATASUM of the HDU.
+    """
     return fold(datasum([header]) + data) in (0, ALL_ONES)
 
 

@@ -17,6 +17,23 @@ CHECKSUM_COMMENT = "HDU checksum"
 BOTH = ("DATASUM", "CHECKSUM")
 
 
+class HDUExtent(NamedTuple):
+    """Where an HDU lies: bytes from the start of its file, or of what a file that is compressed as a whole holds.
+
+    Attributes
+    ----------
+    header_start, header_nbytes : int
+        Whole blocks of 2880 bytes.
+    data_start, data_nbytes : int
+        The data unit, without the bytes that fill its last block.
+    """
+
+    header_start: int
+    header_nbytes: int
+    data_start: int
+    data_nbytes: int
+
+
 class Sums(NamedTuple):
     """The sums of the bytes of an HDU, of its header and of its data unit; fill included."""
 

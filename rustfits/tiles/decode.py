@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from rustfits import limits
 from rustfits.codec.batch import QuantizedTiles, TileBatch
 from rustfits.codec.choice import active
+from rustfits.codec.codec import decoded_by
 from rustfits.errors import CodecError, TileDecodeError
 from rustfits.heap.bintable import ELEMENT_DTYPES, ELEMENT_NBYTES, Column
 from rustfits.heap.ranges import (
@@ -179,6 +180,8 @@ class TileDecoder:
             good &= ~self._beyond(rows, source, length)
         length[~good] = 0
         shapes = self.table.grid.tile_shapes(rows)
+        for kept in (rows, start, length, shapes):  # codecs see them at every read
+            kept.flags.writeable = False
         entries = TileEntries(rows, source, start, length, self._numbers(table))
         return TileSurvey(entries, good.tolist(), shapes, shapes.prod(axis=1).tolist())
 
@@ -311,7 +314,7 @@ class TileDecoder:
         if here.any():
             data, position = read_ranges(self.storage, self.heap_start, start[here], length[here])
             pixels = np.empty(int(npixels[here].sum()), dtype=codec.decoded_dtype(np.dtype(np.uint8)))
-            codec.decode(TileBatch(data, position, length[here], shapes[here], rows[here]), pixels)
+            decoded_by(codec, TileBatch(data, position, length[here], shapes[here], rows[here]), pixels)
             masks[np.repeat(here, npixels)] = pixels != 0
         return masks
 
@@ -396,10 +399,10 @@ class TileDecoder:
         codec, offset = self.table.codec, self.table.offset
         dtype = codec.decoded_dtype(self.table.coded)
         if dtype == out.dtype and not offset:
-            codec.decode(batch, out)
+            decoded_by(codec, batch, out)
             return
         wide = scratch("wide", out.size, dtype)
-        codec.decode(batch, wide)
+        decoded_by(codec, batch, wide)
         if offset:
             wide += dtype.type(offset)
         self._narrow(wide, batch, out)

@@ -140,7 +140,7 @@ def test_fields_that_lie_together_are_moved_alike(schema, seed, nrows, first, sh
 
 @settings(deadline=None, max_examples=150)
 @given(fields([Kind.BYTES, Kind.TEXT, Kind.SWAP]), SEEDS, st.integers(0, 40), st.booleans())
-def test_the_first_character_that_is_not_ascii_is_found_alike(schema, seed, nrows, together):
+def test_the_first_character_that_is_no_text_is_found_alike(schema, seed, nrows, together):
     found, row_nbytes = schema
     numbers = np.random.default_rng(seed)
     placed = arrays_of(found, nrows + 2, together)
@@ -148,10 +148,17 @@ def test_the_first_character_that_is_not_ascii_is_found_alike(schema, seed, nrow
         fill(numbers, each)
         if each.field.kind == Kind.BYTES and each.array.size and numbers.integers(0, 2):
             each.array[numbers.integers(0, len(each.array)), -1] = b"a\xe9"[: each.field.size]
-    raw = np.zeros((nrows, row_nbytes), dtype=np.uint8)
-    expected = NUMPY.encoder(row_nbytes, placed).encode(raw, 2)
-    assert NUMPY.encoder(row_nbytes, placed).check_text(2, nrows) == expected
+        if each.field.kind == Kind.BYTES and each.array.size and numbers.integers(0, 2):
+            each.array[...] = b"".join(numbers.choice([b"a", b" ", b"~", b"B"], each.field.size))
+            each.array[numbers.integers(0, len(each.array)), -1] = numbers.choice([b"a\0b", b"ab\0", b"\x1f", b"a\x7f"])
+    expected = NUMPY.encoder(row_nbytes, placed).check_text(2, nrows)
     assert COMPILED.encoder(row_nbytes, placed).check_text(2, nrows) == expected
+    for number, each in enumerate(placed):
+        if each.field.kind in (Kind.BYTES, Kind.TEXT) and each.field.size:
+            texts = each.array[2 : 2 + nrows].reshape(-1).tolist()
+            codes = [text if isinstance(text, bytes) else list(map(ord, text)) for text in texts]
+            odd = any(not 0x20 <= code <= 0x7E for text in codes for code in text)
+            assert odd == (number in {fault.field for fault in expected})
 
 
 def is_nan(field, one, other):

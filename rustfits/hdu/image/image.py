@@ -226,6 +226,30 @@ class ImageHDU(HDU):
         reopen, (reference,) = self.__reduce__()
         return LazyArray(reopen, reference, self.shape, self.dtype, self._chunks())
 
+    def to_dask(self, chunks: Any = "tiles") -> Any:
+        """Return a Dask array of the image, which needs no open file; from the package rustfits-arrays.
+
+        Parameters
+        ----------
+        chunks : 'tiles', 'auto', or what Dask takes
+            'tiles' makes chunks of whole tiles, of about 32 MiB; 'auto' of the size that Dask is set to.
+
+        Returns
+        -------
+        dask.array.Array
+            Of physical values. Its name is the same for the same state of the file and the same chunks.
+
+        Raises
+        ------
+        NotSupported
+            If the package, or Dask, is not installed; if these are random groups.
+        NotPicklable, ImageError, FitsIOError
+            As `lazy`.
+        """
+        from rustfits.hdu.image.lazy import package_for
+
+        return package_for("dask").from_image(self, chunks)
+
     def _chunks(self) -> tuple[int, ...] | None:
         """Return the shape of the tiles; None if there are none."""
         return None

@@ -22,13 +22,14 @@ _WITH_HDU = re.compile(r"(.+)\[([^\[\]]+)\]")
 @click.command("copy")
 @click.argument("files", nargs=-1, required=True, metavar="FILE[HDU]...", shell_complete=complete_file)
 @click.argument("output", type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--decompress", is_flag=True, help="Write compressed images as plain ones.")
+@click.option("--decompress", is_flag=True, help="Write compressed images and tables as plain ones.")
 @click.option(
     "--compress",
     metavar="CODEC",
     shell_complete=complete_codec,
     help="Compress plain images, such as with GZIP_2; floats keep every bit, so RICE_1 and others need --level.",
 )
+@click.option("--tables", is_flag=True, help="Compress plain tables, with or without --compress.")
 @click.option("--level", type=float, help="With --compress: floats become steps of noise/LEVEL.")
 @click.option("--overwrite", is_flag=True, help="Replace OUTPUT if it is there.")
 @lenient_option
@@ -38,6 +39,7 @@ def copy_hdus(
     output: Path,
     decompress: bool,
     compress: str | None,
+    tables: bool,
     level: float | None,
     overwrite: bool,
     lenient: bool | None,
@@ -46,8 +48,8 @@ def copy_hdus(
 
     HDU is a number, NAME or NAME,VERSION: "x.fits[SCI,2]"; all of them without. Several are x.fits[0] x.fits[2].
     """
-    if compress and decompress:
-        raise click.UsageError("--compress and --decompress exclude each other")
+    if (compress or tables) and decompress:
+        raise click.UsageError("--compress and --tables exclude --decompress")
     codec = None
     if compress:
         if compress.upper() not in CODECS:
@@ -63,7 +65,7 @@ def copy_hdus(
             with rustfits.FITS(file, lenient=lenient) as fits:
                 every = without_cover(list(fits)) if decompress else list(fits)
                 for hdu in [pick_hdu(fits, key)] if key is not None else every:
-                    copy_hdu(new, hdu, codec, quantize, decompress=decompress)
+                    copy_hdu(new, hdu, codec, quantize, decompress=decompress, tables=tables)
                     count += 1
     click.echo(f"copy: {output.resolve()} ({count} HDUs)")
 
@@ -84,11 +86,23 @@ def without_cover(hdus: list[rustfits.HDU]) -> list[rustfits.HDU]:
 
 
 def copy_hdu(
-    new: rustfits.FITS, hdu: rustfits.HDU, codec: Any, quantize: rustfits.Quantize | None, *, decompress: bool
+    new: rustfits.FITS,
+    hdu: rustfits.HDU,
+    codec: Any,
+    quantize: rustfits.Quantize | None,
+    *,
+    decompress: bool,
+    tables: bool,
 ) -> None:
     """Append one HDU to a new file."""
     compressed = isinstance(hdu, rustfits.CompressedImageHDU)
     plain = isinstance(hdu, rustfits.ImageHDU) and not compressed and hdu.has_data
+    if decompress and isinstance(hdu, getattr(rustfits, "CompressedTableHDU", ())):
+        new.write_table(hdu)
+        return
+    if tables and not hdu.header.get("ZTABLE") and isinstance(hdu, getattr(rustfits, "TableHDU", ())):
+        new.write_table(hdu, compress=True)
+        return
     if not (decompress and compressed and hdu.has_data) and not (codec is not None and plain):
         new.append(hdu)
         return

@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ThreadPoolExecutor, wait
 from itertools import islice
 
 import click
@@ -15,28 +15,53 @@ import rustfits
 from rustfits_cli.show import one_line
 from rustfits_cli.wholefile import Done, Task, do
 
+_KILLED = "not done: the system has killed a process that packs; is there too little memory? --jobs 1 needs less"
+
 
 def run_all(tasks: Sequence[Task], jobs: int) -> Iterator[Done]:
     """Do tasks, several side by side, and yield what became of each as it ends.
 
-    Each of several gets one thread of its own: the pixels of one file need no others then. A single file gets all.
+    Each of several gets one thread, and a process where processes fork: their Python then never waits for that of
+    another. A single file gets all threads.
     """
-    if jobs == 1 or len(tasks) == 1:
+    jobs = min(jobs, len(tasks))
+    if jobs <= 1:
         yield from map(do, tasks)
         return
     threads = rustfits.get_num_threads()
     rustfits.set_num_threads(1)
     try:
-        with ThreadPoolExecutor(jobs) as pool:
+        with _pool(jobs) as pool:
             waiting = iter(tasks)
-            running: set[Future[Done]] = {pool.submit(do, task) for task in islice(waiting, jobs)}
+            running = {pool.submit(do, task): task for task in islice(waiting, jobs)}
             while running:
-                ended, running = wait(running, return_when=FIRST_COMPLETED)
-                for future in ended:
-                    running |= {pool.submit(do, task) for task in islice(waiting, 1)}
-                    yield future.result()
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    task = running.pop(future)
+                    yield _outcome(future, task)
+                    for following in islice(waiting, 1):
+                        try:
+                            running[pool.submit(do, following)] = following
+                        except BrokenExecutor:
+                            yield Done(following.name, following.output, error=_KILLED)
     finally:
         rustfits.set_num_threads(threads)
+
+
+def _pool(jobs: int) -> Executor:
+    """Return what runs tasks side by side; forking is left to systems where it is the custom of programs."""
+    if not sys.platform.startswith("linux"):
+        return ThreadPoolExecutor(jobs)
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
+    return ProcessPoolExecutor(jobs, get_context("fork"))
+
+
+def _outcome(future: Future[Done], task: Task) -> Done:
+    try:
+        return future.result()
+    except BrokenExecutor:
+        return Done(task.name, task.output, error=_KILLED)
 
 
 def show_progress(tasks: Sequence[Task], jobs: int, *, quiet: bool, verbose: bool) -> list[Done]:

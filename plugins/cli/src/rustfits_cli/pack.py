@@ -80,6 +80,8 @@ def _common(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option(
     "--gzip-level", type=click.IntRange(0, 12), default=1, show_default=True, help="Of GZIP_1 and GZIP_2: 1 is fast."
 )
+@click.option("--tables", is_flag=True, help="Compress tables too; needs rustfits-tables.")
+@click.option("--only-tables", is_flag=True, help="Compress tables, and no images.")
 @click.option("--suffix", default=".fz", show_default=True, help="What is added to the name of FILE.")
 @click.pass_context
 def pack(
@@ -95,15 +97,17 @@ def pack(
     lossless: bool,
     scale: int,
     gzip_level: int,
+    tables: bool,
+    only_tables: bool,
     suffix: str,
     **common: Any,
 ) -> None:
     """Compress the images of each FILE, as fpack does: FILE.fits becomes FILE.fits.fz, and stays.
 
-    Integers keep every bit; floats become steps of a quarter of their noise, unless --lossless is given. Tables and
-    HDUs without pixels are copied, byte for byte. The new file is read again and compared before it gets its name.
-    A FILE of - is standard input, and goes to standard output. The exit code is 1 if a FILE failed; the others are
-    done.
+    Integers keep every bit; floats become steps of a quarter of their noise, unless --lossless is given. HDUs without
+    pixels are copied, byte for byte, and so are tables without --tables. The new file is read again and compared before
+    it gets its name. A FILE of - is standard input, and goes to standard output. The exit code is 1 if a FILE failed;
+    the others are done.
     """
     name = CODECS.get(codec.upper())
     if name is None:
@@ -120,7 +124,7 @@ def pack(
             quantize = rustfits.Quantize(level=level, method=method.replace("-", "_"), seed=start)  # type: ignore
     except ValueError as error:
         raise click.BadParameter(f"{seed!r} is neither clock, checksum nor a number", param_hint="--seed") from error
-    recipe = Recipe(chosen, parse_tile(tile), quantize)
+    recipe = Recipe(chosen, parse_tile(tile), quantize, tables or only_tables, not only_tables)
     run(ctx, lambda file: file + suffix, recipe, **common)
 
 
@@ -129,7 +133,7 @@ def pack(
 @click.option("--suffix", default=".fz", show_default=True, help="What is taken off the name of FILE.")
 @click.pass_context
 def unpack(ctx: click.Context, /, *, suffix: str, **common: Any) -> None:
-    """Uncompress the images of each FILE, as funpack does: FILE.fits.fz becomes FILE.fits, and stays.
+    """Uncompress the images and tables of each FILE, as funpack does: FILE.fits.fz becomes FILE.fits, and stays.
 
     Cards come back as they were before; an empty first HDU stays if somebody has put cards into it. The exit code is 1
     if a FILE failed; the others are done.

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from math import prod
 from typing import IO, Any
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
 
 import rustfits
-from rustfits_cli.rawhdu import (
+from rustfits_cli.rawcards import (
     BLOCK,
     COPY_NBYTES,
     RawHDU,
-    Sum,
     card_of,
     header_bytes,
     keyword,
@@ -25,7 +25,9 @@ from rustfits_cli.rawhdu import (
     with_checksums,
 )
 
-BAND_NBYTES = 4 << 20  # of pixels that are encoded at once
+BAND_NBYTES = (
+    8 << 20
+)  # of pixels that are encoded at once: less is spent on their number, and the CPU's cache holds most
 HUGE_NBYTES = 1 << 31  # of pixels, from which on offsets in the heap need 64 bits
 NULL = -2147483647  # the integer that stands for NaN, CFITSIO's
 SEEDS = 10_000  # of the table of random numbers (FITS 4.0, section 10.2.1): ZDITHER0 is 1 to 10000
@@ -75,33 +77,78 @@ class Recipe:
     tile : tuple of int or None
     quantize : Quantize or None
         Of floats; None keeps every bit.
+    tables, images : bool
+        Whether tables and images are compressed.
     """
 
     codec: Any
     tile: tuple[int, ...] | None
     quantize: rustfits.Quantize | None
+    tables: bool = False
+    images: bool = True
 
 
 @dataclass(frozen=True, slots=True)
-class Packed:
-    """How one image was packed.
+class Band:
+    """One part of an image and what was made of it, while both are in memory.
 
     Attributes
     ----------
+    pixels : array
+        As they are stored.
+    made : CompressedImageHDU
+        Of these pixels alone, in memory.
+    tile : tuple of int
     codec : TileCodec
-        With its tile shape.
     quantize : Quantize or None
     steps : (ntiles,) float64 array or None
         Quantum of each tile, 0 where every bit was kept; None if nothing was quantised.
     """
 
+    pixels: NDArray[Any]
+    made: rustfits.CompressedImageHDU
+    tile: tuple[int, ...]
     codec: Any
     quantize: rustfits.Quantize | None
     steps: NDArray[np.float64] | None
 
 
-def pack_image(hdu: rustfits.ImageHDU, raw: RawHDU, recipe: Recipe, out: IO[bytes], spool: IO[bytes]) -> Packed:
-    """Write the compressed image of ``hdu`` at the end of ``out``; ``spool`` is an empty file for its heap.
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """What was written of one image.
+
+    Attributes
+    ----------
+    rows : bytes
+        Of the table.
+    heap_nbytes, heap_crc : int
+        Size of the heap, and what `zlib.crc32` makes of it.
+    """
+
+    rows: bytes
+    heap_nbytes: int
+    heap_crc: int
+
+
+def pack_image(
+    hdu: rustfits.ImageHDU,
+    raw: RawHDU,
+    recipe: Recipe,
+    out: IO[bytes],
+    look: Callable[[tuple[Any, ...], Band], None] | None = None,
+) -> Packed:
+    """Write the compressed image of ``hdu`` at the end of ``out``.
+
+    Parameters
+    ----------
+    hdu : ImageHDU
+    raw : RawHDU
+        Of ``hdu``.
+    recipe : Recipe
+    out : file
+    look : callable, optional
+        Is shown each part, under its key in ``hdu``, and raises what it finds wrong. Memory holds the pixels and the
+        compressed bytes then, so that nothing is read again for it.
 
     Raises
     ------
@@ -109,7 +156,8 @@ def pack_image(hdu: rustfits.ImageHDU, raw: RawHDU, recipe: Recipe, out: IO[byte
         If the codec cannot hold the image.
     """
     codec, quantize = fitted(hdu, recipe)
-    table, first = _Table(spool, hdu), 0
+    ntiles = prod(-(-length // one) for length, one in zip(hdu.shape, codec.tile_shape, strict=True))
+    table, first = _Table(out, hdu, raw, codec, ntiles), 0
     for key, tile in bands(hdu, codec.tile_shape):
         (pixels,) = hdu.read_many([key], scale=False)
         pixels = pixels.reshape(pixels.shape[-len(tile) :])
@@ -118,9 +166,12 @@ def pack_image(hdu: rustfits.ImageHDU, raw: RawHDU, recipe: Recipe, out: IO[byte
             header = made.header
             if quantize is not None and not first:
                 quantize = replace(quantize, seed=int(header.get("ZDITHER0", 1)))
-            table.add(header, file.to_bytes(), pixels)
+            steps = table.add(header, file.to_bytes(), pixels, quantize)
+            if look is not None:
+                made.set_tile_cache_size(0)  # each tile is read once
+                look(key, Band(pixels, made, tile, codec, quantize, steps))
             first += int(header["NAXIS2"])
-    return Packed(codec, quantize, table.finish(raw, codec, quantize, out))
+    return table.finish(quantize)
 
 
 def fitted(hdu: rustfits.ImageHDU, recipe: Recipe) -> tuple[Any, rustfits.Quantize | None]:
@@ -191,19 +242,27 @@ def _seeded(quantize: rustfits.Quantize | None, first: int) -> rustfits.Quantize
 
 
 class _Table:
-    """Rows and heap of one compressed image on their way to a file."""
+    """Rows and heap of one compressed image on their way to a file.
 
-    def __init__(self, spool: IO[bytes], hdu: rustfits.ImageHDU) -> None:
-        self._spool, self._hdu = spool, hdu
+    The heap is written as it comes, behind the room that header and rows will need as far as that is known. More is
+    needed only if nulls, or tiles that cannot be quantised, come up later: then the heap moves at the end.
+    """
+
+    def __init__(self, out: IO[bytes], hdu: rustfits.ImageHDU, raw: RawHDU, codec: Any, ntiles: int) -> None:
+        self._out, self._hdu, self._raw, self._codec, self._ntiles = out, hdu, raw, codec, ntiles
         self._rows: list[dict[str, NDArray[Any]]] = []
         self._forms: dict[str, str] = {}
         self._parameters: list[tuple[str, Any]] = []
         self._nbytes, self._has_nulls = 0, False
+        self._start, self._heap = out.seek(0, 2), 0
+        self._sum, self._crc = rustfits.Datasum(), 0
 
-    def add(self, header: rustfits.FITSHeader, whole: bytes, pixels: NDArray[Any]) -> None:
-        """Take the tiles of a band: the second HDU of a file."""
-        if pixels.dtype.kind == "f" and not self._has_nulls:  # infinite pixels are coded as NaN is
-            self._has_nulls = not bool(np.isfinite([pixels.min(), pixels.max()]).all())
+    def add(
+        self, header: rustfits.FITSHeader, whole: bytes, pixels: NDArray[Any], quantize: rustfits.Quantize | None
+    ) -> NDArray[np.float64] | None:
+        """Take the tiles of a band, the second HDU of a file; return the quantum of each."""
+        if pixels.dtype.kind == "f" and not self._has_nulls:
+            self._has_nulls = _has_nulls(pixels)
         nrows, width = int(header["NAXIS2"]), int(header["NAXIS1"])
         data = BLOCK + len(header.tostring())
         heap = data + int(header.get("THEAP", nrows * width))
@@ -223,45 +282,58 @@ class _Table:
         if not self._rows:
             numbers = [number for number in range(1, 100) if f"ZNAME{number}" in header]
             self._parameters = [(str(header[f"ZNAME{number}"]), header[f"ZVAL{number}"]) for number in numbers]
+            self._heap = self._out.seek(self._heap_start(quantize))
         self._rows.append(kept)
-        self._spool.write(memoryview(whole)[heap:stop])
-        self._nbytes += stop - heap
+        self._write(np.frombuffer(whole, np.uint8, stop - heap, heap))
+        return kept["ZSCALE"].astype(np.float64) if "ZSCALE" in kept else None
 
-    def finish(
-        self, raw: RawHDU, codec: Any, quantize: rustfits.Quantize | None, out: IO[bytes]
-    ) -> NDArray[np.float64] | None:
-        """Write the HDU at the end of ``out``, and return the quantum of each tile."""
-        order = [name for name in COLUMNS if name in self._forms]
-        nrows = sum(len(rows[order[0]]) for rows in self._rows)
-        table = np.zeros(nrows, [(name, *_element(self._forms[name])) for name in order])
+    def _write(self, heap: NDArray[np.uint8]) -> None:
+        for start in range(0, heap.size, COPY_NBYTES):
+            piece = heap[start : start + COPY_NBYTES]
+            self._sum.update(piece)
+            self._crc = crc32(piece.data, self._crc)
+            self._out.write(piece.data)
+        self._nbytes += heap.size
+
+    def _order(self) -> list[str]:
+        return [name for name in COLUMNS if name in self._forms]
+
+    def _dtype(self) -> np.dtype[Any]:
+        return np.dtype([(name, *_element(self._forms[name])) for name in self._order()])
+
+    def _heap_start(self, quantize: rustfits.Quantize | None) -> int:
+        """Return where the heap begins by what is known by now."""
+        cards = self._cards(np.zeros(0, self._dtype()), quantize)
+        return self._start + _nbytes_of(cards) + self._ntiles * self._dtype().itemsize
+
+    def finish(self, quantize: rustfits.Quantize | None) -> Packed:
+        """Write header and rows."""
+        table = np.zeros(self._ntiles, self._dtype())
         first = 0
         for rows in self._rows:
-            stop = first + len(rows[order[0]])
+            stop = first + len(rows[self._order()[0]])
             for name, values in rows.items():
                 table[name][first:stop] = values
             first = stop
-        cards = self._cards(order, table, raw, codec, quantize)
-        start = out.seek(0, 2)
-        head_nbytes = len(header_bytes([*cards, b" " * 80, b" " * 80]))  # CHECKSUM and DATASUM
-        out.seek(start + head_nbytes)
-        total, bytes_of_rows = Sum(), table.tobytes()
-        total.add(bytes_of_rows)
-        out.write(bytes_of_rows)
-        self._spool.seek(0)
-        while piece := self._spool.read(COPY_NBYTES):
-            total.add(piece)
-            out.write(piece)
-        nbytes = len(bytes_of_rows) + self._nbytes
+        cards, rows_of_bytes, out = self._cards(table, quantize), table.tobytes(), self._out
+        heap = self._start + _nbytes_of(cards) + len(rows_of_bytes)
+        if heap != self._heap:
+            move(out, self._heap, heap, self._nbytes)
+        out.seek(heap + self._nbytes)
+        nbytes = len(rows_of_bytes) + self._nbytes
         out.write(bytes(padded(nbytes) - nbytes))
-        out.seek(start)
+        total = rustfits.Datasum()
+        total.update(rows_of_bytes)
+        total.add(self._sum.value)  # rows fill words, as their numbers have 4 or 8 bytes
+        out.seek(self._start)
         out.write(header_bytes(with_checksums(cards, total.value, CHECKSUM_COMMENTS)))
+        out.write(rows_of_bytes)
         out.seek(0, 2)
-        return table["ZSCALE"].astype(np.float64) if "ZSCALE" in order else None
+        return Packed(rows_of_bytes, self._nbytes, self._crc)
 
-    def _cards(
-        self, order: list[str], table: NDArray[Any], raw: RawHDU, codec: Any, quantize: rustfits.Quantize | None
-    ) -> list[bytes]:
+    def _cards(self, table: NDArray[Any], quantize: rustfits.Quantize | None) -> list[bytes]:
         """Return the cards as fpack has them, in its order; without checksums."""
+        order, raw, codec = self._order(), self._raw, self._codec
         cards = [
             card_of("XTENSION", "BINTABLE", "binary table extension"),
             card_of("BITPIX", 8, "8-bit bytes"),
@@ -321,6 +393,29 @@ def compressed_name(card: bytes) -> bytes:
     if _RENAMED.fullmatch(name):
         return renamed(card, f"Z{name}")
     return renamed(card, _SPECIAL[name]) if name in _SPECIAL else card
+
+
+def move(file: IO[bytes], start: int, target: int, nbytes: int) -> None:
+    """Move bytes of a file towards its end, the last ones first."""
+    for stop in range(nbytes, 0, -COPY_NBYTES):
+        begin = max(0, stop - COPY_NBYTES)
+        file.seek(start + begin)
+        piece = file.read(stop - begin)
+        file.seek(target + begin)
+        file.write(piece)
+
+
+def _nbytes_of(cards: list[bytes]) -> int:
+    """Return the size of a header when CHECKSUM and DATASUM are added."""
+    return len(header_bytes([*cards, b" " * 80, b" " * 80]))
+
+
+def _has_nulls(pixels: NDArray[Any]) -> bool:
+    """Return whether there are pixels that are coded as NaN is: infinite ones too."""
+    with np.errstate(all="ignore"):
+        if np.isfinite(np.add.reduce(pixels, axis=None)):  # one of them would make the sum such a number
+            return False
+        return not bool(np.isfinite([pixels.min(), pixels.max()]).all())
 
 
 def _element(form: str) -> tuple[str, tuple[int, ...]]:

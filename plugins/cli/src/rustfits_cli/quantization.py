@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import re
-from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 import rustfits
-from rustfits_cli.rawhdu import RawHDU, raw_hdus
 
 COLUMNS = ("HDU", "name", "method", "seed", "quantised tiles", "least step", "median step", "largest step")
 _SIZES = {"B": 1, "I": 2, "J": 4, "K": 8, "E": 4, "D": 8, "L": 1, "A": 1}
@@ -21,11 +18,7 @@ _DTYPES = {"D": ">f8", "E": ">f4"}
 def quantizations(fits: rustfits.FITS) -> list[dict[str, Any]]:
     """Return how the floats of each compressed image were quantised; images that keep every bit say so."""
     images = [hdu for hdu in fits.hdus if isinstance(hdu, rustfits.CompressedImageHDU) and hdu.stored_dtype.kind == "f"]
-    if not images:
-        return []
-    with _bytes_of(fits) as file:
-        raws = raw_hdus(file, fits)
-        return [_described(hdu, file, raws[hdu.index]) for hdu in images]
+    return [_described(hdu) for hdu in images]
 
 
 def cells(found: dict[str, Any]) -> tuple[str, ...]:
@@ -35,19 +28,9 @@ def cells(found: dict[str, Any]) -> tuple[str, ...]:
     return (str(found["index"]), found["name"], found["method"], str(found.get("seed", "")), tiles, *steps)
 
 
-def _bytes_of(fits: rustfits.FITS) -> IO[bytes]:
-    path = Path(fits.filename)
-    if path.is_file():
-        file = path.open("rb")
-        if file.read(6) == b"SIMPLE":
-            return file
-        file.close()
-    return io.BytesIO(fits.to_bytes())
-
-
-def _described(hdu: rustfits.CompressedImageHDU, file: IO[bytes], raw: RawHDU) -> dict[str, Any]:
+def _described(hdu: rustfits.CompressedImageHDU) -> dict[str, Any]:
     header = hdu.header
-    steps = _column(header, "ZSCALE", file, raw)
+    steps = zscales(hdu)
     if steps is None:
         fixed = header.get("ZSCALE", 0)
         steps = np.full(hdu.n_tiles, float(fixed) if isinstance(fixed, int | float) else 0.0)
@@ -62,18 +45,18 @@ def _described(hdu: rustfits.CompressedImageHDU, file: IO[bytes], raw: RawHDU) -
     return found
 
 
-def _column(header: rustfits.FITSHeader, name: str, file: IO[bytes], raw: RawHDU) -> NDArray[np.float64] | None:
-    """Return a column of numbers of the table of tiles; None if there is none."""
-    nrows, width, start = int(header["NAXIS2"]), int(header["NAXIS1"]), 0
+def zscales(hdu: rustfits.CompressedImageHDU) -> NDArray[np.float64] | None:
+    """Return the column ZSCALE of the table of tiles; None if there is none."""
+    header, start = hdu.header, 0
+    nrows, width = int(header["NAXIS2"]), int(header["NAXIS1"])
     for number in range(1, int(header["TFIELDS"]) + 1):
         form = re.match(r"\s*(\d*)([A-Z])", str(header[f"TFORM{number}"]))
         if form is None:
             return None
         repeat, letter = int(form[1] or 1), form[2]
-        if str(header.get(f"TTYPE{number}", "")).strip() == name and letter in _DTYPES and repeat == 1:
-            file.seek(raw.data_start)
+        if str(header.get(f"TTYPE{number}", "")).strip() == "ZSCALE" and letter in _DTYPES and repeat == 1:
             dtype = np.dtype({"names": ["x"], "formats": [_DTYPES[letter]], "offsets": [start], "itemsize": width})
-            rows = np.frombuffer(file.read(nrows * width), dtype, nrows)
+            rows = np.frombuffer(hdu.read_bytes(hdu.extent.header_nbytes, nrows * width), dtype, nrows)
             return rows["x"].astype(np.float64)
         start += {"P": 8, "Q": 16}.get(letter, _SIZES.get(letter, 0)) * repeat
     return None

@@ -5,19 +5,17 @@ from __future__ import annotations
 import re
 from typing import IO
 
-import numpy as np
-
 import rustfits
 from rustfits_cli.packing import bands
-from rustfits_cli.rawhdu import (
+from rustfits_cli.rawcards import (
     RawHDU,
-    Sum,
     card_of,
     checksums_are_right,
     header_bytes,
     keyword,
     padded,
     renamed,
+    stored_bytes,
     with_checksums,
 )
 
@@ -102,14 +100,14 @@ def unpack_image(hdu: rustfits.CompressedImageHDU, raw: RawHDU, out: IO[bytes], 
     assert codec.tile_shape is not None
     hdu.set_tile_cache_size(0)  # each tile is read once
     cards = image_cards(raw.cards, first=first)
-    start, total, nbytes = out.seek(0, 2), Sum(), 0
+    start, total, nbytes = out.seek(0, 2), rustfits.Datasum(), 0
     out.seek(start + len(header_bytes(cards)))
     for key, _ in bands(hdu, tuple(codec.tile_shape)):
         (pixels,) = hdu.read_many([key], scale=False)
-        stored = np.ascontiguousarray(pixels, dtype=pixels.dtype.newbyteorder(">")).reshape(-1).view(np.uint8)
-        total.add(stored)
-        out.write(stored.data)
-        nbytes += stored.size
+        for stored in stored_bytes(pixels):
+            total.update(stored)
+            out.write(stored.data)
+        nbytes += pixels.nbytes
     out.write(bytes(padded(nbytes) - nbytes))
     names = {keyword(card) for card in cards}
     datasum = [card for card in cards if keyword(card) == "DATASUM"]

@@ -5,31 +5,31 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
+from zlib import crc32
 
 import rustfits
-from rustfits_cli.checking import Different, check_copy, check_image, check_sum
+from rustfits_cli.checking import Different, ImageCheck, check_copy, check_sum, check_written, sum_of
 from rustfits_cli.files import flush_folder, flush_to_disk, sentence
 from rustfits_cli.packing import CHECKSUM_COMMENTS, Recipe, directed, pack_image
-from rustfits_cli.rawhdu import (
+from rustfits_cli.rawcards import (
     RawHDU,
-    Sum,
     card_of,
     checksums_are_right,
     header_bytes,
     keyword,
     padded,
-    pieces,
-    raw_hdus,
+    raw_hdu,
     with_checksums,
 )
 from rustfits_cli.unpacking import COVER_COMMENTARY, has_cover, unpack_image
 
-Check = Callable[[rustfits.FITS, IO[bytes], list[RawHDU]], None]
+SMALL_TABLE_NBYTES = 5760  # fpack copies tables of less, which would not become smaller
+Check = Callable[[RawHDU], None]
 
 
 class Refused(rustfits.FitsIOError):
@@ -133,33 +133,18 @@ def _make(task: Task, made: Path, done: Done, stack: ExitStack) -> None:
     """Write the new file, and look at it again; ``done`` learns which file was read."""
     with Path(task.name).open("rb") as file:
         done.read = _identity(os.fstat(file.fileno()))
-    source = plain(task.name, made, stack)
-    fits = stack.enter_context(rustfits.FITS(source, lenient=task.lenient))
-    original = stack.enter_context(open(source, "rb"))  # noqa: SIM115  the stack closes it
+    fits = stack.enter_context(rustfits.FITS(task.name, lenient=task.lenient))
     with made.open("w+b") as out:
-        work = _Work(fits, original, out, done)
+        work = _Work(fits, out, done, verify=task.verify or task.delete)
         if task.recipe is None:
             work.unpack(strict=task.delete)
         else:
             work.pack(task.recipe)
     shutil.copymode(task.name, made)
     if task.verify or task.delete:
-        with rustfits.FITS(made, lenient=task.lenient) as again, made.open("rb") as file:
-            afters = raw_hdus(file, again)
-            for check in work.checks:
-                check(again, file, afters)
-
-
-def plain(name: str, made: Path, stack: ExitStack) -> str:
-    """Return a file whose bytes are FITS: this one, or what a file that is compressed as a whole holds."""
-    with Path(name).open("rb") as file:
-        if file.read(6) in (b"SIMPLE", b"XTENSI"):
-            return name
-    unpacked = made.with_name("unpacked")
-    with rustfits.FITS(name) as fits:
-        unpacked.write_bytes(fits.to_bytes())
-    stack.callback(unpacked.unlink)
-    return str(unpacked)
+        with rustfits.FITS(made, lenient=task.lenient) as again:
+            for index, check in work.checks:
+                check(raw_hdu(again[index]))
 
 
 class _Work:
@@ -167,24 +152,25 @@ class _Work:
 
     Attributes
     ----------
-    checks : list of callable
-        What looks at the new file: at it as HDUs, as bytes, and at where its HDUs lie.
+    checks : list of tuple
+        Index of an HDU of the new file, and what looks at it.
     """
 
-    def __init__(self, fits: rustfits.FITS, original: IO[bytes], out: IO[bytes], done: Done) -> None:
-        self._hdus, self._original, self._out, self._done = list(fits), original, out, done
-        self._raws = raw_hdus(original, fits)
-        self._shift = 0
-        self.checks: list[Check] = []
+    def __init__(self, fits: rustfits.FITS, out: IO[bytes], done: Done, *, verify: bool) -> None:
+        self._hdus, self._out, self._done = list(fits), out, done
+        self._raws = [raw_hdu(hdu) for hdu in self._hdus]
+        self._shift, self._verify = 0, verify
+        self.checks: list[tuple[int, Check]] = []
 
     def pack(self, recipe: Recipe) -> None:
         """Write every HDU, images compressed."""
         for hdu, raw in zip(self._hdus, self._raws, strict=True):
             chosen = directed(hdu, recipe)
-            if chosen is None or not _is_plain_image(hdu):
-                self._copy(hdu, raw)
-                if _is_plain_table(hdu):
-                    self._done.ntables += 1
+            if chosen is None or not _is_plain_image(hdu) or not recipe.images:
+                table = _is_plain_table(hdu)
+                if not (table and recipe.tables and chosen is not None and self._pack_table(raw)):
+                    self._copy(hdu, raw)
+                    self._done.ntables += table and not recipe.tables
                 continue
             assert isinstance(hdu, rustfits.ImageHDU)
             if not hdu.index:
@@ -199,56 +185,97 @@ class _Work:
                 self._shift = -1
                 continue
             if isinstance(hdu, rustfits.CompressedImageHDU):
-                self._look_at_checksum(hdu, raw, strict=strict)
+                self._look_at_checksum(raw, strict=strict)
                 self._unpack_image(hdu, raw, strict=strict)
+                continue
+            if hdu.header.get("ZTABLE") is True and isinstance(hdu, getattr(rustfits, "CompressedTableHDU", ())):
+                self._look_at_checksum(raw, strict=strict)
+                self._unpack_table(raw, strict=strict)
                 continue
             if hdu.header.get("ZTABLE") is True:
                 self._done.ntables += 1
             self._copy(hdu, raw)
 
     def _pack_image(self, hdu: rustfits.ImageHDU, raw: RawHDU, recipe: Recipe) -> None:
-        with tempfile.TemporaryFile(dir=os.path.dirname(self._out.name)) as spool:
-            packed = pack_image(hdu, raw, recipe, self._out, spool)
-        index = hdu.index + self._shift
-
-        def check(again: rustfits.FITS, file: IO[bytes], afters: list[RawHDU]) -> None:
-            check_image(hdu, raw, again[index], afters[index], packed)
-
-        self.checks.append(check)
+        if not self._verify:
+            pack_image(hdu, raw, recipe, self._out)
+            return
+        image = ImageCheck(raw)
+        packed = pack_image(hdu, raw, recipe, self._out, image.look)
+        self.checks.append((hdu.index + self._shift, lambda after: image.confirm(after, packed)))
 
     def _unpack_image(self, hdu: rustfits.CompressedImageHDU, raw: RawHDU, *, strict: bool) -> None:
         index = hdu.index + self._shift
         total, same = unpack_image(hdu, raw, self._out, first=not index)
         if not same:
             self._doubt(f"HDU {hdu.index}: its pixels are not those that its ZDATASUM was made of", strict=strict)
-
-        def check(again: rustfits.FITS, file: IO[bytes], afters: list[RawHDU]) -> None:
-            check_sum(file, afters[index], total, hdu.index)
-
-        self.checks.append(check)
+        self.checks.append((index, lambda after: check_sum(after, total, hdu.index)))
 
     def _copy(self, hdu: rustfits.HDU, raw: RawHDU) -> None:
         """Copy an HDU byte for byte."""
         self._out.seek(0, 2)
         self._out.write(header_bytes(raw.cards))
-        for piece in pieces(self._original, raw.data_start, raw.data_nbytes):
+        for piece in raw.pieces():
             self._out.write(piece)
         fill = b" " if keyword(raw.cards[0]) == "XTENSION" and b"'TABLE " in raw.cards[0] else b"\0"
         self._out.write(fill * (padded(raw.data_nbytes) - raw.data_nbytes))
-        index, original = hdu.index + self._shift, self._original
+        self.checks.append((hdu.index + self._shift, lambda after: check_copy(raw, after)))
 
-        def check(again: rustfits.FITS, file: IO[bytes], afters: list[RawHDU]) -> None:
-            check_copy(original, raw, file, afters[index], hdu.index)
+    def _pack_table(self, raw: RawHDU) -> bool:
+        """Write a table compressed; return whether it is, which it is not if its bytes would not all come back."""
+        if raw.data_nbytes < SMALL_TABLE_NBYTES:
+            return False
+        try:
+            with rustfits.FITS("mem://", "w+") as file:
+                made = raw_hdu(file.write_table(raw.hdu, compress=True))
+                if self._verify:
+                    with self._aside() as other:
+                        check_copy(raw, raw_hdu(other.write_table(made.hdu)))
+                self._write_table(raw.hdu.index, made, with_checksums(made.cards, sum_of(made), CHECKSUM_COMMENTS))
+        except Different:
+            why = "its cards or bytes would not all come back"
+        except (rustfits.TableError, rustfits.CodecError, rustfits.NotSupported) as error:
+            why = sentence(error)
+        else:
+            return True
+        self._done.remarks.append(f"HDU {raw.hdu.index} stays as it is: {why}")
+        return False
 
-        self.checks.append(check)
+    def _unpack_table(self, raw: RawHDU, *, strict: bool) -> None:
+        with self._aside() as file:
+            made = raw_hdu(file.write_table(raw.hdu))
+            cards, total = made.cards, sum_of(made)
+            names = [keyword(card) for card in cards]
+            if not checksums_are_right([card for card in cards if keyword(card) == "DATASUM"], total):
+                self._doubt(f"HDU {raw.hdu.index}: its rows are not those that its ZDATASUM was made of", strict=strict)
+            if "CHECKSUM" in names and "DATASUM" in names and not checksums_are_right(cards, total):
+                cards = with_checksums(cards, total)
+            self._write_table(raw.hdu.index, made, cards)
 
-    def _look_at_checksum(self, hdu: rustfits.HDU, raw: RawHDU, *, strict: bool) -> None:
-        found = Sum()
-        for piece in pieces(self._original, raw.data_start, raw.data_nbytes):
-            found.add(piece)
-        if checksums_are_right(raw.cards, found.value):
-            return
-        self._doubt(f"HDU {hdu.index}: its CHECKSUM or DATASUM is not that of its bytes", strict=strict)
+    @contextmanager
+    def _aside(self) -> Iterator[rustfits.FITS]:
+        """Return a context that gives a new file for a while."""
+        with (
+            tempfile.TemporaryDirectory(dir=os.path.dirname(self._out.name)) as folder,
+            rustfits.FITS(os.path.join(folder, "table.fits"), "w+") as file,
+        ):
+            yield file
+
+    def _write_table(self, index: int, made: RawHDU, cards: list[bytes]) -> None:
+        crc = 0
+        self._out.seek(0, 2)
+        self._out.write(header_bytes(cards))
+        for piece in made.pieces():
+            crc = crc32(piece, crc)
+            self._out.write(piece)
+        self._out.write(bytes(padded(made.data_nbytes) - made.data_nbytes))
+        nbytes = made.data_nbytes
+        self.checks.append((index + self._shift, lambda after: check_written(after, cards, nbytes, crc, index)))
+
+    def _look_at_checksum(self, raw: RawHDU, *, strict: bool) -> None:
+        if not checksums_are_right(raw.cards, sum_of(raw)):
+            what = f"HDU {raw.hdu.index}: its CHECKSUM or DATASUM is not that of its bytes"
+            self._doubt(what, strict=strict)
 
     def _doubt(self, what: str, *, strict: bool) -> None:
         """Tell the user that an HDU may be damaged, or raise an error if its file is to go."""

@@ -343,6 +343,10 @@ class _Bitmap(_Buffer):
         packed = np.packbits(bits, bitorder="little")
         self.values[first // 8 : first // 8 + packed.size] = packed
 
+    def fill(self, first: int, nbits: int) -> None:
+        """Set bits from ``first`` on, which 8 divides, and the rest of the last byte."""
+        self.values[first // 8 : -(-(first + nbits) // 8)] = 0xFF
+
 
 class _Filling(ABC):
     """The buffers of one column in one batch."""
@@ -383,7 +387,10 @@ class _Filling(ABC):
     def settle(self, first: int, rows: Rows) -> None:
         """Take over what was filled."""
         if self._valid is not None and self._mask is not None:
-            self._valid.put(first * self._count, ~self._mask.reshape(-1))
+            if self._mask.any():
+                self._valid.put(first * self._count, ~self._mask.reshape(-1))
+            else:
+                self._valid.fill(first * self._count, self._mask.size)
 
     @abstractmethod
     def array(self) -> ArraySaid:
@@ -486,7 +493,10 @@ class _Lists(_Filling):
     def __init__(self, cells: AnyCells, nrows: int, arena: Arena) -> None:
         assert isinstance(cells, Cells)
         super().__init__(cells, nrows, arena)
-        self._of, self._objects = cells, np.empty(nrows, object)
+        self._is_logical = cells.column.element == "L"
+        if self._is_logical:  # which are neither true nor false is told by what is stored
+            cells = replace(cells, column=replace(cells.column, element="B"), tnull=0)
+        self.cells, self._of, self._objects = cells, cells, np.empty(nrows, object)
         self.scale = cells.tnull is None  # nulls are told by what is stored
 
     def _target(self, first: int, nrows: int) -> NDArray[Any]:
@@ -503,7 +513,7 @@ class _Lists(_Filling):
             mask = values == self._of.tnull if _fits(self._of.tnull, values.dtype) else np.zeros(values.shape, np.bool_)
             nnulls = int(np.count_nonzero(mask))
             valid = _bitmap(~mask) if nnulls else None
-            values = _scaled(inner, values)
+            values = values == ord("T") if self._is_logical else _scaled(inner, values)
         dtype, pair = _numbers(values.dtype)
         data = _bitmap(values) if dtype.kind == "b" else _copied(values)
         node: ArraySaid = (values.size * prod(pair), nnulls, [valid, data], [])

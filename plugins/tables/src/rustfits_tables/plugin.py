@@ -41,6 +41,10 @@ class TableKind(HDUKind):
 
     def write(self, data: Any, **options: Any) -> NewHDU:
         """Return a binary table with rows; the arguments are those of `FITS.write_table`."""
+        from rustfits_tables.tables import TableHDU
+
+        if isinstance(data, TableHDU):
+            return data._copied(**options)
         from rustfits_tables.new import written
 
         return written(data, **options)

@@ -19,7 +19,9 @@ from rustfits_tables.incoming import Given, array_of
 
 Int64s = NDArray[np.int64]
 
+DEL = 0x7F  # the last character of ASCII
 CHECK_NBYTES = 1 << 20  # of rows that are looked at, at a time
+TEXT_NBYTES = 128 << 10  # the same of strings: a few arrays of that size stay near
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -155,6 +157,8 @@ def cell_value(cells: Cells, value: object) -> Values:
         one = np.empty(1, dtype=object)
         one[0] = value
         return _heap_values(cells, one)
+    if value is np.ma.masked:
+        value = np.ma.MaskedArray(np.zeros(cells.shape, stored_dtype(cells)), mask=True)
     try:
         cell = array_of(value)
     except ValueError as error:
@@ -181,6 +185,7 @@ def _of_dtype(cells: Cells, array: NDArray[Any], *, exact: bool) -> NDArray[Any]
         width = found.itemsize // (4 if found.kind == "U" else 1)
         if width == cells.width or not exact:
             return _fitted(cells, array, width)
+        _fitted(cells, array, width)  # refuses strings that would be cut
         raise TableError(
             f"column {cells.name!r} has {cells.width} chars/string: expected S{cells.width} or U{cells.width}, got "
             f"{label_of(found)}; astype('U{cells.width}') makes it so"
@@ -247,11 +252,13 @@ def _without_masked(
         return np.where(mask, array.dtype.type(np.nan), array), None
     if array.dtype.kind in "SU":
         return np.where(mask, array.dtype.type(""), array).astype(array.dtype), None
+    if cells.column.code == "L":
+        return np.where(mask, np.False_, array), mask  # a byte of zero becomes of it
     if cells.tnull is None or not cells.null_fields(mask):
-        raise TableError(
-            f"column {cells.name!r} has masked values and no TNULL{cells.column.number} that could stand for them; "
-            "pass an array without mask, such as filled() gives"
-        )
+        what = f"column {cells.name!r} has masked values and no TNULL{cells.column.number} that could stand for them; "
+        if cells.column.code in INTEGERS:
+            what += f"describe_column({cells.name!r}, null=...) sets one, or "
+        raise TableError(f"{what}pass an array without mask, such as filled() gives")
     size = np.dtype(ELEMENT_DTYPES[cells.column.code]).itemsize
     least, most = (0, 255) if size == 1 else (-(1 << 8 * size - 1), (1 << 8 * size - 1) - 1)
     if not least <= cells.tnull <= most:
@@ -265,8 +272,8 @@ def _encodable(cells: Cells, array: NDArray[Any]) -> NDArray[Any]:
     """Return an array whose cells are contiguous and in an order of bytes that the kernels know."""
     if not array.dtype.isnative and (cells.column.code in "A" or not cells.trivial):
         array = array.astype(array.dtype.newbyteorder("="))
-    if array.ndim and array.size and (array.strides[0] < 0 or not array[:1].flags.c_contiguous):
-        array = np.ascontiguousarray(array)
+    if array.ndim and (array.strides[0] < 0 or not array[:1].flags.c_contiguous):
+        array = array.copy()  # `ascontiguousarray` leaves a single row that goes backwards as it is
     return array
 
 
@@ -346,7 +353,7 @@ def _refuse_nulls(values: Values) -> None:
         raise TableError(
             f"column {cells.name!r}, row {where[0]}: the value {values.array[tuple(where)]} would be stored as "
             f"{cells.tnull}, which is TNULL{number} and means that there is none; mask it if that is meant, or give "
-            f"the column another TNULL{number} or a wider type"
+            f"the column another TNULL{number} by describe_column, or a wider type"
         )
 
 
@@ -361,12 +368,12 @@ def _is_null(cells: Cells, array: NDArray[Any]) -> NDArray[np.bool_]:
 
 
 def check_texts(values: Sequence[Values]) -> None:
-    """Refuse characters that are not ASCII, in all columns at once: their strings lie side by side in many arrays.
+    """Refuse what no string of FITS may hold, in all columns at once: strings lie side by side in many arrays.
 
     Raises
     ------
     TableError
-        It names the first column that has one, and the first row.
+        It names the first column that has such a character, and the first row.
     """
     fields: list[FieldArray] = []
     owners: list[Values] = []
@@ -374,8 +381,8 @@ def check_texts(values: Sequence[Values]) -> None:
     for each in values:
         array, width = each.array, each.cells.width
         if each.cells.column.code == "A" and width and array.size:
-            count, is_text = prod(array.shape[1:]), array.dtype.kind == "U"
-            fields.append(FieldArray(Field(Kind.TEXT if is_text else Kind.BYTES, offset, width, count), array))
+            count, is_unicode = prod(array.shape[1:]), array.dtype.kind == "U"
+            fields.append(FieldArray(Field(Kind.TEXT if is_unicode else Kind.BYTES, offset, width, count), array))
             owners.append(each)
             offset += width * count
     if not fields:
@@ -390,10 +397,19 @@ def check_texts(values: Sequence[Values]) -> None:
     run(check, range(0, nrows, step), npixels=nrows * offset)
     if found:
         fault = min(found, key=lambda fault: (fault.field, fault.row))
-        raise TableError(
-            f"non-ASCII character in column {owners[fault.field].cells.name!r}, row {fault.row}, at position "
-            f"{fault.position}: {owners[fault.field].array[fault.row]!r}; strings of FITS are ASCII"
-        )
+        owner = owners[fault.field]
+        raise _odd(owner.cells, owner.array[fault.row], fault)
+
+
+def _odd(cells: Cells, value: Any, fault: Fault) -> TableError:
+    """Return the error for a character that a string may not hold."""
+    code = fault.value
+    what = "non-ASCII" if code > DEL else "control"
+    found = f"{'U+' if np.asarray(value).dtype.kind == 'U' else '0x'}{code:02X} in {value.tolist()!r}"
+    return TableError(
+        f"{what} character in column {cells.name!r}, row {fault.row}, at position {fault.position}: {found}; strings "
+        f"of FITS are of the ASCII characters 32 to 126{'' if code else ', and end at the first NUL'}"
+    )
 
 
 def _heap_values(cells: Cells, data: NDArray[Any]) -> Values:
@@ -445,12 +461,13 @@ def _texts(cells: Cells, data: NDArray[Any], counts: Int64s) -> NDArray[Any]:
     out = np.empty(len(data), dtype=object)
     for row, cell in enumerate(data):
         if isinstance(cell, str):
-            try:
-                text: bytes = cell.encode("ascii")
-            except UnicodeEncodeError:
+            if not cell.isascii() or not cell.isprintable():
+                what = "control" if cell.isascii() else "non-ASCII"
                 raise TableError(
-                    f"non-ASCII character in column {cells.name!r}, row {row}: {cell!r}; strings of FITS are ASCII"
-                ) from None
+                    f"{what} character in column {cells.name!r}, row {row}: {cell!r}; strings of FITS are of the ASCII "
+                    "characters 32 to 126; bytes are written as they are"
+                )
+            text: bytes = cell.encode("ascii")
         elif isinstance(cell, bytes):
             text = bytes(cell)
         else:

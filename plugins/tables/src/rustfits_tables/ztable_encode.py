@@ -182,7 +182,7 @@ class TileEncoder:
 
     @staticmethod
     def _tiles_of(column: CodedColumn) -> CodedColumn:
-        return CodedColumn(column.cells, column.stored, codec_class("GZIP_1")(), BYTE)
+        return CodedColumn(column.cells, column.stored, of_descriptors(), BYTE)
 
     def _encode(self, part: Part, raw: Bytes, column: CodedColumn) -> tuple[Bytes, Int64s]:
         """Return compressed tiles, back to back, and the bytes of each."""
@@ -219,6 +219,11 @@ class TileEncoder:
                 "reaches further"
             )
         return joined(part.nrows, pairs(count, offset, code), pairs(length, start, "Q")), heap_nbytes
+
+
+def of_descriptors() -> Any:
+    """Return the codec of tiles of descriptors."""
+    return codec_class("GZIP_1")()
 
 
 def pairs(count: Int64s, offset: Int64s, code: str) -> NDArray[np.uint8]:
@@ -269,11 +274,17 @@ def encoded(column: CodedColumn, raw: Bytes, numbers: Int64s, rows: Int64s) -> t
 
 def encoded_cells(column: CodedColumn, values: Values, nbytes: Int64s) -> tuple[Bytes, Int64s]:
     """Compress arrays one by one; those that do not become smaller stay as they are, as CFITSIO has it."""
+    if not nbytes.any():
+        return np.empty(0, dtype=np.uint8), np.zeros_like(nbytes)
+    return encoded_arrays(column, np.concatenate([*Arrays(values, nbytes)()]), nbytes)
+
+
+def encoded_arrays(column: CodedColumn, raw: Bytes, nbytes: Int64s) -> tuple[Bytes, Int64s]:
+    """Compress arrays as `encoded_cells` does, given their bytes as a plain table has them, back to back."""
     there = nbytes > 0
     length = np.zeros_like(nbytes)
     if not there.any():
         return np.empty(0, dtype=np.uint8), length
-    raw = np.concatenate([*Arrays(values, nbytes)()])
     data, coded = encoded(column, raw, nbytes[there] // column.element.itemsize, np.flatnonzero(there))
     smaller = coded < nbytes[there]
     length[there] = np.where(smaller, coded, nbytes[there])

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rustfits import NotSupported, TableError
-from rustfits.plugin import DataUnit, TableFacts, TableUnit, TileCache, TileCodec, Verdict, changes, reads
+from rustfits.plugin import DataUnit, NewHDU, TableFacts, TableUnit, TileCache, TileCodec, Verdict, changes, reads
 from rustfits_tables.access import RowKey
 from rustfits_tables.columns import Cells
 from rustfits_tables.facts import AnyCells
@@ -77,6 +77,14 @@ class CompressedTableHDU(TableHDU):
     def _check_cells(self) -> None:
         _ = self._facts.layout
 
+    def _copied(self, *, compress: Any = None, ztilelen: int | None = None, **wishes: Any) -> NewHDU:
+        """Return the table that this one was before, for another file; for `FITS.write_table`."""
+        from rustfits_tables.tables import refuse_wishes
+        from rustfits_tables.ztable_whole import uncompressed
+
+        refuse_wishes({"compress": compress or None, "ztilelen": ztilelen, **wishes})
+        return uncompressed(self._tiles())
+
     # -- reading --------------------------------------------------------------------------------------------------
 
     def _tiles(self) -> TileRows:
@@ -85,7 +93,10 @@ class CompressedTableHDU(TableHDU):
 
     def _wanted(self, rows: object, cells: Sequence[AnyCells], mask_null: bool) -> Rows:
         if mask_null:
-            raise NotSupported("TNULL masking is not there for compressed tables; compare with the number in TNULLn")
+            raise NotSupported(
+                "TNULL masking is not there for compressed tables; to_arrow() and the like tell what is missing, or "
+                "compare with the number in TNULLn"
+            )
         self._refuse_while_appending("reading")
         wanted = select_rows(rows, self.nrows)
         self._tiles().check(wanted, cells)
@@ -322,6 +333,19 @@ class CompressedTableHDU(TableHDU):
         )
 
     delete_column = insert_column
+
+    def delete_rows(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Refuse to take rows out.
+
+        Raises
+        ------
+        NotSupported
+            Always.
+        """
+        raise NotSupported(
+            f"rows are not taken out of a compressed table, whose tiles have as many as ZTILELEN says; write a new "
+            f"table of the rows to keep: {self._place}"
+        )
 
     # -- checksums ------------------------------------------------------------------------------------------------
 

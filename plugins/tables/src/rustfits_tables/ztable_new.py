@@ -57,7 +57,7 @@ def planned(
     """
     codecs = chosen_codecs(compress, cells)
     nrows = cards.count("NAXIS2")
-    disk = _disk_cards(cards, cells, codecs, _tile_nrows(cards, ztilelen), values)
+    disk = disk_cards(cards, cells, codecs, tile_nrows(cards, ztilelen), values)
     facts = CompressedFacts(disk)
     writer = HeapWriter.anew(facts.layout)
     named = {name: codec for name, codec in codecs.items() if codec is not None}
@@ -121,7 +121,8 @@ def _fitting(cells: Cells, codec: TileCodec, allowed: Sequence[str]) -> TileCode
     return codec
 
 
-def _tile_nrows(cards: Cards, ztilelen: int | None) -> int:
+def tile_nrows(cards: Cards, ztilelen: int | None) -> int:
+    """Return the rows of a tile; errors as `planned`."""
     nrows = cards.count("NAXIS2")
     if ztilelen is None:
         found = max(TILE_NBYTES // max(cards.integer("NAXIS1"), 1), 1)
@@ -134,7 +135,7 @@ def _tile_nrows(cards: Cards, ztilelen: int | None) -> int:
     return min(found, nrows) if nrows else found
 
 
-def _disk_cards(
+def disk_cards(
     cards: Cards,
     cells: Sequence[Cells],
     codecs: Mapping[str, TileCodec],

@@ -24,15 +24,9 @@ CARD = 80
 ZEROS = "0" * 16  # CHECKSUM while it is worked out
 MAX_OVERLAP_NBYTES = 1 << 32  # of a heap that is put together because its arrays share bytes
 
-_DROPPED = re.compile("(?:ZTABLE|ZTILELEN|ZCTYP[0-9]+|TFORM[0-9]+|NAXIS[12]|PCOUNT|CHECKSUM|DATASUM) *=")
-_FORM = re.compile("ZFORM[0-9]+")
-_RENAMED = {
-    "ZNAXIS1": "NAXIS1",
-    "ZNAXIS2": "NAXIS2",
-    "ZPCOUNT": "PCOUNT",
-    "ZHECKSUM": "CHECKSUM",
-    "ZDATASUM": "DATASUM",
-}
+_OF_TILES = re.compile("ZTABLE|ZTILELEN|ZCTYP[0-9]+|ZFORM[0-9]+|ZNAXIS[12]|ZPCOUNT|CHECKSUM|DATASUM")
+_IN_PLACE = re.compile("NAXIS[12]|PCOUNT|TFORM[0-9]+")  # of the table of tiles, where that of the table was
+_SUMS = {"ZHECKSUM": "CHECKSUM", "ZDATASUM": "DATASUM"}
 
 
 def data_sum(tiles: TileRows) -> int:
@@ -51,7 +45,7 @@ def data_sum(tiles: TileRows) -> int:
     step = max(PIECE_NBYTES // max(facts.row_nbytes, 1) // facts.tile_nrows, 1) * facts.tile_nrows
     for first in range(0, facts.nrows, step):
         rows = range(first, min(first + step, facts.nrows))
-        total.update(_rows(tiles, columns, rows, found))
+        total.update(plain_rows(tiles, columns, rows, found))
     whole = Datasum()
     whole.add(total.value)
     for value in _heap(tiles, arrays, found, facts.row_nbytes * facts.nrows):
@@ -59,7 +53,8 @@ def data_sum(tiles: TileRows) -> int:
     return whole.value
 
 
-def _rows(tiles: TileRows, columns: list[CodedColumn], rows: range, found: dict[int, list[CodedCells]]) -> Bytes:
+def plain_rows(tiles: TileRows, columns: list[CodedColumn], rows: range, found: dict[int, list[CodedCells]]) -> Bytes:
+    """Return rows as they are in the table if it were not compressed; ``found`` learns of their arrays."""
     width = tiles.facts.row_nbytes
     raw = np.zeros((len(rows), width), dtype=np.uint8)
     fields, owners = [], []
@@ -132,13 +127,20 @@ def _header(cards: Cards, value: str) -> bytes:
     """Return the header of the table as a program unpacks it, with CHECKSUM ``value``."""
     cards = cards.copy()
     cards.set("ZHECKSUM", value)
+    return plain_cards(cards).encode()
+
+
+def plain_cards(cards: Cards) -> Cards:
+    """Return the cards of the table if it were not compressed, given those of the table of tiles."""
     raw = cards.encode().decode("latin-1")  # bytes that are no text count in the sum too
-    lines = []
-    for start in range(0, len(cards) * CARD, CARD):
-        line = raw[start : start + CARD]
-        keyword = line[:8].rstrip(" ")
-        if _DROPPED.match(line):
-            continue
-        name = _RENAMED.get(keyword, f"T{keyword[1:]}" if _FORM.fullmatch(keyword) else keyword)
-        lines.append(f"{name:8}{line[8:]}")
-    return Cards.parse("".join(lines).encode("latin-1"), lenient=True).encode()
+    lines = [raw[start : start + CARD] for start in range(0, len(cards) * CARD, CARD)]
+    own = {line[:8].rstrip(" "): line for line in reversed(lines)}
+    found = []
+    for line in lines:
+        name = line[:8].rstrip(" ")
+        before = f"Z{name[1:]}" if name.startswith("TFORM") else f"Z{name}"
+        if not _IN_PLACE.fullmatch(name) and not _OF_TILES.fullmatch(name):
+            found.append(f"{_SUMS.get(name, name):8}{line[8:]}")
+        elif _IN_PLACE.fullmatch(name) and before in own:
+            found.append(f"{name:8}{own[before][8:]}")
+    return Cards.parse("".join(found).encode("latin-1"), lenient=True)

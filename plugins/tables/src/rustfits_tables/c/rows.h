@@ -104,8 +104,8 @@ int32_t rf_decode_rows(const uint8_t *raw, int64_t raw_nbytes, int64_t row_nbyte
 int32_t rf_encode_rows(uint8_t *raw, int64_t raw_nbytes, int64_t row_nbytes, const int64_t *rows, int64_t nrows,
                        int64_t first, rf_field *fields, int64_t nfields);
 
-/* Find what rf_encode_rows would not write of fields of RF_BYTES and RF_TEXT, without rows: RF_FOREIGN is their fault
- * then. Fields of other kinds are not looked at. */
+/* Find characters that no string of FITS may hold, others than those from 32 to 126 and NULs behind them, in fields of
+ * RF_BYTES and RF_TEXT: RF_FOREIGN is their fault then. Fields of other kinds are not looked at. */
 int32_t rf_check_text(int64_t row_nbytes, int64_t nrows, int64_t first, rf_field *fields, int64_t nfields);
 
 #endif

@@ -193,39 +193,71 @@ RF_INLINE uint64_t bits_of(const uint8_t *text, int64_t length)
     return all | rf_load_u64(text + length - 8);
 }
 
-RF_INLINE uint64_t wide_bits_of(const uint8_t *text, int64_t length)
+/* What a string of FITS may hold are the characters 32 to 126 (FITS 4.0, section 7.3.3.1), and NULs behind them. */
+enum { FIRST_OF_TEXT = 0x20, LAST_OF_TEXT = 0x7E };
+
+/* Whether any of eight bytes is something else; one below borrows only from what is above it. */
+RF_INLINE int is_no_text(uint64_t eight)
 {
-    uint32_t all = 0;
+    const uint64_t ones = 0x0101010101010101u, high = 0x8080808080808080u;
+    return ((eight | (eight + ones) | (eight - FIRST_OF_TEXT * ones)) & high) != 0;
+}
+
+RF_INLINE int is_character(uint32_t code)
+{
+    return code >= FIRST_OF_TEXT && code <= LAST_OF_TEXT;
+}
+
+/* Place of the first character that a string may not hold; -1 if there is none. */
+RF_INLINE int64_t odd_at(const uint8_t *text, int64_t size, int wide)
+{
+    int64_t length = size;
+    while (length > 0 && (wide ? rf_load_u32(text + 4 * (length - 1)) : text[length - 1]) == 0)
+        length--;
     for (int64_t k = 0; k < length; k++)
-        all |= rf_load_u32(text + 4 * k);
-    return all > 0x7F ? 0x80 : 0;
+        if (!is_character(wide ? rf_load_u32(text + 4 * k) : text[k]))
+            return k;
+    return -1;
 }
 
-static int64_t foreign_wide_at(const uint8_t *text, int64_t length)
+RF_INLINE int may_be_odd(const uint8_t *text, int64_t size)
 {
-    int64_t k = 0;
-    while (k < length && rf_load_u32(text + 4 * k) <= 0x7F)
-        k++;
-    return k < length ? k : -1;
+#if (defined(__GNUC__) || defined(__clang__)) && !RF_BIG_ENDIAN
+    int64_t length = size, k = 0;
+    if (size < 8)
+        return 1;
+    for (; length >= 8; length -= 8) {
+        uint64_t last = rf_load_u64(text + length - 8);
+        if (last) {
+            length -= __builtin_clzll(last) / 8;
+            break;
+        }
+    }
+    if (length < 8) {
+        uint64_t inside = ((uint64_t)1 << 8 * length) - 1, blanks = 0x2020202020202020u;
+        return is_no_text((rf_load_u64(text) & inside) | (blanks & ~inside));
+    }
+    for (; k < length - 8; k += 8)
+        if (is_no_text(rf_load_u64(text + k)))
+            return 1;
+    return is_no_text(rf_load_u64(text + length - 8));
+#else
+    (void)text, (void)size;
+    return 1;
+#endif
 }
 
-static void check_cells(rf_field *field, const rf_walk *walk)
+RF_INLINE void check_cells(rf_field *field, const rf_walk *walk, int wide)
 {
-    const int64_t size = field->size, length = field->count * size;
-    const int wide = field->kind == RF_TEXT;
-    uint64_t found = 0;
-    if (wide)
-        RF_EACH_CELL(walk, (void)to; found |= wide_bits_of(from, length););
-    else
-        RF_EACH_CELL(walk, (void)to; found |= bits_of(from, length););
-    if (!(found & 0x8080808080808080u))
-        return;
-    RF_EACH_CELL(walk, {
-        (void)to;
-        int64_t k = wide ? foreign_wide_at(from, length) : foreign_at(from, length);
-        if (k >= 0) {
-            uint32_t code = wide ? rf_load_u32(from + 4 * k) : from[k];
-            rf_say_fault(field, RF_FOREIGN, walk->row + i, k / size, k % size, code);
+    const int64_t size = field->size, count = field->count, step = wide ? 4 * size : size;
+    RF_EACH_CELL(walk, (void)to; for (int64_t k = 0; k < count; k++) {
+        const uint8_t *text = from + k * step;
+        if (!wide && !may_be_odd(text, size))
+            continue;
+        int64_t odd = odd_at(text, size, wide);
+        if (odd >= 0) {
+            uint32_t code = wide ? rf_load_u32(text + 4 * odd) : text[odd];
+            rf_say_fault(field, RF_FOREIGN, walk->row + i, k, odd, code);
             return;
         }
     });
@@ -251,7 +283,10 @@ int32_t rf_check_text(int64_t row_nbytes, int64_t nrows, int64_t first, rf_field
             walk.from_step = field->stride;
             walk.n = nrows - begin < block ? nrows - begin : block;
             walk.row = begin;
-            check_cells(field, &walk);
+            if (field->kind == RF_TEXT)
+                check_cells(field, &walk, 1);
+            else
+                check_cells(field, &walk, 0);
         }
     return RF_DONE;
 }
