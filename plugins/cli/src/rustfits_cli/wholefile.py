@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 from zlib import crc32
 
 import rustfits
 from rustfits_cli.checking import Different, ImageCheck, check_copy, check_sum, check_written, sum_of
 from rustfits_cli.files import flush_folder, flush_to_disk, sentence
-from rustfits_cli.packing import CHECKSUM_COMMENTS, Recipe, directed, pack_image
+from rustfits_cli.packing import CHECKSUM_COMMENTS, Band, Recipe, directed, pack_image
 from rustfits_cli.rawcards import (
     RawHDU,
     card_of,
@@ -91,8 +91,8 @@ class Done:
     read: tuple[int, ...] = ()
 
 
-def do(task: Task) -> Done:
-    """Do one task; what goes wrong is told in the outcome.
+def do(task: Task, tell: Callable[[int], None] | None = None) -> Done:
+    """Do one task; what goes wrong is told in the outcome, and ``tell`` is given numbers of bytes as they are read.
 
     The result has another name until it is whole, and, if the original is to go, until the disk holds it.
     """
@@ -105,7 +105,7 @@ def do(task: Task) -> Done:
         try:
             made = Path(folder) / output.name
             with ExitStack() as stack:
-                _make(task, made, done, stack)
+                _make(task, made, done, stack, tell or (lambda _: None))
             done.before, done.after = Path(task.name).stat().st_size, made.stat().st_size
             _name(task, made, output, done)
         finally:
@@ -129,13 +129,13 @@ def refuse(task: Task, output: Path) -> None:
         raise Refused(f"{task.output} is there already; --force replaces it")
 
 
-def _make(task: Task, made: Path, done: Done, stack: ExitStack) -> None:
+def _make(task: Task, made: Path, done: Done, stack: ExitStack, tell: Callable[[int], None]) -> None:
     """Write the new file, and look at it again; ``done`` learns which file was read."""
     with Path(task.name).open("rb") as file:
         done.read = _identity(os.fstat(file.fileno()))
     fits = stack.enter_context(rustfits.FITS(task.name, lenient=task.lenient))
     with made.open("w+b") as out:
-        work = _Work(fits, out, done, verify=task.verify or task.delete)
+        work = _Work(fits, out, done, tell, verify=task.verify or task.delete)
         if task.recipe is None:
             work.unpack(strict=task.delete)
         else:
@@ -156,10 +156,12 @@ class _Work:
         Index of an HDU of the new file, and what looks at it.
     """
 
-    def __init__(self, fits: rustfits.FITS, out: IO[bytes], done: Done, *, verify: bool) -> None:
+    def __init__(
+        self, fits: rustfits.FITS, out: IO[bytes], done: Done, tell: Callable[[int], None], *, verify: bool
+    ) -> None:
         self._hdus, self._out, self._done = list(fits), out, done
         self._raws = [raw_hdu(hdu) for hdu in self._hdus]
-        self._shift, self._verify = 0, verify
+        self._shift, self._verify, self._tell = 0, verify, tell
         self.checks: list[tuple[int, Check]] = []
 
     def pack(self, recipe: Recipe) -> None:
@@ -197,16 +199,19 @@ class _Work:
             self._copy(hdu, raw)
 
     def _pack_image(self, hdu: rustfits.ImageHDU, raw: RawHDU, recipe: Recipe) -> None:
-        if not self._verify:
-            pack_image(hdu, raw, recipe, self._out)
-            return
         image = ImageCheck(raw)
-        packed = pack_image(hdu, raw, recipe, self._out, image.look)
+
+        def look(key: tuple[Any, ...], band: Band) -> None:
+            if self._verify:
+                image.look(key, band)
+            self._tell(band.pixels.nbytes)
+
+        packed = pack_image(hdu, raw, recipe, self._out, look)
         self.checks.append((hdu.index + self._shift, lambda after: image.confirm(after, packed)))
 
     def _unpack_image(self, hdu: rustfits.CompressedImageHDU, raw: RawHDU, *, strict: bool) -> None:
         index = hdu.index + self._shift
-        total, same = unpack_image(hdu, raw, self._out, first=not index)
+        total, same = unpack_image(hdu, raw, self._out, self._tell, first=not index)
         if not same:
             self._doubt(f"HDU {hdu.index}: its pixels are not those that its ZDATASUM was made of", strict=strict)
         self.checks.append((index, lambda after: check_sum(after, total, hdu.index)))
@@ -217,6 +222,7 @@ class _Work:
         self._out.write(header_bytes(raw.cards))
         for piece in raw.pieces():
             self._out.write(piece)
+            self._tell(len(piece))
         fill = b" " if keyword(raw.cards[0]) == "XTENSION" and b"'TABLE " in raw.cards[0] else b"\0"
         self._out.write(fill * (padded(raw.data_nbytes) - raw.data_nbytes))
         self.checks.append((hdu.index + self._shift, lambda after: check_copy(raw, after)))
