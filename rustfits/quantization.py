@@ -60,8 +60,8 @@ def quantization_error(
     ------
     UnsupportedPixels
         If there is no pixel.
-    ImageError, CodecError
-        If the codec cannot hold the image.
+    ImageError, CodecError, TypeError
+        As `FITS.write_image`.
 
     Examples
     --------
