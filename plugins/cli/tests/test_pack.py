@@ -768,6 +768,47 @@ def test_level_0_keeps_every_bit_as_it_does_for_fpack(run, tmp_path, codec):
     assert not np.array_equal(rustfits.read("x.fits.fz"), pixels)
 
 
+@needs_fpack
+@pytest.mark.parametrize("index", [0, 1])
+@pytest.mark.parametrize("dtype", ["u1", "i2", "u2", "i4"])
+def test_integers_of_much_noise_are_rounded_as_fpack_does(run, tmp_path, dtype, index):
+    pixels = np.random.default_rng(0).normal(120, 20, (60, 80)).astype(dtype)
+    with rustfits.FITS("x.fits", "w+") as fits:
+        if index:
+            fits.write_image(np.zeros((0,), "u1"))
+        fits.write_image(pixels, header={"OBJECT": "M13"})
+    run("pack", "x.fits", "-o", "ours.fz", "--round-integers", "--seed", "7")
+    peer("fpack", "-i2f", "-q7", "4", "-O", "theirs.fz", "x.fits")
+    with rustfits.FITS("ours.fz") as ours, rustfits.FITS("theirs.fz") as theirs:
+        assert ours[1].dtype == theirs[1].dtype == np.dtype("f4")
+        assert np.array_equal(ours[1].read(), theirs[1].read())
+        assert np.abs(ours[1].read() - pixels).max() < 20 / 8 * 2
+        assert ours[1].header["OBJECT"] == "M13"
+        assert "BZERO" not in ours[1].header
+    peer("fitsverify", "-q", "ours.fz")
+    run("unpack", "ours.fz", "-o", "back.fits")
+    assert rustfits.read("back.fits").dtype == np.dtype("f4")
+
+
+def test_integers_of_little_noise_or_too_large_keep_every_bit(run, tmp_path):
+    noise = np.random.default_rng(0)
+    with rustfits.FITS("x.fits", "w+") as fits:
+        fits.write_image(noise.normal(120, 2, (60, 80)).astype("i2"))
+        fits.write_image(noise.normal(2e8, 1e5, (60, 80)).astype("i4"))
+        blank = noise.normal(900, 30, (60, 80)).astype("i2")
+        blank[3, 4] = -5
+        fits.write_image(blank, blank=-5)
+    result = run("pack", "x.fits", "-o", "x.fz", "--round-integers")
+    assert "HDU 0 keeps every bit: its noise" in result.stderr
+    assert "HDU 1 keeps every bit: its integers are too large" in result.stderr
+    with rustfits.FITS("x.fz") as packed, rustfits.FITS("x.fits") as fits:
+        for index in (0, 1):
+            assert np.array_equal(packed[index + 1].read(), fits[index].read())
+        found = packed[3].read()
+        assert np.flatnonzero(np.isnan(found)).tolist() == [3 * 80 + 4]
+    assert "--level" in run("pack", "x.fits", "--round-integers", "--lossless", code=2).output
+
+
 # -- progress ---------------------------------------------------------------------------------------------------------
 
 

@@ -79,6 +79,8 @@ class Recipe:
         Of floats; None keeps every bit.
     tables, images : bool
         Whether tables and images are compressed.
+    rounded : bool
+        Whether integers become floats, and are quantised, where their noise is large.
     """
 
     codec: Any
@@ -86,6 +88,7 @@ class Recipe:
     quantize: rustfits.Quantize | None
     tables: bool = False
     images: bool = True
+    rounded: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import IO, Any
 from zlib import crc32
 
+import numpy as np
+
 import rustfits
 from rustfits_cli.checking import Different, ImageCheck, check_copy, check_sum, check_written, sum_of
 from rustfits_cli.files import flush_folder, flush_to_disk, sentence
@@ -28,6 +30,8 @@ from rustfits_cli.rawcards import (
 )
 from rustfits_cli.unpacking import COVER_COMMENTARY, has_cover, unpack_image
 
+EXACT_IN_FLOAT32 = 1 << 24  # the largest number up to which floats of 32 bits hold every integer
+LEAST_NOISE, LEAST_STEP = 6.0, 2.0  # of integers that are rounded, and of their steps: fpack's -n3min and -n3ratio
 SMALL_TABLE_NBYTES = 5760  # fpack copies tables of less, which would not become smaller
 Check = Callable[[RawHDU], None]
 
@@ -178,7 +182,29 @@ class _Work:
             if not hdu.index:
                 self._shift = 1
                 self._out.write(header_bytes(with_checksums(_cover(), 0, CHECKSUM_COMMENTS)))
+            if chosen.rounded and self._pack_rounded(hdu, chosen):
+                continue
             self._pack_image(hdu, raw, chosen)
+
+    def _pack_rounded(self, hdu: rustfits.ImageHDU, recipe: Recipe) -> bool:
+        """Write integers as quantised floats, as fpack -i2f does; return whether their noise is large enough."""
+        if hdu.stored_dtype.kind == "f" or recipe.quantize is None:
+            return False
+        pixels = np.ma.asarray(hdu.read(mask_blank=True)) if "BLANK" in hdu.header else hdu.read()
+        floats = np.ma.filled(pixels.astype(np.float32), np.nan)
+        noise = rustfits.quantization_error(floats, "NOCOMPRESS").noise
+        if np.abs(floats[np.isfinite(floats)]).max(initial=0) > EXACT_IN_FLOAT32:
+            self._done.remarks.append(f"HDU {hdu.index} keeps every bit: its integers are too large to become floats")
+            return False
+        if noise < LEAST_NOISE or noise / recipe.quantize.level < LEAST_STEP:
+            self._done.remarks.append(f"HDU {hdu.index} keeps every bit: its noise, {noise:.3g}, is not large enough")
+            return False
+        with self._aside() as file:
+            if hdu.index:
+                file.write_image(np.zeros(1, np.uint8))  # so that the image is an extension as it was
+            made = file.write_image(floats, header=hdu.header)
+            self._pack_image(made, raw_hdu(made), recipe, hdu.index)
+        return True
 
     def unpack(self, *, strict: bool) -> None:
         """Write every HDU, compressed images as images; ``strict`` refuses wrong checksums."""
@@ -198,7 +224,7 @@ class _Work:
                 self._done.ntables += 1
             self._copy(hdu, raw)
 
-    def _pack_image(self, hdu: rustfits.ImageHDU, raw: RawHDU, recipe: Recipe) -> None:
+    def _pack_image(self, hdu: rustfits.ImageHDU, raw: RawHDU, recipe: Recipe, index: int | None = None) -> None:
         image = ImageCheck(raw)
 
         def look(key: tuple[Any, ...], band: Band) -> None:
@@ -207,7 +233,8 @@ class _Work:
             self._tell(band.pixels.nbytes)
 
         packed = pack_image(hdu, raw, recipe, self._out, look)
-        self.checks.append((hdu.index + self._shift, lambda after: image.confirm(after, packed)))
+        index = hdu.index if index is None else index
+        self.checks.append((index + self._shift, lambda after: image.confirm(after, packed)))
 
     def _unpack_image(self, hdu: rustfits.CompressedImageHDU, raw: RawHDU, *, strict: bool) -> None:
         index = hdu.index + self._shift
