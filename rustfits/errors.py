@@ -26,6 +26,8 @@ FitsError
         ProtectedKeyword                   the keyword describes the structure of the file
     MissingKeyword (KeyError)              no card of that name
     ChecksumError (ValueError)             a checksum of an HDU is wrong
+    LimitExceeded (ValueError)             a file asks for more than `rustfits.limits` allows
+    OutOfMemory (MemoryError)              the system has no memory for what was asked of a file
     LocationError (ValueError)             a filename, a URL or `remote=` cannot be understood
     HDUKeyInvalid (ValueError)             the key between `f[` and `]` is of a kind that selects no HDU
     HDUNotFound (ValueError)               no HDU has that name
@@ -241,6 +243,14 @@ class HeaderError(FitsError, ValueError):
     """A card or a keyword breaks the standard, or may not be set in this way."""
 
 
+_WRITERS = {  # of protected keywords, without the number of a column
+    "TTYPE": "; rename_column() of a table changes it",
+    "TNULL": "; describe_column() of a table changes it",
+    "CHECKSUM": "; add_checksum() writes it",
+    "DATASUM": "; add_datasum() writes it",
+}
+
+
 class ProtectedKeyword(HeaderError):
     """The keyword describes the structure of the file, which the library keeps right."""
 
@@ -252,6 +262,7 @@ class ProtectedKeyword(HeaderError):
         return (
             f"keyword {self.keyword!r} is protected: it describes the structure of the file and cannot be edited; "
             "leave it out, or pass the whole header to update() or header=, which skip such keywords"
+            + _WRITERS.get(self.keyword.rstrip("0123456789"), "")
         )
 
 
@@ -285,6 +296,14 @@ class ChecksumError(FitsError, ValueError):
         return (
             f"{self.keyword} is wrong: {self.found}; to read or repair it all the same, open it without checksum=True"
         )
+
+
+class LimitExceeded(FitsError, ValueError):
+    """A file asks for more than `rustfits.limits` allows."""
+
+
+class OutOfMemory(FitsError, MemoryError):
+    """The system has no memory for what was asked of a file."""
 
 
 class LocationError(FitsError, ValueError):

@@ -6,6 +6,10 @@ used: ``rustfits.limits.MAX_UNPACKED_NBYTES = 1 << 36`` lets larger files in.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from rustfits.errors import LimitExceeded
+
 # -- of the format ----------------------------------------------------------------------------------------------------
 
 MAX_NAXIS = 999
@@ -48,7 +52,27 @@ MAX_TILE_RATIO = 1 << 12
 """Bytes of a column of a compressed table that one byte of its tiles may stand for, before memory is asked for them:
 gzip reaches 1032, Rice coding 205."""
 
+MAX_LOST_RATIO = 4
+"""Lost pixels for each that is there that a read around the damage makes up: of less than a fifth of an image what is
+left is better read by itself."""
+
 # -- that may be set --------------------------------------------------------------------------------------------------
+
+MAX_CARDS = 1 << 18
+"""Cards of one header, END included; the longest headers in use have some ten thousand, with their HISTORY."""
+
+MAX_READ_NPIXELS = MAX_NBYTES
+"""Pixels that one call reads of an image."""
+
+MAX_READ_NBYTES = MAX_NBYTES
+"""Bytes of the pixels that one call reads of an image."""
+
+FREE_NBYTES = 1 << 26
+"""Bytes that the pixels of a read, and of each tile, may have whatever the size of the file."""
+
+MAX_RATIO = 1 << 17
+"""Bytes of pixels that one byte of the file may stand for, where they are more than `FREE_NBYTES`: one HCOMPRESS_1 tile
+of 1 GiB, all zeros, in the smallest file."""
 
 MAX_UNPACKED_NBYTES = 1 << 34
 """Bytes of a file that is compressed as a whole, once it is unpacked, which has to fit in memory: a few bytes can hold
@@ -57,3 +81,68 @@ a thousand times as many, and to refuse them is better than to bring the machine
 MAX_SHARED_NBYTES = 1 << 31
 """Bytes of the cells of a column of variable length that are read at a time, where they are more than the heap has:
 cells may share bytes (FITS 4.0, section 7.3.6), so that a small file can name any number."""
+
+
+def check_read(npixels: int, nbytes: int) -> None:
+    """Refuse a read that is larger than the limits, before memory is asked for it.
+
+    Parameters
+    ----------
+    npixels, nbytes : int
+        Of all pixels that are to be read.
+
+    Raises
+    ------
+    LimitExceeded
+    """
+    if npixels > MAX_READ_NPIXELS:
+        raise LimitExceeded(_sentence(f"{npixels} pixels", "MAX_READ_NPIXELS", MAX_READ_NPIXELS))
+    if nbytes > MAX_READ_NBYTES:
+        raise LimitExceeded(_sentence(f"{nbytes} bytes of pixels", "MAX_READ_NBYTES", MAX_READ_NBYTES))
+
+
+def check_ratio(nbytes: int, file_nbytes: Callable[[], int]) -> None:
+    """Refuse pixels that are out of proportion to the file, before memory is asked for them.
+
+    Parameters
+    ----------
+    nbytes : int
+        Of the pixels.
+    file_nbytes : callable
+        Returns the bytes of the file; asked for many pixels alone.
+
+    Raises
+    ------
+    LimitExceeded
+    """
+    if nbytes > FREE_NBYTES and nbytes > MAX_RATIO * file_nbytes():
+        found = f"{nbytes} bytes of pixels out of a file of {file_nbytes()} bytes"
+        raise LimitExceeded(_sentence(found, "MAX_RATIO", MAX_RATIO))
+
+
+def check_lost(lost: int, total: int, file_nbytes: int) -> None:
+    """Refuse to make up an image of pixels that are lost, if hardly any are there.
+
+    Parameters
+    ----------
+    lost, total : int
+        Bytes of the pixels that are known to be lost, and of all.
+    file_nbytes : int
+        Bytes of the file.
+
+    Raises
+    ------
+    LimitExceeded
+    """
+    most = FREE_NBYTES // 4 + MAX_LOST_RATIO * (total - lost + file_nbytes)
+    if lost > most:
+        raise LimitExceeded(
+            f"{lost} of {total} bytes of pixels are lost, in a file of {file_nbytes} bytes; no more than {most} are "
+            "made up: read the sections that are there"
+        )
+
+
+def _sentence(found: str, name: str, number: int) -> str:
+    return (
+        f"{found} are more than rustfits.limits.{name} allows, {number}; read a part, or raise it for files you trust"
+    )

@@ -41,8 +41,10 @@ if TYPE_CHECKING:
     )
     from rustfits.hdu.base import HDU
     from rustfits.hdu.checksum import Datasum, checksum_of, is_checksum_of
+    from rustfits.hdu.compressed.detached import ImageTiles, StoredTiles, stored_tiles, write_tiles
     from rustfits.hdu.image.cards import name_entries
     from rustfits.hdu.kind import DataUnit, HDUKind, NewHDU, changes, reads
+    from rustfits.hdu.reference import Reference, reference_of
     from rustfits.hdu.report import Verdict
     from rustfits.hdu.sums import is_datasum
     from rustfits.hdu.table import AnyTableHDU, TableFacts
@@ -59,6 +61,8 @@ if TYPE_CHECKING:
     from rustfits.quantize.quantum import effective_level
     from rustfits.storage.base import HEAD_NBYTES, Identity, Storage, as_bytes, without_user
     from rustfits.tiles.cache import TileCache
+    from rustfits.tiles.decode import TileEntries
+    from rustfits.tiles.encode import EncodedBatch
 
 __all__ = [
     "API_VERSION",
@@ -74,6 +78,7 @@ __all__ = [
     "DataUnit",
     "Datasum",
     "Dither",
+    "EncodedBatch",
     "EncodedTiles",
     "FileChanged",
     "FileMissing",
@@ -82,6 +87,7 @@ __all__ = [
     "HeapBytes",
     "HeapWriter",
     "Identity",
+    "ImageTiles",
     "Int64s",
     "InvalidParameter",
     "Kernels",
@@ -94,9 +100,11 @@ __all__ = [
     "PixelBatch",
     "PlainImage",
     "QuantizedTiles",
+    "Reference",
     "Run",
     "Snapshot",
     "Storage",
+    "StoredTiles",
     "TableFacts",
     "TableLayout",
     "TableUnit",
@@ -105,6 +113,7 @@ __all__ = [
     "TileCodec",
     "TileDecodeError",
     "TileEncodeError",
+    "TileEntries",
     "TileIndex",
     "TileKeeper",
     "TiledImage",
@@ -130,10 +139,13 @@ __all__ = [
     "random_starts",
     "random_table",
     "reads",
+    "reference_of",
     "row_lengths",
     "run",
     "scratch",
+    "stored_tiles",
     "without_user",
+    "write_tiles",
 ]
 
 _MODULES = {
@@ -150,8 +162,10 @@ _MODULES = {
     "codec.registry": ("as_codec", "codec_class"),
     "hdu.base": ("HDU",),
     "hdu.checksum": ("Datasum", "checksum_of", "is_checksum_of"),
+    "hdu.compressed.detached": ("ImageTiles", "StoredTiles", "stored_tiles", "write_tiles"),
     "hdu.image.cards": ("name_entries",),
     "hdu.kind": ("DataUnit", "HDUKind", "NewHDU", "changes", "reads"),
+    "hdu.reference": ("Reference", "reference_of"),
     "hdu.report": ("Verdict",),
     "hdu.sums": ("is_datasum",),
     "hdu.table": ("AnyTableHDU", "TableFacts"),
@@ -168,6 +182,8 @@ _MODULES = {
     "quantize.quantum": ("effective_level",),
     "storage.base": ("HEAD_NBYTES", "Identity", "Storage", "as_bytes", "without_user"),
     "tiles.cache": ("TileCache",),
+    "tiles.decode": ("TileEntries",),
+    "tiles.encode": ("EncodedBatch",),
 }
 
 

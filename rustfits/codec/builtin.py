@@ -17,6 +17,7 @@ from rustfits.errors import InvalidParameter, ParameterOverflow, TileDecodeError
 # The numbers that a stream may hold in place of those of the image, by their width in bytes.
 INTEGERS = {1: "u1", 2: "i2", 4: "i4"}
 FLOATS = {4: "f4", 8: "f8"}
+MAX_DEFLATE_RATIO = 1032  # two bits of a stream stand for 258 bytes at most
 
 
 class Gzip1(TileCodec):
@@ -70,6 +71,11 @@ class Gzip1(TileCodec):
     def from_parameters(cls, parameters: Mapping[str, Parameter], **common: Any) -> Self:
         """Build the codec; no parameter counts."""
         return cls(**common)
+
+    def most_npixels(self, nbytes: NDArray[np.int64], pixel: np.dtype[Any]) -> NDArray[np.int64]:
+        """Return how many pixels streams can hold at most; see `TileCodec.most_npixels`."""
+        width = min(FLOATS if pixel.kind == "f" else INTEGERS)  # some hold other numbers than those of the image
+        return nbytes * MAX_DEFLATE_RATIO // width
 
     def decode(self, batch: TileBatch, out: NDArray[Any]) -> None:
         """Decode every tile; see `TileCodec.decode`."""
@@ -165,6 +171,10 @@ class NoCompress(TileCodec):
     pixel_dtypes: ClassVar[tuple[str, ...]] = ("u1", "i2", "i4", "i8", "f4", "f8")
     uncompressed: ClassVar[bool] = True
     bytewise: ClassVar[bool] = True
+
+    def most_npixels(self, nbytes: NDArray[np.int64], pixel: np.dtype[Any]) -> NDArray[np.int64]:
+        """Return how many pixels there are; see `TileCodec.most_npixels`."""
+        return nbytes // pixel.itemsize
 
     def decode_tile(self, data: NDArray[np.uint8], out: NDArray[Any]) -> None:
         """Copy one tile; see `TileCodec.decode_tile`."""

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from rustfits.codec.batch import EncodedTiles, Int64s, PixelBatch, TileBatch, raise_first_fault
 from rustfits.errors import (
+    FitsError,
     InvalidParameter,
     ParameterOverflow,
     PluginError,
@@ -285,6 +286,23 @@ class TileCodec:
 
     # -- the work -------------------------------------------------------------------------------------------------
 
+    def most_npixels(self, nbytes: NDArray[np.int64], pixel: np.dtype[Any]) -> NDArray[np.int64] | None:
+        """Return how many pixels streams can hold at most, so that larger claims are refused before they get memory.
+
+        Parameters
+        ----------
+        nbytes : (n,) int64 array
+            Bytes of each stream.
+        pixel : dtype
+            Of the pixels, as for `decoded_dtype`.
+
+        Returns
+        -------
+        (n,) int64 array or None
+            None, as here, if a stream of any length can hold any number.
+        """
+        return None
+
     def decode(self, batch: TileBatch, out: NDArray[Any]) -> None:
         """Decode every tile of ``batch`` into ``out``.
 
@@ -401,6 +419,32 @@ class TileCodec:
             If the algorithm cannot hold such pixels; the core adds the place.
         """
         raise NotImplementedError(f"{type(self).__name__} defines neither encode nor encode_tile")
+
+
+def encoded_by(codec: TileCodec, batch: PixelBatch) -> object:
+    """Return what `TileCodec.encode` returns; an error that is none of ours becomes a `PluginError`."""
+    try:
+        return codec.encode(batch)
+    except (FitsError, NotImplementedError, MemoryError):
+        raise
+    except Exception as error:
+        raise _failed(codec, "encode", error) from error
+
+
+def decoded_by(codec: TileCodec, batch: TileBatch, out: NDArray[Any]) -> None:
+    """Do as `TileCodec.decode`; an error that is none of ours becomes a `PluginError`."""
+    try:
+        codec.decode(batch, out)
+    except (FitsError, NotImplementedError, MemoryError):
+        raise
+    except Exception as error:
+        raise _failed(codec, "decode", error) from error
+
+
+def _failed(codec: TileCodec, what: str, error: Exception) -> PluginError:
+    return PluginError(
+        f"the codec of {codec.zcmptype} failed in {type(codec).__name__}.{what}: {type(error).__name__}: {error}"
+    )
 
 
 def _own(cls: type[TileCodec]) -> list[Field[Any]]:

@@ -44,7 +44,7 @@ def rustfits_kernels() -> Kernels:
 
 
 @hookspec(firstresult=True)
-def rustfits_open_storage(url: str, mode: str, options: Any) -> Storage | None:
+def rustfits_open_storage(url: str, mode: str, options: Any, near: int) -> Storage | None:
     """Open what a URL names, or decline.
 
     The entry point is of the group ``rustfits.storage`` and is named after the URL's scheme. One named ``*`` is asked
@@ -57,6 +57,9 @@ def rustfits_open_storage(url: str, mode: str, options: Any) -> Storage | None:
     mode : {'r', 'r+', 'w+', 'x'}
     options : Remote or None
         What the caller passed as ``remote=``.
+    near : int
+        The byte at which reading begins: 0, unless all headers are known already. A hint; an implementation may leave
+        the argument out.
 
     Returns
     -------

@@ -191,7 +191,7 @@ def _load_codec(name: str) -> type[TileCodec]:
 # -- the other hooks ------------------------------------------------------------------------------------------------
 
 
-def open_storage(url: str, mode: str, options: Any) -> Storage | None:
+def open_storage(url: str, mode: str, options: Any, near: int = 0) -> Storage | None:
     """Have the plugin for a URL's scheme open it.
 
     Parameters
@@ -201,6 +201,8 @@ def open_storage(url: str, mode: str, options: Any) -> Storage | None:
     mode : {'r', 'r+', 'w+', 'x'}
     options : Remote or None
         What the caller passed as ``remote=``.
+    near : int
+        The byte at which reading begins.
 
     Returns
     -------
@@ -218,7 +220,7 @@ def open_storage(url: str, mode: str, options: Any) -> Storage | None:
     plugin = _plugin_for(STORAGE, scheme) or _plugin_for(STORAGE, ANY_SCHEME)
     if plugin is None:
         return None
-    storage = discovery.call("rustfits_open_storage", plugin, url=url, mode=mode, options=options)
+    storage = discovery.call("rustfits_open_storage", plugin, url=url, mode=mode, options=options, near=near)
     return _checked_storage(storage, plugin, f"a URL of the scheme {scheme}")
 
 

@@ -514,6 +514,7 @@ class FITS:
         blank: int | None = None,
         bscale: float | None = None,
         bzero: float | None = None,
+        header: Header | None = None,
     ) -> None:
         """Append an image of zeros; a compressed one has no pixels until it is written.
 
@@ -535,6 +536,8 @@ class FITS:
             The pixel value that means "no value"; only for integers.
         bscale, bzero : float, optional
             What makes physical values of pixels of this dtype, which are stored as they are.
+        header : FITSHeader, header of astropy or fitsio, or mapping, optional
+            Cards to copy, as in `write_image`.
 
         Raises
         ------
@@ -548,7 +551,9 @@ class FITS:
         from rustfits.container.newimage import NewImage
 
         names: dict[str, Any] = {"extname": extname, "extver": extver, "blank": blank, "bscale": bscale, "bzero": bzero}
-        new = NewImage.plan(dtype, dims, compress=compress, quantize=quantize, primary=not len(self._hdus), **names)
+        new = NewImage.plan(
+            dtype, dims, compress=compress, quantize=quantize, header=header, primary=not len(self._hdus), **names
+        )
         new.append_to(self._file, self._hdus, None)
 
     @overload

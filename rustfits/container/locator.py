@@ -21,7 +21,9 @@ MEMORY_NAMES = ("mem://", "memkeep://")
 _SIMPLE = b"SIMPLE"  # every file begins so that is FITS already
 
 
-def open_location(filename: str, mode: str, remote: object, durability: str = "process") -> tuple[Storage, str]:
+def open_location(
+    filename: str, mode: str, remote: object, durability: str = "process", *, near: int = 0
+) -> tuple[Storage, str]:
     """Open what ``filename`` names.
 
     Parameters
@@ -33,6 +35,8 @@ def open_location(filename: str, mode: str, remote: object, durability: str = "p
         Only with URLs that a plugin opens.
     durability : {'process', 'power'}
         As for `FITS`.
+    near : int
+        The byte at which reading begins, if the headers are known already: then the file is not compressed as a whole.
 
     Returns
     -------
@@ -61,7 +65,7 @@ def open_location(filename: str, mode: str, remote: object, durability: str = "p
 
         options = as_remote(remote)
     if "://" in filename:
-        return _open_named(filename, mode, options, durability)
+        return _open_named(filename, mode, options, durability, near)
     if options is not None:
         raise _no_url(filename)
     return open_local(filename, mode, durability), filename
@@ -71,13 +75,13 @@ def _no_url(filename: str) -> LocationError:
     return LocationError(f"remote= is only valid for URLs, such as https, ftp and s3 ones, not for {filename!r}")
 
 
-def _open_named(filename: str, mode: str, options: Remote | None, durability: str) -> tuple[Storage, str]:
+def _open_named(filename: str, mode: str, options: Remote | None, durability: str, near: int) -> tuple[Storage, str]:
     """As `open_location`, of what looks like a URL, but may be a path all the same."""
     from rustfits.container.remote import check_url, is_known_url, may_be_url
 
     if is_known_url(filename):
         check_url(filename, mode, options)
-        storage = _open_url(filename, mode, options)
+        storage = _open_url(filename, mode, options, near)
         if storage is None:
             raise _nobody_opens(filename)
         return storage, storage.name
@@ -95,7 +99,7 @@ def _open_named(filename: str, mode: str, options: Remote | None, durability: st
     if may_be_url(filename):
         if options is not None:
             check_url(filename, mode, options)
-        storage = _open_url(filename, mode, options)
+        storage = _open_url(filename, mode, options, near)
         if storage is not None:
             return storage, storage.name
         if options is not None:
@@ -235,13 +239,24 @@ def path_of_file_url(url: str) -> str:
         raise LocationError(f"{url!r} has a percent-escape that is not UTF-8: {error.reason}") from error
 
 
-def _open_url(url: str, mode: str, options: Remote | None) -> Storage | None:
+def _open_url(url: str, mode: str, options: Remote | None, near: int) -> Storage | None:
     from rustfits.codec import registry
 
-    storage = registry.open_storage(url, mode, options)
-    if storage is None or mode != "r" or (options is not None and options.ranged):
-        return storage  # parts of what is compressed as a whole cannot be had
-    return inflated(storage)
+    storage = registry.open_storage(url, mode, options, near)
+    if storage is None or near or mode != "r":
+        return storage
+    if options is None or not options.ranged:
+        return inflated(storage)
+    from rustfits.storage.packed import packing_of
+
+    packing = packing_of(storage.head)
+    if packing is not None:
+        storage.close()
+        raise LocationError(
+            f"{storage.name} is compressed as a whole by {packing.name}, whatever its name, and so not seekable; "
+            "pass ranged=False"
+        )
+    return storage
 
 
 def _nobody_opens(url: str) -> NotSupported:

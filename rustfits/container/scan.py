@@ -7,7 +7,8 @@ from functools import cache, lru_cache
 from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
-from rustfits.errors import FitsError, HeaderError, NotAFitsFile, TruncatedFile
+from rustfits import limits
+from rustfits.errors import FitsError, HeaderError, LimitExceeded, NotAFitsFile, TruncatedFile
 from rustfits.header.card import CARD, find_end, legible
 from rustfits.header.cards import Cards
 from rustfits.header.state import hdu_name
@@ -133,7 +134,7 @@ def contents(storage: Storage, hdus: list[tuple[Extent, Header]], fault: FitsErr
     """Return what was found, up to a fault if there is one, which is raised if it is not one of what follows HDUs."""
     if fault is None:
         return Contents(hdus, None, foreign=False)
-    if not hdus or not isinstance(fault, HeaderError | TruncatedFile):
+    if not hdus or not isinstance(fault, HeaderError | TruncatedFile | LimitExceeded):
         raise fault
     stop = hdus[-1][0].stop
     beginning = storage.read(stop, min(len(_EXTENSION), storage.size() - stop))
@@ -286,11 +287,13 @@ class _Window:
             first = self._fill(start, _NEXT_NBYTES if self._guess is None else HEAD_NBYTES)
             end = find_end(self._bytes)
         if end >= 0:
+            _check_ncards(self._storage, start, end + CARD - first)
             if self._guess is not None:
                 self._guess.found(start, self._bytes[first : end + CARD])
             return self._bytes[first : end + CARD]
         # Looked for before it is kept, so that a large file without END costs no memory.
         end = _seek_end(self._storage, start, start + len(self._bytes), self._size)
+        _check_ncards(self._storage, start, end + CARD - start)
         return self._storage.read_bytes(start, end + CARD - start)
 
     def _fill(self, start: int, nbytes: int) -> int:
@@ -308,4 +311,13 @@ def _seek_end(storage: Storage, start: int, position: int, size: int) -> int:
         if found >= 0:
             return position + found
         position += len(window)
+        _check_ncards(storage, start, position - start)
     raise TruncatedFile(f"truncated FITS file: the header at byte {start} of {storage.name} has no END card")
+
+
+def _check_ncards(storage: Storage, start: int, nbytes: int) -> None:
+    if nbytes > limits.MAX_CARDS * CARD:
+        raise LimitExceeded(
+            f"the header at byte {start} of {storage.name} has more cards than rustfits.limits.MAX_CARDS allows, "
+            f"{limits.MAX_CARDS}; raise it for files you trust"
+        )

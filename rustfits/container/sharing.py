@@ -43,7 +43,7 @@ class SharedFile(OpenFile):
 
     def __init__(self, reference: Reference, reopen: Reopen) -> None:
         remote = pickle.loads(reference.remote) if reference.remote else None
-        storage, location = open_location(reference.location, "r", remote)
+        storage, location = open_location(reference.location, "r", remote, near=Extent(*reference.extent).data_start)
         super().__init__(storage, location, "r")
         self.checksum, self.remote, self.reopen = reference.checksum, remote, reopen
         self._identity: Identity = reference.identity

@@ -97,6 +97,21 @@ def refer(kind: type[Any], file: OpenFile, extent: Extent, state: HeaderState, r
         )
 
 
+def reference_of(hdu: Any) -> Reference:
+    """Return a reference to an HDU of a file that was opened 'r' by its path or URL.
+
+    Raises
+    ------
+    NotPicklable
+        If the file may be changed through its handle, or no other process could open it: in memory, compressed as a
+        whole.
+    FitsIOError
+        If the file is closed; `FileChanged` if the HDU is not there any more.
+    """
+    reference: Reference = hdu._reference()
+    return reference
+
+
 def attached(reference: Reference, file: OpenFile) -> Any:
     """Return the HDU of a reference, of the class that it names, in a file that is as it was."""
     extent = Extent(*reference.extent)

@@ -159,6 +159,7 @@ class ClosedTableHDU(AnyTableHDU):
         raise needs_package(f"the rows of {self._place}")
 
     read_column = write = append = extend = appending = extending = insert_column = delete_column = repack = iter = read
+    delete_rows = rename_column = describe_column = read
     __getitem__ = __setitem__ = __delitem__ = read
 
     def __iter__(self) -> NoReturn:

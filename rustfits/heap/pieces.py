@@ -113,6 +113,45 @@ class RowPieces:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class KeptRows:
+    """The rows that others leave, each where the one before ends.
+
+    Attributes
+    ----------
+    gone : range or (n,) int64 array
+        Rows that are taken out, from 0, ascending, each once; a range has no gaps.
+    """
+
+    gone: range | Int64s
+
+    def write(
+        self, storage: Storage, data_start: int, *, old: tuple[int, int], width: int, cells: Sequence[PieceCells]
+    ) -> None:
+        """Move the rows; as `RowPieces.write`, but that there are no cells to be stored."""
+        if not width or not len(self.gone):
+            return
+        step, target = max(PIECE_NBYTES // width, 1), int(self.gone[0])
+        for first in range(target, old[0], step):
+            stop = min(first + step, old[0])
+            kept = np.ones(stop - first, np.bool_)
+            kept[self._within(first, stop)] = False
+            count = int(np.count_nonzero(kept))
+            if count:  # no row is overwritten before it was read: each moves towards the first
+                raw = np.empty((stop - first, width), np.uint8)
+                storage.read_into(data_start + first * width, raw)
+                storage.write(data_start + target * width, raw[kept])
+                target += count
+
+    def _within(self, first: int, stop: int) -> slice | Int64s:
+        gone = self.gone
+        if isinstance(gone, range):
+            return slice(max(gone.start - first, 0), max(gone.stop - first, 0))
+        low, high = np.searchsorted(gone, [first, stop])
+        inside: Int64s = gone[low:high] - first
+        return inside
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class PieceCells:
     """Values of one column, one for each row to be written; of descriptors, pairs of element count and offset."""
 

@@ -53,6 +53,6 @@ def repack(file: OpenFile, extent: Extent, state: HeaderState, layout: TableLayo
     writer = HeapWriter(layout, spare, compact=True)
     writer.take_over(segments)
     writer.fill_rows(range(layout.nrows))
-    for column, (count, _), offset in zip(columns, cells, moved.reshape(rows.size, -1).T, strict=True):
+    for column, (count, _), offset in zip(columns, cells, moved.reshape(rows.size, len(columns)).T, strict=True):
         writer.put(column, rows, np.stack([count, offset], axis=1))
     writer.write(file, extent, state, state.cards)

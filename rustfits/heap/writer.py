@@ -20,7 +20,7 @@ from rustfits.errors import HeaderError, ImageError, TruncatedFile
 from rustfits.header.cards import Cards
 from rustfits.header.state import HeaderState, Snapshot
 from rustfits.heap.bintable import ELEMENT_NBYTES, Column, TableLayout
-from rustfits.heap.pieces import Carried, Encode, PieceCells, RowPieces
+from rustfits.heap.pieces import Carried, Encode, KeptRows, PieceCells, RowPieces
 from rustfits.heap.ranges import all_descriptors
 from rustfits.heap.rows import read_raw, write_raw
 from rustfits.heap.segments import Segments, gather
@@ -111,7 +111,7 @@ class HeapWriter:
         self._compact, self._adjoining = compact, adjoining
         self._kept = self._stop = 0 if compact else self._spare.used(layout)  # bytes of the heap
         self._pieces: list[Bytes | _Arrays] = []
-        self._rows_to_fill: RowPieces | None = None
+        self._rows_to_fill: RowPieces | KeptRows | None = None
         self._segments: Segments | None = None
         self._cells: list[_Cells] = []
 
@@ -161,6 +161,17 @@ class HeapWriter:
         """
         self._columns, self._row_nbytes = layout.columns, layout.row_nbytes
         self._rows_to_fill = RowPieces(range(self._nrows), encode, whole=False, carried=carried)
+
+    def drop_rows(self, gone: range | Int64s) -> None:
+        """Take rows out of the table; what they have in the heap stays there, right behind the rows that are left.
+
+        Parameters
+        ----------
+        gone : range or (n,) int64 array
+            From 0, ascending, each once; a range of neighbours.
+        """
+        self._nrows -= len(gone)
+        self._rows_to_fill = KeptRows(gone)
 
     def add_arrays(self, column: Column, count: Int64s, nbytes: Int64s, pieces: Callable[[], Iterable[Bytes]]) -> None:
         """Append arrays to the heap, one for each of the rows to be filled, and point at them.
@@ -263,6 +274,11 @@ class HeapWriter:
         self._set_maxima(cards, lambda _: 0)
         return cards
 
+    @property
+    def _shrinks(self) -> bool:
+        """Whether the rows take less room than before, though something of the table is kept."""
+        return self._row_nbytes < self._before.row_nbytes or self._nrows < self._before.nrows
+
     def _compacted(self) -> TableLayout:
         return TableLayout(self._row_nbytes, self._nrows, self._row_nbytes * self._nrows, self._stop, self._columns)
 
@@ -326,7 +342,7 @@ class HeapWriter:
             gather(storage, data_start + before.heap_start, data_start + layout.heap_start, self._segments)
         nbytes = layout.nbytes
         with storage.gathered():
-            if self._row_nbytes < before.row_nbytes:  # rows that get shorter make room for the heap
+            if self._shrinks:  # rows that get shorter, or fewer, make room for the heap
                 self._write_pieces(storage, data_start)
                 piecewise = False
                 if not self._compact:
@@ -366,9 +382,7 @@ class HeapWriter:
         """Return the table to come, with room for rows, and behind the heap, as far as they will save moves."""
         before = self._before
         start = heap_start_for(before.heap_start, self._row_nbytes, self._nrows, self._stop)
-        if self._row_nbytes < before.row_nbytes or (
-            self._adjoining and self._row_nbytes * self._nrows > before.heap_start
-        ):
+        if self._shrinks or (self._adjoining and self._row_nbytes * self._nrows > before.heap_start):
             start = self._row_nbytes * self._nrows
         nbytes = max(self._stop, before.heap_nbytes)
         if extent.data_start + padded(start + nbytes) > extent.stop and not file.is_last(extent):

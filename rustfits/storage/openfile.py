@@ -16,6 +16,7 @@ from rustfits.errors import (
     HandleTainted,
     HDUUndone,
     ImageError,
+    OutOfMemory,
     ReadOnlyFile,
     TransactionOpen,
     TruncatedFile,
@@ -419,8 +420,17 @@ class Reading:
         last = self._lock.release_shared()
         if not same and last:
             self._straddled(error)
-        if error is not None and isinstance(error, FitsError):
+        if error is not None and isinstance(error, FitsError | MemoryError):
+            self._told(error)
+
+    def _told(self, error: FitsError | MemoryError) -> None:
+        """Say where it happened, and make it one of our family."""
+        if isinstance(error, FitsError):
             _locate(error, self._where)
+            return
+        lack = OutOfMemory(str(error) or "there is not enough memory")
+        _locate(lack, self._where)
+        raise lack from error
 
     def _look_closer(self) -> None:
         """Make sure that there is something to read, with the lock at hand before and after; without it on failure."""

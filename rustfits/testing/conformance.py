@@ -220,6 +220,21 @@ class CodecConformance:
         for found, number in zip(guarded.tiles(), order, strict=True):
             self._check(found, tiles[number])
 
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_no_stream_holds_more_pixels_than_the_codec_says(self, kind: str) -> None:
+        for stored in self._stored():
+            for shape in (*self._shapes(), tuple(16 * axis if axis > 1 else 1 for axis in self._shapes()[-1])):
+                tile = self._tile(stored, kind, shape)
+                length = np.array([len(self.encode(tile))], dtype=np.int64)
+                most = self.codec.most_npixels(length, np.dtype(stored))
+                if most is None:
+                    pytest.skip(f"{self.codec.zcmptype} says nothing of that")
+                assert most.shape == (1,)
+                assert tile.size <= most[0], (
+                    f"most_npixels says that {length[0]} bytes hold {most[0]} {stored} pixels at most, but a tile of "
+                    f"{shape} has {tile.size}: sound tiles would be refused"
+                )
+
     def test_no_tiles_are_a_batch_too(self) -> None:
         ndim = len(self._shapes()[0])
         none = np.zeros(0, dtype=np.int64)

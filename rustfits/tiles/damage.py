@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rustfits import limits
 from rustfits.errors import FitsError, TileDecodeError, TruncatedFile
+from rustfits.parallel import threads
 from rustfits.pixels.scaling import Scaling
 from rustfits.pixels.sections import Section, full_section
 from rustfits.storage.base import Storage
@@ -19,6 +21,7 @@ from rustfits.tiles.decode import Int64s, TileDecoder, TileEntries
 from rustfits.tiles.reader import TileReader
 from rustfits.tiles.zimage import CompressedSnapshot
 
+MAX_MISSING_NROWS = 1 << 16  # of a table, each of which is noted as a tile that is lost, unless half of it is there
 SLAB_NBYTES = 4 << 20  # of pixels read at a time, if they are a row of tiles at least
 
 
@@ -40,6 +43,11 @@ class DamagedTile:
     start: tuple[int, ...]
     stop: tuple[int, ...]
     reason: str
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Pixels along each axis."""
+        return tuple(stop - start for start, stop in zip(self.start, self.stop, strict=True))
 
     @property
     def section(self) -> tuple[slice, ...]:
@@ -68,6 +76,13 @@ class ForgivingDecoder(TileDecoder):
         super().__init__(snapshot, storage, data_start)
         self.damage: dict[int, FitsError] = {}
 
+    def _check_table(self) -> None:
+        """Allow for a table that is cut short, unless what is missing of it is out of all proportion."""
+        layout = self._layout
+        missing = self._data_start + layout.table_nbytes - self.storage.size()
+        if missing > max(MAX_MISSING_NROWS * layout.row_nbytes, layout.table_nbytes // 2):
+            super()._check_table()
+
     def entries(self, rows: Int64s) -> TileEntries:
         """Read what the table says of tiles, as a `TileDecoder` does; of a damaged one it means nothing."""
         try:
@@ -86,6 +101,11 @@ class ForgivingDecoder(TileDecoder):
             except (TileDecodeError, TruncatedFile) as error:
                 self.damage[int(rows[index])] = error
         return survey.entries.part(rows)
+
+    def look_at_table(self) -> None:
+        """Note the tiles that cannot be read at all, as far as the table says."""
+        self.check_sizes(0)
+        self.entries(np.arange(self.table.grid.ntiles))
 
     def decode(self, entries: TileEntries, out: NDArray[Any], shapes: Int64s) -> None:
         """Decode tiles, as a `TileDecoder` does, those that are damaged apart."""
@@ -116,6 +136,29 @@ class ForgivingDecoder(TileDecoder):
         self._halve(entries.part(slice(half, None)), out[split:], shapes[half:])
 
 
+def find(decoder: ForgivingDecoder) -> None:
+    """Decode every tile, so that the decoder's `damage` tells of those that cannot be decoded; keep no pixel.
+
+    Errors as `read_around`.
+    """
+    grid, stored = decoder.table.grid, decoder.table.stored
+    decoder.check_sizes(0)
+    if not grid.ntiles:
+        return
+    step = max(SLAB_NBYTES // (prod(grid.clipped) * stored.itemsize), 1)
+
+    def look(first: int) -> None:
+        rows = np.arange(first, min(first + step, grid.ntiles))
+        entries = decoder.entries(rows)
+        good = np.fromiter((row not in decoder.damage for row in rows.tolist()), bool, rows.size)
+        if good.any():
+            shapes = grid.tile_shapes(rows[good])
+            npixels = int(shapes.prod(axis=1).sum())
+            decoder.decode(entries.part(good), threads.scratch("tiles", npixels, stored), shapes)
+
+    threads.run(look, range(0, grid.ntiles, step), npixels=prod(grid.shape))
+
+
 def read_around(decoder: ForgivingDecoder) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """Read the stored pixels of the whole image, and which of them are lost.
 
@@ -125,8 +168,15 @@ def read_around(decoder: ForgivingDecoder) -> tuple[NDArray[Any], NDArray[np.boo
         If a tile needs a codec that is not there.
     HeaderError
         If the columns cannot be those of a compressed image.
+    LimitExceeded
+        If it is more than `rustfits.limits` allows, or nearly all of it is lost and there is no file to speak of.
     """
-    shape = decoder.table.grid.shape
+    shape, stored = decoder.table.grid.shape, decoder.table.stored
+    decoder.check_sizes(prod(shape) * stored.itemsize)
+    limits.check_read(prod(shape), prod(shape) * stored.itemsize)
+    decoder.look_at_table()
+    nlost = sum([prod(tile.shape) for tile in described(decoder)])
+    limits.check_lost(nlost * stored.itemsize, prod(shape) * stored.itemsize, decoder.storage.size())
     pixels = _reader(decoder).read_many([full_section(shape)], _as_stored(decoder))[0]
     lost = np.zeros(shape, dtype=bool)
     for tile in described(decoder):

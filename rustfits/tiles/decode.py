@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rustfits import limits
 from rustfits.codec.batch import QuantizedTiles, TileBatch
 from rustfits.codec.choice import active
-from rustfits.errors import TileDecodeError
+from rustfits.codec.codec import decoded_by
+from rustfits.errors import CodecError, TileDecodeError
 from rustfits.heap.bintable import ELEMENT_DTYPES, ELEMENT_NBYTES, Column
 from rustfits.heap.ranges import (
     check_descriptors,
@@ -109,6 +113,8 @@ class TileDecoder:
         self.storage = storage
         self._data_start = data_start
         self.heap_start = data_start + self._layout.heap_start
+        # What is claimed of a small image costs no memory that is worth a look.
+        self._large = prod(self.table.grid.shape) * self.table.stored.itemsize > limits.FREE_NBYTES
 
     # -- the table ------------------------------------------------------------------------------------------------
 
@@ -146,6 +152,13 @@ class TileDecoder:
             raise self.table.fault(int(rows[source.argmin()]), reason)
         if rows.size:
             check_end(self.storage, self.heap_start + int((start + length).max()), "the tiles wanted")
+        if self._large:
+            beyond = self._beyond(rows, source, length)
+            if beyond.any():
+                index = int(beyond.argmax())
+                npixels = prod(self.table.grid.tile_shapes(rows[index : index + 1])[0].tolist())
+                reason = f"its {int(length[index])} bytes are too few for {npixels} pixels"
+                raise self.table.fault(int(rows[index]), reason)
         return TileEntries(rows, source, start, length, self._numbers(table))
 
     def survey(self) -> TileSurvey:
@@ -163,10 +176,50 @@ class TileDecoder:
         there = min(self._layout.heap_nbytes, self.storage.size() - self.heap_start)
         source, start, length, inside = self._sources(table, there)
         good = inside & (source >= 0)
+        if self._large:
+            good &= ~self._beyond(rows, source, length)
         length[~good] = 0
         shapes = self.table.grid.tile_shapes(rows)
+        for kept in (rows, start, length, shapes):  # codecs see them at every read
+            kept.flags.writeable = False
         entries = TileEntries(rows, source, start, length, self._numbers(table))
         return TileSurvey(entries, good.tolist(), shapes, shapes.prod(axis=1).tolist())
+
+    def check_sizes(self, nbytes: int) -> None:
+        """Refuse, before memory is asked for it, a table that the file cannot hold, or pixels out of proportion to it.
+
+        Parameters
+        ----------
+        nbytes : int
+            Of the pixels that are to be read; those of one tile count as well.
+
+        Raises
+        ------
+        LimitExceeded
+        TruncatedFile
+            If the file ends before the table, and that is large.
+        """
+        if self._layout.table_nbytes > limits.FREE_NBYTES:
+            self._check_table()
+        limits.check_ratio(max(nbytes, prod(self.table.grid.clipped) * self.table.stored.itemsize), self.storage.size)
+
+    def _check_table(self) -> None:
+        nrows, stop = self._layout.nrows, self._data_start + self._layout.table_nbytes
+        check_end(self.storage, stop, f"the table of {nrows} rows")
+
+    def _beyond(self, rows: Int64s, source: NDArray[np.int8], length: Int64s) -> NDArray[np.bool_]:
+        """Return which tiles have more pixels than their bytes can hold."""
+        from rustfits.codec.builtin import Gzip1
+
+        table, most = self.table, np.where(source == 1, Gzip1().most_npixels(length, self.table.stored), length)
+        coded = source == 0
+        if coded.any():
+            held = None
+            with suppress(CodecError):  # decoding says so, of the tiles that need it
+                held = table.codec.most_npixels(length, table.coded)
+            most = np.where(coded, np.iinfo(np.int64).max if held is None else held, most)
+        beyond: NDArray[np.bool_] = table.grid.tile_shapes(rows).prod(axis=1) > most
+        return beyond
 
     def _rows(self, rows: Int64s) -> NDArray[Any]:
         quantization = self.table.quantization
@@ -261,7 +314,7 @@ class TileDecoder:
         if here.any():
             data, position = read_ranges(self.storage, self.heap_start, start[here], length[here])
             pixels = np.empty(int(npixels[here].sum()), dtype=codec.decoded_dtype(np.dtype(np.uint8)))
-            codec.decode(TileBatch(data, position, length[here], shapes[here], rows[here]), pixels)
+            decoded_by(codec, TileBatch(data, position, length[here], shapes[here], rows[here]), pixels)
             masks[np.repeat(here, npixels)] = pixels != 0
         return masks
 
@@ -346,10 +399,10 @@ class TileDecoder:
         codec, offset = self.table.codec, self.table.offset
         dtype = codec.decoded_dtype(self.table.coded)
         if dtype == out.dtype and not offset:
-            codec.decode(batch, out)
+            decoded_by(codec, batch, out)
             return
         wide = scratch("wide", out.size, dtype)
-        codec.decode(batch, wide)
+        decoded_by(codec, batch, wide)
         if offset:
             wide += dtype.type(offset)
         self._narrow(wide, batch, out)
@@ -377,14 +430,14 @@ class TileDecoder:
     def _narrow(self, wide: NDArray[Any], batch: TileBatch, out: NDArray[Any]) -> None:
         """Convert numbers to the dtype of the pixels; integers must fit."""
         if out.dtype.kind != "f":
-            limits = np.iinfo(out.dtype)
-            beyond = (wide < limits.min) | (wide > limits.max) if wide.size else np.zeros(0, dtype=bool)
+            held = np.iinfo(out.dtype)
+            beyond = (wide < held.min) | (wide > held.max) if wide.size else np.zeros(0, dtype=bool)
             if beyond.any():
                 first = int(np.flatnonzero(beyond)[0])
                 tile = int(np.searchsorted(np.cumsum(batch.npixels), first, side="right"))
                 raise self.table.fault(
                     int(batch.row[tile]),
-                    f"pixel value {wide[first]} is out of range: {out.dtype} pixels hold {limits.min} to {limits.max}",
+                    f"pixel value {wide[first]} is out of range: {out.dtype} pixels hold {held.min} to {held.max}",
                 )
         with np.errstate(all="ignore"):
             out[...] = wide

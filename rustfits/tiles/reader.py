@@ -66,6 +66,8 @@ class TileReader:
             If the file ends before the table, or before the bytes of one of the tiles.
         HeaderError
             If the columns cannot be those of a compressed image.
+        LimitExceeded
+            If it is more than `rustfits.limits` allows.
         """
         # Integers in a key make it none that kernels know, but it selects a box all the same.
         box = self.cut(section.key) if section.dropped else None
@@ -75,6 +77,7 @@ class TileReader:
 
     def read_many(self, sections: Sequence[Section], scaling: Scaling) -> list[NDArray[Any]]:
         """Return many sections as `read` does; each tile is decoded once."""
+        self._decoder.check_sizes(sum([section.npixels for section in sections]) * scaling.dtype.itemsize)
         plan = Plan.of(self._decoder.table.grid, sections, BATCH_NBYTES // self._stored.itemsize)
         fetch = Fetch(plan, self._decoder, self._cache)
         outs = [memory.empty(section.count, scaling.dtype) for section in sections]

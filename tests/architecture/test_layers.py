@@ -30,7 +30,7 @@ ROOMS = [
     ("tiles", "grid plan cache zimage newtiles decode fetch boxes reader damage encode requantize recode"),
     ("hdu", "checksum report sums verify first_read reference base"),
     ("hdu.image", "cards values raster cutouts lost lazy image"),
-    ("hdu.compressed", "cards sums verify unpacked edit waiting extending compressed"),
+    ("hdu.compressed", "cards sums verify unpacked edit waiting extending compressed detached"),
     ("hdu", "table kind tableunit kinds"),
     ("", "plugin"),
     ("testing", "samples conformance peers __init__"),

@@ -308,10 +308,10 @@ def test_threads_that_ask_at_once_open_the_file_once(two, monkeypatch):
     opened = []
     open_location = sharing.open_location
 
-    def slow(*arguments):
+    def slow(*arguments, **keywords):
         time.sleep(0.05)
         opened.append(arguments)
-        return open_location(*arguments)
+        return open_location(*arguments, **keywords)
 
     monkeypatch.setattr(sharing, "open_location", slow)
     with FITS(two) as fits:
@@ -354,7 +354,7 @@ class Watched(MemoryStorage):
 def test_a_reader_of_a_url_asks_for_pixels_at_once_and_minds_the_etag(two, monkeypatch):
     content, etags, reads, options = two.read_bytes(), ["one"], [], []
 
-    def answer(url, mode, remote):
+    def answer(url, mode, remote, near):
         options.append(remote)
         return Watched(content, etags[-1], reads)
 

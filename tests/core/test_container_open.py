@@ -315,7 +315,7 @@ def test_a_url_that_nobody_opens_says_what_to_do(monkeypatch):
 def test_a_plugin_opens_urls_and_a_download_may_be_gzip(monkeypatch, raw):
     asked = []
 
-    def answer(url, mode, options):
+    def answer(url, mode, options, near):
         asked.append((url, mode, options))
         content = gzip.compress(raw) if url.endswith("gz") else raw
         return MemoryStorage(content, name=url, writable=False)

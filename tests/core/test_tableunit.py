@@ -127,6 +127,23 @@ def test_rows_get_wider_and_narrower_in_place(fits):
     assert heap_of(hdu) == b"ABCDEFGHI"
 
 
+@pytest.mark.parametrize(
+    "gone", [range(5, 40), range(50), range(49, 50), range(0), np.array([0, 3, 4, 30, 49]), np.arange(0, 50, 2)]
+)
+def test_rows_are_dropped_in_pieces_and_the_heap_follows_the_others(fits, gone):
+    hdu, nbytes = fits[1], len(fits.to_bytes())
+    expected = np.delete(rows_of(hdu), list(gone))
+    with hdu._changing():
+        writer = TableUnit(hdu).writer(nrows=NROWS)
+        writer.drop_rows(gone)
+        TableUnit(hdu).apply(writer)
+    assert hdu.nrows == NROWS - len(gone)
+    assert (rows_of(hdu) == expected).all()
+    assert heap_of(hdu) == b"ABCDEFGHI"
+    assert "THEAP" not in hdu.header
+    assert len(fits.to_bytes()) <= nbytes
+
+
 def test_a_change_that_fails_is_undone_by_the_method_that_it_is_in(fits):
     hdu = fits[1]
     before = fits.to_bytes()

@@ -246,6 +246,20 @@ def delete_columns_of_a_table(fits):
         fits["TABLE"].delete_column("v")
 
 
+def delete_rows_of_a_table(fits):
+    with fits.transaction():
+        fits["TABLE"].delete_rows(slice(5, 20))
+        fits["TABLE"].delete_rows([0, 7, 30, -1])
+
+
+def rename_and_describe_columns_of_a_table(fits):
+    with fits.transaction():
+        for number in range(40):  # more than the header has room for
+            fits["TABLE"].header[f"NEW{number}"] = number
+        fits["TABLE"].rename_column("x", "place")
+        fits["TABLE"].describe_column("n", unit="s", null=-1, description="of nothing")
+
+
 def repack_a_table(fits):
     fits["TABLE"].repack()
 
@@ -330,6 +344,8 @@ EDITS = {
         set_rows_of_a_table,
         insert_columns_into_a_table,
         delete_columns_of_a_table,
+        delete_rows_of_a_table,
+        rename_and_describe_columns_of_a_table,
         repack_a_table,
         write_a_packed_table,
         write_all_rows_of_a_packed_table,

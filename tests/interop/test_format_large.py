@@ -160,7 +160,15 @@ class Bulky(rustfits.TileCodec):
 
 
 class TestWriting:
-    def image(self, heap_format):
+    @pytest.fixture
+    def image(self, monkeypatch):
+        """What makes an image of tiles that take no memory: they are not copied to where tiles wait to be written."""
+        from rustfits.parallel.memory import Shelf
+
+        monkeypatch.setattr(Shelf, "keep", lambda _, data: data)
+        return self.large_image
+
+    def large_image(self, heap_format):
         from rustfits.hdu.compressed.cards import compressed_cards
         from rustfits.heap.bintable import TableLayout
         from rustfits.pixels.scaling import Scaling
@@ -172,8 +180,8 @@ class TestWriting:
         new = encode_image(CompressedSnapshot(table.cards, table), PIXELS, Scaling(np.dtype("i4")))
         return new, TableLayout.from_cards(new.complete(table.cards))
 
-    def test_descriptors_of_64_bits_reach_as_far_as_the_heap(self):
-        new, layout = self.image("Q")
+    def test_descriptors_of_64_bits_reach_as_far_as_the_heap(self, image):
+        new, layout = image("Q")
         _, raw = new.writer._rows(MemoryStorage(), 0)
         count, start = raw.view(">i8").reshape(-1, 2).T
         assert start.tolist() == [row * 3 * GIB // 2 for row in range(6)]
@@ -181,9 +189,9 @@ class TestWriting:
         assert layout.heap_nbytes == 9 * GIB
         assert layout.nbytes == 9 * GIB + 6 * 16
 
-    def test_a_heap_too_large_for_32_bits_is_refused_and_what_to_do_is_told(self):
+    def test_a_heap_too_large_for_32_bits_is_refused_and_what_to_do_is_told(self, image):
         with pytest.raises(rustfits.ImageError, match=r"9663676416 bytes.*heap_format='Q'"):
-            self.image("P")
+            image("P")
 
     def test_nothing_is_appended_then(self, monkeypatch):
         from rustfits.limits import MAX_DESCRIPTOR

@@ -6,6 +6,7 @@ from handmade import Table, bitpix, gzipped, image_cards, ntiles, tiles_of
 
 import rustfits
 from rustfits import FITS
+from rustfits.plugin import stored_tiles
 
 SHAPE, TILE = (11, 9), (4, 5)
 RNG = np.random.default_rng(8)
@@ -89,3 +90,10 @@ def test_masks_that_cannot_be_read_are_told_of():
     raw = file_of(pixels_of("f4")).replace(b"ZMASKCMP", b"XMASKCMP")
     with pytest.raises(ValueError, match="ZMASKCMP"):
         FITS.from_bytes(raw)[1].read()
+
+
+def test_the_tiles_alone_are_refused_as_they_do_not_say_which_pixels_are_null():
+    raw = file_of(pixels_of("f4"))
+    stored = stored_tiles(FITS.from_bytes(raw)[1])
+    with pytest.raises(rustfits.NotSupported, match="NULL_PIXEL_MASK"):
+        stored.tiles.decode(stored.entries, raw[stored.heap_start :])

@@ -21,6 +21,7 @@ LIMITS = {
     "rustfits-hcompress": 300_000,
     "rustfits-plio": 300_000,
     "rustfits-remote": 300_000,
+    "rustfits-arrays": 300_000,
 }
 PACKED_LIMITS = {"rustfits-tables": 500_000}  # of what is fetched
 

@@ -6,6 +6,7 @@ import pytest
 import rustfits
 from rustfits.codec import registry
 from rustfits.errors import InvalidParameter, PluginError, TileDecodeError
+from rustfits.plugin import EncodedTiles
 
 PIXELS = np.arange(60, dtype="i4").reshape(6, 10)
 
@@ -156,3 +157,98 @@ def test_a_tile_without_bytes_is_named():
         with pytest.raises(PluginError, match=r"RAW_1 made no bytes of the tile in table row 2"):
             fits.write_image(PIXELS, compress=Empty(tile_shape=(2, 10)))
         assert not len(fits)
+
+
+def _lies():
+    def with_data(change):
+        return lambda tiles: EncodedTiles(change(tiles.data), tiles.length)
+
+    def with_length(change):
+        return lambda tiles: EncodedTiles(tiles.data, change(tiles.length))
+
+    return {
+        "fewer bytes": with_data(lambda data: data[:-3]),
+        "more bytes": with_data(lambda data: np.r_[data, data]),
+        "floats": with_data(lambda data: data.astype("f4")),
+        "two axes": with_data(lambda data: data.reshape(2, -1)),
+        "a list of bytes": with_data(lambda data: data.tolist()),
+        "negative": with_length(lambda length: -length),
+        "negative, but the sum is right": with_length(lambda length: length + np.array([-200, 100, 100])),
+        "huge": with_length(lambda length: length + (1 << 40)),
+        "too few": with_length(lambda length: length[:-1]),
+        "too many": with_length(lambda length: np.r_[length, 4]),
+        "lengths as floats": with_length(lambda length: length.astype("f8")),
+        "a list of lengths": with_length(lambda length: length.tolist()),
+        "nothing": lambda tiles: None,
+        "bytes": lambda tiles: tiles.data.tobytes(),
+    }
+
+
+class InBatches(Raw):
+    def encode(self, batch):
+        raw = np.frombuffer(batch.pixels.astype(">i4").tobytes(), np.uint8)
+        return EncodedTiles(raw, batch.npixels * 4)
+
+
+@pytest.mark.parametrize("lie", list(_lies()))
+def test_a_codec_that_lies_of_what_it_made_changes_no_byte_of_the_file(lie, monkeypatch):
+    class Own(InBatches):
+        def encode(self, batch):
+            return _lies()[lie](super().encode(batch))
+
+    monkeypatch.setitem(registry._codecs, "RAW_1", Own)
+    with rustfits.FITS("mem://", "w+") as fits:
+        fits.write_image(PIXELS)
+        before = bytes(fits.to_bytes())
+        with pytest.raises(PluginError, match="the codec of RAW_1 returned"):
+            fits.write_image(PIXELS, compress=Own(tile_shape=(2, 10)))
+        assert bytes(fits.to_bytes()) == before
+
+
+def test_a_codec_cannot_change_the_pixels_it_was_lent(monkeypatch):
+    class Own(InBatches):
+        def encode(self, batch):
+            batch.pixels[...] = 0
+            return super().encode(batch)
+
+    monkeypatch.setitem(registry._codecs, "RAW_1", Own)
+    mine = PIXELS.copy()
+    with (
+        rustfits.FITS("mem://", "w+") as fits,
+        pytest.raises(PluginError, match=r"failed in Own\.encode: ValueError: .*read-only"),
+    ):
+        fits.write_image(mine, compress=Own(tile_shape=(2, 10)))
+    np.testing.assert_array_equal(mine, PIXELS)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("boom"), KeyError("x"), ZeroDivisionError(), OSError("gone")])
+def test_what_a_codec_raises_becomes_an_error_that_names_it(error, packed, monkeypatch):
+    class Own(InBatches):
+        def decode(self, batch, out):
+            raise error
+
+        def encode(self, batch):
+            if batch.pixels[0] == 7:
+                raise error
+            return super().encode(batch)
+
+    hdu = packed(Own)
+    with pytest.raises(PluginError, match=rf"RAW_1 failed in Own\.decode: {type(error).__name__}.*HDU 1"):
+        hdu.read()
+    with rustfits.FITS("mem://", "w+") as fits, pytest.raises(PluginError, match=r"failed in Own\.encode"):
+        fits.write_image(np.full((4, 4), 7, "i4"), compress=Own(tile_shape=(2, 4)))
+
+
+def test_a_codec_cannot_change_where_tiles_are(packed):
+    class Own(InBatches):
+        def decode(self, batch, out):
+            try:
+                batch.length[...] = 1
+                batch.start[...] = 1
+            except ValueError:
+                pass
+            super().decode(batch, out)
+
+    hdu = packed(Own)
+    for _ in range(3):
+        np.testing.assert_array_equal(hdu[2:4, 3:5], PIXELS[2:4, 3:5])

@@ -2,7 +2,10 @@
  *
  * A harness is one source, plugins/NAME/tests/c/sanitize.c. It defines NAME, includes this header, which has `main`, and
  * defines the three functions below. Its arguments are SEED, SECONDS and, to do one round over again, ROUND. Every round
- * has random numbers of its own, made from the seed and its number, so that it can be repeated alone. */
+ * has random numbers of its own, made from the seed and its number, so that it can be repeated alone.
+ *
+ * With RF_GUIDED defined it is a target for libFuzzer instead: the bytes that the fuzzer makes up, and keeps where they
+ * reach code that none has reached, are the random numbers of one round. */
 #ifndef RF_HARNESS_H
 #define RF_HARNESS_H
 
@@ -26,9 +29,31 @@ static void say_kernels(void); /* print which kernels were run, and a newline */
 static uint64_t seed, state;
 static int64_t number; /* of the round; -1 during the fixed cases */
 
+#ifdef RF_GUIDED
+static const uint8_t *input; /* what is left of the fuzzer's bytes */
+static size_t input_nbytes;
+
+/* A number of so many bytes of the input, if there are as many. */
+static int take(uint64_t *value, size_t nbytes)
+{
+    if (input_nbytes < nbytes)
+        return 0;
+    *value = 0;
+    memcpy(value, input, nbytes);
+    input += nbytes;
+    input_nbytes -= nbytes;
+    return 1;
+}
+#endif
+
 /* Splitmix64 (Steele, Lea and Flood, 2014): neighbouring seeds give numbers that have nothing in common. */
 static uint64_t next64(void)
 {
+#ifdef RF_GUIDED
+    uint64_t taken;
+    if (take(&taken, 8))
+        return taken;
+#endif
     uint64_t mixed = state += 0x9E3779B97F4A7C15u;
     mixed = (mixed ^ mixed >> 30) * 0xBF58476D1CE4E5B9u;
     mixed = (mixed ^ mixed >> 27) * 0x94D049BB133111EBu;
@@ -38,6 +63,11 @@ static uint64_t next64(void)
 /* A number from 0 on; 0 if below is 0. */
 static inline uint32_t next(uint32_t below)
 {
+#ifdef RF_GUIDED
+    uint64_t taken; /* few bytes each, so that a change of one of them changes little else */
+    if (below && take(&taken, below <= 0x100 ? 1 : below <= 0x10000 ? 2 : 4))
+        return (uint32_t)(taken % below);
+#endif
     return (uint32_t)((next64() >> 32) * below >> 32);
 }
 
@@ -62,7 +92,11 @@ static _Noreturn void fail(const char *fault)
 {
     fprintf(stderr, "%s: %s\n", NAME, fault);
     say_round();
+#ifdef RF_GUIDED
+    abort(); /* for the fuzzer keeps the input of that alone */
+#else
     exit(1);
+#endif
 }
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -197,6 +231,22 @@ static void do_round(int64_t round)
     release_rooms();
 }
 
+#ifdef RF_GUIDED
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t nbytes);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t nbytes)
+{
+    static int begun;
+    if (!begun) {
+        begun = 1;
+        say_kernels();
+        do_round(-1);
+    }
+    input = data;
+    input_nbytes = nbytes;
+    do_round(0); /* when the input is at its end, the numbers of round 0 follow */
+    return 0;
+}
+#else
 static double now(void)
 {
     struct timespec time;
@@ -229,5 +279,6 @@ int main(int argc, char **argv)
     say_kernels();
     return 0;
 }
+#endif /* RF_GUIDED */
 
 #endif

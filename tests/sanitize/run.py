@@ -27,7 +27,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 PLUGINS = ("rice", "hcompress", "accel", "tables", "plio")  # those that take longest to compile come first
-SECONDS = 60.0  # of running, after all is built
+SECONDS = 40.0  # of running, after all is built
 LONG = 600.0  # from here on there is time to build, too, what the highest level of optimisation makes of the code
 GRACE = 300.0  # seconds that a harness may take longer than it was told to, before it is thought to hang
 

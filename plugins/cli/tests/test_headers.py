@@ -105,6 +105,29 @@ def test_values_have_the_types_of_the_standard(run, m13, word, value, comment):
         assert peer[0].header.comments["KEY"] == comment
 
 
+@pytest.mark.parametrize("word", ["OBJECT=a / b", "OBJECT=M13 /the target", "OBJECT=a /b / c"])
+def test_a_slash_in_text_without_quotes_is_asked_about(run, m13, word):
+    before = m13.read_bytes()
+    shown = run("set", m13, word, code=2).stderr
+    assert "a text with a slash or a text and a comment" in shown
+    assert m13.read_bytes() == before
+    for number, advice in enumerate(" ".join(shown.split()).split('"')[-4::2]):  # what it proposes
+        run("set", m13, advice)
+        text, slash, comment = word.removeprefix("OBJECT=").partition(" /")
+        with astropy_fits.open(m13) as peer:
+            assert peer[0].header["OBJECT"] == (text if number else text + slash + comment)
+            assert not number or peer[0].header.comments["OBJECT"] == comment.strip()
+
+
+def test_files_without_pixels_are_told(run, tmp_path):
+    with rustfits.FITS("x.fits", "w+") as file:
+        file.create_image_hdu("u1", ())
+    for arguments in (("x.fits",), ("x.fits", "--json")):
+        found = run("stats", *arguments)
+        assert "x.fits: no image with pixels" in found.stderr
+        assert found.stdout.strip() in ("", "[]")
+
+
 def test_comments_stay_cards_go_and_lines_are_added(run, m13):
     shown = run("set", m13, "CRVAL1=1.5", "CROTA1-", "HISTORY=flat-fielded", "COMMENT=good").stdout
     assert "- CROTA1" in shown

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -296,7 +297,7 @@ def test_a_terminal_is_shown_what_fits(catalogue):
     assert max(map(len, lines)) <= 40
     assert done.stderr.splitlines()[0] == "60 more rows; --all shows them"
     assert "more columns: " in done.stderr
-    assert done.stderr.rstrip().endswith("any; --columns picks some")
+    assert done.stderr.rstrip().endswith("; --columns picks some")
 
 
 def test_what_a_terminal_would_obey_is_not_shown():
@@ -346,3 +347,266 @@ def test_ascii_tables_have_rows_too(run, tmp_path):
     assert run("table", "x.fits", "-f", "csv").output == "i,t\n1,a\n-2,\n,bcd\n"
     assert run("table", "x.fits", "-f", "csv", "-w", "i < 100").output == "i,t\n1,a\n-2,\n"
     assert "I8" in run("info", "--columns", "x.fits").output
+
+
+# -- standard input, and what does not fit ----------------------------------------------------------------------------
+
+
+def piped(*arguments, data, code=0):
+    result = CliRunner().invoke(main, [str(argument) for argument in arguments], input=data)
+    assert result.exit_code == code, result.output
+    return result
+
+
+def test_standard_input_is_read(run, catalogue):
+    data = catalogue.read_bytes()
+    for arguments in (
+        ("info", "{}", "--columns"),
+        ("table", "{}", "-r", "0:3"),
+        ("table", "{}", "--hdu", "CAT,2", "-f", "csv"),
+        ("header", "{}", "-k", "TTYPE*"),
+        ("stats", "{}"),
+    ):
+        found = piped(*[argument.format("-") for argument in arguments], data=data).stdout
+        wanted = run(*[argument.format(catalogue) for argument in arguments]).stdout
+        assert found.replace("\n-   ", f"\n{catalogue}") == wanted or "stats" in arguments
+        assert found
+    with rustfits.FITS(catalogue) as file:
+        packed = io.BytesIO(file.to_bytes())
+    import gzip
+
+    assert piped("table", "-", "-r", "0", "-f", "csv", data=gzip.compress(packed.getvalue())).stdout == "a\n0\n"
+
+
+@pytest.mark.parametrize("data", [b"", b"no FITS file\n", b"SIMPLE  =                    T".ljust(2880)])
+def test_what_is_wrong_with_standard_input_is_told(data):
+    for command in ("info", "table", "header", "stats"):
+        shown = piped(command, "-", data=data, code=1).stderr
+        assert "standard input" in shown
+        assert "rustfits-" not in shown
+
+
+def test_an_hdu_is_named_once(run, catalogue):
+    assert run("table", catalogue, "--hdu", 3, "-f", "csv").stdout == "b\n4\n5\n"
+    assert "not both" in run("table", f"{catalogue}[1]", "--hdu", 1, code=2).stderr
+
+
+def test_a_column_is_named_once(run, catalogue):
+    shown = run("table", f"{catalogue}[CAT]", "-c", "id,mag,ID", code=1).stderr
+    assert "--columns has duplicate names: ID" in shown
+
+
+def test_a_row_that_is_not_there_is_told(run, catalogue):
+    assert run("table", f"{catalogue}[1]", "-r", "2", "-f", "csv").stdout == "a\n2\n"
+    for row in ("3", "-4"):
+        shown = run("table", f"{catalogue}[1]", f"-r{row}", code=1).stderr
+        assert f"row {row} is out of range: the table has 3 rows" in shown
+    assert run("table", f"{catalogue}[1]", "-r", "3:", "-f", "csv").stdout == "a\n"
+
+
+@pytest.mark.parametrize("ncolumns", [9, 60, 300])
+def test_the_names_of_columns_that_do_not_fit_take_one_line(ncolumns):
+    columns = {f"column_{number}": np.arange(2) for number in range(ncolumns)}
+    out = io.StringIO()
+    said = formats.write_text([columns], out, width=80, most=40)
+    shown = len(out.getvalue().splitlines()[0].split())
+    assert said.startswith(f"{ncolumns - shown} more column")
+    assert f": column_{shown}" in said
+    assert len(said) <= 80
+    assert ("..." in said) == (ncolumns > 9)
+
+
+def test_logical_values_that_are_missing_are_empty(run, tmp_path):
+    flags = np.ma.MaskedArray([True, False, True], [0, 0, 1])
+    rustfits.write(tmp_path / "x.fits", {"a": flags, "n": np.arange(3)})
+    assert run("table", "x.fits", "-f", "csv").stdout == "a,n\ntrue,0\nfalse,1\n,2\n"
+    assert [one["a"] for one in objects(run("table", "x.fits", "-f", "json").stdout)] == [True, False, None]
+    assert run("table", "x.fits", "-f", "csv", "-w", "a == false").stdout == "a,n\nfalse,1\n"
+
+
+def odd_table(columns, data, nrows, name):
+    """Write a file whose table has what nobody should write: pairs of TFORM and TTYPE."""
+    width = len(data) // nrows
+    cards = {
+        "XTENSION": "'BINTABLE'",
+        "BITPIX": 8,
+        "NAXIS": 2,
+        "NAXIS1": width,
+        "NAXIS2": nrows,
+        "PCOUNT": 0,
+        "GCOUNT": 1,
+    }
+    cards["TFIELDS"] = len(columns)
+    for number, (form, title) in enumerate(columns, start=1):
+        cards |= {f"TFORM{number}": f"'{form:<8}'", f"TTYPE{number}": f"'{title:<8}'"}
+    texts = ({"SIMPLE": "T", "BITPIX": 8, "NAXIS": 0}, cards)
+    heads = ["".join(f"{key:<8}= {value}".ljust(80) for key, value in one.items()) + "END" for one in texts]
+    raw = b"".join(head.ljust(-(-len(head) // 2880) * 2880).encode() for head in heads)
+    with open(name, "wb") as file:
+        file.write(raw + data.ljust(-(-len(data) // 2880) * 2880, b"\0"))
+    return name
+
+
+NUMBERS = np.arange(9, dtype=">i4").tobytes()
+
+
+@pytest.mark.parametrize(
+    ("columns", "data", "words"),
+    [
+        ([("1J", "a"), ("1?", "b"), ("1J", "c")], NUMBERS, "TFORM2.*--columns picks others"),
+        ([("1J", "a"), ("1J", "c"), ("1J", "c")], NUMBERS, "several columns are named 'c'; --columns picks"),
+        ([("1J", "a"), ("4A", "b")], b"\0\0\0\0ab\xe9\0" * 3, "non-ASCII byte 0xE9.*--columns picks others"),
+    ],
+)
+def test_an_odd_column_leaves_the_others(run, tmp_path, columns, data, words):
+    odd_table(columns, data, 3, "odd.fits")
+    assert re.search(words, run("table", "odd.fits", code=1).stderr)
+    assert run("table", "odd.fits", "-c", "a", "-f", "csv", "-r", "0").stdout == "a\n0\n"
+    shutil.copy("odd.fits", "other.fits")
+    assert "are equal" in run("diff", "odd.fits", "other.fits").stdout
+    raw = bytearray((tmp_path / "odd.fits").read_bytes())
+    raw[2880 * 2 + 3] ^= 1
+    (tmp_path / "other.fits").write_bytes(raw)
+    assert "bytes of its data differ" in run("diff", "odd.fits", "other.fits", code=1).stdout
+    form = "1E" if columns[0][0] == "1J" else "1J"
+    odd_table([(form, "a"), *columns[1:]], data, 3, "other.fits")
+    assert f"column a: TFORM1 is '1J' in A, '{form}' in B" in run("diff", "odd.fits", "other.fits", code=1).stdout
+
+
+def test_where_no_column_can_be_read_none_is_proposed(run, tmp_path):
+    odd_table([("1J", "a")], NUMBERS[:32], 4, "odd.fits")
+    shown = run("table", "odd.fits", code=1).stderr
+    assert "the columns take 4 bytes a row, but NAXIS1 is 8" in shown
+    assert "--columns" not in shown
+
+
+# -- diff -------------------------------------------------------------------------------------------------------------
+
+
+def compressed(catalogue, name="z.fits", **more):
+    """Write the tables of a file anew, compressed."""
+    with rustfits.FITS(catalogue) as file, rustfits.FITS(name, "w+") as new:
+        for hdu in file:
+            if isinstance(hdu, rustfits.TableHDU):
+                inner = {"any": "i2"} if "any" in hdu.colnames else None
+                made = new.write_table(
+                    hdu.read(), extname=hdu.extname, extver=hdu.extver, units=hdu.units, var_dtypes=inner, **more
+                )
+                made.header.update({key: hdu.header[key] for key in hdu.header if key.startswith("TCOMM")})
+            else:
+                new.append(hdu)
+    return name
+
+
+def test_a_table_and_its_compressed_form_are_equal(run, tmp_path, catalogue):
+    with rustfits.FITS(catalogue) as file, rustfits.FITS(tmp_path / "plain.fits", "w+") as new:
+        new.append(file["CAT"])
+    plain = "plain.fits"
+    subprocess.run(["fpack", "-table", "-O", "packed.fits", plain], check=True, capture_output=True, cwd=tmp_path)
+    if os.path.getsize("packed.fits") == os.path.getsize(plain):
+        pytest.fail("fpack has copied the table as it is")
+    with rustfits.FITS("packed.fits") as file:
+        assert isinstance(file[1], rustfits.CompressedTableHDU)
+    for pair in ((plain, "packed.fits"), ("packed.fits", plain), ("packed.fits", "packed.fits")):
+        assert "are equal" in run("diff", *pair).stdout
+    run("checksum", "--write", "packed.fits")
+    assert "are equal" in run("diff", plain, "packed.fits").stdout
+
+
+@pytest.mark.parametrize("compress", [None, True])
+def test_cells_that_differ_are_told_by_their_columns(run, catalogue, compress, monkeypatch):
+    from rustfits_cli import diff
+
+    monkeypatch.setattr(diff, "PIECE_NBYTES", 200)
+    monkeypatch.setattr(diff, "OBJECT_NROWS", 7)
+    other = compressed(catalogue, compress=compress)
+    options = ("--ignore", "TNULL*", "--ignore", "EXTVER")
+    run("diff", catalogue, other, *options)
+    with rustfits.FITS(other, "r+") as file:
+        hdu = file["CAT"]
+        hdu["mag"][[3, 99]] = [50, 60]
+        hdu["name"][50] = "other"
+        hdu["pos"][7] = [1, 2]
+        hdu["any"][2] = np.array([7, 8], "i2")
+        hdu["ok"][8] = False
+    lines = run("diff", catalogue, other, *options, code=1).stdout.splitlines()
+    counts = {"mag": 2, "name": 1, "ok": 1, "pos": 1, "any": 1}
+    assert lines[:-1] == [f"HDU 2 CAT: column {name}: {count} of 100 rows differ" for name, count in counts.items()]
+    shown = run("diff", catalogue, other, *options, "--atol", 100, code=1).stdout
+    assert "column mag" not in shown
+    assert "column name" in shown
+
+
+def test_other_columns_rows_and_types_are_told(run, tmp_path):
+    data = {"a": np.arange(3, dtype="i4"), "b": np.ones(3), "v": np.array([np.zeros(2, "i2")] * 3 + [None], object)[:3]}
+    with rustfits.FITS("a.fits", "w+") as file:
+        file.write_table(data, extname="T", var_dtypes={"v": "i2"})
+
+    def shown(**more):
+        columns = {name: column for name, column in (data | more).items() if column is not None}
+        with rustfits.FITS("b.fits", "w+") as file:
+            file.write_table(columns, extname="T", var_dtypes={"v": columns["v"][0].dtype.str[1:]})
+        return run("diff", "a.fits", "b.fits", "--ignore", "TTYPE*", code=1).stdout
+
+    assert "column a: int32 in A, int16 in B" in shown(a=np.arange(3, dtype="i2"))
+    assert "rows differ" not in shown(a=np.arange(3, dtype="i2"))
+    assert "column a: 1 of 3 rows differ" in shown(a=np.array([0, 1, 3]))
+    assert "column b: float64 in A, float64 of shape (2,) in B" in shown(b=np.ones((3, 2)))
+    cells = np.empty(3, object)
+    cells[:] = [np.zeros(2, "f4")] * 3
+    assert "column v: arrays of type I in A, arrays of type E in B" in shown(v=cells)
+    assert "columns in B alone: c" in shown(c=np.ones(3))
+    found = shown(b=None, c=np.ones(3))
+    assert "columns in A alone: b" in found
+    assert "columns in B alone: c" in found
+    cells = np.empty(2, object)
+    cells[:] = [np.zeros(2, "i2")] * 2
+    assert "3 rows in A, 2 in B" in shown(a=np.arange(2, dtype="i4"), b=np.ones(2), v=cells)
+
+
+def test_a_logical_value_that_is_missing_is_not_false(run, tmp_path):
+    rustfits.write("a.fits", {"a": np.array([True, False, False])})
+    rustfits.write("b.fits", {"a": np.ma.MaskedArray([True, False, False], [0, 0, 1])})
+    assert "column a: 1 of 3 rows differ" in run("diff", "a.fits", "b.fits", code=1).stdout
+
+
+# -- set --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("own", [False, True])
+@pytest.mark.parametrize("image", [False, True])
+def test_the_sums_of_what_is_compressed_are_renewed(run, tmp_path, own, image):
+    with rustfits.FITS("x.fits", "w+") as file:
+        if image:
+            file.write_image(np.arange(10_000, dtype="i2").reshape(100, 100), extname="T", compress="GZIP_1")
+        else:
+            file.write_table({"a": np.arange(5000)}, extname="T", compress=True)
+        if own:  # those of the table that it is in the file
+            hdu = super(type(file[1]), file[1])
+            hdu.add_checksum()
+        file[1].add_checksum()
+    run("set", "x.fits", "OBJECT=M13", "EXTNAME=NEW", "--hdu", 1)
+    with rustfits.FITS("x.fits") as file:
+        report = file[1].verify()
+        assert report.ok
+        assert {report[check].status for check in ("ZDATASUM", "ZHECKSUM")} == {"ok"}
+        assert ("CHECKSUM" in file[1].header) == own
+    for option in ("-C", "-v"):
+        subprocess.run(["funpack", option, "-O", "y.fits", "x.fits"], check=True, capture_output=True)
+        done = subprocess.run(["fitsverify", "-q", "y.fits"], check=False, capture_output=True, text=True)
+        assert "OK" in done.stdout
+        os.remove("y.fits")
+
+
+def test_sums_that_were_wrong_or_absent_stay_so(run, tmp_path):
+    rustfits.write("x.fits", {"a": np.arange(5000)})
+    with rustfits.FITS("x.fits", "r+") as file:
+        file.write_table({"a": np.arange(5000)}, compress=True, extname="Z")
+        file.write_table({"a": np.arange(5000)}, compress=True, extname="W")
+        file["W"].add_checksum()
+        file["W"].header["OBJECT"] = "other"
+        wrong = file["W"].header["ZHECKSUM"]
+    run("set", "x.fits", "OBJECT=M13", "--hdu", 1, "--hdu", "Z", "--hdu", "W")
+    with rustfits.FITS("x.fits") as file:
+        assert [file[key].verify_checksum() for key in (1, "Z", "W")] == [None, None, False]
+        assert file["W"].header["ZHECKSUM"] == wrong

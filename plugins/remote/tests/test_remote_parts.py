@@ -59,12 +59,14 @@ def taken(parts, ranges):
     block=st.sampled_from([0, 1, 7, 100, 4096, 10000]),
     capacity=st.sampled_from([0, 50, 1000, 100000]),
     first=st.integers(0, 300),
+    near=st.integers(0, SIZE - 1),
 )
-def test_any_reads_and_hints_give_the_right_bytes(steps, block, capacity, first):
+def test_any_reads_and_hints_give_the_right_bytes(steps, block, capacity, first, near):
     source = Source()
     parts = Parts(source, SIZE, block, capacity)
     if first:
-        parts.put(CONTENT[: min(block, SIZE) if block else first])
+        start = near // block * block if block else near
+        parts.put(CONTENT[start : start + (block or first)], start)
     for hint, ranges in steps:
         if hint:
             parts.plan(ranges)

@@ -197,6 +197,30 @@ def test_s3_is_ranged_and_may_be_downloaded(way):
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("block_bytes", [None, 10_000])
+def test_an_object_that_is_reached_by_what_was_pickled_is_in_the_same_state(way, block_bytes):
+    options, system = way
+    blocks = {} if block_bytes is None else {"ranged": True, "block_bytes": block_bytes}
+    with FITS("s3://night/a.fits", remote=Remote(options=options, **blocks)) as fits:
+        sent = pickle.dumps(fits["E2"].lazy())
+    assert np.array_equal(pickle.loads(sent)[3:50], ARRAYS[2][3:50])
+    for content in (OTHER, CONTENT[:2880], b""):  # two of them end before what is wanted
+        system.pipe("night/a.fits", content)
+        with pytest.raises(FileChanged):
+            pickle.loads(sent)[3]
+
+
+def test_a_file_of_a_file_system_that_is_reached_by_what_was_pickled_is_in_the_same_state(memory):
+    with FITS("memory://folder/a.fits") as fits:
+        sent = pickle.dumps(fits["E2"].lazy())
+    assert np.array_equal(pickle.loads(sent)[3:50], ARRAYS[2][3:50])
+    for content in (OTHER, CONTENT[:2880], b""):
+        memory.pipe("/folder/a.fits", content)
+        with pytest.raises(FileChanged):
+            pickle.loads(sent)[3]
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_an_object_that_is_replaced_is_never_read_as_a_mixture(way):
     options, system = way
     with FITS("s3://night/a.fits", remote=Remote(options=options)) as fits:

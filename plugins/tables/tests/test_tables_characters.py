@@ -154,7 +154,7 @@ def test_singles_are_rounded_once(value, step, digits):
         ("I", 5, 0, np.array([1, -42, 0]), [b"    1", b"  -42", b"    0"]),
         ("F", 7, 2, np.array([1.005, -3.0]), [b"   1.00", b"  -3.00"]),
         ("E", 10, 3, np.array([1e-7, 12345.0], dtype="f4"), [b" 1.000E-07", b" 1.234E+04"]),
-        ("D", 10, 2, np.array([1e100, np.nan]), [b" 1.00D+100", b"       NAN"]),
+        ("D", 10, 2, np.array([1e100, -0.0]), [b" 1.00D+100", b" -0.00D+00"]),
     ],
 )
 def test_numbers_are_written_in_their_format(letter, width, decimals, values, cells):
@@ -165,7 +165,9 @@ def test_numbers_are_written_in_their_format(letter, width, decimals, values, ce
 
 def test_numbers_that_do_not_fit_their_format_are_named():
     assert format_column(np.array([1, 2, 12345]), "I", 4, 0)[1] == Fault(0, Reason.RANGE, 2)
-    assert format_column(np.array([1.0, np.inf]), "F", 9, 2)[1] == Fault(0, Reason.NOT_FINITE, 1)
+    for letter in "FED":
+        for number in (np.inf, -np.inf, np.nan):
+            assert format_column(np.array([1.0, number]), letter, 9, 2)[1] == Fault(0, Reason.NOT_FINITE, 1)
 
 
 @settings(deadline=None)

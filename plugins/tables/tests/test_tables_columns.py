@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 from newtables import assert_same, assert_table
+from tablefiles import table
 
 import rustfits
-from rustfits import FITS, TableError
+from rustfits import FITS, HeaderError, TableError
 from rustfits.plugin import Cards
 from rustfits_tables.indexed import renumbered
 
@@ -198,3 +199,80 @@ def test_many_rows_get_and_lose_a_column_in_pieces(tmp_path):
         hdu.delete_column("a")
         assert_table(hdu, {"n": new, "s": rows["s"]})
         assert (fits[2].read() == np.arange(70)).all()
+
+
+# -- columns without a name, and rows with bytes of no column ---------------------------------------------------------
+
+
+def unnamed(fits):
+    """A table of which all columns but one have no name."""
+    rows = np.arange(12, dtype=">i4").reshape(3, 4)
+    fits.append(table([("1J", ""), ("1J", "b"), ("1J", ""), ("1J", "")], rows.tobytes(), 3, TTYPE4=" "))
+    return fits[1]
+
+
+def test_columns_without_a_name_are_called_the_same_when_they_move(fits):
+    hdu = unnamed(fits)
+    assert hdu.colnames == ("COL1", "b", "COL3", "COL4")
+    expected = {name: hdu.read_column(name).tolist() for name in hdu.colnames}
+    hdu.insert_column("n", np.zeros(3), position=1)
+    assert hdu.colnames == ("COL1", "n", "b", "COL3", "COL4")
+    assert "TTYPE1" not in hdu.header  # it has not moved
+    assert {name: hdu.read_column(name).tolist() for name in expected} == expected
+    with pytest.raises(TableError, match="already exists"):
+        hdu.insert_column("col4", np.zeros(3))
+    hdu.delete_column("COL1")
+    assert hdu.colnames == ("n", "b", "COL3", "COL4")
+    hdu.delete_column("COL3")
+    assert hdu.colnames == ("n", "b", "COL4")
+    assert hdu.read_column("COL4").tolist() == expected["COL4"]
+    assert fits.verify().ok
+
+
+def test_columns_of_an_ascii_table_without_a_name_are_called_the_same_when_they_move(fits):
+    fits.create_ascii_table_hdu([("x", "i4"), ("y", "i4"), ("z", "i4")], 2, formats=dict.fromkeys("xyz", "I3"))
+    fits[1].write({"x": np.array([1, 2]), "y": np.array([3, 4]), "z": np.array([5, 6])})
+    raw = fits.to_bytes()
+    for number in (1, 3):
+        at = raw.index(f"TTYPE{number}".encode())
+        raw = raw[:at] + b" " * 80 + raw[at + 80 :]
+    with FITS.from_bytes(raw, "r+") as file:
+        hdu = file[1]
+        assert hdu.colnames == ("COL1", "y", "COL3")
+        hdu.insert_column("n", np.array([7, 8]), position=0)
+        assert hdu.colnames == ("n", "COL1", "y", "COL3")
+        hdu.delete_column("y")
+        assert hdu.read().tolist() == [(7, 1, 5), (8, 2, 6)]
+        assert hdu.colnames == ("n", "COL1", "COL3")
+
+
+@pytest.mark.parametrize("extra", [1, 4])
+@pytest.mark.parametrize("heap", [False, True])
+def test_rows_with_bytes_of_no_column_are_not_given_others(fits, extra, heap):
+    columns, row = [("1J", "a"), ("1PB(3)" if heap else "1K", "b"), ("1J", "c")], bytes(range(16 + extra))
+    hdu = table(columns, (row[:4] + b"\0" * 8 + row[12:]) * 2, 2)
+    fits.append(hdu)
+    hdu = fits[1]
+    before = fits.to_bytes()
+    changes = [
+        lambda: hdu.delete_column("b"),
+        lambda: hdu.delete_column(-1),
+        lambda: hdu.insert_column("n", np.zeros(2)),
+        lambda: hdu.insert_column("n", np.zeros(2), position=0),
+    ]
+    for change in changes:
+        with pytest.raises(HeaderError, match=rf"columns take 16 bytes a row, but NAXIS1 is {16 + extra}"):
+            change()
+    assert fits.to_bytes() == before
+    hdu.rename_column("a", "new")
+    assert hdu.colnames == ("new", "b", "c")
+    hdu.delete_rows(0)
+    assert hdu.nrows == 1
+    assert fits.to_bytes()[hdu._extent.data_start :][: 16 + extra] == (row[:4] + b"\0" * 8 + row[12:])
+
+
+def test_columns_that_do_not_fit_a_row_are_not_given_others(fits):
+    fits.append(table([("1J", "a"), ("1K", "b")], bytes(16), 2))
+    for change in (lambda: fits[1].delete_column("b"), lambda: fits[1].insert_column("n", np.zeros(2))):
+        with pytest.raises(HeaderError, match="12 bytes a row, but NAXIS1 is 8"):
+            change()

@@ -150,7 +150,6 @@ REFUSED = {
     "struct": (pa.array([{"x": 1}]), "structures"),
     "lists of lists": (pa.array([[[1]]]), "lists of lists"),
     "lists of strings": (pa.array([["a"]]), "of strings"),
-    "missing bools": (pa.array([True, None]), "masked"),
     "missing bools in lists": (pa.array([[True, None]]), "bools that are missing"),
     "unsigned 64 in lists": (pa.array([[1]], pa.list_(pa.uint64())), "cannot hold"),
     "foreign letters": (pa.array(["a", "b\u00e9"]), r"non-ASCII.*row 1"),

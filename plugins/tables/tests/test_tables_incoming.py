@@ -112,7 +112,7 @@ def test_a_name_spelled_as_the_column_wins_and_two_that_may_be_it_are_refused():
         ("I", {"TSCAL": 0}, np.zeros(2), "no number makes such values"),
         ("C", {"TSCAL": 2.0}, np.zeros(2, "c8"), "complex"),
         ("J", {}, np.ma.array([1, 2], "i4", mask=[0, 1]), "masked values and no TNULL1"),
-        ("L", {}, np.ma.array([True, False], mask=[0, 1]), "masked values and no TNULL1"),
+        ("X", {}, np.ma.array([True, False], mask=[0, 1]), "masked values and no TNULL1"),
         ("B", {"TNULL": 300}, np.ma.array([1, 2], "u1", mask=[0, 1]), "cannot hold"),
         ("J", {}, np.zeros(2, "M8[s]"), "expected i4"),
         ("1PE", {}, np.zeros(2, "f4"), "object array"),

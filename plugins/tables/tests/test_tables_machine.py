@@ -146,6 +146,25 @@ class TableMachine(RuleBasedStateMachine):
         self.hdu.delete_column(data.draw(st.sampled_from([name.upper(), index, index - len(self.types)])))
         del self.types[name], self.model[name]
 
+    @rule(data=st.data(), several=st.booleans())
+    def delete_rows(self, data, several):
+        if several:
+            rows = slice(*sorted(data.draw(st.tuples(*[st.integers(0, self.nrows)] * 2))), data.draw(st.integers(1, 2)))
+        else:
+            rows = data.draw(st.lists(st.integers(-self.nrows, self.nrows - 1), max_size=4)) if self.nrows else []
+        self.hdu.delete_rows(rows)
+        gone = rows if several else np.array(rows, int)
+        self.model = {name: np.delete(values, gone, axis=0) for name, values in self.model.items()}
+
+    @rule(data=st.data())
+    def rename(self, data):
+        self.number += 1
+        index, new = data.draw(st.integers(0, len(self.types) - 1)), f"name {self.number}"
+        self.hdu.rename_column(index, new)
+        old = list(self.types)[index]
+        self.types = {new if name == old else name: kind for name, kind in self.types.items()}
+        self.model = {new if name == old else name: values for name, values in self.model.items()}
+
     @rule()
     def repack(self):
         self.hdu.repack()

@@ -448,3 +448,13 @@ def test_schema_of_strings_only_travels():
     schema = Schema({"s": ("U3", ())})
     with FITS("mem://", "w+") as fits:
         assert_table(fits.write_table(schema.values(1, 4)), schema.values(1, 4))
+
+
+@pytest.mark.parametrize("nrows", [0, 1, 2])
+@pytest.mark.parametrize("dtype", ["i4", ">i4", "u2", "S3", "U3", "?", "c8"])
+def test_columns_that_go_backwards_are_written(nrows, dtype):
+    values = np.arange(nrows).astype(dtype)
+    with FITS("mem://", "w+") as fits:
+        hdu = fits.write_table({"a": values[::-1], "b": np.stack([values] * 2, axis=1)[::-1, ::-1]})
+        assert hdu.read()["a"].tolist() == values[::-1].astype("U3" if dtype == "S3" else dtype).tolist()
+        assert hdu.read()["b"][:, 0].tolist() == hdu.read()["a"].tolist()

@@ -502,16 +502,17 @@ class CompressedImageHDU(ImageHDU):
             If the codec cannot be had.
         HeaderError
             If the header does not describe a compressed image.
+        LimitExceeded
+            If a tile is larger than `rustfits.limits` allows.
         FitsIOError
             If the bytes cannot be read, though they are there.
         """
-        from rustfits.tiles.damage import described, slabs
+        from rustfits.tiles.damage import described, find
 
         with self._reading:
             self._check_not_extending("damaged_tiles()")
             decoder = self._forgiving()
-            for _ in slabs(decoder):
-                pass
+            find(decoder)
             return described(decoder)
 
     def _forgiving(self) -> ForgivingDecoder:

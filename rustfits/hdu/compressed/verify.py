@@ -9,7 +9,7 @@ from rustfits.hdu import sums
 from rustfits.hdu.compressed.sums import data_sum, is_zhecksum
 from rustfits.hdu.report import Status, Verdict
 from rustfits.header.cards import Cards
-from rustfits.tiles.damage import ForgivingDecoder, described
+from rustfits.tiles.damage import ForgivingDecoder, described, find
 from rustfits.tiles.zimage import TileTable
 
 _SHOWN_TILES = 3
@@ -35,7 +35,11 @@ def pixel_verdicts(
     if decode:
         try:
             decoder = make_decoder()
-            data = data_sum(decoder)
+            decoder.look_at_table()
+            if decoder.damage:
+                find(decoder)  # there is no sum of pixels that are not there
+            else:
+                data = data_sum(decoder)
             tiles = _tiles(decoder)
             if decoder.damage:
                 data = None

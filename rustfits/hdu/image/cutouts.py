@@ -43,9 +43,10 @@ def gather(
     -------
     array of shape ``(n, *box)``
     """
-    limits, size = np.array(shape, dtype=np.int64), np.array(box, dtype=np.int64)
-    start = np.clip(first, 0, limits)
-    stop = np.clip(first + size, 0, limits)
+    # An axis may be longer than an int64 counts, where another is empty.
+    ends, size = np.array([min(npixels, _FAR) for npixels in shape], dtype=np.int64), np.array(box, dtype=np.int64)
+    start = np.clip(first, 0, ends)
+    stop = np.clip(first + size, 0, ends)
     touched = np.flatnonzero((start < stop).all(axis=1))
     sections = [box_section(tuple(start[row].tolist()), tuple((stop - start)[row].tolist())) for row in touched]
     parts = read(sections)  # before the result is allocated: a truncated file is found out first
@@ -129,6 +130,7 @@ def no_fill(
     first: NDArray[np.int64], box: tuple[int, ...], shape: tuple[int, ...], dtype: np.dtype[Any]
 ) -> NDArray[Any]:
     """Return a value that no pixel gets, 0-d; raise `ImageError` if a box reaches beyond an image of ``shape``."""
-    if ((first < 0) | (first + np.array(box) > np.array(shape))).any():
+    ends = np.array([min(npixels, _FAR) for npixels in shape], dtype=np.int64)
+    if ((first < 0) | (first + np.array(box) > ends)).any():
         raise ImageError(f"some cutouts reach beyond the image: {dtype} pixels need fill_value=")
     return np.zeros((), dtype)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, Self
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from rustfits import limits
 from rustfits.errors import ImageError, NotSupported
 from rustfits.hdu.base import HDU
 from rustfits.header.cards import Cards
@@ -151,6 +152,8 @@ class ImageHDU(HDU):
             If these are random groups.
         HeaderError
             If a keyword that is needed is malformed.
+        LimitExceeded
+            If it is more than `rustfits.limits` allows.
         FitsIOError
             If the bytes cannot be read; `TruncatedFile` if they are not there; `FileChanged` if somebody else has
             changed the file so that they cannot be found, here and wherever else bytes are read.
@@ -222,6 +225,30 @@ class ImageHDU(HDU):
         self._check_axes()
         reopen, (reference,) = self.__reduce__()
         return LazyArray(reopen, reference, self.shape, self.dtype, self._chunks())
+
+    def to_dask(self, chunks: Any = "tiles") -> Any:
+        """Return a Dask array of the image, which needs no open file; from the package rustfits-arrays.
+
+        Parameters
+        ----------
+        chunks : 'tiles', 'auto', or what Dask takes
+            'tiles' makes chunks of whole tiles, of about 32 MiB; 'auto' of the size that Dask is set to.
+
+        Returns
+        -------
+        dask.array.Array
+            Of physical values. Its name is the same for the same state of the file and the same chunks.
+
+        Raises
+        ------
+        NotSupported
+            If the package, or Dask, is not installed; if these are random groups.
+        NotPicklable, ImageError, FitsIOError
+            As `lazy`.
+        """
+        from rustfits.hdu.image.lazy import package_for
+
+        return package_for("dask").from_image(self, chunks)
 
     def _chunks(self) -> tuple[int, ...] | None:
         """Return the shape of the tiles; None if there are none."""
@@ -309,12 +336,20 @@ class ImageHDU(HDU):
 
     def _read_section(self, section: Section, scale: bool) -> NDArray[Any]:
         """Return the pixels of a section in its ``count`` shape; inside `reading`."""
-        facts = self._facts
-        return self._pixels().read(section, facts.scaling if scale else Scaling(facts.stored))
+        scaling = self._wanted([section], scale)
+        return self._pixels().read(section, scaling)
 
     def _read_sections(self, sections: Sequence[Section], scale: bool) -> list[NDArray[Any]]:
+        scaling = self._wanted(sections, scale)
+        return self._pixels().read_many(sections, scaling)
+
+    def _wanted(self, sections: Sequence[Section], scale: bool) -> Scaling:
+        """Return what to do to the stored numbers; `LimitExceeded` if the sections are larger than the limits."""
         facts = self._facts
-        return self._pixels().read_many(sections, facts.scaling if scale else Scaling(facts.stored))
+        scaling = facts.scaling if scale else Scaling(facts.stored)
+        npixels = sum([section.npixels for section in sections])
+        limits.check_read(npixels, npixels * scaling.dtype.itemsize)
+        return scaling
 
     def _pixels(self) -> Raster | TileReader:
         """Return what reads the pixels of this image; made anew when the header or its place in the file changes."""

@@ -4,16 +4,35 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from importlib import import_module
 from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from rustfits.errors import NotSupported
 from rustfits.hdu.reference import Reference
 from rustfits.pixels.sections import flipped_key, parse_section
 
 Reopen = Callable[[Reference], Any]
+
+PACKAGE = "rustfits-arrays"  # makes arrays of other libraries
+
+
+def package_for(library: str) -> Any:
+    """Return the module of `PACKAGE` that makes arrays of a library.
+
+    Raises
+    ------
+    NotSupported
+        If the package or the library is not installed.
+    """
+    try:
+        return import_module(f"rustfits_arrays.{library}")
+    except ImportError as error:
+        reason = f"{error}; arrays of {library} need the package {PACKAGE}: pip install '{PACKAGE}[{library}]'"
+        raise NotSupported(reason) from error
 
 
 class LazyArray:

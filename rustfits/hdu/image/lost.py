@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rustfits import limits
 from rustfits.errors import ImageError
 from rustfits.pixels.scaling import Scaling
 from rustfits.storage.base import Storage
@@ -38,9 +39,16 @@ def read_present(
         Missing ones are NaN, or 0 in integers.
     lost : bool array of ``shape``
         Which are missing.
+
+    Raises
+    ------
+    LimitExceeded
+        If it is more than `rustfits.limits` allows, or nearly all of it is missing and there is no file to speak of.
     """
-    npixels = prod(shape)
-    there = min(max(storage.size() - start, 0) // stored.itemsize, npixels)
+    npixels, nbytes = prod(shape), storage.size()
+    limits.check_read(npixels, npixels * stored.itemsize)
+    there = min(max(nbytes - start, 0) // stored.itemsize, npixels)
+    limits.check_lost((npixels - there) * stored.itemsize, npixels * stored.itemsize, nbytes)
     pixels, lost = np.empty(npixels, stored), np.zeros(npixels, dtype=bool)
     storage.read_into(start, pixels[:there].view(np.uint8))
     pixels[:there] = pixels[:there].view(stored.newbyteorder(">"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -22,6 +23,19 @@ from rustfits_cli.unpacking import own_cards
 
 SAME, DIFFERENT, TROUBLE = 0, 1, 2  # exit codes
 MOST = 10  # keywords of an HDU that are told one by one
+PIECE_NBYTES = 4 << 20  # of rows that are compared at a time
+OBJECT_NROWS = 1000  # the same of rows with cells of any length
+_OF_COMPRESSED_TABLE = (
+    "ZTABLE",
+    "ZTILELEN",
+    "ZNAXIS?",
+    "ZPCOUNT",
+    "ZTHEAP",
+    "ZFORM*",
+    "ZCTYP*",
+    "ZDATASUM",
+    "ZHECKSUM",
+)
 _STRUCTURE = ("SIMPLE", "XTENSION", "BITPIX", "NAXIS*", "PCOUNT", "GCOUNT", "EXTEND", "TFIELDS", "TFORM*", "THEAP")
 
 
@@ -93,9 +107,9 @@ def diff(
 ) -> None:
     """Compare headers, pixels and tables of A and B, HDU by HDU.
 
-    Images are compared as images: a compressed one and the same uncompressed are equal. CHECKSUM and DATASUM are not
-    compared, nor what says how an HDU is stored. The exit code is 0 if A and B are equal, 1 if not, 2 if one cannot be
-    read.
+    Images are compared as images, tables as tables: a compressed one and the same uncompressed are equal. CHECKSUM and
+    DATASUM are not compared, nor what says how an HDU is stored. The exit code is 0 if A and B are equal, 1 if not, 2
+    if one cannot be read.
     """
     rules = Rules(atol, rtol, (*ignored, "CHECKSUM", "DATASUM"), not ignore_comments, not headers_only)
     try:
@@ -172,7 +186,7 @@ def compare_hdus(a: rustfits.HDU, b: rustfits.HDU, rules: Rules) -> Iterator[str
     if isinstance(a, rustfits.ImageHDU) and isinstance(b, rustfits.ImageHDU):
         yield from compare_images(a, b, rules)
     elif hasattr(a, "colnames") and hasattr(b, "colnames"):
-        yield from compare_tables(a, b, rules)
+        yield from _compare_rows(a, b, rules)
     elif _data_of(a) != _data_of(b):
         yield "bytes of its data differ"
 
@@ -211,6 +225,8 @@ def _cards(hdu: rustfits.HDU, rules: Rules) -> dict[str, list[tuple[Any, str]]]:
     skipped = (*rules.ignored, *_STRUCTURE)
     if isinstance(hdu, rustfits.ImageHDU):
         skipped = (*skipped, "BSCALE", "BZERO", "BLANK")  # what they mean is compared as pixels
+    elif own.get("ZTABLE") is True:
+        skipped = (*skipped, *_OF_COMPRESSED_TABLE)
     found: dict[str, list[tuple[Any, str]]] = {}
     for card in entries(own, [line for line in own.cards if line != "END"]):
         key = card["keyword"]
@@ -288,22 +304,95 @@ def _nulls(hdu: rustfits.ImageHDU, key: tuple[Any, ...]) -> NDArray[np.bool_]:
     return np.asarray(stored == blank)
 
 
-def compare_tables(a: Any, b: Any, rules: Rules) -> Iterator[str]:
-    """Yield how the rows of two tables differ; their columns are compared where rustfits-tables can read them."""
-    if (a.nrows, list(a.colnames)) != (b.nrows, list(b.colnames)):
-        yield f"{a.nrows} rows of {', '.join(a.colnames)} in A, {b.nrows} of {', '.join(b.colnames)} in B"
+def _compare_rows(a: Any, b: Any, rules: Rules) -> Iterator[str]:
+    """Yield how two tables differ; by their bytes, if they have columns that cannot be read."""
+    try:
+        found = list(compare_tables(a, b, rules))
+    except (rustfits.TableError, rustfits.HeaderError) as error:
+        if type(a) is not type(b):
+            raise
+        for number, name in enumerate(a.colnames, start=1):
+            forms = [one.header.get(f"TFORM{number}") for one in (a, b)]
+            if forms[0] != forms[1]:
+                yield f"column {name}: TFORM{number} is {forms[0]!r} in A, {forms[1]!r} in B"
+        if _data_of(a) != _data_of(b):
+            yield f"bytes of its data differ, and columns cannot be compared: {error}"
         return
-    rows, others = a.read(), b.read()
-    for name in a.colnames:
-        column, other = np.asarray(rows[name]), np.asarray(others[name])
-        if column.dtype != object and column.shape == other.shape:
-            count = int(np.any(unequal(column, other, rules).reshape(a.nrows, -1), axis=1).sum()) if a.nrows else 0
-        elif column.shape != other.shape:
-            count = a.nrows
-        else:
-            count = sum(not _same_cells(one, two, rules) for one, two in zip(column, other, strict=True))
+    yield from found
+
+
+def compare_tables(a: Any, b: Any, rules: Rules) -> Iterator[str]:
+    """Yield how two tables differ; their rows are compared where rustfits-tables can read them."""
+    common = [name for name in a.colnames if name in b.colnames]
+    for side, one in (("A", a), ("B", b)):
+        names = [name for name in one.colnames if name not in common]
+        if names:
+            yield f"columns in {side} alone: {', '.join(names)}"
+    if common != [name for name in b.colnames if name in common]:
+        yield f"columns in another order: {', '.join(common)} in A"
+    if a.nrows != b.nrows:
+        yield f"{a.nrows} rows in A, {b.nrows} in B"
+        return
+    for one in (a, b):
+        if not hasattr(one, "dtype"):
+            one.read()  # names the package that reads rows
+    alike = []
+    for name in common:
+        types = _type_of(a, name), _type_of(b, name)
+        if types[0] != types[1]:
+            yield f"column {name}: {types[0]} in A, {types[1]} in B"
+        if a.dtype[name].shape == b.dtype[name].shape and a.dtype[name].kind == b.dtype[name].kind:
+            alike.append(name)
+    for name, count in _counts(a, b, alike, rules).items():
         if count:
             yield f"column {name}: {count} of {a.nrows} rows differ"
+
+
+def _counts(a: Any, b: Any, names: list[str], rules: Rules) -> dict[str, int]:
+    """Return how many rows of each column differ; some rows are in memory at a time."""
+    counts = dict.fromkeys(names, 0)
+    width = sum(a.dtype[name].itemsize for name in names)
+    step = OBJECT_NROWS if any(a.dtype[name].hasobject for name in names) else max(PIECE_NBYTES // max(width, 1), 1)
+    for first in range(0, a.nrows if names else 0, step):
+        which = slice(first, min(first + step, a.nrows))
+        for name, different in _different_rows(_rows(a, which, names, b), _rows(b, which, names, a), rules):
+            counts[name] += different
+    return counts
+
+
+def _type_of(hdu: Any, name: str) -> str:
+    """Return what a column holds; of arrays in the heap what those do."""
+    number = list(hdu.colnames).index(name) + 1
+    form = str(hdu.header.get(f"ZFORM{number}", hdu.header.get(f"TFORM{number}", "")))
+    found = re.match(r"\s*\d*[PQ]\s*([A-Z])", form)
+    dtype = hdu.dtype[name]
+    shape = f" of shape {dtype.shape}" if dtype.shape else ""
+    return f"arrays of type {found[1]}" if found and dtype.hasobject else f"{dtype.base}{shape}"
+
+
+def _rows(hdu: Any, which: slice, names: list[str], other: Any) -> dict[str, NDArray[Any]]:
+    """Return columns of some rows; logical ones are masked where they have no value, if both tables can say so."""
+    found = hdu.read(rows=which, columns=names)
+    columns = {name: np.asarray(found[name]) for name in names}
+    flags = [name for name in names if hdu.dtype[name].base.kind == "b"]
+    if flags and not any(isinstance(one, rustfits.CompressedTableHDU) for one in (hdu, other)):
+        masked = hdu.read(rows=which, columns=flags, mask_null=True)
+        columns |= {name: masked[name] for name in flags}
+    return columns
+
+
+def _different_rows(
+    columns: dict[str, NDArray[Any]], others: dict[str, NDArray[Any]], rules: Rules
+) -> Iterator[tuple[str, int]]:
+    """Yield each column with the number of its rows that differ."""
+    for name, column in columns.items():
+        other = others[name]
+        if column.dtype == object:
+            yield name, sum(not _same_cells(one, two, rules) for one, two in zip(column, other, strict=True))
+            continue
+        different = unequal(np.ma.getdata(column), np.ma.getdata(other), rules)
+        different |= np.ma.getmaskarray(column) != np.ma.getmaskarray(other)
+        yield name, int(np.any(different.reshape(len(column), -1), axis=1).sum())
 
 
 def _same_cells(one: Any, two: Any, rules: Rules) -> bool:

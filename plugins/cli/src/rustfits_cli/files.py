@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from rustfits import FITS
 
 from rustfits_cli.show import one_line
 
@@ -106,6 +111,28 @@ class Failures:
         """End with ``code`` if something failed."""
         if self.failed:
             ctx.exit(code)
+
+
+@contextmanager
+def reading(name: str, lenient: bool | None = None) -> Iterator[FITS]:
+    """Return a context that gives a file that is only read; ``-`` is standard input, which is put aside as a whole."""
+    import rustfits
+
+    if name != "-":
+        with rustfits.FITS(name, lenient=lenient) as fits:
+            yield fits
+        return
+    import shutil
+    import tempfile
+
+    with tempfile.TemporaryDirectory(prefix="rustfits-") as folder:
+        path = Path(folder) / "standard input"
+        with path.open("wb") as file:
+            shutil.copyfileobj(sys.stdin.buffer, file, 1 << 20)
+        raw = io.FileIO(path)
+        raw.name = path.name  # as messages call it
+        with io.BufferedReader(raw) as opened, rustfits.FITS(opened, lenient=lenient) as fits:
+            yield fits
 
 
 @contextmanager

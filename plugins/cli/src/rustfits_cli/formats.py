@@ -111,8 +111,20 @@ def write_text(
                 said.append(f"{more}more rows; --all shows them")
                 break
     if names and fitting < len(names):
-        said.append(f"{len(names) - fitting} more columns: {', '.join(names[fitting:])}; --columns picks some")
+        head, tail = f"{len(names) - fitting} more columns", "; --columns picks some"
+        said.append(f"{head}: {_as_fits(names[fitting:], (width or 0) - len(head) - len(tail) - 2)}{tail}")
     return "\n".join(said)
+
+
+def _as_fits(names: list[str], width: int) -> str:
+    """Return names with commas between them; the last are left out if they do not fit."""
+    text = ", ".join(names)
+    if len(text) <= width:
+        return text
+    count = 1
+    while count < len(names) and len(", ".join(names[: count + 1])) + 5 <= width:
+        count += 1
+    return f"{', '.join(names[:count])}, ..."
 
 
 def _first(columns: Columns, nrows: int) -> Columns:

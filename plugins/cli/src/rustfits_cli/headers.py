@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 import rustfits
-from rustfits_cli.files import Failures, each_file, expand, sentence
+from rustfits_cli.files import Failures, each_file, expand, reading, sentence
 from rustfits_cli.image import complete_file, hdus_option, pick_hdu
 from rustfits_cli.show import add_row, console, new_table, printable, write_json
 
@@ -67,7 +67,7 @@ def header(
     as_table = (as_table or len(names) > 1) and bool(patterns) and not as_json
     found: list[dict[str, Any]] = []
     for file in each_file(names, headings=not as_table and not as_json):
-        with failures.kept(file), rustfits.FITS(file, lenient=lenient) as fits:
+        with failures.kept(file), reading(file, lenient) as fits:
             for hdu in chosen(fits, keys):
                 own = hdu.image_header if image and isinstance(hdu, rustfits.ImageHDU) else hdu.header
                 lines = [line for line in own.cards if line != "END" and fits_pattern(keyword_of(line), patterns)]
@@ -162,10 +162,12 @@ def set_keywords(
     OBJECT=M13              text, a number, T or F, as the value looks
     "OBJECT='1'"            quotes make it text
     "EXPTIME=20.5 / seconds"  a comment after a slash; without, the old one stays
+    "OBJECT='M13' / target"  the same of text, which stands in quotes then
     OBJECT-                 the card is removed
     "HISTORY=flat-fielded"  a line is added, so for COMMENT
 
-    A CHECKSUM that was right is renewed. The exit code is 1 if a FILE could not be changed.
+    A CHECKSUM, or ZHECKSUM of a compressed HDU, that was right is renewed. The exit code is 1 if a FILE could not be
+    changed.
     """
     first = next((number for number, word in enumerate(words) if is_change(word)), len(words))
     files, changes = expand(words[:first]), [parse_change(word) for word in words[first:]]
@@ -210,6 +212,11 @@ def parse_change(word: str) -> tuple[str, Any]:
         return key, value if comment is None else (value, comment.strip())
     text, slash, comment = rest.partition(" /")
     plain = typed(text.strip())
+    if slash and isinstance(plain, str) and plain:
+        raise click.UsageError(
+            f"{word!r} may be a text with a slash or a text and a comment; write \"{key}='{rest}'\" or "
+            f"\"{key}='{plain}' / {comment.strip()}\""
+        )
     return key, (plain, comment.strip()) if slash else plain
 
 
@@ -231,7 +238,7 @@ def change_file(
     shown = []
     with rustfits.FITS(file, "r+", lenient=lenient) as fits:
         hdus = [pick_hdu(fits, key) for key in keys]
-        sound = [hdu for hdu in hdus if "CHECKSUM" in hdu.header and hdu.verify_checksum() is True]
+        sound = [hdu for hdu in hdus if hdu.verify_checksum() is True]  # of compressed HDUs, ZHECKSUM if it is alone
         try:
             with fits.transaction():
                 for hdu in hdus:

@@ -12,7 +12,7 @@ import click
 
 import rustfits
 from rustfits_cli.describe import describe
-from rustfits_cli.files import Failures, each_file, expand, sentence
+from rustfits_cli.files import Failures, each_file, expand, reading, sentence
 from rustfits_cli.image import complete_file
 from rustfits_cli.show import add_row, console, new_table, printable, write_json
 from rustfits_cli.verify import CHECKS, Outcome, exit_code
@@ -161,7 +161,7 @@ def info(
     as_json: bool,
     lenient: bool | None,
 ) -> None:
-    """List the HDUs of each FILE; no codec is needed for it.
+    """List the HDUs of each FILE, - for standard input; no codec is needed for it.
 
     The exit code is 1 if a FILE cannot be read, or something damaged follows the HDUs that are listed, unless
     --lenient is given.
@@ -170,7 +170,7 @@ def info(
     found: list[dict[str, Any]] = []
     for file in each_file(files, headings=not as_json):
         with failures.kept(file):
-            with rustfits.FITS(file, lenient=lenient) as fits:
+            with reading(file, lenient) as fits:
                 described, damage = [describe(hdu) for hdu in fits.hdus], fits.damage
                 more = columns_of(fits) if columns else {}
                 steps = quantization_of(fits) if quantization else []

@@ -13,12 +13,11 @@ from typing import IO
 
 import click
 
-import rustfits
 from rustfits_cli.conditions import parse as parse_condition
-from rustfits_cli.files import check_output
+from rustfits_cli.files import check_output, reading
 from rustfits_cli.formats import write_csv, write_json_lines, write_text
 from rustfits_cli.headers import lenient_option
-from rustfits_cli.image import complete_file
+from rustfits_cli.image import complete_file, complete_hdu
 from rustfits_cli.table import Rows, pick_table, split_name
 
 FORMATS = {".csv": "csv", ".json": "json", ".jsonl": "json", ".parquet": "parquet"}
@@ -27,6 +26,7 @@ TERMINAL_NROWS = 40  # what a screen holds
 
 @click.command("table")
 @click.argument("name", metavar="FILE[HDU]", shell_complete=complete_file)
+@click.option("--hdu", "key", metavar="HDU", shell_complete=complete_hdu, help="The same as in brackets.")
 @click.option("--columns", "-c", help="Names with commas between them; all columns if not given.")
 @click.option("--rows", "-r", metavar="A:B", help="Rows as in Python: 0:100, -20:, ::10, 7.")
 @click.option("--where", "-w", metavar="CONDITION", help="Of those rows the ones with, say: mag < 12.5 and ok == true")
@@ -44,6 +44,7 @@ TERMINAL_NROWS = 40  # what a screen holds
 def table_command(
     name: str,
     *,
+    key: str | None,
     columns: str | None,
     rows: str | None,
     where: str | None,
@@ -55,19 +56,27 @@ def table_command(
 ) -> None:
     """Print rows of a table of FILE.
 
-    HDU is an index, a name (EXTNAME) or "name,version"; the first table if not given. Values that are missing (TNULL)
+    HDU is an index, a name (EXTNAME) or "name,version"; the first table if not given. FILE may be - for standard
+    input. Values that are missing (TNULL)
     are empty, in JSON null, as are numbers there that are not finite. A terminal is shown 40 rows, and the columns that
     fit; a pipe or a file all of them.
     """
-    file, key = split_name(name)
+    file, named = split_name(name)
+    if key is not None and named is not None:
+        raise click.UsageError("the HDU stands in brackets or behind --hdu, not both")
+    key = named if key is None else key
     form = form or FORMATS.get(output.suffix if output else "", "text")
     comparisons = [] if where is None else parse_condition(where)
     names = [] if columns is None else [one.strip() for one in columns.split(",") if one.strip()]
+    folded = [one.upper() for one in names]
+    twice = [one for number, one in enumerate(names) if one.upper() in folded[:number]]
+    if twice:
+        raise click.ClickException(f"--columns has duplicate names: {', '.join(twice)}; case does not count")
     if output is not None:
         check_output(file, output, overwrite=overwrite)
     elif form == "parquet":
         raise click.UsageError("parquet is no text: name a file with --output")
-    with rustfits.FITS(file, lenient=lenient) as fits:
+    with reading(file, lenient) as fits:
         wanted = Rows(pick_table(fits, key), names, rows, comparisons)
         if form == "parquet" and output is not None:
             click.echo(f"table: {output.resolve()} ({wanted.write_parquet(output)} rows)")

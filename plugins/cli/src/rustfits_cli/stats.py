@@ -9,11 +9,11 @@ import numpy as np
 
 import rustfits
 from rustfits_cli.cutout import parse_section
-from rustfits_cli.files import Failures, expand
+from rustfits_cli.files import Failures, expand, reading
 from rustfits_cli.headers import files_argument, lenient_option
 from rustfits_cli.image import hdus_option, pick_image
 from rustfits_cli.parts import without_nulls
-from rustfits_cli.show import add_row, console, new_table, write_json
+from rustfits_cli.show import add_row, console, new_table, printable, write_json
 
 COLUMNS = ("npixels", "nulls", "min", "max", "mean", "median", "std", "noise")
 
@@ -43,11 +43,13 @@ def stats(
     failures = Failures()
     found: list[dict[str, Any]] = []
     for file in expand(files):
-        with failures.kept(file), rustfits.FITS(file, lenient=lenient) as fits:
+        with failures.kept(file), reading(file, lenient) as fits:
             if keys:
                 images = [pick_image(fits, key) for key in keys]
             else:
                 images = [hdu for hdu in fits if isinstance(hdu, rustfits.ImageHDU) and hdu.has_data]
+            if not images:
+                click.echo(f"{printable(file)}: no image with pixels", err=True)
             for hdu in images:
                 place = {"filename": file, "index": hdu.index, "name": hdu.extname or ""}
                 found.append(place | numbers(hdu, slices))

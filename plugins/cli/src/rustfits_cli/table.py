@@ -6,6 +6,7 @@ import os
 import re
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -96,13 +97,22 @@ class Rows:
 
     def __init__(self, hdu: Any, columns: Sequence[str], rows: str | None, comparisons: list[Comparison]) -> None:
         self._hdu, self._comparisons = hdu, comparisons
+        twice = sorted({name for name in hdu.colnames if list(hdu.colnames).count(name) > 1})
+        if twice and not columns:
+            raise rustfits.TableError(
+                f"several columns are named {', '.join(map(repr, twice))}; --columns picks columns, of those the first"
+            )
+        self._picks_all = not columns
         self._rows = range(hdu.nrows)[parse_rows(rows) if rows is not None else slice(None)]
+        if rows is not None and ":" not in rows and not self._rows:
+            raise rustfits.RowIndexError(f"row {rows.strip()} is out of range: the table has {hdu.nrows} rows")
         self._names = list(columns) or list(hdu.colnames)
         known = {name.upper() for name in self._names}
         others = dict.fromkeys(one.column for one in comparisons if one.column.upper() not in known)
         self._read_names = [*self._names, *others]
         some = slice(0, 1) if hdu.nrows else None
-        self._dtype = hdu.read(columns=self._read_names, rows=some).dtype
+        with self._advising():
+            self._dtype = hdu.read(columns=self._read_names, rows=some).dtype
         self._nulls = _nulls(hdu)
 
     @property
@@ -115,10 +125,28 @@ class Rows:
         step = self._step(PIECE_NBYTES)
         for first in range(0, max(len(self._rows), 1), step):
             rows = self._rows[first : first + step]
-            columns = self._read(rows)
+            with self._advising():
+                columns = self._read(rows)
             chosen = self._chosen(columns, len(rows))
             shown = list(columns)[: len(self._names)]
             yield {name: columns[name] if chosen is None else columns[name][chosen] for name in shown}
+
+    @contextmanager
+    def _advising(self) -> Iterator[None]:
+        """Return a context in which an odd column is no reason to give up the others."""
+        try:
+            yield
+        except (rustfits.TableError, rustfits.HeaderError) as error:
+            if not self._picks_all or not any(map(self._is_readable, self._hdu.colnames)):
+                raise
+            raise rustfits.TableError(f"{error}; --columns picks others") from error
+
+    def _is_readable(self, name: str) -> bool:
+        try:
+            self._hdu.read_column(name, rows=[0])
+        except rustfits.FitsError:
+            return False
+        return True
 
     def _step(self, nbytes: int) -> int:
         if any(self._dtype[name].hasobject for name in self._dtype.names or ()):
@@ -141,6 +169,11 @@ class Rows:
             found = self._hdu.read(rows=which, columns=self._read_names)
         columns = {name: found[name] for name in found.dtype.names}
         masked = {name: null for name, null in self._nulls.items() if name in columns and columns[name].dtype != object}
+        if not isinstance(self._hdu, rustfits.CompressedTableHDU):
+            flags = [name for name in columns if columns[name].dtype == bool]  # some may be neither true nor false
+            wanted = [*masked, *flags]
+            found = self._hdu.read(rows=which, columns=wanted, mask_null=True) if wanted else {}
+            return columns | {name: found[name] for name in wanted}
         if masked:
             stored = self._hdu.read(rows=which, columns=list(masked), scale=False)
             for name, null in masked.items():

@@ -35,8 +35,8 @@ class FileSystemFile(Transport):
         self.name = shown_url(str(file_system.unstrip_protocol(path)))
         self._size, self._identity = -1, None  # type: tuple[int, Identity | None]
 
-    def open(self, nbytes: int | None, deadline: Deadline) -> Opened:
-        """Ask for the state, then for the first bytes; as `Transport.open`."""
+    def open(self, nbytes: int | None, deadline: Deadline, start: int = 0) -> Opened:
+        """Ask for the state, then for bytes; as `Transport.open`."""
         state = self._state()
         size = state[0]
         if not isinstance(size, int):
@@ -48,12 +48,14 @@ class FileSystemFile(Transport):
             if 0 <= size != len(data):
                 raise PassingFault(f"{len(data)} of {size} bytes came")
         else:
-            data = self._range(0, min(nbytes, size)) if size else b""
+            if size < start:
+                raise self.changed()
+            data = self._range(start, min(start + nbytes, size)) if size > start else b""
         if self._state() != state:
             raise self.changed()
         self._size, self._identity = len(data) if nbytes is None else size, state if len(state) > 1 else None
         self._known = state
-        return Opened(data, self._size, self._identity)
+        return Opened(data, self._size, self._identity, start)
 
     def fetch(self, start: int, stop: int, deadline: Deadline) -> bytes:
         """Bring a range, and make sure that the state is the same after that; as `Transport.fetch`."""
@@ -120,18 +122,20 @@ class FileSystemFile(Transport):
 class S3File(FileSystemFile):
     """A file of the file system of s3fs: the server is told which state is wanted."""
 
-    def open(self, nbytes: int | None, deadline: Deadline) -> Opened:
-        """Bring the first bytes, or all, by one request; as `Transport.open`."""
-        sent = {} if nbytes is None else {"Range": f"bytes=0-{nbytes - 1}"}
+    def open(self, nbytes: int | None, deadline: Deadline, start: int = 0) -> Opened:
+        """Bring some bytes, or all, by one request; as `Transport.open`."""
+        sent = {} if nbytes is None else {"Range": f"bytes={start}-{start + nbytes - 1}"}
         try:
             answer, data = self._get(deadline, sent)
         except _EmptyFileError:
+            if start:
+                raise self.changed() from None
             return Opened(b"", 0, None)
         total = str(answer.get("ContentRange", "")).rpartition("/")[2]
         self._size = int(total) if total.isdigit() else len(data)
         self._etag = str(answer.get("ETag", ""))
-        self._checked(data, self._size if nbytes is None else min(nbytes, self._size))
-        return Opened(data, self._size, (self._size, self._etag) if self._etag else None)
+        self._checked(data, self._size if nbytes is None else min(nbytes, self._size - start))
+        return Opened(data, self._size, (self._size, self._etag) if self._etag else None, start)
 
     def fetch(self, start: int, stop: int, deadline: Deadline) -> bytes:
         """Bring a range of that state; as `Transport.fetch`."""

@@ -24,7 +24,7 @@ class FTPFile(Transport):
     def __init__(self, url: str) -> None:
         self.name, self._url = shown_url(url), url
 
-    def open(self, nbytes: int | None, deadline: Deadline) -> Opened:
+    def open(self, nbytes: int | None, deadline: Deadline, start: int = 0) -> Opened:
         """Bring the whole file; as `Transport.open`."""
         try:
             return self._download(deadline)

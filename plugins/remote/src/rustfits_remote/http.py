@@ -94,15 +94,18 @@ class HTTPFile(Transport):
 
     # -- the contract ---------------------------------------------------------------------------------------------
 
-    def open(self, nbytes: int | None, deadline: Deadline) -> Opened:
-        """Bring the first bytes, or all; as `Transport.open`."""
-        sent = {} if nbytes is None else {"Range": f"bytes=0-{nbytes - 1}"}
+    def open(self, nbytes: int | None, deadline: Deadline, start: int = 0) -> Opened:
+        """Bring some bytes, or all; as `Transport.open`."""
+        sent = {} if nbytes is None else {"Range": f"bytes={start}-{start + nbytes - 1}"}
         answer = self._ask(sent, deadline)
         status, found = answer.response.status, answer.response.headers
         size = -1
         if nbytes is None:
             if status != 200:
                 raise self._refused(answer, deadline)
+        elif status == 416 and start:
+            self._leave(answer)
+            raise self.changed()
         elif status == 416 and (_content_range(found.get("Content-Range")) or ("", -1))[1] == 0:
             self._leave(answer)
             return Opened(b"", 0, None)
@@ -112,18 +115,19 @@ class HTTPFile(Transport):
                 f"{self.name}: the server ignores Range, so that no parts can be had; pass ranged=False to download it"
             )
         else:
-            start, size = self._range_of(answer, deadline)
-            if start:
+            begin, size = self._range_of(answer, deadline)
+            if begin != start:
                 self._leave(answer)
-                raise FitsIOError(f"{self.name}: bytes from {start} on came, not the first; pass ranged=False")
+                wanted_ones = f"those from {start} on" if start else "the first"
+                raise FitsIOError(f"{self.name}: bytes from {begin} on came, not {wanted_ones}; pass ranged=False")
         end = _bounds(found.get("Content-Range"))[1]
-        wanted = None if nbytes is None else max(min(nbytes, size, end + 1), 0)
+        wanted = None if nbytes is None else max(min(start + nbytes, size, end + 1) - start, 0)
         data = self._body(answer, wanted, deadline, renew=nbytes is None)
         if wanted is not None and len(data) < wanted:
             raise PassingFault(f"{len(data)} of {wanted} bytes came")
         self._size = len(data) if nbytes is None else size
         self._etag, self._modified = found.get("ETag", ""), found.get("Last-Modified", "")
-        return Opened(data, self._size, self._identity())
+        return Opened(data, self._size, self._identity(), start)
 
     def fetch(self, start: int, stop: int, deadline: Deadline) -> bytes:
         """Bring a range; as `Transport.fetch`."""

@@ -39,22 +39,25 @@ class ObjectFile(Transport):
         self._store, self._path, self.name = store, path, name
         self._known: tuple[Any, ...] | None = None
 
-    def open(self, nbytes: int | None, deadline: Deadline) -> Opened:
-        """Bring the first bytes, or all, by one request; as `Transport.open`."""
+    def open(self, nbytes: int | None, deadline: Deadline, start: int = 0) -> Opened:
+        """Bring some bytes, or all, by one request; as `Transport.open`."""
         try:
-            meta, data = self._get({} if nbytes is None else {"range": (0, nbytes)})
+            meta, data = self._get({} if nbytes is None else {"range": (start, start + nbytes)})
         except FileMissing:
             raise
         except OpenFailed:
-            if nbytes is None or self._head()["size"]:
+            size = -1 if nbytes is None else int(self._head()["size"])
+            if 0 <= size <= start and start:
+                raise self.changed() from None
+            if size:
                 raise
             return Opened(b"", 0, None)  # a range of an empty file is an error
         size = int(meta["size"])
-        self._check(data, size if nbytes is None else min(nbytes, size))
+        self._check(data, size if nbytes is None else min(nbytes, size - start))
         self._known = _state(meta)
         tag = meta.get("e_tag") or meta.get("last_modified")
         identity: Identity | None = (size, str(tag)) if tag else None
-        return Opened(data, size, identity)
+        return Opened(data, size, identity, start)
 
     def fetch(self, start: int, stop: int, deadline: Deadline) -> bytes:
         """Bring a range; as `Transport.fetch`."""

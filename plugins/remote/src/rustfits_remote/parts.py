@@ -110,9 +110,9 @@ class Parts:
         self._requests: deque[Request] = deque()
         self._nthreads = 0
 
-    def put(self, data: bytes) -> None:
-        """Take the first bytes of the file, which are there already."""
-        request = Request(0, len(data))
+    def put(self, data: bytes, start: int) -> None:
+        """Take bytes of the file from ``start`` on, which are there already."""
+        request = Request(start, start + len(data))
         with self._lock:
             self._add(request, waits=False)
             self._deliver(request, data)

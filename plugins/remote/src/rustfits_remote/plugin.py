@@ -20,7 +20,7 @@ _PACKAGES = {"s3": "rustfits-remote[s3]", "s3a": "rustfits-remote[s3]", "http": 
 
 
 @hookimpl
-def rustfits_open_storage(url: str, mode: str, options: Remote | None) -> Storage | None:
+def rustfits_open_storage(url: str, mode: str, options: Remote | None, near: int) -> Storage | None:
     """Open what a URL names; as the specification."""
     scheme = url.partition("://")[0]
     if scheme not in DOWNLOADED and not _known(scheme):
@@ -30,7 +30,7 @@ def rustfits_open_storage(url: str, mode: str, options: Remote | None) -> Storag
         raise LocationError(f"{shown_url(url)}: headers= are for http and https; pass options= to others")
     ranged = scheme not in DOWNLOADED if options is None or "ranged" not in options.given else bool(options.ranged)
     location = "" if has_secrets(url) else url
-    return _stored(_by_url(url, scheme, options), options, ranged=ranged, location=location)
+    return _stored(_by_url(url, scheme, options), options, ranged=ranged, location=location, near=near)
 
 
 @hookimpl
@@ -55,9 +55,9 @@ def rustfits_storage_of(thing: Any, path: str, mode: str, options: Remote | None
     return _stored(transport, options, ranged=True, location="")
 
 
-def _stored(transport: Transport, options: Remote | None, *, ranged: bool, location: str) -> Storage:
+def _stored(transport: Transport, options: Remote | None, *, ranged: bool, location: str, near: int = 0) -> Storage:
     if ranged:
-        return RangedFile(transport, options, location)
+        return RangedFile(transport, options, location, near)
     return DownloadedFile(transport, None if options is None else options.timeout, location)
 
 

@@ -65,13 +65,22 @@ class RangedFile(Storage):
     remote : Remote or None
     location : str
         As of `DownloadedFile`.
+    near : int
+        The byte at which reading begins: the first request brings what follows it.
+
+    Raises
+    ------
+    FileChanged
+        If the file ends before that byte.
+    FitsIOError
+        If the file cannot be had so.
     """
 
     partial = True
     fetches_ahead = True
     chunk_nbytes = 4 << 20
 
-    def __init__(self, transport: Transport, remote: Remote | None, location: str) -> None:
+    def __init__(self, transport: Transport, remote: Remote | None, location: str, near: int = 0) -> None:
         self.name, self.location, self._transport = transport.name, location, transport
         self._timeout = None if remote is None else remote.timeout
         given = frozenset[str]() if remote is None else remote.given
@@ -79,21 +88,23 @@ class RangedFile(Storage):
         cache_bytes = CACHE_NBYTES if remote is None else remote.cache_bytes
         self._capacity = CACHE_NBYTES if cache_bytes is None else cache_bytes
         nbytes = self._block or HEAD_NBYTES
+        start = near // self._block * self._block if self._block else near
         try:
-            found = opened(transport, nbytes, self._timeout)
+            found = opened(transport, nbytes, self._timeout, start if near >= nbytes else 0)
         except BaseException:
             transport.close()
             raise
         self._size, self._identity = found.size, found.identity if location else None
         self.bound = _NAMELESS if location else _SECRET
-        self.head = bytes(found.data[:HEAD_NBYTES]) if len(found.data) >= min(HEAD_NBYTES, found.size) else b""
-        self._begin_parts(found.data)
+        if not found.start and len(found.data) >= min(HEAD_NBYTES, found.size):
+            self.head = bytes(found.data[:HEAD_NBYTES])
+        self._begin_parts(found.data, found.start)
 
-    def _begin_parts(self, first: bytes = b"") -> None:
+    def _begin_parts(self, first: bytes = b"", start: int = 0) -> None:
         self._process = os.getpid()
         self._parts = Parts(self._fetch, self._size, self._block, self._capacity)
         if first:
-            self._parts.put(first)
+            self._parts.put(first, start)
 
     def size(self) -> int:
         """Return the number of bytes, as the first answer has it: another one is an error."""

@@ -25,16 +25,18 @@ class Opened(NamedTuple):
     Attributes
     ----------
     data : bytes
-        From the first byte of the file on.
+        From byte ``start`` of the file on.
     size : int
         Bytes of the file.
     identity : tuple or None
         As `Storage.identity`.
+    start : int
     """
 
     data: bytes
     size: int
     identity: Identity | None
+    start: int = 0
 
 
 class PassingFault(Exception):
@@ -104,8 +106,8 @@ class Transport(ABC):
     timed: bool = False
 
     @abstractmethod
-    def open(self, nbytes: int | None, deadline: Deadline) -> Opened:
-        """Bring the first bytes; all of them if ``nbytes`` is None.
+    def open(self, nbytes: int | None, deadline: Deadline, start: int = 0) -> Opened:
+        """Bring so many bytes from ``start`` on; all there are if ``nbytes`` is None.
 
         Raises
         ------
@@ -113,6 +115,8 @@ class Transport(ABC):
             If it had best be tried again.
         FitsIOError
             If there is no such file, or it cannot be had so.
+        FileChanged
+            If it ends before ``start``, which was in it once.
         """
 
     @abstractmethod
@@ -138,8 +142,8 @@ class Transport(ABC):
         return FileChanged(self.name, OTHER)
 
 
-def opened(transport: Transport, nbytes: int | None, timeout: float | None) -> Opened:
-    """Bring the first bytes of a file, or all of them, with as many tries as there is time for.
+def opened(transport: Transport, nbytes: int | None, timeout: float | None, start: int = 0) -> Opened:
+    """Bring some bytes of a file, or all of them, with as many tries as there is time for.
 
     Raises
     ------
@@ -149,7 +153,7 @@ def opened(transport: Transport, nbytes: int | None, timeout: float | None) -> O
     deadline = Deadline(timeout)
 
     def tried() -> Opened:
-        return patiently(lambda: transport.open(nbytes, deadline), transport.name, deadline)
+        return patiently(lambda: transport.open(nbytes, deadline, start), transport.name, deadline)
 
     if timeout is None or transport.timed:
         return tried()

@@ -30,6 +30,7 @@ REASONS = {
 VARIANTS = ("portable", "bmi2", "avx2", "avx512")
 CODED_DTYPES: dict[int, np.dtype[Any]] = {1: np.dtype(np.uint8), 2: np.dtype(np.int16), 4: np.dtype(np.int32)}
 LARGEST_BLOCK = 2**31 - 1
+CODE_NBITS = {1: 3, 2: 4, 4: 5}  # of a block, by the bytes of an integer; a block of equal pixels has no others
 
 
 VARIANT = choose_variant("RUSTFITS_RICE_KERNEL", VARIANTS, _kernel.best_variant())
@@ -100,6 +101,13 @@ class Rice1(TileCodec):
         if pixel.kind == "f":
             return CODED_DTYPES[4]
         return CODED_DTYPES[max(pixel.itemsize, self.bytepix or 0)]
+
+    def most_npixels(self, nbytes: NDArray[np.int64], pixel: np.dtype[Any]) -> NDArray[np.int64]:
+        """Return how many pixels streams hold if all of them are equal; see `TileCodec.most_npixels`."""
+        width = self.decoded_dtype(pixel).itemsize
+        nblocks = np.maximum(nbytes - width, 0) * 8 // CODE_NBITS[width]
+        most: NDArray[np.int64] = np.minimum(nblocks, (2**63 - 1) // self.blocksize) * self.blocksize
+        return most
 
     def decode(self, batch: TileBatch, out: NDArray[Any]) -> None:
         """Decode every tile, or its first pixels; see `TileCodec.decode`.

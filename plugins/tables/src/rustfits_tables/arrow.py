@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import islice
 from math import prod
 from typing import TYPE_CHECKING, Any, Protocol
@@ -323,6 +324,10 @@ class _Bitmap(_Buffer):
         packed = np.packbits(bits, bitorder="little")
         self.values[first // 8 : first // 8 + packed.size] = packed
 
+    def fill(self, first: int, nbits: int) -> None:
+        """Set bits from ``first`` on, which 8 divides, and the rest of the last byte."""
+        self.values[first // 8 : -(-(first + nbits) // 8)] = 0xFF
+
 
 class _Filling(ABC):
     """The buffers of one column in one batch."""
@@ -351,8 +356,12 @@ class _Filling(ABC):
     def settle(self, first: int, rows: Rows) -> None:
         """Take over what was filled."""
         if self._valid is not None and self._mask is not None:
-            self._valid.put(first * self._count, ~self._mask.reshape(-1))
-            self._nnulls += int(np.count_nonzero(self._mask))
+            nnulls = int(np.count_nonzero(self._mask))
+            if nnulls:
+                self._valid.put(first * self._count, ~self._mask.reshape(-1))
+            else:
+                self._valid.fill(first * self._count, self._mask.size)
+            self._nnulls += nnulls
 
     @abstractmethod
     def array(self) -> ArraySaid:
@@ -440,7 +449,10 @@ class _Lists(_Filling):
     def __init__(self, cells: AnyCells, nrows: int, arena: Arena) -> None:
         assert isinstance(cells, Cells)
         super().__init__(cells, nrows, arena)
-        self._of, self._objects = cells, np.empty(nrows, object)
+        self._is_logical = cells.column.element == "L"
+        if self._is_logical:  # which are neither true nor false is told by what is stored
+            cells = replace(cells, column=replace(cells.column, element="B"), tnull=0)
+        self._cells, self._of, self._objects = cells, cells, np.empty(nrows, object)
         self.scale = cells.tnull is None  # nulls are told by what is stored
 
     def _target(self, first: int, nrows: int) -> NDArray[Any]:
@@ -457,7 +469,7 @@ class _Lists(_Filling):
             mask = values == self._of.tnull if _fits(self._of.tnull, values.dtype) else np.zeros(values.shape, np.bool_)
             nnulls = int(np.count_nonzero(mask))
             valid = _bitmap(~mask) if nnulls else None
-            values = _scaled(inner, values)
+            values = values == ord("T") if self._is_logical else _scaled(inner, values)
         dtype, pair = _numbers(values.dtype)
         data = _bitmap(values) if dtype.kind == "b" else _copied(values)
         node: ArraySaid = (values.size * prod(pair), nnulls, [valid, data], [])

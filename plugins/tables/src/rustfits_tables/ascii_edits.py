@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rustfits import TableError
 from rustfits.plugin import AnyTableHDU, Cards, TableUnit
 from rustfits_tables.access import RowKey
 from rustfits_tables.ascii_new import AsciiColumn
 from rustfits_tables.ascii_values import BLANK, AsciiValues, checked_text, text_cell
 from rustfits_tables.assignment import assigned
+from rustfits_tables.columncards import with_fixed_names
 from rustfits_tables.columnedits import with_column, without_column
 from rustfits_tables.facts import ColumnFacts
 from rustfits_tables.fields import Bytes
@@ -104,8 +106,14 @@ def insert(hdu: AnyTableHDU, facts: ColumnFacts, index: int, column: AsciiColumn
         If there are columns that cannot be read.
     """
     cells = all_cells(facts)
+    if np.ma.is_masked(data) and column.form[0] != "A":
+        raise TableError(
+            f"column {column.name!r} has masked values, and no TNULL before it is there: insert it without mask, let "
+            f"describe_column({column.name!r}, null='---') set one, and mask values then"
+        )
     offset, width = cells[index].offset if index < len(cells) else facts.row_nbytes, column.width
     moved = _with_moved_fields(facts, cells, offset, width)
+    moved = with_fixed_names(facts, facts.numbers[index:], moved)
     cards = with_column(moved, len(cells), index, column.entries(index + 1, offset))
     row_nbytes = facts.row_nbytes + width
     added = checked_text(TextCells.from_cards(cards, column.name, index + 1, row_nbytes), data)
@@ -132,6 +140,7 @@ def delete(hdu: AnyTableHDU, facts: ColumnFacts, index: int) -> None:
     cells = all_cells(facts)
     gone = cells[index]
     moved = _with_moved_fields(facts, cells, gone.offset + gone.width, -gone.width)
+    moved = with_fixed_names(facts, facts.numbers[index + 1 :], moved)
     cards = without_column(moved, len(cells), index)
     unit = TableUnit(hdu)
     writer, after = unit.writer(), gone.offset + gone.width

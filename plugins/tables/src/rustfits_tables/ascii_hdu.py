@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self
 
 from numpy.typing import NDArray
 
-from rustfits.plugin import TableFacts, changes
+from rustfits.plugin import TableFacts, TableUnit, changes
 from rustfits_tables.access import RowKey
 from rustfits_tables.facts import AsciiFacts
 from rustfits_tables.subsets import AsciiColumnSubset, AsciiSingleColumnSubset, ColumnSubset, SingleColumnSubset
@@ -36,6 +36,13 @@ class AsciiTableHDU(ReadableTableHDU):
         return {
             name: facts.seen.text(f"TFORM{number}") for name, number in zip(facts.colnames, facts.numbers, strict=True)
         }
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> NoReturn:
+            if name == "repack":
+                raise AttributeError("an ASCII table has no repack(): it has no heap, and so nothing that is unused")
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     # -- writing --------------------------------------------------------------------------------------------------
 
@@ -168,3 +175,26 @@ class AsciiTableHDU(ReadableTableHDU):
 
         facts = self._facts
         ascii_edits.delete(self, facts, columnedits.index_of(facts, key))
+
+    @changes
+    def delete_rows(self, rows: int | slice | Sequence[int]) -> None:
+        """Take rows out of the table; later HDUs of the file move.
+
+        Parameters
+        ----------
+        rows : int, slice or sequence of int
+            Row numbers from 0, negative ones from the end. Nothing is done if there are none.
+
+        Raises
+        ------
+        TableError
+            If they are no row numbers.
+        RowIndexError
+            If a row number is out of range. The file is as it was then, and after all other errors.
+        HeaderError, FitsIOError
+            As `write`.
+        """
+        from rustfits_tables.edits import delete_rows
+
+        delete_rows(self, self._facts, rows)
+        TableUnit(self).fill_with_blanks()

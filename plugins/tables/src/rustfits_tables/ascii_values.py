@@ -85,6 +85,8 @@ def text_cell(cells: Any, value: object) -> AsciiValues:
     TableError
         If it does not fit.
     """
+    if value is np.ma.masked:
+        value = np.ma.MaskedArray(np.zeros((), cells.dtype()), mask=True)
     cell = array_of(value)
     if cell.ndim:
         raise TableError(f"column {cells.name!r} has one value in a field; the input has the shape {cell.shape}")
@@ -107,11 +109,12 @@ def _texts(cells: TextCells, array: NDArray[Any], nulls: NDArray[np.bool_] | Non
     if odd.any():
         row, position = np.argwhere(odd)[0].tolist()
         raise TableError(
-            f"non-ASCII or control character in column {cells.name!r}, row {row}, position {position}: {array[row]!r}"
+            f"non-ASCII or control character in column {cells.name!r}, row {row}, position {position}: "
+            f"{array[row].tolist()!r}"
         )
     if width > cells.width and (filled[:, cells.width :] != BLANK).any():
         row = int(np.argwhere((filled[:, cells.width :] != BLANK).any(axis=1))[0, 0])
-        raise TableError(f"column {cells.name!r}, row {row}: {array[row]!r} does not fit {_form(cells)}")
+        raise TableError(f"column {cells.name!r}, row {row}: {array[row].tolist()!r} does not fit {_form(cells)}")
     out = np.full((len(array), cells.width), BLANK, np.uint8)
     shared = min(width, cells.width)
     out[:, :shared] = filled[:, :shared]
@@ -163,9 +166,14 @@ def _stored(cells: TextCells, array: NDArray[Any], nulls: NDArray[np.bool_] | No
 def _numbers(cells: TextCells, numbers: NDArray[Any]) -> Bytes:
     characters, fault = format_column(numbers, cells.code, cells.width, cells.decimals)
     if fault is not None:
-        what = (
-            f"does not fit {_form(cells)}" if fault.reason == Reason.RANGE else f"has no characters in {_form(cells)}"
-        )
+        what = f"does not fit {_form(cells)}"
+        if fault.reason != Reason.RANGE:
+            null = f"TNULL{cells.number}"
+            what = "cannot be written: fields of ASCII tables hold numbers (FITS 4.0, section 7.2.5); " + (
+                f"numpy.ma.masked_invalid(...) makes it {null}, {cells.tnull.decode()!r}"
+                if cells.tnull is not None
+                else f"masked values become {null}, which describe_column({cells.name!r}, null='---') sets"
+            )
         raise TableError(f"column {cells.name!r}, row {fault.row}: {numbers[fault.row]} {what}")
     return characters
 
@@ -181,15 +189,15 @@ def _refuse_nulls(cells: TextCells, array: NDArray[Any], characters: Bytes, null
         raise TableError(
             f"column {cells.name!r}, row {row}: the value {array[row]} would be stored as {cells.tnull.decode()!r}, "
             f"which is TNULL{number} and means that there is none; mask it if that is meant, or give the column "
-            f"another TNULL{number}"
+            f"another TNULL{number} by describe_column"
         )
 
 
 def _null_field(cells: TextCells) -> Bytes:
     if cells.tnull is None:
         raise TableError(
-            f"column {cells.name!r} has masked values and no TNULL{cells.number} that could stand for them; pass an "
-            "array without mask, such as filled() gives"
+            f"column {cells.name!r} has masked values and no TNULL{cells.number} that could stand for them; "
+            f"describe_column({cells.name!r}, null='---') sets one, or pass an array without mask, as filled() gives"
         )
     if len(cells.tnull) > cells.width:
         raise TableError(f"TNULL{cells.number} is {cells.tnull.decode()!r}, which does not fit {_form(cells)}")

@@ -114,11 +114,12 @@ def format_column(values: NDArray[Any], letter: str, width: int, decimals: int) 
     -------
     characters : (n, width) uint8 array
     fault : Fault or None
-        The first number that does not fit (RANGE), or that F has no characters for (NOT_FINITE). Its field is 0.
+        The first number that does not fit (RANGE), or is none (NOT_FINITE): a field holds digits (FITS 4.0, section
+        7.2.5), though other programs write NAN there. Its field is 0.
     """
     each = {"I": f"%{width}d", "F": f"%{width}.{decimals}f"}.get(letter, f"%{width}.{decimals}E")
     out = np.empty((len(values), width), dtype=np.uint8)
-    if letter == "F" and not np.isfinite(values).all():
+    if letter != "I" and not np.isfinite(values).all():
         return out, Fault(0, Reason.NOT_FINITE, int(np.flatnonzero(~np.isfinite(values))[0]))
     for begin in range(0, len(values), _PIECE):
         numbers = values[begin : begin + _PIECE].tolist()

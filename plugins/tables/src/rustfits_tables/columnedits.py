@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rustfits import TableError
+from rustfits import HeaderError, TableError
 from rustfits.plugin import AnyTableHDU, Cards, TableLayout, TableUnit, column_of
+from rustfits_tables.columncards import last_card, with_fixed_names
 from rustfits_tables.columns import Cells
 from rustfits_tables.facts import ColumnFacts
 from rustfits_tables.indexed import renumbered
+from rustfits_tables.nulls import free_null, needs_null
 from rustfits_tables.outgoing import add_arrays, row_encoder
-from rustfits_tables.schema import NewColumn, NewField, Wishes
+from rustfits_tables.schema import INNER, NewColumn, NewField, Wishes
 from rustfits_tables.values import checked_values
 
 ColumnKey = str | int
@@ -44,6 +46,12 @@ def new_column(
                 raise TableError(
                     f"{argument}= is for object arrays, whose cells vary in length; {name!r} holds {dtype}"
                 )
+    elif inner_dtype is None or inner_dtype not in INNER:
+        said = "" if inner_dtype is None else f", which {inner_dtype!r} is not; there are {', '.join(INNER)}"
+        raise TableError(
+            f"column {name!r} is of objects: say in inner_dtype= what its cells hold, such as 'f4', or 'U' for "
+            f"strings{said}"
+        )
     if bit_packed and dtype.kind != "b" and inner_dtype not in ("?", "bool"):
         raise TableError(f"bit_packed=True needs bool data; {name!r} holds {dtype}")
     wishes = Wishes(
@@ -51,6 +59,7 @@ def new_column(
         var_dtypes=None if inner_dtype is None else {name: inner_dtype},
         bit_columns=bool(bit_packed),
         heap_format="P" if heap_format is None else heap_format,
+        nulls={name: free_null(name, data)} if needs_null(data) else None,
     )
     (column,) = wishes.columns([NewField(name, dtype, data.shape[1:])])
     return replace(column, form=f"{column.form}(0)") if dtype.kind == "O" else column
@@ -66,7 +75,7 @@ def insert(hdu: AnyTableHDU, facts: ColumnFacts, index: int, column: NewColumn, 
     HeaderError
         If the columns that are there do not make up a row.
     """
-    layout = TableLayout.from_cards(facts.cards)
+    layout = _layout(facts)
     cards, row_nbytes = cards_with(facts, index, column)
     number = index + 1
     offset = layout.columns[index - 1].offset + layout.columns[index - 1].nbytes if index else 0
@@ -82,9 +91,22 @@ def insert(hdu: AnyTableHDU, facts: ColumnFacts, index: int, column: NewColumn, 
     unit.apply(writer, cards)
 
 
+def _layout(facts: ColumnFacts) -> TableLayout:
+    """Return the columns in their rows; `HeaderError` if a row has bytes of no column, which could be anywhere."""
+    layout = TableLayout.from_cards(facts.cards)
+    total = sum(column.nbytes for column in layout.columns)
+    if total != layout.row_nbytes:
+        raise HeaderError(
+            f"the columns take {total} bytes a row, but NAXIS1 is {layout.row_nbytes}: where they lie is not known, so "
+            "that none is inserted or deleted"
+        )
+    return layout
+
+
 def cards_with(facts: ColumnFacts, index: int, column: NewColumn) -> tuple[Cards, int]:
     """Return the header with one more column, and the bytes of a row then; errors as `insert`."""
-    cards = with_column(facts.cards, len(facts.numbers), index, column.entries(index + 1))
+    named = with_fixed_names(facts, facts.numbers[index:])
+    cards = with_column(named, len(facts.numbers), index, column.entries(index + 1))
     return cards, facts.row_nbytes + column_of(cards, index + 1, 0).nbytes
 
 
@@ -108,9 +130,7 @@ def _place(cards: Cards, number: int) -> str:
     following = [keys.index(f"{base}{number + 1}") for base in ("TTYPE", "TFORM") if f"{base}{number + 1}" in cards]
     if following:
         return keys[min(following) - 1]
-    bases = ("TTYPE", "TFORM", "TBCOL", "TDIM", "TZERO", "TSCAL", "TNULL", "TDISP", "TUNIT", "TCOMM")
-    before = [keys.index(f"{base}{number - 1}") for base in bases if f"{base}{number - 1}" in cards]
-    return keys[max(before)] if before else "TFIELDS"
+    return last_card(cards, number - 1) or "TFIELDS"
 
 
 def delete(hdu: AnyTableHDU, facts: ColumnFacts, index: int) -> None:
@@ -121,9 +141,10 @@ def delete(hdu: AnyTableHDU, facts: ColumnFacts, index: int) -> None:
     HeaderError
         If the columns do not make up a row.
     """
-    layout = TableLayout.from_cards(facts.cards)
+    layout = _layout(facts)
     gone = layout.columns[index]
-    cards = without_column(facts.cards, len(facts.numbers), index)
+    named = with_fixed_names(facts, facts.numbers[index + 1 :])
+    cards = without_column(named, len(facts.numbers), index)
     kept = [column for column in layout.columns if column is not gone]
     unit = TableUnit(hdu)
     in_heap = gone.descriptor and not any(column.descriptor for column in kept)

@@ -178,7 +178,9 @@ class Cells:
             )
 
     def null_fields(self, mask: NDArray[np.bool_]) -> list[FieldArray]:
-        """Return what the kernels are to do to mask what TNULLn says; nothing if there is no such number.
+        """Return what the kernels are to do to mask what has no value; nothing if every element has one.
+
+        That are integers that are TNULLn, and logical ones that are a byte of zero (FITS 4.0, section 7.3.3.1).
 
         Parameters
         ----------
@@ -186,6 +188,8 @@ class Cells:
             Of False.
         """
         code = self.column.code
+        if code == "L":
+            return [FieldArray(Field(Kind.NULL, self.column.offset, 1, prod(self.shape), null=0), mask)]
         if self.tnull is None or code not in INTEGERS or not -(1 << 63) <= self.tnull < 1 << 63:
             return []
         size = np.dtype(ELEMENT_DTYPES[code]).itemsize

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
+from rustfits import TableError
 from rustfits.plugin import AnyTableHDU, TableUnit
 from rustfits_tables.access import RowKey
 from rustfits_tables.assignment import assigned
@@ -12,6 +15,7 @@ from rustfits_tables.columns import Cells
 from rustfits_tables.facts import ColumnFacts
 from rustfits_tables.incoming import Given
 from rustfits_tables.outgoing import collect
+from rustfits_tables.rows import select_rows
 from rustfits_tables.values import Int64s, Values, cell_value, checked_values, values_of
 
 
@@ -68,6 +72,33 @@ def write_values(hdu: AnyTableHDU, facts: ColumnFacts, rows: range | Int64s, val
     unit = TableUnit(hdu)
     writer = unit.writer([each.cells.column for each in values], nrows=max(rows[-1] + 1, facts.nrows))
     collect(writer, rows, values, facts.row_nbytes)
+    unit.apply(writer, after=facts.with_rows)
+
+
+def delete_rows(hdu: AnyTableHDU, facts: ColumnFacts, rows: int | slice | Sequence[int]) -> None:
+    """Take rows out of a table, whatever their columns hold.
+
+    Raises
+    ------
+    TableError
+        If ``rows`` are no row numbers.
+    RowIndexError
+        If a row number is out of range.
+    """
+    if rows is None:
+        raise TableError("delete_rows takes row numbers, not None; slice(None) takes out all rows")
+    one = isinstance(rows, int | np.integer) and not isinstance(rows, bool)
+    gone = select_rows([rows] if one else rows, facts.nrows, some=False)
+    if isinstance(gone, range):
+        gone = gone if gone.step > 0 else gone[::-1]
+        gone = gone if gone.step == 1 else np.array(gone, dtype=np.int64)
+    else:
+        gone = np.sort(gone)
+    if not len(gone):
+        return
+    unit = TableUnit(hdu)
+    writer = unit.writer()
+    writer.drop_rows(gone)
     unit.apply(writer, after=facts.with_rows)
 
 

@@ -105,7 +105,10 @@ class ColumnFacts(TableFacts):
         names = [one.name for one in chosen]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise TableError(f"columns of one name cannot be fields of one array: {', '.join(map(repr, twice))}")
+            raise TableError(
+                f"columns of one name cannot be fields of one array: {', '.join(map(repr, twice))}; "
+                "rename_column(index, ...) gives another name, and a list of columns leaves them out"
+            )
         try:
             return np.dtype([(one.name, one.dtype(scale=scale), one.shape) for one in chosen])
         except ValueError as error:

@@ -107,6 +107,8 @@ def _series(pandas_library: Any, values: NDArray[Any], mask: NDArray[np.bool_] |
         return values
     if values.dtype.kind in "iu":
         return pandas_library.arrays.IntegerArray(values, mask)
+    if values.dtype.kind == "b":
+        return pandas_library.arrays.BooleanArray(values, mask)
     if values.dtype.kind == "f":
         return np.where(mask, np.nan, values)
     texts = values.astype(object)

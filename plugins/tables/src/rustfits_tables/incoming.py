@@ -62,8 +62,8 @@ class Given:
             return replace(cls.of(foreign.columns), foreign=foreign)
         if not isinstance(data, list | tuple) or names is None:
             raise TableError(
-                f"columns in a list need names=, and a table is an array with named fields, a dict of arrays or such a "
-                f"list, not {type(data).__name__}"
+                f"a table is an array with named fields, a dict of arrays, a table of another library, or a list of "
+                f"arrays with names=, not {type(data).__name__}{' alone' if isinstance(data, list | tuple) else ''}"
             )
         if isinstance(names, str) or len(names) != len(data):
             raise TableError(f"names= has len {len(names)}, but there are {len(data)} columns")

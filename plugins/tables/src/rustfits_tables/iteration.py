@@ -126,9 +126,9 @@ def checked_chunksize(chunksize: object) -> int:
     TableError
         If it is less than 1.
     """
-    if isinstance(chunksize, bool):
+    if isinstance(chunksize, bool) or not hasattr(chunksize, "__index__"):
         raise TypeError(f"chunksize= must be an int, not {chunksize!r}")
-    number = operator.index(chunksize)  # type: ignore[arg-type]
+    number = operator.index(chunksize)
     if number < 1:
         raise TableError(f"chunksize= must be a positive integer, not {number}")
     return number

@@ -24,7 +24,7 @@ REMOTE_NBYTES = 4 << 20
 Rows = range | NDArray[np.int64]
 
 
-def select_rows(rows: object, nrows: int) -> Rows:
+def select_rows(rows: object, nrows: int, *, some: bool = True) -> Rows:
     """Return the numbers of the rows that an argument ``rows=`` asks for.
 
     Parameters
@@ -33,6 +33,8 @@ def select_rows(rows: object, nrows: int) -> Rows:
         Negative numbers count from the end; of equal ones the first is kept. None asks for all rows.
     nrows : int
         Of the table.
+    some : bool
+        Whether there has to be one.
 
     Raises
     ------
@@ -50,8 +52,8 @@ def select_rows(rows: object, nrows: int) -> Rows:
             raise TableError(f"rows={rows!r}: {error}") from error
     else:
         found = _numbers(rows, nrows)
-    if not len(found):
-        raise TableError(f"rows= selects zero rows of the {nrows} there are")
+    if some and not len(found):
+        raise TableError(f"zero rows are selected of the {nrows} that the table has")
     return found
 
 

@@ -74,7 +74,8 @@ class ReadableTableHDU(AnyTableHDU):
             signed-byte conventions, f8 for other scalings. False returns the stored numbers.
         mask_null : bool
             Whether to return a masked array. Masked are integers of a binary table that are TNULLn as they are
-            stored, and fields of an ASCII table with the text TNULLn.
+            stored, logical values that are a byte of zero, and fields of an ASCII table with the text TNULLn. All are
+            values like others where it is False: logical ones are false.
 
         Returns
         -------
@@ -155,7 +156,8 @@ class ReadableTableHDU(AnyTableHDU):
         self._fill(wanted, [(cells, out, mask)], scale=scale, as_bytes=as_bytes)
         if mask is None:
             return out
-        return np.ma.MaskedArray(out, mask if cells.null_fields(mask) else np.ma.nomask)
+        may_be_null = bool(cells.null_fields(mask)) and (cells.tnull is not None or mask.any())
+        return np.ma.MaskedArray(out, mask if may_be_null else np.ma.nomask)
 
     @staticmethod
     def _needs_zeros(cells: Sequence[AnyCells]) -> bool:
@@ -368,8 +370,8 @@ class ReadableTableHDU(AnyTableHDU):
         """Return a DataFrame of pandas.
 
         Integers with TNULLn become the integers of pandas that may be missing (``Int32``), scaled ones floats with
-        NaN; cells of several elements are arrays in a column of objects. ``frame.attrs`` holds "units" and
-        "descriptions", by the names of the columns.
+        NaN, logical columns that lack a value ``boolean``; cells of several elements are arrays in a column of
+        objects. ``frame.attrs`` holds "units" and "descriptions", by the names of the columns.
 
         Parameters
         ----------
@@ -430,7 +432,11 @@ class ReadableTableHDU(AnyTableHDU):
             mask = np.zeros(shape, np.bool_)
             parts.append((one, out, mask if not one.in_heap and one.null_fields(mask) else None))
         self._fill(wanted, parts, scale=True)
-        return parts
+        # A logical column has no TNULLn that says whether values may be missing: what is there does.
+        return [
+            (one, out, None if mask is not None and out.dtype.kind == "b" and not mask.any() else mask)
+            for one, out, mask in parts
+        ]
 
     def _put(self, key: RowKey | None, columns: str | Sequence[str] | None, value: object) -> None:
         """Replace cells, for ``hdu[...] = value`` and for subsets of columns.
@@ -445,8 +451,77 @@ class ReadableTableHDU(AnyTableHDU):
         """
         raise NotImplementedError  # every kind of table has its own
 
+    @changes
+    def rename_column(self, key: str | int, name: str) -> None:
+        """Give a column another name: TTYPEn.
+
+        Parameters
+        ----------
+        key : str or int
+            Name, in whatever case, or index, perhaps from the end.
+        name : str
+            Printable ASCII; that of no other column, whatever its case.
+
+        Raises
+        ------
+        TableError
+            If there is no such column, or it cannot have that name.
+        FitsIOError
+            If the bytes cannot be written; `ReadOnlyFile` if the file was opened 'r'.
+        """
+        from rustfits_tables import columncards, columnedits
+
+        self._refuse_while_appending("rename_column()")
+        facts = self._facts
+        self._state.commit_inside(columncards.renamed(facts, columnedits.index_of(facts, key) + 1, name))
+
+    @changes
+    def describe_column(
+        self,
+        key: str | int,
+        *,
+        unit: str | None = None,
+        null: int | str | None = None,
+        description: str | None = None,
+    ) -> None:
+        """Say more of a column, or something else; its cells stay as they are.
+
+        Parameters
+        ----------
+        key : str or int
+            As for `rename_column`.
+        unit : str, optional
+            TUNITn; an empty one removes it.
+        null : int or str, optional
+            TNULLn, what means that there is no value: of integers an integer, as it is read, or as it is stored if
+            they are scaled to floats; of an ASCII table the text of a field. What has it is missing from now on.
+        description : str, optional
+            TCOMMn; an empty one removes it.
+
+        Raises
+        ------
+        TypeError
+            If ``unit`` or ``description`` is no str.
+        TableError
+            If there is no such column, or it cannot have that null.
+        HeaderError, FitsIOError
+            As `rename_column`, and if a text is not of printable ASCII.
+        """
+        from rustfits_tables import columncards, columnedits
+
+        self._refuse_while_appending("describe_column()")
+        facts = self._facts
+        number = columnedits.index_of(facts, key) + 1
+        cells = facts._cells_of(number)
+        self._state.commit_inside(
+            columncards.described(facts, cells, number, unit=unit, null=null, description=description)
+        )
+
+    def _refuse_while_appending(self, what: str) -> None:
+        """Raise `TableError` if rows wait for the end of a block."""
+
     def __delitem__(self, key: Any) -> NoReturn:
-        raise NotSupported("can't delete items of a table: rows are not removed")
+        raise NotSupported("can't delete items of a table by `del`; delete_rows(...) and delete_column(...) do that")
 
 
 def refuse_wishes(wishes: dict[str, Any]) -> None:
@@ -610,7 +685,8 @@ class TableHDU(ReadableTableHDU):
         name : str
             New, whatever its case.
         data : array
-            With the rows of the table along its first axis.
+            With the rows of the table along its first axis. Perhaps masked, as for `write`; integers get a TNULLn that
+            no value has.
         position : int, optional
             Index that it will have, from 0.
         after, before : str or int, optional
@@ -665,6 +741,30 @@ class TableHDU(ReadableTableHDU):
 
         facts = self._facts
         columnedits.delete(self, facts, columnedits.index_of(facts, key))
+
+    @changes
+    def delete_rows(self, rows: int | slice | Sequence[int]) -> None:
+        """Take rows out of the table; later HDUs of the file move.
+
+        What they have in the heap stays there until `repack`.
+
+        Parameters
+        ----------
+        rows : int, slice or sequence of int
+            Row numbers from 0, negative ones from the end. Nothing is done if there are none.
+
+        Raises
+        ------
+        TableError
+            If they are no row numbers.
+        RowIndexError
+            If a row number is out of range. The file is as it was then, and after all other errors.
+        HeaderError, FitsIOError
+            As `write`.
+        """
+        from rustfits_tables.edits import delete_rows
+
+        delete_rows(self, self._facts, rows)
 
     @changes
     def repack(self) -> None:

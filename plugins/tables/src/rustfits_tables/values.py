@@ -19,8 +19,10 @@ from rustfits_tables.incoming import Given, array_of
 
 Int64s = NDArray[np.int64]
 
-NOT_ASCII, NOT_ASCII_TEXT = 0x8080808080808080, 0xFFFFFF80FFFFFF80  # bits that no ASCII character has
+NOT_ASCII = 0xFFFFFF80FFFFFF80  # bits that no ASCII character has, of one or two
+BLANK, LAST, DEL = 0x20, 0x7E, 0x7F  # the first and the last character of text, and the last of ASCII
 CHECK_NBYTES = 1 << 20  # of rows that are looked at, at a time
+TEXT_NBYTES = 128 << 10  # the same of strings: a few arrays of that size stay near
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -148,6 +150,8 @@ def cell_value(cells: Cells, value: object) -> Values:
         one = np.empty(1, dtype=object)
         one[0] = value
         return _heap_values(cells, one)
+    if value is np.ma.masked:
+        value = np.ma.MaskedArray(np.zeros(cells.shape, stored_dtype(cells)), mask=True)
     try:
         cell = array_of(value)
     except ValueError as error:
@@ -174,6 +178,7 @@ def _of_dtype(cells: Cells, array: NDArray[Any], *, exact: bool) -> NDArray[Any]
         width = found.itemsize // (4 if found.kind == "U" else 1)
         if width == cells.width or not exact:
             return _fitted(cells, array, width)
+        _fitted(cells, array, width)  # refuses strings that would be cut
         raise TableError(
             f"column {cells.name!r} has {cells.width} chars/string: expected S{cells.width} or U{cells.width}, got "
             f"{label_of(found)}; astype('U{cells.width}') makes it so"
@@ -240,11 +245,13 @@ def _without_masked(
         return np.where(mask, array.dtype.type(np.nan), array), None
     if array.dtype.kind in "SU":
         return np.where(mask, array.dtype.type(""), array).astype(array.dtype), None
+    if cells.column.code == "L":
+        return np.where(mask, np.False_, array), mask  # a byte of zero becomes of it
     if cells.tnull is None or not cells.null_fields(mask):
-        raise TableError(
-            f"column {cells.name!r} has masked values and no TNULL{cells.column.number} that could stand for them; "
-            "pass an array without mask, such as filled() gives"
-        )
+        what = f"column {cells.name!r} has masked values and no TNULL{cells.column.number} that could stand for them; "
+        if cells.column.code in INTEGERS:
+            what += f"describe_column({cells.name!r}, null=...) sets one, or "
+        raise TableError(f"{what}pass an array without mask, such as filled() gives")
     size = np.dtype(ELEMENT_DTYPES[cells.column.code]).itemsize
     least, most = (0, 255) if size == 1 else (-(1 << 8 * size - 1), (1 << 8 * size - 1) - 1)
     if not least <= cells.tnull <= most:
@@ -258,8 +265,8 @@ def _encodable(cells: Cells, array: NDArray[Any]) -> NDArray[Any]:
     """Return an array whose cells are contiguous and in an order of bytes that the kernels know."""
     if not array.dtype.isnative and (cells.column.code in "A" or not cells.trivial):
         array = array.astype(array.dtype.newbyteorder("="))
-    if array.ndim and array.size and (array.strides[0] < 0 or not array[:1].flags.c_contiguous):
-        array = np.ascontiguousarray(array)
+    if array.ndim and (array.strides[0] < 0 or not array[:1].flags.c_contiguous):
+        array = array.copy()  # `ascontiguousarray` leaves a single row that goes backwards as it is
     return array
 
 
@@ -338,7 +345,7 @@ def _refuse_nulls(values: Values) -> None:
         raise TableError(
             f"column {cells.name!r}, row {where[0]}: the value {values.array[tuple(where)]} would be stored as "
             f"{cells.tnull}, which is TNULL{number} and means that there is none; mask it if that is meant, or give "
-            f"the column another TNULL{number} or a wider type"
+            f"the column another TNULL{number} by describe_column, or a wider type"
         )
 
 
@@ -353,28 +360,54 @@ def _is_null(cells: Cells, array: NDArray[Any]) -> NDArray[np.bool_]:
 
 
 def _check_ascii(cells: Cells, array: NDArray[Any]) -> None:
+    """Refuse what no string of FITS may hold: text is of the characters 32 to 126 (FITS 4.0, section 7.3.3.1)."""
     if not array.size:
         return
-    is_text, step = array.dtype.kind == "U", max(CHECK_NBYTES // array[:1].nbytes, 1)
+    step = max(TEXT_NBYTES // array[:1].nbytes, 1)
     for first in range(0, len(array), step):
-        found = _all_bits(array[first : first + step])
-        if found & (NOT_ASCII_TEXT if is_text else NOT_ASCII):
-            unit = array.dtype.itemsize // (4 if is_text else 1)
-            codes = array[first : first + step, ..., None].view("u4" if is_text else "u1")
-            row, *_, position = np.argwhere(codes > 0x7F)[0].tolist()
-            raise TableError(
-                f"non-ASCII character in column {cells.name!r}, row {first + row}, at position {position % unit}: "
-                f"{array[first + row]!r}; strings of FITS are ASCII"
-            )
-        if not cells.width and found:
+        part = array[first : first + step]
+        if not _is_text(part):
+            _refuse_odd(cells, part, first)
+        if not cells.width and part.astype(bool).any():
             raise TableError(f"column {cells.name!r} has 0 chars/string, but the input has strings")
 
 
-def _all_bits(array: NDArray[Any]) -> int:
-    """Return the bits that any of the words of an array has, which are of 8 bytes where its elements allow that."""
-    size = next(size for size in (8, 4, 2, 1) if not array.dtype.itemsize % size)
-    words = array[..., None].view(f"u{size}")
-    return int(np.bitwise_or.reduce(words, axis=None))
+def _is_text(array: NDArray[Any]) -> bool:
+    """Return whether strings are of the characters 32 to 126, with NUL behind them at most."""
+    if not array.flags.c_contiguous:
+        array = np.ascontiguousarray(array)
+    codes = array.reshape(-1).view("u4" if array.dtype.kind == "U" else "u1")
+    width = codes.size // array.size
+    if codes.itemsize > 1:
+        words = codes.view("u8") if not codes.size % 2 else codes
+        if int(np.bitwise_or.reduce(words)) & NOT_ASCII:
+            return False
+        codes = codes.astype(np.uint8)
+    nodd = np.count_nonzero(codes - codes.dtype.type(BLANK) > LAST - BLANK)  # what is below wraps around
+    if not nodd:
+        return True
+    there = codes != 0
+    if nodd != codes.size - np.count_nonzero(there):
+        return False
+    # A NUL before a character is right where a string begins with that.
+    begins = there[1:] > there[:-1]
+    return bool(np.count_nonzero(begins) == np.count_nonzero(begins[width - 1 :: width]))
+
+
+def _refuse_odd(cells: Cells, array: NDArray[Any], first: int) -> None:
+    """Name the first character that a string may not hold; ``first`` is the row of the first."""
+    is_unicode = array.dtype.kind == "U"
+    unit = array.dtype.itemsize // (4 if is_unicode else 1)
+    codes = np.ascontiguousarray(array)[..., None].view("u4" if is_unicode else "u1").reshape(*array.shape, unit)
+    behind = np.logical_and.accumulate(codes[..., ::-1] == 0, axis=-1)[..., ::-1]
+    row, *rest = np.argwhere(((codes < BLANK) & ~behind) | (codes > LAST))[0].tolist()
+    code = int(codes[row, *rest])
+    what = "non-ASCII" if code > DEL else "control"
+    found = f"{'U+' if is_unicode else '0x'}{code:02X} in {array[row].tolist()!r}"
+    raise TableError(
+        f"{what} character in column {cells.name!r}, row {first + row}, at position {rest[-1]}: {found}; strings of "
+        f"FITS are of the ASCII characters 32 to 126{'' if code else ', and end at the first NUL'}"
+    )
 
 
 def _heap_values(cells: Cells, data: NDArray[Any]) -> Values:
@@ -426,12 +459,13 @@ def _texts(cells: Cells, data: NDArray[Any], counts: Int64s) -> NDArray[Any]:
     out = np.empty(len(data), dtype=object)
     for row, cell in enumerate(data):
         if isinstance(cell, str):
-            try:
-                text: bytes = cell.encode("ascii")
-            except UnicodeEncodeError:
+            if not cell.isascii() or not cell.isprintable():
+                what = "control" if cell.isascii() else "non-ASCII"
                 raise TableError(
-                    f"non-ASCII character in column {cells.name!r}, row {row}: {cell!r}; strings of FITS are ASCII"
-                ) from None
+                    f"{what} character in column {cells.name!r}, row {row}: {cell!r}; strings of FITS are of the ASCII "
+                    "characters 32 to 126; bytes are written as they are"
+                )
+            text: bytes = cell.encode("ascii")
         elif isinstance(cell, bytes):
             text = bytes(cell)
         else:

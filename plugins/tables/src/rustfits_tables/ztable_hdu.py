@@ -92,7 +92,10 @@ class CompressedTableHDU(TableHDU):
 
     def _wanted(self, rows: object, cells: Sequence[AnyCells], mask_null: bool) -> Rows:
         if mask_null:
-            raise NotSupported("TNULL masking is not there for compressed tables; compare with the number in TNULLn")
+            raise NotSupported(
+                "TNULL masking is not there for compressed tables; to_arrow() and the like tell what is missing, or "
+                "compare with the number in TNULLn"
+            )
         self._refuse_while_appending("reading")
         wanted = select_rows(rows, self.nrows)
         self._tiles().check(wanted, cells)
@@ -323,6 +326,19 @@ class CompressedTableHDU(TableHDU):
         )
 
     delete_column = insert_column
+
+    def delete_rows(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Refuse to take rows out.
+
+        Raises
+        ------
+        NotSupported
+            Always.
+        """
+        raise NotSupported(
+            f"rows are not taken out of a compressed table, whose tiles have as many as ZTILELEN says; write a new "
+            f"table of the rows to keep: {self._place}"
+        )
 
     # -- checksums ------------------------------------------------------------------------------------------------
 
