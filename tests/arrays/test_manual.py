@@ -13,7 +13,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "arrays.md"
 
 @pytest.mark.filterwarnings("ignore:FigureCanvasAgg is non-interactive")
 def test_the_examples_of_the_page_on_arrays_run(tmp_path, monkeypatch):
-    for name in ("astropy", "dask.array", "photutils", "xarray", "zarr"):
+    for name in ("astropy", "dask.array", "photutils", "rustfits_arrays", "xarray", "zarr"):
         pytest.importorskip(name, reason=f"not installed: {name}")
     pytest.importorskip("matplotlib", reason="not installed: matplotlib").use("Agg")
     monkeypatch.chdir(tmp_path)

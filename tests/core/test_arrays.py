@@ -14,6 +14,7 @@ import operator
 import os
 import pickle
 import signal
+import sys
 import threading
 import time
 import weakref
@@ -597,3 +598,12 @@ def test_threads_read_one_lazy_array_side_by_side(two):
     for thread in threads:
         thread.join()
     assert all(np.array_equal(found[row], expected[row, ::-1]) for row in range(SHAPE[0]))
+
+
+def test_to_dask_says_what_to_install(two, monkeypatch):
+    monkeypatch.setitem(sys.modules, "rustfits_arrays", None)  # as if it were not there
+    with FITS(two) as fits:
+        for hdu in fits:
+            if isinstance(hdu, rustfits.ImageHDU):
+                with pytest.raises(NotSupported, match=r"pip install 'rustfits-arrays\[dask\]'"):
+                    hdu.to_dask()

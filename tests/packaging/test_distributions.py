@@ -7,6 +7,7 @@ import runpy
 import tomllib
 import zlib
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,9 @@ def test_every_declared_entry_point_is_installed_and_loads(folder):
     points = installed(project["name"]).entry_points
     assert {(point.group, point.name, point.value) for point in points} == declared
     for point in points:
+        asking = point.group.partition(".")[0]  # who looks for it
+        if asking in ("xarray", "zarr") and find_spec(asking) is None:
+            continue
         assert point.load() is not None
 
 

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-LIBRARIES = ("dask", "xarray", "zarr")
+LIBRARIES = ("dask", "xarray", "zarr")  # `test_arrays_doors.py` has the doors of the other two
 
 WITHOUT = """
 import sys

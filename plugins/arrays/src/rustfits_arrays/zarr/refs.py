@@ -34,26 +34,25 @@ def references(
     fits : FITS, ImageHDU, str or path
         A file, opened with mode 'r', its path or URL. One image becomes an array at the root, without groups.
     url : str, optional
-        Where readers will find the file; where it was opened if None. With a URL other than that, readers can notice
-        a change of the file by its size alone, otherwise by its time or ETag too.
+        Where readers will find the file; where it was opened if None. With another one, readers can notice a change of
+        the file by its size alone.
     hdus : iterable of int or str, optional
         Which images; all if None.
     group : str
         Path of the group for this file, so that references to several files can be put in one dict.
     chunk_tiles : 'auto', int, or sequence of int
-        Tiles of a chunk: along each axis; one int for as many as follow each other in the file; 'auto' for about 4 MiB
-        of pixels. What is read are the tiles that are wanted, however many a chunk has.
+        Tiles of a chunk: along each axis; one int for as many as follow each other in the file; 'auto' for 4 MiB.
     plain : bool
-        Whether pixels that are neither compressed nor scaled have the codec ``bytes`` that every reader of Zarr has,
-        where chunks can be found that are all full. These readers cannot notice a change of the file.
+        Whether pixels that are neither compressed nor scaled have the codec ``bytes``, if full chunks can be found:
+        every reader of Zarr has it, and none can notice by it that the file was changed.
     zarr_format : int
         3: kerchunk's form, which is version 2, has no place for the codec.
 
     Returns
     -------
     dict
-        ``<group>/<name>/image/zarr.json`` and the like to text, and keys of chunks to ``[url, offset, length]``; for
-        ``fsspec.filesystem("reference", fo=...)``, as it is or as JSON. Names are those of EXTNAME.
+        ``<group>/<name>/image/zarr.json`` and the like to text, and keys of chunks to ``[url, offset, length]``, for
+        `ReferenceStore` or fsspec, as it is or as JSON. Names are those of EXTNAME.
 
     Raises
     ------
@@ -62,10 +61,8 @@ def references(
         its handle; if there is no image; for another `zarr_format`.
     ImageError
         If `chunk_tiles` does not fit.
-    TileDecodeError
-        If a tile was never written.
     FitsError
-        If the file cannot be read.
+        If the file cannot be read; `TileDecodeError` if a tile was never written.
     """
     if zarr_format != 3:
         raise NotSupported(
@@ -79,9 +76,7 @@ def references(
             _add(found, _path(group), source, wishes)
         else:
             _add_file(found, group, source, hdus, wishes)
-    for above in _above(group):
-        found[_path(above, "zarr.json")] = as_json(group_metadata({}))
-    return found
+    return found | {_path(above, "zarr.json"): as_json(group_metadata({})) for above in _above(group)}
 
 
 def _add_file(found: References, group: str, fits: FITS, hdus: Iterable[int | str] | None, wishes: Wishes) -> None:
