@@ -80,6 +80,7 @@ if TYPE_CHECKING:
     from rustfits.header.header import FITSHeader
     from rustfits.header.keys import is_protected_key
     from rustfits.parallel.threads import get_num_threads, set_num_threads
+    from rustfits.quantization import QuantizationError, quantization_error
     from rustfits.quantize.parameters import Quantize
     from rustfits.storage.recovery import recover
     from rustfits.tiles.damage import DamagedTile
@@ -148,6 +149,7 @@ __all__ = [
     "PixelOverflow",
     "PluginError",
     "ProtectedKeyword",
+    "QuantizationError",
     "Quantize",
     "ReadOnlyFile",
     "Remote",
@@ -173,6 +175,7 @@ __all__ = [
     "is_checksum_of",
     "is_protected_key",
     "limits",
+    "quantization_error",
     "read",
     "read_header",
     "recover",
@@ -198,6 +201,7 @@ _MODULES = {
     "ImageHDU": "hdu.image.image",
     "LazyArray": "hdu.image.lazy",
     "NoCompress": "codec.builtin",
+    "QuantizationError": "quantization",
     "Quantize": "quantize.parameters",
     "Remote": "container.remote",
     "TileBatch": "codec.batch",
@@ -211,6 +215,7 @@ _MODULES = {
     "hookimpl": "codec.hookspecs",
     "is_checksum_of": "hdu.checksum",
     "is_protected_key": "header.keys",
+    "quantization_error": "quantization",
     "read": "convenience",
     "read_header": "convenience",
     "recover": "storage.recovery",

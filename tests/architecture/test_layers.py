@@ -35,7 +35,7 @@ ROOMS = [
     ("", "plugin"),
     ("testing", "samples conformance peers __init__"),
     ("container", "remote locator objects ahead scan sharing hdulist newimage newhdu copying creation fitsfile"),
-    ("", "convenience fitsio __init__"),
+    ("", "convenience quantization fitsio __init__"),
 ]
 
 

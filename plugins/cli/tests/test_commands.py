@@ -7,6 +7,7 @@ import json
 import os
 from importlib import resources
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from PIL import Image
 import rustfits
 from rustfits_cli import demo as demo_module
 from rustfits_cli.main import main
+from rustfits_cli.plot import Axis
 
 DATA = Path(__file__).resolve().parents[3] / "tests" / "data"
 
@@ -459,3 +461,35 @@ def test_bench_tries_every_codec_and_tells_errors_in_units_of_the_noise(run, tmp
 def test_bench_says_why_a_codec_cannot_hold_the_image(run, tmp_path):
     rustfits.write(tmp_path / "x.fits", np.arange(12, dtype="i8").reshape(3, 4))
     assert "64-bit" in run("bench", "x.fits").stdout
+
+
+@pytest.mark.parametrize("dtype", ["i2", "f4"])
+def test_bench_draws_what_it_prints(run, tmp_path, dtype):
+    pixels = np.random.default_rng(0).normal(1000, 20, (40, 100)).astype(dtype)
+    rustfits.write(tmp_path / "x.fits", pixels)
+    assert "x.svg" in run("bench", "x.fits", "--plot", "x.svg").stdout
+    found = json.loads(run("bench", "x.fits", "--plot", "x.png", "--json").stdout)
+    tried = [one for one in found if "refusal" not in one]
+    tree = ElementTree.parse("x.svg").getroot()
+    space = "{http://www.w3.org/2000/svg}"
+    lossy = [one for one in tried if one["rms"]]
+    assert len(tree.findall(f"{space}circle")) == 3 * len(tried) + len(lossy) + 2  # read, written, legend; error; key
+    texts = [mark.text for mark in tree.findall(f"{space}text")]
+    for number, one in enumerate(tried, start=1):
+        assert f"{number}  {one['codec']}, {one['setting']}" in texts
+    for mark in tree.findall(f"{space}circle"):
+        assert 0 < float(mark.get("cx")) < 1040
+        assert 0 < float(mark.get("cy")) < 460
+    with Image.open("x.png") as picture:
+        assert picture.size == (2080, 920)
+        assert len(set(picture.getcolors(1 << 20))) > 10
+    assert ".svg or .png" in run("bench", "x.fits", "--plot", "x.pdf", code=1).output
+
+
+@pytest.mark.parametrize(("low", "high"), [(1.0, 1.0), (1.2, 1.3), (0.01, 900), (3, 4000), (1e-9, 2e-9)])
+def test_axes_have_some_round_numbers_within(low, high):
+    axis = Axis.of([low, high], 10, 300, "x")
+    ticks = axis.ticks()
+    assert 1 <= len(ticks) <= 10
+    assert all(10 <= axis(tick) <= 310 for tick in ticks)
+    assert 10 <= axis(low) <= axis(high) <= 310

@@ -398,3 +398,37 @@ def test_uncompressed_copies_of_real_files_are_equal_to_them(run, path):
     run("diff", path, "plain.fits")
     with rustfits.FITS("plain.fits") as fits:
         assert not any(isinstance(hdu, rustfits.CompressedImageHDU) for hdu in fits)
+
+
+# -- files a bit outside the rules ------------------------------------------------------------------------------------
+
+
+def test_keywords_and_sums_of_a_file_with_stray_bytes_are_written_if_told(run, m13):
+    raw = m13.read_bytes()
+    at = raw.index(b"COMMENT This file")
+    m13.write_bytes(raw[: at + 12] + b"\xb0" + raw[at + 13 :])
+    run("set", m13, "OBSERVER=Hubble", "--strict", code=1)
+    run("checksum", m13, "--write", "--strict", code=1)
+    run("set", m13, "OBSERVER=Hubble", "--lenient")
+    run("checksum", m13, "--write", "--lenient")
+    assert "ok" in run("checksum", m13, "--lenient").stdout
+    assert b"\xb0" in m13.read_bytes()
+    assert "Hubble" in run("header", m13, "-k", "OBSERVER").stdout
+
+
+@pytest.mark.parametrize("write", [False, True])
+def test_sums_of_other_hdus_are_done_when_a_codec_is_missing(run, tmp_path, write):
+    path = tmp_path / "x.fits"
+    with rustfits.FITS(path, "w+") as fits:
+        for version in (1, 2, 3):
+            made = fits.write_image(np.full((3, 4), version, "i2"), extname="SCI", extver=version, compress="GZIP_1")
+            made.add_checksum()
+    raw = path.read_bytes()
+    at = raw.rindex(b"'GZIP_1 ")
+    path.write_bytes(raw[:at] + b"'NOSUCH1" + raw[at + 8 :])
+    result = run("checksum", path, "--json", *(["--write"] if write else []), code=1)
+    found = json.loads(result.stdout)
+    assert [("error" in one, one.get("checksum")) for one in found[1:]] == [(False, "ok"), (False, "ok"), (True, None)]
+    assert "NOSUCH1" in found[3]["error"]
+    assert "HDU 3" in result.stderr
+    assert "unread" in run("checksum", path, code=1).stdout

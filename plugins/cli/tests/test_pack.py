@@ -6,6 +6,7 @@ import io
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from itertools import product
@@ -19,7 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import rustfits
-from rustfits_cli import packing, wholefile
+from rustfits_cli import jobs, packing, wholefile
 from rustfits_cli.main import main
 from rustfits_cli.rawcards import header_bytes, keyword, raw_hdu
 
@@ -28,6 +29,7 @@ FILES = sorted(DATA.glob("*.f*"))
 UNLIKE = {
     "compressed_with_nan.fits": "CFITSIO writes its own NaN",
     "synthetic_zblank_column.fits": "CFITSIO does not know ZBLANK as a column",
+    "cta_lst_zfits_custom_codec.fits.fz": "nothing here knows its codec",
     "bok90prime_mask_plio_PI.fits.fz": "CFITSIO writes its own comments of structural keywords",
 }
 needs_fpack = pytest.mark.skipif(shutil.which("fpack") is None, reason="fpack is not installed")
@@ -333,8 +335,8 @@ def test_a_bad_file_stops_no_other_and_is_named_at_the_end(run, mosaic, tmp_path
         shutil.copy(mosaic, tmp_path / name)
     (tmp_path / "n3.fits").write_bytes(mosaic.read_bytes()[:9000])
     rustfits.write(tmp_path / "n8.fits", np.zeros((3, 3), "i8"))
-    for jobs in ("1", "3"):
-        result = run("pack", "n*.fits", "--force", "-j", jobs, code=1)
+    for njobs in ("1", "3"):
+        result = run("pack", "n*.fits", "--force", "-j", njobs, code=1)
         assert result.stderr.splitlines()[-3:] == ["2 of 8 files failed:", "  n3.fits", "  n8.fits"]
         assert "64-bit" in result.stderr
         made = sorted(path.name for path in tmp_path.glob("*.fz"))
@@ -610,6 +612,13 @@ def test_a_table_that_would_not_come_back_stays_as_it_is_and_that_is_told(run, e
     assert hdus_of("z.fz")[2] == hdus_of(events)[1]
 
 
+def test_a_table_of_an_unknown_codec_is_not_unpacked_and_that_is_told(run):
+    result = run("unpack", DATA / "cta_lst_zfits_custom_codec.fits.fz", "-o", "x.fits", code=1)
+    assert re.search("cta_lst.*HDU [0-9]+: no codec for ZCMPTYPE 'CTA'", result.stderr)
+    assert "table.fits" not in result.stderr
+    assert not Path("x.fits").exists()
+
+
 @pytest.mark.parametrize("spoiled", ["heap", "cards"])
 def test_a_table_that_was_written_wrongly_is_found(run, events, monkeypatch, spoiled):
     genuine = wholefile._Work._write_table
@@ -765,3 +774,93 @@ def test_level_0_keeps_every_bit_as_it_does_for_fpack(run, tmp_path, codec):
     assert Path("x.fits.fz").read_bytes() == Path("lossless.fz").read_bytes()
     run("pack", "x.fits", "--level", "0", "--step", "0.5", "--force")
     assert not np.array_equal(rustfits.read("x.fits.fz"), pixels)
+
+
+@needs_fpack
+@pytest.mark.parametrize("index", [0, 1])
+@pytest.mark.parametrize("dtype", ["u1", "i2", "u2", "i4"])
+def test_integers_of_much_noise_are_rounded_as_fpack_does(run, tmp_path, dtype, index):
+    pixels = np.random.default_rng(0).normal(120, 20, (60, 80)).astype(dtype)
+    with rustfits.FITS("x.fits", "w+") as fits:
+        if index:
+            fits.write_image(np.zeros((0,), "u1"))
+        fits.write_image(pixels, header={"OBJECT": "M13"})
+    run("pack", "x.fits", "-o", "ours.fz", "--round-integers", "--seed", "7")
+    peer("fpack", "-i2f", "-q7", "4", "-O", "theirs.fz", "x.fits")
+    with rustfits.FITS("ours.fz") as ours, rustfits.FITS("theirs.fz") as theirs:
+        assert ours[1].dtype == theirs[1].dtype == np.dtype("f4")
+        assert np.array_equal(ours[1].read(), theirs[1].read())
+        assert np.abs(ours[1].read() - pixels).max() < 20 / 8 * 2
+        assert ours[1].header["OBJECT"] == "M13"
+        assert "BZERO" not in ours[1].header
+    peer("fitsverify", "-q", "ours.fz")
+    run("unpack", "ours.fz", "-o", "back.fits")
+    assert rustfits.read("back.fits").dtype == np.dtype("f4")
+
+
+def test_integers_of_little_noise_or_too_large_keep_every_bit(run, tmp_path):
+    noise = np.random.default_rng(0)
+    with rustfits.FITS("x.fits", "w+") as fits:
+        fits.write_image(noise.normal(120, 2, (60, 80)).astype("i2"))
+        fits.write_image(noise.normal(2e8, 1e5, (60, 80)).astype("i4"))
+        blank = noise.normal(900, 30, (60, 80)).astype("i2")
+        blank[3, 4] = -5
+        fits.write_image(blank, blank=-5)
+    result = run("pack", "x.fits", "-o", "x.fz", "--round-integers")
+    assert "HDU 0 keeps every bit: its noise" in result.stderr
+    assert "HDU 1 keeps every bit: its integers are too large" in result.stderr
+    with rustfits.FITS("x.fz") as packed, rustfits.FITS("x.fits") as fits:
+        for index in (0, 1):
+            assert np.array_equal(packed[index + 1].read(), fits[index].read())
+        found = packed[3].read()
+        assert np.flatnonzero(np.isnan(found)).tolist() == [3 * 80 + 4]
+    assert "--level" in run("pack", "x.fits", "--round-integers", "--lossless", code=2).output
+
+
+# -- progress ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", ["pack", "unpack"])
+def test_it_is_told_how_far_a_large_file_is(run, tmp_path, monkeypatch, capsys, command):
+    rustfits.write("x.fits", np.random.default_rng(0).poisson(9, (400, 500)).astype("i2"))
+    run("pack", "x.fits", "-o", "x.fz")
+    monkeypatch.setattr(packing, "BAND_NBYTES", 50_000)
+    monkeypatch.setattr(jobs, "REDRAWN_SECONDS", -1)
+    recipe = packing.Recipe(packing.codec_named("RICE_1"), None, None)
+    name = "x.fits" if command == "pack" else "x.fz"
+    task = wholefile.Task(name, "new", recipe if command == "pack" else None)
+    told = []
+    assert not wholefile.do(task, told.append).error
+    assert len(told) >= 8
+    assert 0.9 < sum(told) / Path(name).stat().st_size <= 1
+    Path("new").unlink()
+    monkeypatch.setattr(jobs, "LARGE_NBYTES", 1)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert not jobs.show_progress([task], 1, quiet=False, verbose=False)[0].error
+    bars = re.findall(r"\[(#*)\.*\] 0/1 files", capsys.readouterr().err)
+    assert len(bars) >= 8
+    assert [len(bar) for bar in bars] == sorted(len(bar) for bar in bars)
+    assert len(bars[-1]) >= 18
+
+
+def _killed_at_n1(task):
+    if task.name == "n1.fits":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return wholefile.do(task)
+
+
+def test_files_of_a_process_that_was_killed_are_told(monkeypatch, tmp_path):
+    if not sys.platform.startswith("linux"):
+        pytest.skip("files share a process here")
+    monkeypatch.chdir(tmp_path)
+    for number in range(4):
+        rustfits.write(f"n{number}.fits", np.zeros((20, 30), "i2"))
+
+    monkeypatch.setattr(jobs, "do", _killed_at_n1)
+    recipe = packing.Recipe(packing.codec_named("GZIP_1"), None, None)
+    tasks = [wholefile.Task(f"n{number}.fits", f"n{number}.fz", recipe) for number in range(4)]
+    done = {each.name: each for each in jobs.run_all(tasks, 2)}
+    assert sorted(done) == [task.name for task in tasks]
+    assert "killed" in done["n1.fits"].error
+    for name, each in done.items():
+        assert bool(each.error) is not Path(name).with_suffix(".fz").exists() or name in ("n0.fits", "n2.fits")

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import re
+from base64 import b64decode
+
 import numpy as np
 import pytest
 from astropy.visualization import ZScaleInterval
@@ -11,6 +15,7 @@ from PIL import Image
 import rustfits
 from rustfits_cli.main import main
 from rustfits_cli.preview import MAPS, STRETCHES, Look, draw, parse_limits, shrink, stretch, write_preview, zscale
+from rustfits_cli.terminal import way_of
 
 
 @pytest.fixture
@@ -168,3 +173,67 @@ def test_a_sheet_of_nothing_is_refused(run):
     with rustfits.FITS("empty.fits", "w+") as fits:
         fits.create_image_hdu("u1", ())
     assert "no image with data" in run("empty.fits", "x.png", "--all", code=1).stderr
+
+
+# -- errors of quantisation, and terminals ----------------------------------------------------------------------------
+
+
+def test_the_map_of_errors_is_that_of_the_difference(run, sky, starfield):
+    run(sky, "x.png", "--quantization-error", "4")
+    lost = rustfits.quantization_error(starfield.astype("f4"), "GZIP_2", rustfits.Quantize(level=4, seed=1)).difference
+    with Image.open("x.png") as picture:
+        grey = np.asarray(picture)[::-1]
+    assert grey.shape == lost.shape
+    assert np.corrcoef(grey.reshape(-1), lost.reshape(-1))[0, 1] > 0.99
+    rustfits.write("integers.fits", np.ones((4, 5), "i2"))
+    assert "keep every bit" in run("integers.fits", "y.png", "--quantization-error", "4", code=1).output
+
+
+@pytest.mark.parametrize("way", ["kitty", "iterm2"])
+def test_terminals_are_given_the_picture_itself(run, sky, way):
+    out = run(sky, "--terminal", way, "--size", "70").stdout
+    if way == "kitty":
+        parts = re.findall("\x1b_G([^;]*);([A-Za-z0-9+/=]*)\x1b\\\\", out)
+        assert parts[0][0].startswith("a=T,f=100")
+        assert [keys[-3:] for keys, _ in parts] == ["m=1"] * (len(parts) - 1) + ["m=0"]
+        assert all(len(part) <= 4096 for _, part in parts)
+        data = "".join(part for _, part in parts)
+    else:
+        data = re.fullmatch("\x1b]1337;File=inline=1;preserveAspectRatio=1;size=[0-9]+:([A-Za-z0-9+/=]*)\x07\n", out)[1]
+    run(sky, "x.png", "--size", "70")
+    with Image.open(io.BytesIO(b64decode(data))) as shown, Image.open("x.png") as saved:
+        assert np.array_equal(np.asarray(shown), np.asarray(saved))
+
+
+def test_half_blocks_have_the_colours_of_two_rows(run, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("LINES", "24")
+    rustfits.write("x.fits", np.arange(20, dtype="i2").reshape(5, 4))
+    out = run("x.fits", "--terminal", "blocks", "--limits", "minmax", "--stretch", "linear").stdout
+    run("x.fits", "x.png", "--limits", "minmax", "--stretch", "linear")
+    with Image.open("x.png") as picture:
+        grey = np.asarray(picture)
+    lines = out.splitlines()
+    assert len(lines) == 3
+    found = [re.findall("\x1b\\[38;2;([0-9]+);[0-9;]*?(?:48;2;([0-9]+);[0-9]+;[0-9]+)?m\u2580", line) for line in lines]
+    assert [[int(upper) for upper, _ in line] for line in found] == grey[::2].tolist()
+    assert [[int(lower) for _, lower in line] for line in found[:2]] == grey[1::2].tolist()
+
+
+@pytest.mark.parametrize(
+    ("environment", "way"),
+    [
+        ({"TERM": "xterm-kitty"}, "kitty"),
+        ({"TERM": "xterm-256color", "TERM_PROGRAM": "iTerm.app"}, "iterm2"),
+        ({"TERM": "xterm-256color", "TERM_PROGRAM": "WezTerm"}, "iterm2"),
+        ({"TERM": "screen-256color", "KITTY_WINDOW_ID": "1"}, "blocks"),
+        ({"TERM": "xterm-kitty", "TMUX": "/tmp/x"}, "blocks"),
+        ({}, "blocks"),
+    ],
+)
+def test_terminals_are_known_by_what_they_say(environment, way):
+    assert way_of(environment) == way
+
+
+def test_without_output_a_terminal_is_needed(run, sky):
+    assert "OUTPUT" in run(sky, code=2).output

@@ -68,7 +68,7 @@ def test_a_column_goes_where_it_is_wanted(hdu, place, names):
         ("n", A, {"inner_dtype": "f4"}, "inner_dtype="),
         ("n", A, {"heap_format": "P"}, "heap_format="),
         ("n", A, {"bit_packed": True}, "bool"),
-        ("n", np.array([A, A, B], object)[:, 0], {}, "var_dtypes"),
+        ("n", np.array([A, A, B], object)[:, 0], {}, r"inner_dtype= .* such as 'f4'"),
         ("n", np.array([None] * 3, object), {"inner_dtype": "f4"}, "ndarray"),
         ("n", np.array(["a"] * 3, object), {"inner_dtype": "U", "heap_format": "X"}, "'P' or 'Q'"),
     ],

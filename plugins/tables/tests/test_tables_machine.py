@@ -159,7 +159,7 @@ class TableMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def rename(self, data):
         self.number += 1
-        index, new = data.draw(st.integers(0, len(self.types) - 1)), f"name {self.number}"
+        index, new = data.draw(st.integers(0, len(self.types) - 1)), f"name_{self.number}"
         self.hdu.rename_column(index, new)
         old = list(self.types)[index]
         self.types = {new if name == old else name: kind for name, kind in self.types.items()}

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import rustfits
+from rustfits_cli.files import check_output, new_file
 from rustfits_cli.headers import lenient_option
 from rustfits_cli.image import complete_file, hdu_option, pick_image
 from rustfits_cli.packing import CODECS, codec_named
@@ -21,7 +22,6 @@ from rustfits_cli.show import add_row, console, new_table, one_line, write_json
 NREPEATS = 3
 LEVELS = (16.0, 8.0, 4.0, 2.0)
 LOSSLESS = ("GZIP_1", "GZIP_2", "NOCOMPRESS")  # of floats
-NOISE = 1.4826 / np.sqrt(2)  # from the median difference of neighbours to a standard deviation
 COLUMNS = ("codec", "setting", "ratio", "write MB/s", "read MB/s", "largest error", "rms error", "")
 T = TypeVar("T")
 
@@ -29,25 +29,42 @@ T = TypeVar("T")
 @click.command()
 @click.argument("file", shell_complete=complete_file)
 @hdu_option
+@click.option(
+    "--plot",
+    "picture",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Also draw the ratio against speed and error, as SVG or PNG by its name.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON list.")
 @lenient_option
-def bench(*, file: str, key: str | None, as_json: bool, lenient: bool | None) -> None:
+def bench(*, file: str, key: str | None, picture: Path | None, as_json: bool, lenient: bool | None) -> None:
     """Compress an image of FILE with every codec and setting: ratio, speed, and errors in units of its noise.
 
     The noise is that of differences of neighbours. Rates are of pixels, files opened and closed, the best of three.
     """
+    if picture is not None:
+        check_output(file, picture)
+        if picture.suffix.lower() not in (".svg", ".png"):
+            raise click.ClickException(f"{picture}: a plot is called .svg or .png")
     with rustfits.FITS(file, lenient=lenient) as fits:
         hdu = pick_image(fits, key)
         pixels = hdu.read()
         if pixels.dtype.kind == "f" and hdu.stored_dtype.kind != "f":
             pixels = hdu.read(scale=False)
-    noise = noise_of(pixels)
     with tempfile.TemporaryDirectory(prefix="rustfits-bench-") as folder:
-        found = [measured(pixels, noise, codec, quantize, Path(folder)) for codec, quantize in settings(pixels.dtype)]
+        found = [measured(pixels, codec, quantize, Path(folder)) for codec, quantize in settings(pixels.dtype)]
+    title = f"{' x '.join(map(str, pixels.shape))} pixels of {pixels.dtype}"
+    noise = next((one["noise"] for one in found if "noise" in one), None)
+    title += f", noise {noise:.6g}" if noise is not None else ""
+    if picture is not None:
+        from rustfits_cli.plot import plot
+
+        with new_file(picture) as made:
+            plot(found, f"{one_line(Path(file).name)}: {title}").save(made, picture.suffix.lower())
     if as_json:
         write_json(found)
         return
-    click.echo(f"{' x '.join(map(str, pixels.shape))} pixels of {pixels.dtype}, noise {noise:.6g}")
+    click.echo(title)
     table = new_table(*COLUMNS, right=slice(2, 7))
     for one in found:
         if "refusal" in one:
@@ -56,6 +73,8 @@ def bench(*, file: str, key: str | None, as_json: bool, lenient: bool | None) ->
         rates = (f"{one['ratio']:.2f}", f"{one['write']:.0f}", f"{one['read']:.0f}")
         add_row(table, one["codec"], one["setting"], *rates, f"{one['largest']:.3g}", f"{one['rms']:.3g}", "")
     console().print(table)
+    if picture is not None:
+        click.echo(f"plot: {picture.resolve()}")
 
 
 def settings(dtype: np.dtype[Any]) -> Iterator[tuple[str, rustfits.Quantize | None]]:
@@ -70,9 +89,7 @@ def settings(dtype: np.dtype[Any]) -> Iterator[tuple[str, rustfits.Quantize | No
         yield from ((name, quantize) for name in names if name in ("RICE_1", "HCOMPRESS_1", "GZIP_2"))
 
 
-def measured(
-    pixels: NDArray[Any], noise: float, codec: str, quantize: rustfits.Quantize | None, folder: Path
-) -> dict[str, Any]:
+def measured(pixels: NDArray[Any], codec: str, quantize: rustfits.Quantize | None, folder: Path) -> dict[str, Any]:
     """Return what one codec does with the pixels; errors are in units of the noise, or of pixels if there is none."""
     path = folder / "x.fits"
     found: dict[str, Any] = {"codec": codec, "setting": f"level {quantize.level:g}" if quantize else "every bit"}
@@ -89,27 +106,17 @@ def measured(
         write_seconds, _ = best_of(write)
     except (rustfits.CodecError, rustfits.ImageError) as error:
         return found | {"refusal": one_line(error)}
-    read_seconds, back = best_of(read)
-    with rustfits.FITS(path) as file:
-        header = file[1].header
-        packed = header["NAXIS1"] * header["NAXIS2"] + header["PCOUNT"]
-    away = np.abs(back.astype(np.float64) - pixels.astype(np.float64))
-    away = away[np.isfinite(away)] / (noise or 1.0)
+    read_seconds, _ = best_of(read)
+    lost = rustfits.quantization_error(pixels, codec_named(codec), quantize)
     megabytes = pixels.nbytes / 1e6
     return found | {
-        "ratio": pixels.nbytes / packed,
+        "ratio": lost.ratio,
         "write": megabytes / write_seconds,
         "read": megabytes / read_seconds,
-        "largest": float(away.max(initial=0.0)),
-        "rms": float(np.sqrt(np.mean(away**2))) if away.size else 0.0,
+        "largest": lost.largest,
+        "rms": lost.rms,
+        "noise": lost.noise,
     }
-
-
-def noise_of(pixels: NDArray[Any]) -> float:
-    """Return the standard deviation of the noise, from the differences of neighbours along the last axis."""
-    steps = np.diff(pixels.astype(np.float64), axis=-1)
-    steps = steps[np.isfinite(steps)]
-    return float(NOISE * np.median(np.abs(steps))) if steps.size else 0.0
 
 
 def best_of(work: Callable[[], T]) -> tuple[float, T]:

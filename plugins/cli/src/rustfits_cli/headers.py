@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 import rustfits
-from rustfits_cli.files import Failures, each_file, expand, reading
+from rustfits_cli.files import Failures, each_file, expand, reading, sentence
 from rustfits_cli.image import complete_file, hdus_option, pick_hdu
 from rustfits_cli.show import add_row, console, new_table, printable, write_json
 
@@ -144,9 +144,17 @@ def fits_pattern(key: str, patterns: Sequence[str]) -> bool:
 @hdus_option("Number, NAME or NAME,VERSION; several are allowed. The first HDU if not given.")
 @click.option("--dry-run", is_flag=True, help="Show the cards that would change; change nothing.")
 @click.option("-q", "--quiet", is_flag=True, help="Do not show the cards that change.")
+@lenient_option
 @click.pass_context
 def set_keywords(
-    ctx: click.Context, /, *, words: tuple[str, ...], keys: tuple[str, ...], dry_run: bool, quiet: bool
+    ctx: click.Context,
+    /,
+    *,
+    words: tuple[str, ...],
+    keys: tuple[str, ...],
+    dry_run: bool,
+    quiet: bool,
+    lenient: bool | None,
 ) -> None:
     r"""Give keywords of each FILE new values; of one FILE all changes are made, or none.
 
@@ -168,7 +176,7 @@ def set_keywords(
     failures = Failures()
     for file in each_file(files):
         with failures.kept(file):
-            before_and_after = change_file(file, keys or ("0",), changes, dry_run=dry_run)
+            before_and_after = change_file(file, keys or ("0",), changes, dry_run=dry_run, lenient=lenient)
             for old, new in before_and_after if dry_run or not quiet else ():
                 for sign, lines in (("-", old), ("+", new)):
                     for line in lines:
@@ -224,11 +232,11 @@ def typed(text: str) -> bool | int | float | str:
 
 
 def change_file(
-    file: str, keys: Sequence[str], changes: Sequence[tuple[str, Any]], *, dry_run: bool
+    file: str, keys: Sequence[str], changes: Sequence[tuple[str, Any]], *, dry_run: bool, lenient: bool | None = None
 ) -> list[tuple[list[str], list[str]]]:
     """Make changes in HDUs of a file, all or none, and return the cards that went and that came."""
     shown = []
-    with rustfits.FITS(file, "r+") as fits:
+    with rustfits.FITS(file, "r+", lenient=lenient) as fits:
         hdus = [pick_hdu(fits, key) for key in keys]
         sound = [hdu for hdu in hdus if hdu.verify_checksum() is True]  # of compressed HDUs, ZHECKSUM if it is alone
         try:
@@ -275,30 +283,46 @@ def change_header(own: rustfits.FITSHeader, changes: Sequence[tuple[str, Any]]) 
 @click.option("--write", is_flag=True, help="Write the checksums of every HDU anew.")
 @hdus_option("Number, NAME or NAME,VERSION; several are allowed. All if not given.")
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON list.")
+@lenient_option
 @click.pass_context
 def checksum(
-    ctx: click.Context, /, *, files: tuple[str, ...], write: bool, keys: tuple[str, ...], as_json: bool
+    ctx: click.Context,
+    /,
+    *,
+    files: tuple[str, ...],
+    write: bool,
+    keys: tuple[str, ...],
+    as_json: bool,
+    lenient: bool | None,
 ) -> None:
     """Check the CHECKSUM and DATASUM of each FILE, or write them.
 
-    The exit code is 0 if none is wrong, 1 if one is, or if a FILE cannot be read or changed. `verify` says more.
+    The exit code is 0 if none is wrong, 1 if one is, or if a FILE cannot be read or changed, or an HDU needs a codec
+    that is not installed; the others are done. `verify` says more.
     """
     failures, found, wrong = Failures(), [], False
     words = {True: "ok", False: "BAD", None: "absent"}
     table = new_table("file", "HDU", "name", "CHECKSUM", "DATASUM")
     for file in expand(files):
-        with failures.kept(file), rustfits.FITS(file, "r+" if write else "r") as fits:
+        with failures.kept(file), rustfits.FITS(file, "r+" if write else "r", lenient=lenient) as fits:
             hdus = chosen(fits, keys)
+            missing = {hdu.index: codec_missing(hdu) for hdu in hdus}
             if write:
                 with fits.transaction():
                     for hdu in hdus:
-                        hdu.add_checksum()
+                        if not missing[hdu.index]:
+                            hdu.add_checksum()
             for hdu in hdus:
+                entry = {"filename": file, "index": hdu.index, "name": hdu.extname or ""}
+                if missing[hdu.index]:
+                    failures.add(f"{file}, HDU {hdu.index}", missing[hdu.index])
+                    found.append(entry | {"error": missing[hdu.index]})
+                    add_row(table, file, str(hdu.index), hdu.extname or "", "unread", "unread")
+                    continue
                 verdicts = hdu.verify_checksum(), hdu.verify_datasum()
                 wrong = wrong or False in verdicts
                 add_row(table, file, str(hdu.index), hdu.extname or "", *(words[verdict] for verdict in verdicts))
-                names = {"checksum": words[verdicts[0]], "datasum": words[verdicts[1]]}
-                found.append({"filename": file, "index": hdu.index, "name": hdu.extname or "", **names})
+                found.append(entry | {"checksum": words[verdicts[0]], "datasum": words[verdicts[1]]})
     if as_json:
         write_json(found)
     elif found:
@@ -306,3 +330,13 @@ def checksum(
     failures.exit(ctx)
     if wrong:
         ctx.exit(1)
+
+
+def codec_missing(hdu: rustfits.HDU) -> str:
+    """Return why the pixels of a compressed image, whose sums may be needed, cannot be decoded; empty if they can."""
+    if isinstance(hdu, rustfits.CompressedImageHDU):
+        try:
+            hdu.compression  # noqa: B018  loading the codec is what is tried
+        except rustfits.CodecError as error:
+            return sentence(error)
+    return ""

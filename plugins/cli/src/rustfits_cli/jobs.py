@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ThreadPoolExecutor, wait
 from itertools import islice
 
@@ -15,18 +15,21 @@ import rustfits
 from rustfits_cli.show import one_line
 from rustfits_cli.wholefile import Done, Task, do
 
+LARGE_NBYTES = 1 << 28  # of a single file, from which on it is told how far it is
+REDRAWN_SECONDS = 0.2
 _KILLED = "not done: the system has killed a process that packs; is there too little memory? --jobs 1 needs less"
 
 
-def run_all(tasks: Sequence[Task], jobs: int) -> Iterator[Done]:
+def run_all(tasks: Sequence[Task], jobs: int, tell: Callable[[int], None] | None = None) -> Iterator[Done]:
     """Do tasks, several side by side, and yield what became of each as it ends.
 
     Each of several gets one thread, and a process where processes fork: their Python then never waits for that of
-    another. A single file gets all threads.
+    another. A single file gets all threads, and ``tell`` is given its bytes as they are read.
     """
     jobs = min(jobs, len(tasks))
     if jobs <= 1:
-        yield from map(do, tasks)
+        for task in tasks:
+            yield do(task, tell)
         return
     threads = rustfits.get_num_threads()
     rustfits.set_num_threads(1)
@@ -68,11 +71,20 @@ def show_progress(tasks: Sequence[Task], jobs: int, *, quiet: bool, verbose: boo
     """Do tasks and tell how it goes, on standard error: a bar if that is a terminal; return what became of them."""
     total = sum(os.path.getsize(task.name) for task in tasks if os.path.exists(task.name))
     done: list[Done] = []
-    with_bar = not quiet and len(tasks) > 1 and sys.stderr.isatty()
-    begin, nbytes = time.monotonic(), 0
-    for each in run_all(tasks, jobs):
+    with_bar = not quiet and (len(tasks) > 1 or total >= LARGE_NBYTES) and sys.stderr.isatty()
+    begin, nbytes, part, drawn = time.monotonic(), 0, 0, 0.0
+
+    def tell(more: int) -> None:
+        nonlocal part, drawn
+        part, now = part + more, time.monotonic()
+        if with_bar and now - drawn > REDRAWN_SECONDS:
+            drawn = now
+            bar = _bar(len(done), len(tasks), nbytes + part, total, now - begin)
+            click.echo(f"\r\x1b[K{bar}", nl=False, err=True)
+
+    for each in run_all(tasks, jobs, tell):
         done.append(each)
-        nbytes += each.before
+        nbytes, part = nbytes + each.before, 0
         if with_bar:
             click.echo("\r\x1b[K", nl=False, err=True)
         if each.error:
@@ -96,7 +108,7 @@ def show_progress(tasks: Sequence[Task], jobs: int, *, quiet: bool, verbose: boo
 def _bar(ndone: int, ntasks: int, nbytes: int, total: int, seconds: float) -> str:
     rate = nbytes / max(seconds, 1e-3)
     left = (total - nbytes) / rate if rate else 0.0
-    filled = 20 * ndone // ntasks
+    filled = min(20 * nbytes // max(total, 1), 20)
     minutes, rest = divmod(round(left), 60)
     return (
         f"[{'#' * filled}{'.' * (20 - filled)}] {ndone}/{ntasks} files, {rate / 1e6:.0f} MB/s, {minutes}:{rest:02} left"

@@ -29,6 +29,7 @@ MODULES = {
     "header": "headers.header",
     "pack": "pack.pack",
     "preview": "previewing.preview",
+    "salvage": "salvage.salvage",
     "set": "headers.set_keywords",
     "stats": "stats.stats",
     "table": "printing.table_command",

@@ -82,6 +82,11 @@ def _common(command: Callable[..., Any]) -> Callable[..., Any]:
 )
 @click.option("--tables", is_flag=True, help="Compress tables too; needs rustfits-tables.")
 @click.option("--only-tables", is_flag=True, help="Compress tables, and no images.")
+@click.option(
+    "--round-integers",
+    is_flag=True,
+    help="Make floats of integers whose noise is 6 or more, and twice --level, and round them as floats.",
+)
 @click.option("--suffix", default=".fz", show_default=True, help="What is added to the name of FILE.")
 @click.pass_context
 def pack(
@@ -99,6 +104,7 @@ def pack(
     gzip_level: int,
     tables: bool,
     only_tables: bool,
+    round_integers: bool,
     suffix: str,
     **common: Any,
 ) -> None:
@@ -124,7 +130,9 @@ def pack(
             quantize = rustfits.Quantize(level=level, method=method.replace("-", "_"), seed=start)  # type: ignore
     except ValueError as error:
         raise click.BadParameter(f"{seed!r} is neither clock, checksum nor a number", param_hint="--seed") from error
-    recipe = Recipe(chosen, parse_tile(tile), quantize, tables or only_tables, not only_tables)
+    if round_integers and (lossless or step is not None):
+        raise click.UsageError("--round-integers goes with --level, which says how many steps the noise is")
+    recipe = Recipe(chosen, parse_tile(tile), quantize, tables or only_tables, not only_tables, round_integers)
     run(ctx, lambda file: file + suffix, recipe, **common)
 
 

@@ -79,6 +79,8 @@ class Recipe:
         Of floats; None keeps every bit.
     tables, images : bool
         Whether tables and images are compressed.
+    rounded : bool
+        Whether integers become floats, and are quantised, where their noise is large.
     """
 
     codec: Any
@@ -86,6 +88,7 @@ class Recipe:
     quantize: rustfits.Quantize | None
     tables: bool = False
     images: bool = True
+    rounded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +138,7 @@ def pack_image(
     raw: RawHDU,
     recipe: Recipe,
     out: IO[bytes],
-    look: Callable[[tuple[Any, ...], Band], None] | None = None,
+    look: Callable[[tuple[Any, ...], Band], None],
 ) -> Packed:
     """Write the compressed image of ``hdu`` at the end of ``out``.
 
@@ -146,7 +149,7 @@ def pack_image(
         Of ``hdu``.
     recipe : Recipe
     out : file
-    look : callable, optional
+    look : callable
         Is shown each part, under its key in ``hdu``, and raises what it finds wrong. Memory holds the pixels and the
         compressed bytes then, so that nothing is read again for it.
 
@@ -167,9 +170,8 @@ def pack_image(
             if quantize is not None and not first:
                 quantize = replace(quantize, seed=int(header.get("ZDITHER0", 1)))
             steps = table.add(header, file.to_bytes(), pixels, quantize)
-            if look is not None:
-                made.set_tile_cache_size(0)  # each tile is read once
-                look(key, Band(pixels, made, tile, codec, quantize, steps))
+            made.set_tile_cache_size(0)  # each tile is read once, if at all
+            look(key, Band(pixels, made, tile, codec, quantize, steps))
             first += int(header["NAXIS2"])
     return table.finish(quantize)
 

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
 import click
+from numpy.typing import NDArray
 
 import rustfits
 from rustfits_cli.files import check_output, new_file
 from rustfits_cli.image import complete_file, hdu_option, pick_image, plane
 from rustfits_cli.preview import FORMATS, MAPS, STRETCHES, Look, contact_sheet, draw, parse_limits
+from rustfits_cli.terminal import WAYS, rendered, way_of
 
 
 @click.command()
 @click.argument("file", shell_complete=complete_file)
-@click.argument("output", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("output", required=False, type=click.Path(dir_okay=False, path_type=Path))
 @hdu_option
 @click.option("--all", "every", is_flag=True, help="Every image of FILE, side by side, with its name.")
 @click.option(
@@ -38,11 +42,23 @@ from rustfits_cli.preview import FORMATS, MAPS, STRETCHES, Look, contact_sheet, 
 )
 @click.option("--map", "colours", type=click.Choice(list(MAPS)), default="grey", show_default=True, help="Colours.")
 @click.option("--invert", is_flag=True, help="Dark stars on a bright sky.")
+@click.option(
+    "--quantization-error",
+    "level",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="LEVEL",
+    help="Draw what steps of noise/LEVEL would change, in place of the pixels.",
+)
+@click.option(
+    "--terminal",
+    type=click.Choice(["auto", *WAYS]),
+    help="Show the picture in the terminal; so without OUTPUT, if standard output is one.",
+)
 @click.option("--lenient/--strict", "lenient", default=None, help="As for info.")
 def preview(
     *,
     file: str,
-    output: Path,
+    output: Path | None,
     key: str | None,
     every: bool,
     size: int,
@@ -51,27 +67,57 @@ def preview(
     limits: str,
     colours: str,
     invert: bool,
+    level: float | None,
+    terminal: str | None,
     lenient: bool | None,
 ) -> None:
-    """Draw an image of FILE into OUTPUT, a PNG or JPEG by its name; of a cube, its first plane.
+    """Draw an image of FILE into OUTPUT, a PNG or JPEG by its name, or into the terminal; of a cube, its first plane.
 
     The first row is at the bottom, as astronomers draw it. Pixels without a value are black.
     """
-    check_output(file, output)
-    if output.suffix.lower() not in FORMATS:
-        raise click.ClickException(f"{output}: a picture is called {', '.join(FORMATS)}")
+    if output is None and terminal is None:
+        if not sys.stdout.isatty():
+            raise click.UsageError("name OUTPUT, a PNG or JPEG; standard output is no terminal that could show it")
+        terminal = "auto"
+    if output is not None:
+        check_output(file, output)
+        if output.suffix.lower() not in FORMATS:
+            raise click.ClickException(f"{output}: a picture is called {', '.join(FORMATS)}")
+    if level is not None and limits == "auto":
+        limits = "minmax"
+        stretch = "linear"
     look = Look(stretch, parse_limits(limits), colours, invert=invert)
     with rustfits.FITS(file, lenient=lenient) as fits:
         if every:
             images = [hdu for hdu in fits if isinstance(hdu, rustfits.ImageHDU) and hdu.has_data]
             if not images:
                 raise click.ClickException(f"no image with data in {file}")
-            picture: Any = contact_sheet([(plane(hdu), title(hdu)) for hdu in images], look, size)
+            picture: Any = contact_sheet([(drawn(hdu, level), title(hdu)) for hdu in images], look, size)
         else:
-            picture = draw(plane(pick_image(fits, key)), look, size, enlarge=enlarge)
-    with new_file(output) as made:
-        picture.save(made, format=FORMATS[output.suffix.lower()], **({"quality": 92} if picture.mode != "P" else {}))
-    click.echo(f"preview: {output.resolve()} ({picture.width} x {picture.height})")
+            picture = draw(drawn(pick_image(fits, key), level), look, size, enlarge=enlarge)
+    if terminal is not None:
+        click.echo(rendered(picture, way_of(os.environ) if terminal == "auto" else terminal), nl=False, color=True)
+    if output is not None:
+        kind = FORMATS[output.suffix.lower()]
+        with new_file(output) as made:
+            picture.save(made, format=kind, **({"quality": 92} if picture.mode != "P" else {}))
+        click.echo(f"preview: {output.resolve()} ({picture.width} x {picture.height})")
+
+
+def drawn(hdu: rustfits.ImageHDU, level: float | None) -> NDArray[Any]:
+    """Return what is drawn: pixels, or what rounding them to steps of noise/``level`` would change.
+
+    Raises
+    ------
+    ImageError
+        If the pixels are integers, which are not rounded.
+    """
+    pixels = plane(hdu)
+    if level is None:
+        return pixels
+    if hdu.stored_dtype.kind != "f":
+        raise rustfits.ImageError(f"HDU {hdu.index} has integers, which keep every bit: there is no error to draw")
+    return rustfits.quantization_error(pixels, "GZIP_2", rustfits.Quantize(level=level, seed=1)).difference
 
 
 def title(hdu: rustfits.ImageHDU) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import IO
 
 import rustfits
@@ -89,7 +90,9 @@ def _is_of_image(card: bytes) -> bool:
     return not _OF_TABLE.fullmatch(name)
 
 
-def unpack_image(hdu: rustfits.CompressedImageHDU, raw: RawHDU, out: IO[bytes], *, first: bool) -> tuple[int, bool]:
+def unpack_image(
+    hdu: rustfits.CompressedImageHDU, raw: RawHDU, out: IO[bytes], tell: Callable[[int], None], *, first: bool
+) -> tuple[int, bool]:
     """Write the image that ``hdu`` holds at the end of ``out``; return the sum of its pixels, and if it is as expected.
 
     Checksums that the image had are kept if they are still right, and renewed if not: quantised pixels are others.
@@ -108,6 +111,7 @@ def unpack_image(hdu: rustfits.CompressedImageHDU, raw: RawHDU, out: IO[bytes], 
             total.update(stored)
             out.write(stored.data)
         nbytes += pixels.nbytes
+        tell(raw.data_nbytes * pixels.size // hdu.size)
     out.write(bytes(padded(nbytes) - nbytes))
     names = {keyword(card) for card in cards}
     datasum = [card for card in cards if keyword(card) == "DATASUM"]

@@ -9,13 +9,15 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 from zlib import crc32
+
+import numpy as np
 
 import rustfits
 from rustfits_cli.checking import Different, ImageCheck, check_copy, check_sum, check_written, sum_of
 from rustfits_cli.files import flush_folder, flush_to_disk, sentence
-from rustfits_cli.packing import CHECKSUM_COMMENTS, Recipe, directed, pack_image
+from rustfits_cli.packing import CHECKSUM_COMMENTS, Band, Recipe, directed, pack_image
 from rustfits_cli.rawcards import (
     RawHDU,
     card_of,
@@ -28,6 +30,8 @@ from rustfits_cli.rawcards import (
 )
 from rustfits_cli.unpacking import COVER_COMMENTARY, has_cover, unpack_image
 
+EXACT_IN_FLOAT32 = 1 << 24  # the largest number up to which floats of 32 bits hold every integer
+LEAST_NOISE, LEAST_STEP = 6.0, 2.0  # of integers that are rounded, and of their steps: fpack's -n3min and -n3ratio
 SMALL_TABLE_NBYTES = 5760  # fpack copies tables of less, which would not become smaller
 Check = Callable[[RawHDU], None]
 
@@ -91,8 +95,8 @@ class Done:
     read: tuple[int, ...] = ()
 
 
-def do(task: Task) -> Done:
-    """Do one task; what goes wrong is told in the outcome.
+def do(task: Task, tell: Callable[[int], None] | None = None) -> Done:
+    """Do one task; what goes wrong is told in the outcome, and ``tell`` is given numbers of bytes as they are read.
 
     The result has another name until it is whole, and, if the original is to go, until the disk holds it.
     """
@@ -105,7 +109,7 @@ def do(task: Task) -> Done:
         try:
             made = Path(folder) / output.name
             with ExitStack() as stack:
-                _make(task, made, done, stack)
+                _make(task, made, done, stack, tell or (lambda _: None))
             done.before, done.after = Path(task.name).stat().st_size, made.stat().st_size
             _name(task, made, output, done)
         finally:
@@ -129,13 +133,13 @@ def refuse(task: Task, output: Path) -> None:
         raise Refused(f"{task.output} is there already; --force replaces it")
 
 
-def _make(task: Task, made: Path, done: Done, stack: ExitStack) -> None:
+def _make(task: Task, made: Path, done: Done, stack: ExitStack, tell: Callable[[int], None]) -> None:
     """Write the new file, and look at it again; ``done`` learns which file was read."""
     with Path(task.name).open("rb") as file:
         done.read = _identity(os.fstat(file.fileno()))
     fits = stack.enter_context(rustfits.FITS(task.name, lenient=task.lenient))
     with made.open("w+b") as out:
-        work = _Work(fits, out, done, verify=task.verify or task.delete)
+        work = _Work(fits, out, done, tell, verify=task.verify or task.delete)
         if task.recipe is None:
             work.unpack(strict=task.delete)
         else:
@@ -156,10 +160,12 @@ class _Work:
         Index of an HDU of the new file, and what looks at it.
     """
 
-    def __init__(self, fits: rustfits.FITS, out: IO[bytes], done: Done, *, verify: bool) -> None:
+    def __init__(
+        self, fits: rustfits.FITS, out: IO[bytes], done: Done, tell: Callable[[int], None], *, verify: bool
+    ) -> None:
         self._hdus, self._out, self._done = list(fits), out, done
         self._raws = [raw_hdu(hdu) for hdu in self._hdus]
-        self._shift, self._verify = 0, verify
+        self._shift, self._verify, self._tell = 0, verify, tell
         self.checks: list[tuple[int, Check]] = []
 
     def pack(self, recipe: Recipe) -> None:
@@ -176,7 +182,29 @@ class _Work:
             if not hdu.index:
                 self._shift = 1
                 self._out.write(header_bytes(with_checksums(_cover(), 0, CHECKSUM_COMMENTS)))
+            if chosen.rounded and self._pack_rounded(hdu, chosen):
+                continue
             self._pack_image(hdu, raw, chosen)
+
+    def _pack_rounded(self, hdu: rustfits.ImageHDU, recipe: Recipe) -> bool:
+        """Write integers as quantised floats, as fpack -i2f does; return whether their noise is large enough."""
+        if hdu.stored_dtype.kind == "f" or recipe.quantize is None:
+            return False
+        pixels = np.ma.asarray(hdu.read(mask_blank=True)) if "BLANK" in hdu.header else hdu.read()
+        floats = np.ma.filled(pixels.astype(np.float32), np.nan)
+        noise = rustfits.quantization_error(floats, "NOCOMPRESS").noise
+        if np.abs(floats[np.isfinite(floats)]).max(initial=0) > EXACT_IN_FLOAT32:
+            self._done.remarks.append(f"HDU {hdu.index} keeps every bit: its integers are too large to become floats")
+            return False
+        if noise < LEAST_NOISE or noise / recipe.quantize.level < LEAST_STEP:
+            self._done.remarks.append(f"HDU {hdu.index} keeps every bit: its noise, {noise:.3g}, is not large enough")
+            return False
+        with self._aside() as file:
+            if hdu.index:
+                file.write_image(np.zeros(1, np.uint8))  # so that the image is an extension as it was
+            made = file.write_image(floats, header=hdu.header)
+            self._pack_image(made, raw_hdu(made), recipe, hdu.index)
+        return True
 
     def unpack(self, *, strict: bool) -> None:
         """Write every HDU, compressed images as images; ``strict`` refuses wrong checksums."""
@@ -196,17 +224,21 @@ class _Work:
                 self._done.ntables += 1
             self._copy(hdu, raw)
 
-    def _pack_image(self, hdu: rustfits.ImageHDU, raw: RawHDU, recipe: Recipe) -> None:
-        if not self._verify:
-            pack_image(hdu, raw, recipe, self._out)
-            return
+    def _pack_image(self, hdu: rustfits.ImageHDU, raw: RawHDU, recipe: Recipe, index: int | None = None) -> None:
         image = ImageCheck(raw)
-        packed = pack_image(hdu, raw, recipe, self._out, image.look)
-        self.checks.append((hdu.index + self._shift, lambda after: image.confirm(after, packed)))
+
+        def look(key: tuple[Any, ...], band: Band) -> None:
+            if self._verify:
+                image.look(key, band)
+            self._tell(band.pixels.nbytes)
+
+        packed = pack_image(hdu, raw, recipe, self._out, look)
+        index = hdu.index if index is None else index
+        self.checks.append((index + self._shift, lambda after: image.confirm(after, packed)))
 
     def _unpack_image(self, hdu: rustfits.CompressedImageHDU, raw: RawHDU, *, strict: bool) -> None:
         index = hdu.index + self._shift
-        total, same = unpack_image(hdu, raw, self._out, first=not index)
+        total, same = unpack_image(hdu, raw, self._out, self._tell, first=not index)
         if not same:
             self._doubt(f"HDU {hdu.index}: its pixels are not those that its ZDATASUM was made of", strict=strict)
         self.checks.append((index, lambda after: check_sum(after, total, hdu.index)))
@@ -217,6 +249,7 @@ class _Work:
         self._out.write(header_bytes(raw.cards))
         for piece in raw.pieces():
             self._out.write(piece)
+            self._tell(len(piece))
         fill = b" " if keyword(raw.cards[0]) == "XTENSION" and b"'TABLE " in raw.cards[0] else b"\0"
         self._out.write(fill * (padded(raw.data_nbytes) - raw.data_nbytes))
         self.checks.append((hdu.index + self._shift, lambda after: check_copy(raw, after)))
@@ -243,7 +276,10 @@ class _Work:
 
     def _unpack_table(self, raw: RawHDU, *, strict: bool) -> None:
         with self._aside() as file:
-            made = raw_hdu(file.write_table(raw.hdu))
+            try:
+                made = raw_hdu(file.write_table(raw.hdu))
+            except rustfits.FitsError as error:  # it names the new file, which nobody will see
+                raise Different(f"HDU {raw.hdu.index}: {sentence(error).partition(' (in ')[0]}") from error
             cards, total = made.cards, sum_of(made)
             names = [keyword(card) for card in cards]
             if not checksums_are_right([card for card in cards if keyword(card) == "DATASUM"], total):
