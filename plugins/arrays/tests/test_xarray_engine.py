@@ -70,8 +70,10 @@ def indexers(draw, sizes):
     found = {}
     for name, size in sizes.items():
         bound = st.none() | st.integers(-size - 3, size + 3)
+        # Not before the first pixel: backwards from there, any engine gives all, by `normalize_slice` of xarray 2026.9.
+        begin = st.none() | st.integers(-size, size + 3)
         found[name] = draw(
-            st.builds(slice, bound, bound, st.none() | st.sampled_from([1, 2, 7, -1, -3]))
+            st.builds(slice, begin, bound, st.none() | st.sampled_from([1, 2, 7, -1, -3]))
             | st.integers(-size, size - 1)
             | st.lists(st.integers(-size, size - 1), max_size=5).map(np.array).map(lambda each: each.astype(int))
         )
