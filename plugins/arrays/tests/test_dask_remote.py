@@ -41,8 +41,8 @@ def s3():
     host, port = running.get_host_and_port()
     options = {"key": "k", "secret": "s", "client_kwargs": {"endpoint_url": f"http://{host}:{port}"}}
     system = fsspec.filesystem("s3", **options)
-    system.mkdir("night")
-    yield rustfits.Remote(options=options), lambda name, content: system.pipe(f"night/{name}", content)
+    system.mkdir("exposures")
+    yield rustfits.Remote(options=options), lambda name, content: system.pipe(f"exposures/{name}", content)
     running.stop()
 
 
@@ -56,7 +56,7 @@ def place(request):
 
     def placed(name, content):
         put(name, content)
-        return f"s3://night/{name}"
+        return f"s3://exposures/{name}"
 
     return placed, remote
 
