@@ -20,6 +20,7 @@ MIX = (
     ("name", "S20"),
 )
 THREE = ("d0", "k1", "name")
+NUMBERS = tuple(name for name, dtype in MIX if not dtype.startswith("S"))
 
 
 def mixed(nrows: int) -> np.ndarray[Any, Any]:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import machine
-from catalogues import THREE
+from catalogues import NUMBERS, THREE
 from compare import VENVS, Worker, install
 from workloads import CONTENDERS, OURS, Contender
 
@@ -64,7 +64,10 @@ class Workload:
 WIDE = tuple(f"c{number}" for number in range(0, 200, 70))
 WORKLOADS = (
     Workload("read 1e6 x 20, strings as U", "read", "mixed", 1_000_000, (1.6, 3)),
+    Workload("read 17 of 20, no strings", "columns", "mixed", 1_000_000, (1.0, 1.5), NUMBERS),
     Workload("read 3 columns of 20", "columns", "mixed", 1_000_000, (0.6, 0.9), THREE),
+    Workload("read 3 columns of 20, no strings", "columns", "mixed", 1_000_000, (0.6, 0.9), NUMBERS[:12:4]),
+    Workload("read 3 columns of 20 one by one, strings as bytes", "one_by_one", "mixed", 1_000_000, None, THREE),
     Workload("read a fifth of the rows", "rows", "mixed", 1_000_000),
     Workload("write 1e6 x 20", "write", "mixed", 1_000_000, (1.8, 3)),
     Workload("append 1e6 x 20 in 10 pieces", "append", "mixed", 1_000_000),

@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from rustfits.heap.bintable import ELEMENT_DTYPES, ELEMENT_NBYTES, Column, TableLayout, column_of
     from rustfits.heap.ranges import heap_ranges
     from rustfits.heap.writer import HeapWriter, Run
+    from rustfits.parallel.memory import empty
     from rustfits.parallel.threads import run, scratch
     from rustfits.quantize.dither import DITHER_METHODS, Dither, method_number, random_starts, random_table
     from rustfits.quantize.noise import row_lengths
@@ -129,6 +130,7 @@ __all__ = [
     "codec_class",
     "column_of",
     "effective_level",
+    "empty",
     "heap_ranges",
     "hookimpl",
     "is_checksum_of",
@@ -176,6 +178,7 @@ _MODULES = {
     "heap.bintable": ("ELEMENT_DTYPES", "ELEMENT_NBYTES", "Column", "TableLayout", "column_of"),
     "heap.ranges": ("heap_ranges",),
     "heap.writer": ("HeapWriter", "Run"),
+    "parallel.memory": ("empty",),
     "parallel.threads": ("run", "scratch"),
     "quantize.dither": ("DITHER_METHODS", "Dither", "method_number", "random_starts", "random_table"),
     "quantize.noise": ("row_lengths",),

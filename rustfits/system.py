@@ -77,6 +77,35 @@ def _join_and_write(descriptor: int, buffers: Sequence[Any], offset: int, /) -> 
 preadv: Callable[[int, Sequence[Any], int], int] = getattr(os, "preadv", _read_and_copy)
 pwritev: Callable[[int, Sequence[Any], int], int] = getattr(os, "pwritev", _join_and_write)
 
+
+@cache
+def _fallocate() -> Any:
+    """Return the call of Linux that finds room on a disk; None elsewhere.
+
+    That of `os` is of no use: where a file system has no such call, it writes a byte to every page instead.
+    """
+    if sys.platform != "linux":
+        return None
+    try:
+        import ctypes  # which numpy has loaded
+
+        library = ctypes.CDLL(None)
+        call = getattr(library, "fallocate64", None) or library.fallocate
+        call.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
+    except (ImportError, OSError, AttributeError):
+        return None
+    return call
+
+
+def reserve(descriptor: int, offset: int, nbytes: int) -> None:
+    """Have the system find room for bytes of an open file, if it can; size and content of the file stay."""
+    call = _fallocate()
+    if call is not None:
+        call(descriptor, _KEEP_SIZE, offset, nbytes)  # if there is no room, the write says so
+
+
+_KEEP_SIZE = 1
+
 # -- times ------------------------------------------------------------------------------------------------------------
 
 _STAMPS_DESCRIPTORS = os.utime in os.supports_fd

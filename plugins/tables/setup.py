@@ -6,7 +6,7 @@ from pathlib import Path
 from setuptools import Extension, setup
 
 HERE = "src/rustfits_tables"
-SOURCES = [f"{HERE}/c/{name}.c" for name in ("decode", "encode", "fit", "move", "number", "text")]
+SOURCES = [f"{HERE}/c/{name}.c" for name in ("decode", "encode", "fit", "move", "number", "text", "together")]
 HEADERS = sorted(str(path) for path in Path(HERE, "c").glob("*.h"))
 
 # Not c11, with which GCC computes floats in double precision for some machines (FLT_EVAL_METHOD). No fused

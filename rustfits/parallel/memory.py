@@ -36,6 +36,7 @@ def empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
     ----------
     shape : tuple of int
     dtype : dtype
+        Of no objects.
 
     Returns
     -------
@@ -58,7 +59,9 @@ def empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
             block = new_memory(-(-nbytes // _HUGE_PAGE) * _HUGE_PAGE)
         except (OSError, ValueError, OverflowError):
             return np.empty(shape, dtype=dtype)  # which says what is wrong
-    return np.asarray(_Lease(block, shape, dtype))
+    if dtype.names is None:
+        return np.asarray(_Lease(block, shape, dtype))
+    return np.asarray(_Lease(block, (nbytes,), np.dtype(np.uint8))).view(dtype).reshape(shape)
 
 
 def capacity() -> int:

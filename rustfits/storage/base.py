@@ -281,6 +281,12 @@ class Storage(ABC):
             writes, self._gathered, self._gathered_room = self._gathered, [], ANNOUNCED_NBYTES
             self._change(writes)
 
+    def reserve(self, start: int, stop: int) -> None:  # noqa: B027 - only a disk has room to find
+        """Take note that all bytes from ``start`` to ``stop``, which are there, are written next; inside `transaction`.
+
+        A hint: the bytes stay what they are.
+        """
+
     def truncate(self, nbytes: int) -> None:
         """Cut to, or grow with zeros to, ``nbytes``, whole or not at all; only inside `transaction`."""
         self._write_gathered()

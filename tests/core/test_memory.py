@@ -38,6 +38,16 @@ def test_an_array_is_as_one_of_numpy(shape, dtype):
     assert (found == 7).all()
 
 
+def test_an_array_may_have_fields():
+    dtype = np.dtype([("a", ">f8"), ("b", "S3"), ("c", "i2", (2, 3))])
+    found = memory.empty((LARGE // dtype.itemsize + 1,), dtype)
+    assert (found.dtype, found.strides) == (dtype, (dtype.itemsize,))
+    found["c"] = 5
+    assert found[-1]["c"].tolist() == [[5, 5, 5]] * 2
+    del found
+    assert memory.waiting_nbytes() >= LARGE
+
+
 def test_the_next_array_has_the_memory_of_the_last():
     first = memory.empty((LARGE,), np.dtype("u1"))
     place = address(first)

@@ -1,5 +1,7 @@
 import os
 import stat
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -333,3 +335,45 @@ def test_gathered_writes_are_all_made_and_no_more_than_the_bound_at_a_time(sizes
     assert max(changes, default=0) <= 1000
     if cut is None:  # and as few changes as that allows, but for the room that the next one did not fit in
         assert len(changes) <= 2 * (sum(sizes) // 1000) + 1
+
+
+def test_room_that_is_found_for_writes_changes_no_byte(tmp_path, monkeypatch):
+    monkeypatch.setattr(local, "RESERVED_NBYTES", 1)
+    path = tmp_path / "holes"
+    path.write_bytes(b"begin" * 1000)
+    os.truncate(path, 1 << 20)
+    before, blocks = path.read_bytes(), path.stat().st_blocks
+    storage = LocalStorage(str(path), "r+")
+    with storage.transaction():
+        storage.reserve(2000, 1 << 20)
+        assert path.read_bytes() == before
+        assert path.stat().st_blocks >= blocks
+        storage.write(9000, b"new")
+    storage.close()
+    assert path.read_bytes() == before[:9000] + b"new" + before[9003:]
+
+
+KILLED = """
+import os, sys
+from rustfits.storage import local
+local.RESERVED_NBYTES = 1
+storage = local.LocalStorage(sys.argv[1], "r+")
+with storage.transaction():
+    if sys.argv[2] == "after a write":
+        storage.truncate(1 << 20)
+        storage.write(100, b"new" * 1000)
+    storage.reserve(0, storage.size())
+    os._exit(0)
+"""
+
+
+@pytest.mark.skipif(not system.CAN_REMOVE_OPEN, reason="journals are open files here")
+@pytest.mark.parametrize("when", ["at first", "after a write"])
+def test_a_writer_killed_after_room_was_found_leaves_the_file_as_it_was(tmp_path, when):
+    path = tmp_path / "file"
+    path.write_bytes(bytes(range(256)) * 400)
+    before = path.read_bytes()
+    subprocess.run([sys.executable, "-c", KILLED, str(path), when], check=True)
+    LocalStorage(str(path), "r+").close()
+    assert path.read_bytes() == before
+    assert [each.name for each in tmp_path.iterdir()] == ["file"]

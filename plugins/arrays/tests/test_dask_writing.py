@@ -9,7 +9,7 @@ import warnings
 import numpy as np
 import pytest
 from files import codecs, same, sky
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import rustfits
@@ -199,6 +199,7 @@ def test_what_is_no_image_is_refused(tmp_path, array):
     assert not list(tmp_path.iterdir())
 
 
+@example([4], 3)
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=9), st.integers(1, 50))
 def test_chunks_are_aligned_to_tiles(lengths, tile):
     (aligned,) = whole_tiles([lengths], [tile])

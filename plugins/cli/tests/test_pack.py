@@ -29,6 +29,7 @@ FILES = sorted(DATA.glob("*.f*"))
 UNLIKE = {
     "compressed_with_nan.fits": "CFITSIO writes its own NaN",
     "synthetic_zblank_column.fits": "CFITSIO does not know ZBLANK as a column",
+    "cta_lst_zfits_custom_codec.fits.fz": "nothing here knows its codec",
     "bok90prime_mask_plio_PI.fits.fz": "CFITSIO writes its own comments of structural keywords",
 }
 needs_fpack = pytest.mark.skipif(shutil.which("fpack") is None, reason="fpack is not installed")
@@ -609,6 +610,13 @@ def test_a_table_that_would_not_come_back_stays_as_it_is_and_that_is_told(run, e
     result = run("pack", events, "--tables", "-o", "z.fz")
     assert "HDU 1 stays as it is" in result.stderr
     assert hdus_of("z.fz")[2] == hdus_of(events)[1]
+
+
+def test_a_table_of_an_unknown_codec_is_not_unpacked_and_that_is_told(run):
+    result = run("unpack", DATA / "cta_lst_zfits_custom_codec.fits.fz", "-o", "x.fits", code=1)
+    assert re.search("cta_lst.*HDU [0-9]+: no codec for ZCMPTYPE 'CTA'", result.stderr)
+    assert "table.fits" not in result.stderr
+    assert not Path("x.fits").exists()
 
 
 @pytest.mark.parametrize("spoiled", ["heap", "cards"])

@@ -30,10 +30,10 @@ NUMERALS = np.frombuffer(b"0123456789 .-+ED", dtype=np.uint8)
 
 
 @st.composite
-def fields(draw, kinds):
+def fields(draw, kinds, least=1, most=6):
     """Fields one behind another, with gaps; and the bytes of a row."""
     found, offset = [], draw(st.integers(0, 3))
-    for kind in draw(st.lists(st.sampled_from(kinds), min_size=1, max_size=6)):
+    for kind in draw(st.lists(st.sampled_from(kinds), min_size=least, max_size=most)):
         size = draw(st.sampled_from(SIZES[kind]) if kind in SIZES else st.integers(0, 24))
         count = 1 if kind >= Kind.INTEGER else draw(st.integers(0, 3) | st.integers(0, 40))
         null = draw(st.sampled_from([0, 1, 99, 127]))

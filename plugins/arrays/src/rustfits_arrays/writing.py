@@ -148,7 +148,7 @@ def whole_tiles(chunks: Sequence[Sequence[int]], tile: Sequence[int]) -> tuple[t
 
 def _aligned(lengths: Sequence[int], tile: int) -> tuple[int, ...]:
     size = sum(lengths)
-    ends = {min(round(int(end) / tile) * tile, size) for end in np.cumsum(lengths)} - {0}
+    ends = {min(round(int(end) / tile) * tile, size) for end in np.cumsum(lengths[:-1])} - {0}
     return tuple(np.diff([0, *sorted(ends | {size})]).tolist())
 
 

@@ -276,7 +276,10 @@ class _Work:
 
     def _unpack_table(self, raw: RawHDU, *, strict: bool) -> None:
         with self._aside() as file:
-            made = raw_hdu(file.write_table(raw.hdu))
+            try:
+                made = raw_hdu(file.write_table(raw.hdu))
+            except rustfits.FitsError as error:  # it names the new file, which nobody will see
+                raise Different(f"HDU {raw.hdu.index}: {sentence(error).partition(' (in ')[0]}") from error
             cards, total = made.cards, sum_of(made)
             names = [keyword(card) for card in cards]
             if not checksums_are_right([card for card in cards if keyword(card) == "DATASUM"], total):

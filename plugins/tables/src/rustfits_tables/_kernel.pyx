@@ -47,6 +47,7 @@ cdef extern from "rows.h" nogil:
                            int64_t nfields)
     int32_t rf_encode_rows(uint8_t *raw, int64_t raw_nbytes, int64_t row_nbytes, const int64_t *rows, int64_t nrows,
                            int64_t first, rf_field *fields, int64_t nfields)
+    int32_t rf_check_text(int64_t row_nbytes, int64_t nrows, int64_t first, rf_field *fields, int64_t nfields)
 
 
 cdef class Rows:
@@ -149,6 +150,17 @@ cdef class Rows:
         try:
             with nogil:
                 done = rf_encode_rows(target, raw.shape[0], self.row_nbytes, which, nrows, first, fields, self.nfields)
+            return self.said(done, fields)
+        finally:
+            PyMem_RawFree(fields)
+
+    def check_text(self, int64_t first, int64_t nrows):
+        """Return faults of the strings among the elements of some rows."""
+        cdef int32_t done
+        cdef rf_field *fields = self.copied()
+        try:
+            with nogil:
+                done = rf_check_text(self.row_nbytes, nrows, first, fields, self.nfields)
             return self.said(done, fields)
         finally:
             PyMem_RawFree(fields)

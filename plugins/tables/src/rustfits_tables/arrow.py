@@ -26,7 +26,7 @@ from rustfits_tables.rows import Rows, error_of
 if TYPE_CHECKING:
     from rustfits_tables._arrow import Arena, ArraySaid, Block, SchemaSaid
 
-BATCH_NBYTES = 16 << 20  # large enough that a reader does not mind their number
+BATCH_NBYTES = 32 << 20  # with strings as text of numpy; large enough that nobody minds their number
 SLICE_NBYTES = 4 << 20  # of rows that are filled in one go: their strings are looked at again while they are near
 MAX_BATCHES = 4  # that are made side by side, and wait for the reader
 
@@ -53,6 +53,9 @@ class ArrowTable(RowTable, Protocol):
 
     def _fill(self, rows: Rows, parts: Sequence[Part], *, scale: bool, as_bytes: bool = False) -> None:
         """Fill arrays with the values of columns."""
+
+    def _fill_fields(self, rows: Rows, fields: Sequence[FieldArray], owners: Sequence[AnyCells]) -> bool:
+        """Have the kernels fill what belongs to columns; return False if that cannot be."""
 
 
 class ArrowSource:
@@ -119,6 +122,7 @@ class Batches:
         self._hdu = hdu
         self._ready: list[ArraySaid] = []
         self.fault: Exception | None = None
+        self._facts: ColumnFacts | None = None
         self._columns = self._plan(columns)
         self._names = [one.name for one in self._columns]
         pieces = Pieces(hdu, self._names or None, nbytes=BATCH_NBYTES, rows=self._select(rows))
@@ -131,9 +135,13 @@ class Batches:
     @reads
     def _plan(self, columns: Sequence[str] | None) -> list[ArrowColumn]:
         facts = self._hdu._facts
+        if facts is self._facts:
+            return self._columns
         cells = facts.chosen(columns)
         facts.dtype(cells)  # refuses names that occur twice, and cells that are too large
-        return [column_of(one, facts.seen) for one in cells]
+        found = [column_of(one, facts.seen) for one in cells]
+        self._facts = facts
+        return found
 
     @reads
     def _select(self, rows: object) -> Rows:
@@ -157,15 +165,15 @@ class Batches:
     @reads
     def _made(self, chosen: list[Rows]) -> list[ArraySaid]:
         now = self._plan(self._names or None)
-        if [one.schema() for one in now] != [one.schema() for one in self._columns]:
+        if now is not self._columns and [one.schema() for one in now] != [one.schema() for one in self._columns]:
             raise TableError("the columns of the table were changed while it was read; begin again")
+        self._columns = now
         made: dict[int, ArraySaid] = {}
 
         def make(number: int) -> None:
             made[number] = self._batch(chosen[number], now)
 
-        row_nbytes = self._hdu._fields(self._names or None, scale=True).itemsize
-        run(make, range(len(chosen)), npixels=sum(map(len, chosen)) * row_nbytes)
+        run(make, range(len(chosen)), npixels=sum(one.nbytes(sum(map(len, chosen))) for one in now))
         return [made[number] for number in range(len(chosen))]
 
     def _batch(self, rows: Rows, columns: Sequence[ArrowColumn]) -> ArraySaid:
@@ -174,17 +182,22 @@ class Batches:
         fillings = [one.filling(nrows, arena) for one in columns]
         heap = [one for one in fillings if isinstance(one, _Lists)]
         fixed = [one for one in fillings if not isinstance(one, _Lists)]
-        row_nbytes = max(sum(one.row_nbytes for one in fixed), 1)
-        step = max(SLICE_NBYTES // row_nbytes, 1)
-        step += -step % 8  # bitmaps of two slices share no byte
-        for first in range(0, nrows if fixed else 0, step):
-            piece = rows[first : first + step]
-            hdu._fill(piece, [one.part(first, len(piece)) for one in fixed], scale=True, as_bytes=True)
-            for one in fixed:
-                one.settle(first, piece)
+        placed = [(field, one.cells) for one in fixed for field in one.fields()]
+        if not hdu._fill_fields(rows, [field for field, _ in placed], [cells for _, cells in placed]):
+            self._fill_slices(rows, fixed)
         for each in heap:
             hdu._fill(rows, [each.part(0, nrows)], scale=each.scale)
         return nrows, 0, [None], [one.array() for one in fillings]
+
+    def _fill_slices(self, rows: Rows, fillings: Sequence[_Filling]) -> None:
+        """Fill buffers by way of arrays: of columns of text, or rows of a compressed table here and there."""
+        step = max(SLICE_NBYTES // max(sum(one.row_nbytes for one in fillings), 1), 1)
+        step += -step % 8  # bitmaps of two slices share no byte
+        for first in range(0, len(rows) if fillings else 0, step):
+            piece = rows[first : first + step]
+            self._hdu._fill(piece, [one.part(first, len(piece)) for one in fillings], scale=True, as_bytes=True)
+            for one in fillings:
+                one.settle(first, piece)
 
 
 # -- what a column becomes ---------------------------------------------------------------------------------------------
@@ -318,6 +331,12 @@ class _Bitmap(_Buffer):
 
     def __init__(self, nbits: int, arena: Arena | None = None) -> None:
         super().__init__(-(-nbits // 8), np.uint8, arena)
+        self.nbits = nbits
+        self.values[-1:] = 0  # bits behind the last stay
+
+    def nzeros(self) -> int:
+        """Return how many bits are not set."""
+        return self.nbits - int(np.count_nonzero(np.unpackbits(self.values, bitorder="little")))
 
     def put(self, first: int, bits: NDArray[np.bool_]) -> None:
         """Set bits from ``first`` on, which 8 divides."""
@@ -336,21 +355,33 @@ class _Filling(ABC):
     """The buffers of one column in one batch."""
 
     def __init__(self, cells: AnyCells, nrows: int, arena: Arena) -> None:
-        self._cells, self._nrows, self._count = cells, nrows, prod(cells.shape)
-        mask = np.zeros((1, *cells.shape), np.bool_)
-        self._valid = _Bitmap(nrows * self._count, arena) if not cells.in_heap and cells.null_fields(mask) else None
-        self._nnulls = 0
+        self.cells, self._nrows, self._count = cells, nrows, prod(cells.shape)
+        self._nulls = [] if cells.in_heap else cells.null_fields(np.zeros((1, *cells.shape), np.bool_))
+        self._valid = _Bitmap(nrows * self._count, arena) if self._nulls else None
         self._mask: NDArray[np.bool_] | None = None
 
     @property
     def row_nbytes(self) -> int:
         """Bytes of a row, about."""
-        return self._cells.dtype(as_bytes=True).itemsize * self._count
+        return self.cells.dtype(as_bytes=True).itemsize * self._count
+
+    def fields(self) -> list[FieldArray]:
+        """Return what the kernels are to do for a column that is not text."""
+        valid = self._valid
+        nulls = [] if valid is None else self._nulls
+        return [
+            *self._own_fields(),
+            *(FieldArray(replace(each.field, kind=Kind.VALID), valid.values) for each in nulls if valid is not None),
+        ]
+
+    def _own_fields(self) -> list[FieldArray]:
+        """Return those for the values."""
+        return []
 
     def part(self, first: int, nrows: int) -> Part:
         """Return what is to be filled for some rows."""
-        self._mask = None if self._valid is None else np.zeros((nrows, *self._cells.shape), np.bool_)
-        return self._cells, self._target(first, nrows), self._mask
+        self._mask = None if self._valid is None else np.zeros((nrows, *self.cells.shape), np.bool_)
+        return self.cells, self._target(first, nrows), self._mask
 
     @abstractmethod
     def _target(self, first: int, nrows: int) -> NDArray[Any]:
@@ -359,12 +390,10 @@ class _Filling(ABC):
     def settle(self, first: int, rows: Rows) -> None:
         """Take over what was filled."""
         if self._valid is not None and self._mask is not None:
-            nnulls = int(np.count_nonzero(self._mask))
-            if nnulls:
+            if self._mask.any():
                 self._valid.put(first * self._count, ~self._mask.reshape(-1))
             else:
                 self._valid.fill(first * self._count, self._mask.size)
-            self._nnulls += nnulls
 
     @abstractmethod
     def array(self) -> ArraySaid:
@@ -372,9 +401,10 @@ class _Filling(ABC):
 
     def _listed(self, buffers: list[tuple[Block, int] | None], shape: Sequence[int] | None = None) -> ArraySaid:
         """Return an array, in the lists of fixed size that its cells are."""
-        axes = self._cells.shape if shape is None else shape
-        valid = None if self._valid is None or not self._nnulls else self._valid.given()
-        node: ArraySaid = (self._nrows * prod(axes), self._nnulls, [valid, *buffers], [])
+        axes = self.cells.shape if shape is None else shape
+        nnulls = 0 if self._valid is None else self._valid.nzeros()
+        valid = None if self._valid is None or not nnulls else self._valid.given()
+        node: ArraySaid = (self._nrows * prod(axes), nnulls, [valid, *buffers], [])
         if 0 in axes:
             return self._nrows, 0, [None, _copied(np.zeros(self._nrows + 1, np.int32))], [node]
         for axis in range(len(axes), 0, -1):
@@ -387,11 +417,14 @@ class _Numbers(_Filling):
         super().__init__(cells, nrows, arena)
         self._values = _Buffer((nrows, *cells.shape), cells.dtype(), arena)
 
+    def _own_fields(self) -> list[FieldArray]:
+        return self.cells.fields(self._values.values, scale=True)
+
     def _target(self, first: int, nrows: int) -> NDArray[Any]:
         return self._values.values[first : first + nrows]
 
     def array(self) -> ArraySaid:
-        return self._listed([self._values.given()], (*self._cells.shape, *_complex_shape(self._cells)))
+        return self._listed([self._values.given()], (*self.cells.shape, *_complex_shape(self.cells)))
 
 
 class _Flags(_Filling):
@@ -400,9 +433,14 @@ class _Flags(_Filling):
         self._bits = _Bitmap(nrows * self._count, arena)
         self._flags = self._scratch = np.zeros((0, *cells.shape), np.bool_)
 
+    def _own_fields(self) -> list[FieldArray]:
+        kinds = {Kind.LOGICAL: Kind.LOGICAL_BITMAP, Kind.BITS: Kind.BITS_BITMAP}
+        of_bools = self.cells.fields(self._scratch, scale=True)
+        return [FieldArray(replace(each.field, kind=kinds[each.field.kind]), self._bits.values) for each in of_bools]
+
     def _target(self, first: int, nrows: int) -> NDArray[Any]:
         if len(self._scratch) < nrows:  # the first slice is the largest
-            self._scratch = np.empty((nrows, *self._cells.shape), np.bool_)
+            self._scratch = np.empty((nrows, *self.cells.shape), np.bool_)
         self._flags = self._scratch[:nrows]
         return self._flags
 
@@ -422,18 +460,24 @@ class _Strings(_Filling):
         self._offsets.values[0] = 0
         self._text = _Buffer(self._nstrings * cells.width, np.uint8, arena)
         self._raw = self._scratch = np.zeros((0, *cells.shape), cells.dtype(as_bytes=True))
+        if not cells.width:
+            self._offsets.values[...] = 0
+
+    def _own_fields(self) -> list[FieldArray]:
+        of_bytes = self.cells.fields(self._scratch, scale=True, as_bytes=True)
+        offsets, text = self._offsets.values, self._text.values
+        return [FieldArray(replace(each.field, kind=Kind.UTF8_32), offsets, text) for each in of_bytes]
 
     def _target(self, first: int, nrows: int) -> NDArray[Any]:
         if len(self._scratch) < nrows:  # the first slice is the largest
-            self._scratch = np.zeros((nrows, *self._cells.shape), self._scratch.dtype)
+            self._scratch = np.zeros((nrows, *self.cells.shape), self._scratch.dtype)
         self._raw = self._scratch[:nrows]
         return self._raw
 
     def settle(self, first: int, rows: Rows) -> None:
         super().settle(first, rows)
-        cells, width, count = self._cells, self._cells.width, self._count
+        cells, width, count = self.cells, self.cells.width, self._count
         if not width * count:
-            self._offsets.values[...] = 0
             return
         field = FieldArray(Field(Kind.UTF8_32, 0, width, count), self._offsets.values, self._text.values)
         raw = self._raw.reshape(-1).view(np.uint8)
@@ -455,7 +499,7 @@ class _Lists(_Filling):
         self._is_logical = cells.column.element == "L"
         if self._is_logical:  # which are neither true nor false is told by what is stored
             cells = replace(cells, column=replace(cells.column, element="B"), tnull=0)
-        self._cells, self._of, self._objects = cells, cells, np.empty(nrows, object)
+        self.cells, self._of, self._objects = cells, cells, np.empty(nrows, object)
         self.scale = cells.tnull is None  # nulls are told by what is stored
 
     def _target(self, first: int, nrows: int) -> NDArray[Any]:

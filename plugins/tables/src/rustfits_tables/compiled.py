@@ -74,6 +74,11 @@ class CompiledRowEncoder(RowEncoder):
         said = self._kernel.encode(self._flat(raw), first, rows)
         return [Fault(number, Reason(reason), *place) for number, reason, *place in said]
 
+    def check_text(self, first: int, nrows: int) -> list[Fault]:
+        """Look at strings only; as in `RowEncoder`."""
+        said = self._kernel.check_text(first, nrows)
+        return [Fault(number, Reason(reason), *place) for number, reason, *place in said]
+
 
 @cache
 def _powers() -> NDArray[np.uint64]:

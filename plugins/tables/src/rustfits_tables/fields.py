@@ -47,7 +47,8 @@ class Kind(IntEnum):
         As LOGICAL and BITS; bitmaps.
     UTF8_32, UTF8_64
         As BYTES; int32 or int64 offsets into a uint8 array ``text``, one more than strings. Rows are decoded one after
-        another: the offset of the first is there already, at first 0. Strings are written as they are.
+        another: the offset of the first is there already, at first 0. What lies in ``text`` behind the last is
+        unspecified. Strings are written as they are.
     INTEGER
         int64; ``size`` characters of a decimal integer, 0 of blanks and of ``null_text``. Not written.
     REAL_32, REAL_64

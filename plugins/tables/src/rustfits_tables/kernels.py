@@ -26,6 +26,8 @@ from rustfits_tables.fields import (
 Int64s = NDArray[np.int64]
 Problem = tuple[Reason, int, int, int, int]  # reason, row, element, position, value
 
+_BLANK, _LAST = 0x20, 0x7E  # the first and the last character of text
+
 BLOCK_NBYTES = 1 << 19  # of rows that are done at a time: they stay in a cache, and are many for each call of NumPy
 
 
@@ -196,6 +198,31 @@ class RowEncoder(_Rows):
                 faults.append(Fault(number, *problem))
         return faults
 
+    def check_text(self, first: int, nrows: int) -> list[Fault]:
+        """Look for what strings of fields BYTES and TEXT may not hold.
+
+        That are all characters but those from 32 to 126 (FITS 4.0, section 7.3.3.1), and NULs behind them.
+
+        Parameters
+        ----------
+        first, nrows : int
+            Which rows of the arrays.
+
+        Returns
+        -------
+        list of Fault
+            The first of every such field that has one.
+        """
+        faults = []
+        for number, each in enumerate(self.fields):
+            field = each.field
+            if field.kind in (Kind.BYTES, Kind.TEXT) and nrows and field.count and field.size:
+                codes = _elements(each, first, nrows, "u1" if field.kind == Kind.BYTES else "u4")
+                problem = _odd(codes.reshape(nrows, field.count, field.size))
+                if problem is not None:
+                    faults.append(Fault(number, *problem))
+        return faults
+
 
 _NOTHING = (Kind.COPY, Kind.BYTES, Kind.TEXT)  # whose elements of no bytes are nothing on both sides
 
@@ -263,6 +290,18 @@ def _foreign(codes: NDArray[Any]) -> Problem | None:
     if not codes.size or codes.max() <= 0x7F:
         return None
     row, element, position = np.argwhere(codes > 0x7F)[0].tolist()
+    return Reason.FOREIGN, row, element, position, int(codes[row, element, position])
+
+
+def _odd(codes: NDArray[Any]) -> Problem | None:
+    """Return the first character that a string of FITS may not hold."""
+    odd = codes - codes.dtype.type(_BLANK) > _LAST - _BLANK  # what is below wraps around
+    if not odd.any():
+        return None
+    odd &= ~np.logical_and.accumulate(codes[..., ::-1] == 0, axis=-1)[..., ::-1]
+    if not odd.any():
+        return None
+    row, element, position = np.argwhere(odd)[0].tolist()
     return Reason.FOREIGN, row, element, position, int(codes[row, element, position])
 
 

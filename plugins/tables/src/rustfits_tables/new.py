@@ -13,7 +13,7 @@ from rustfits_tables.incoming import Given
 from rustfits_tables.nulls import free_null, needs_null
 from rustfits_tables.outgoing import collect
 from rustfits_tables.schema import NewField, NewTable, Wishes, fields_of
-from rustfits_tables.values import checked_values
+from rustfits_tables.values import check_texts, prepared
 
 
 def created(
@@ -89,7 +89,8 @@ def written(
     more = carried_cards(header, said)
     cards = NewTable(Wishes(**wishes).columns(fields), given.nrows, extname, extver, more).cards()
     cells = cells_of(cards)
-    values = [checked_values(one, array) for one, array in zip(cells, given.columns.values(), strict=True)]
+    values = [prepared(one, array) for one, array in zip(cells, given.columns.values(), strict=True)]
+    check_texts(values)
     if wants_compression(compress, ztilelen):
         from rustfits_tables.ztable_new import planned
 

@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from rustfits import NotSupported, TableError
-from rustfits.plugin import AnyTableHDU, DataUnit, NewHDU, TableFacts, TableLayout, changes, reads
+from rustfits.plugin import AnyTableHDU, DataUnit, NewHDU, TableFacts, TableLayout, changes, empty, reads
 from rustfits_tables.access import Key, RowKey
 from rustfits_tables.columns import Cells
 from rustfits_tables.facts import AnyCells, ColumnFacts
+from rustfits_tables.fields import FieldArray
 from rustfits_tables.iteration import ChunkIterator, Pieces, RowIterator, checked_chunksize
 from rustfits_tables.rows import RowReader, Rows, Target, select_rows
 from rustfits_tables.subsets import (
@@ -101,7 +102,7 @@ class ReadableTableHDU(AnyTableHDU):
         cells = self._facts.chosen(columns)
         dtype = self._facts.dtype(cells, scale=scale)
         wanted = self._wanted(rows, cells, mask_null)
-        out = np.zeros(len(wanted), dtype) if self._needs_zeros(cells) else np.empty(len(wanted), dtype)
+        out = self._array_for(cells, (len(wanted),), dtype)
         mask: NDArray[Any] | None = np.zeros(len(wanted), np.ma.make_mask_descr(dtype)) if mask_null else None
         parts = [(one, out[one.name], None if mask is None else mask[one.name]) for one in cells]
         self._fill(wanted, parts, scale=scale)
@@ -151,7 +152,7 @@ class ReadableTableHDU(AnyTableHDU):
         wanted = self._wanted(rows, [cells], mask_null)
         dtype, shape = cells.dtype(scale=scale, as_bytes=as_bytes), (len(wanted), *cells.shape)
         self._facts.dtype([cells], scale=scale)  # refuses cells that are too large
-        out = np.zeros(shape, dtype) if self._needs_zeros([cells]) else np.empty(shape, dtype)
+        out = self._array_for([cells], shape, dtype)
         mask = np.zeros(shape, np.bool_) if mask_null else None
         self._fill(wanted, [(cells, out, mask)], scale=scale, as_bytes=as_bytes)
         if mask is None:
@@ -160,9 +161,11 @@ class ReadableTableHDU(AnyTableHDU):
         return np.ma.MaskedArray(out, mask if may_be_null else np.ma.nomask)
 
     @staticmethod
-    def _needs_zeros(cells: Sequence[AnyCells]) -> bool:
-        """Return whether there are cells that the kernels have nothing to do for."""
-        return any(one.dtype().hasobject or (one.is_text and not one.width) for one in cells)
+    def _array_for(cells: Sequence[AnyCells], shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+        """Return an array to be filled; of zeros if there are cells that the kernels have nothing to do for."""
+        if any(one.dtype().hasobject or (one.is_text and not one.width) for one in cells):
+            return np.zeros(shape, dtype)
+        return empty(shape, dtype)
 
     def _wanted(self, rows: object, cells: Sequence[AnyCells], mask_null: bool) -> Rows:
         """Return the rows to read, which are there."""
@@ -189,6 +192,10 @@ class ReadableTableHDU(AnyTableHDU):
     ) -> None:
         fixed = [Target(cells, out, mask) for cells, out, mask in parts if not cells.in_heap]
         self._reader().read(rows, fixed, scale=scale, as_bytes=as_bytes)
+
+    def _fill_fields(self, rows: Rows, fields: Sequence[FieldArray], owners: Sequence[AnyCells]) -> bool:
+        """Have the kernels fill what belongs to columns; return False, with nothing done, if that cannot be."""
+        return False
 
     # -- rows and columns by key ----------------------------------------------------------------------------------
 
@@ -428,7 +435,7 @@ class ReadableTableHDU(AnyTableHDU):
         parts: list[tuple[AnyCells, NDArray[Any], NDArray[np.bool_] | None]] = []
         for one in cells:
             shape = (len(wanted), *one.shape)
-            out = (np.zeros if self._needs_zeros([one]) else np.empty)(shape, one.dtype())
+            out = self._array_for([one], shape, one.dtype())
             mask = np.zeros(shape, np.bool_)
             parts.append((one, out, mask if not one.in_heap and one.null_fields(mask) else None))
         self._fill(wanted, parts, scale=True)
@@ -584,6 +591,10 @@ class TableHDU(ReadableTableHDU):
                 # Columns have been judged one by one, so that an odd one does no harm here.
                 layout = TableLayout.from_cards(self._facts.cards, ())
                 HeapReader(DataUnit(self), layout).read(rows, cells, out, scale=scale, as_bytes=as_bytes)
+
+    def _fill_fields(self, rows: Rows, fields: Sequence[FieldArray], owners: Sequence[AnyCells]) -> bool:
+        self._reader().read_fields(rows, fields, owners)
+        return True
 
     @reads
     def _heap_nbytes(self, rows: Rows, columns: Sequence[str]) -> NDArray[np.int64] | None:

@@ -11,16 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rustfits import TableError
-from rustfits.plugin import ELEMENT_DTYPES
+from rustfits.plugin import ELEMENT_DTYPES, run
 from rustfits_tables.choice import active
 from rustfits_tables.columns import CONVENTIONS, INTEGERS, SCALED, Cells, as_float, label_of, same_numbers
-from rustfits_tables.fields import Field, FieldArray, Kind, Reason
+from rustfits_tables.fields import Fault, Field, FieldArray, Kind, Reason
 from rustfits_tables.incoming import Given, array_of
 
 Int64s = NDArray[np.int64]
 
-NOT_ASCII = 0xFFFFFF80FFFFFF80  # bits that no ASCII character has, of one or two
-BLANK, LAST, DEL = 0x20, 0x7E, 0x7F  # the first and the last character of text, and the last of ASCII
+DEL = 0x7F  # the last character of ASCII
 CHECK_NBYTES = 1 << 20  # of rows that are looked at, at a time
 TEXT_NBYTES = 128 << 10  # the same of strings: a few arrays of that size stay near
 
@@ -89,7 +88,8 @@ def values_of(given: Given, cells: Sequence[Cells], *, extra: bool = False, exac
     """
     arrays = given.ordered([one.name for one in cells], extra=extra)
     exact = exact and given.foreign is None  # the types of another library are not those of FITS
-    values = [checked_values(one, array, exact=exact) for one, array in zip(cells, arrays, strict=True)]
+    values = [prepared(one, array, exact=exact) for one, array in zip(cells, arrays, strict=True)]
+    check_texts(values)
     if given.foreign is not None:  # what is missing there is masked, so that an integer is a value
         for each in values:
             _refuse_nulls(each)
@@ -121,6 +121,13 @@ def checked_values(cells: Cells, data: NDArray[Any], *, exact: bool = True) -> V
     TableError
         If dtype, shape or a value does not fit.
     """
+    values = prepared(cells, data, exact=exact)
+    check_texts([values])
+    return values
+
+
+def prepared(cells: Cells, data: NDArray[Any], *, exact: bool = True) -> Values:
+    """Return what `checked_values` does, but for the characters of strings, which `check_texts` has to look at."""
     if cells.in_heap:
         return _heap_values(cells, data)
     array, mask = np.ma.getdata(data), np.ma.getmask(data)
@@ -275,7 +282,7 @@ def _fields_of(cells: Cells, array: NDArray[Any]) -> list[FieldArray]:
     if column.code == "A":
         if not cells.width:
             return []
-        kind = Kind.TEXT if array.dtype.kind == "U" else Kind.BYTES
+        kind = Kind.TEXT if array.dtype.kind == "U" else Kind.COPY  # their characters were looked at
         return [FieldArray(Field(kind, column.offset, cells.width, count), array)]
     if not array.dtype.isnative:  # as they lie in the file
         return [FieldArray(Field(Kind.COPY, column.offset, array.dtype.itemsize, count), array)]
@@ -286,10 +293,11 @@ def _fields_of(cells: Cells, array: NDArray[Any]) -> list[FieldArray]:
 
 
 def _check_contents(values: Values) -> None:
-    """Refuse characters that are not ASCII, and numbers that scaled integers or floats cannot hold."""
+    """Refuse strings where there is no room for any, and numbers that scaled integers or floats cannot hold."""
     cells, array = values.cells, values.array
     if cells.column.code == "A":
-        _check_ascii(cells, array)
+        if not cells.width and array.size and np.strings.str_len(array).any():
+            raise TableError(f"column {cells.name!r} has 0 chars/string, but the input has strings")
     elif not cells.trivial and cells.column.code in "ED":
         _check_floats(cells, array)
     elif not cells.trivial and cells.column.code in INTEGERS and array.dtype.kind == "f":
@@ -359,54 +367,48 @@ def _is_null(cells: Cells, array: NDArray[Any]) -> NDArray[np.bool_]:
     return stored == float(null) if float(null) == null else np.zeros(array.shape, np.bool_)  # type: ignore[arg-type]
 
 
-def _check_ascii(cells: Cells, array: NDArray[Any]) -> None:
-    """Refuse what no string of FITS may hold: text is of the characters 32 to 126 (FITS 4.0, section 7.3.3.1)."""
-    if not array.size:
+def check_texts(values: Sequence[Values]) -> None:
+    """Refuse what no string of FITS may hold, in all columns at once: strings lie side by side in many arrays.
+
+    Raises
+    ------
+    TableError
+        It names the first column that has such a character, and the first row.
+    """
+    fields: list[FieldArray] = []
+    owners: list[Values] = []
+    offset = 0
+    for each in values:
+        array, width = each.array, each.cells.width
+        if each.cells.column.code == "A" and width and array.size:
+            count, is_unicode = prod(array.shape[1:]), array.dtype.kind == "U"
+            fields.append(FieldArray(Field(Kind.TEXT if is_unicode else Kind.BYTES, offset, width, count), array))
+            owners.append(each)
+            offset += width * count
+    if not fields:
         return
-    step = max(TEXT_NBYTES // array[:1].nbytes, 1)
-    for first in range(0, len(array), step):
-        part = array[first : first + step]
-        if not _is_text(part):
-            _refuse_odd(cells, part, first)
-        if not cells.width and part.astype(bool).any():
-            raise TableError(f"column {cells.name!r} has 0 chars/string, but the input has strings")
+    encoder, nrows, found = active().encoder(offset, fields), len(owners[0]), list[Fault]()
+    step = max(CHECK_NBYTES // offset, 1)
+
+    def check(first: int) -> None:
+        for fault in encoder.check_text(first, min(step, nrows - first)):
+            found.append(replace(fault, row=first + fault.row))
+
+    run(check, range(0, nrows, step), npixels=nrows * offset)
+    if found:
+        fault = min(found, key=lambda fault: (fault.field, fault.row))
+        owner = owners[fault.field]
+        raise _odd(owner.cells, owner.array[fault.row], fault)
 
 
-def _is_text(array: NDArray[Any]) -> bool:
-    """Return whether strings are of the characters 32 to 126, with NUL behind them at most."""
-    if not array.flags.c_contiguous:
-        array = np.ascontiguousarray(array)
-    codes = array.reshape(-1).view("u4" if array.dtype.kind == "U" else "u1")
-    width = codes.size // array.size
-    if codes.itemsize > 1:
-        words = codes.view("u8") if not codes.size % 2 else codes
-        if int(np.bitwise_or.reduce(words)) & NOT_ASCII:
-            return False
-        codes = codes.astype(np.uint8)
-    nodd = np.count_nonzero(codes - codes.dtype.type(BLANK) > LAST - BLANK)  # what is below wraps around
-    if not nodd:
-        return True
-    there = codes != 0
-    if nodd != codes.size - np.count_nonzero(there):
-        return False
-    # A NUL before a character is right where a string begins with that.
-    begins = there[1:] > there[:-1]
-    return bool(np.count_nonzero(begins) == np.count_nonzero(begins[width - 1 :: width]))
-
-
-def _refuse_odd(cells: Cells, array: NDArray[Any], first: int) -> None:
-    """Name the first character that a string may not hold; ``first`` is the row of the first."""
-    is_unicode = array.dtype.kind == "U"
-    unit = array.dtype.itemsize // (4 if is_unicode else 1)
-    codes = np.ascontiguousarray(array)[..., None].view("u4" if is_unicode else "u1").reshape(*array.shape, unit)
-    behind = np.logical_and.accumulate(codes[..., ::-1] == 0, axis=-1)[..., ::-1]
-    row, *rest = np.argwhere(((codes < BLANK) & ~behind) | (codes > LAST))[0].tolist()
-    code = int(codes[row, *rest])
+def _odd(cells: Cells, value: Any, fault: Fault) -> TableError:
+    """Return the error for a character that a string may not hold."""
+    code = fault.value
     what = "non-ASCII" if code > DEL else "control"
-    found = f"{'U+' if is_unicode else '0x'}{code:02X} in {array[row].tolist()!r}"
-    raise TableError(
-        f"{what} character in column {cells.name!r}, row {first + row}, at position {rest[-1]}: {found}; strings of "
-        f"FITS are of the ASCII characters 32 to 126{'' if code else ', and end at the first NUL'}"
+    found = f"{'U+' if np.asarray(value).dtype.kind == 'U' else '0x'}{code:02X} in {value.tolist()!r}"
+    return TableError(
+        f"{what} character in column {cells.name!r}, row {fault.row}, at position {fault.position}: {found}; strings "
+        f"of FITS are of the ASCII characters 32 to 126{'' if code else ', and end at the first NUL'}"
     )
 
 

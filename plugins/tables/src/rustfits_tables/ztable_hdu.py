@@ -13,6 +13,7 @@ from rustfits.plugin import DataUnit, NewHDU, TableFacts, TableUnit, TileCache, 
 from rustfits_tables.access import RowKey
 from rustfits_tables.columns import Cells
 from rustfits_tables.facts import AnyCells
+from rustfits_tables.fields import FieldArray
 from rustfits_tables.rows import Rows, Target, select_rows
 from rustfits_tables.subsets import (
     ColumnSubset,
@@ -130,6 +131,12 @@ class CompressedTableHDU(TableHDU):
                 out[order] = found
                 if mask is not None:
                     mask[order] = found_mask
+
+    def _fill_fields(self, rows: Rows, fields: Sequence[FieldArray], owners: Sequence[AnyCells]) -> bool:
+        if scattered(rows, self._facts.tile_nrows) is not None:
+            return False
+        self._tiles().read_fields(rows, fields, owners)
+        return True
 
     def read_column(
         self,

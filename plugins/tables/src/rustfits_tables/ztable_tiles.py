@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rustfits import TableError, limits
+from rustfits import TableError, get_num_threads, limits
 from rustfits.plugin import DataUnit, TileBatch, TileCache, TileDecodeError, codec_class, heap_ranges, run, scratch
 from rustfits_tables.choice import active
 from rustfits_tables.columns import Cells
@@ -339,9 +339,7 @@ class TileRows:
 
         for jobs in self.jobs(rows, columns):
             work = [[job for job in jobs if job.column.number == number] for number in sorted(ordered)]
-            # Tile by tile: the rows of a structured array are then in a cache for one column after the other.
-            free = [[job] for job in jobs if job.column.number not in ordered]
-            work += sorted(free, key=lambda item: int(item[0].runs.first[0]))
+            work += _side_by_side([job for job in jobs if job.column.number not in ordered])
             run(
                 fill, work, npixels=sum(int(job.runs.first[-1] - job.runs.first[0]) * job.column.nbytes for job in jobs)
             )
@@ -360,6 +358,22 @@ class TileRows:
         if faults:
             fault = min(faults, key=lambda fault: fault.field)
             raise error_of(fault, job.column.cells, int(runs.rows[first + fault.row]), raw)
+
+
+def _side_by_side(jobs: Sequence[Job]) -> list[list[Job]]:
+    """Return what is done at one go, in turn: all columns of some rows, if that makes enough for each thread.
+
+    Two threads that fill fields of the same rows of a structured array would take the lines of a cache from each other:
+    that takes a third longer.
+    """
+    ordered = sorted(jobs, key=lambda job: int(job.runs.first[0]))
+    by_rows: dict[int, list[Job]] = {}
+    for job in ordered:
+        by_rows.setdefault(int(job.runs.tile[0]), []).append(job)
+    nthreads = get_num_threads()
+    if len(by_rows) % nthreads == 0 or len(by_rows) > 4 * nthreads:
+        return list(by_rows.values())
+    return [[job] for job in ordered]
 
 
 def failed(error: TileDecodeError, what: str = "") -> str:

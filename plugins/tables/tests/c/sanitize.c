@@ -4,13 +4,13 @@
 
 #include "rows.h"
 
-enum { MOST_FIELDS = 6, MOST_ROWS = 300 };
+enum { MOST_FIELDS = 9, MOST_ROWS = 300 };
 
 /* The rows and fields of one round. */
 static struct {
     int64_t row_nbytes, nrows, nraw, first; /* nrows are done, of nraw there are */
     int64_t nfields;
-    int writes;
+    int writes, together; /* together: numbers are those of one structure in memory */
     rf_field fields[MOST_FIELDS];
     int64_t *rows;
     uint8_t *raw;
@@ -129,14 +129,37 @@ static void make_memory(rf_field *field)
     }
 }
 
+/* Memory of all numbers: their cells in their order, with gaps between some. */
+static void make_structure(void)
+{
+    int64_t all = it.first + it.nrows, inside = 0, stop = 0, at[MOST_FIELDS];
+    for (int64_t k = 0; k < it.nfields; k++)
+        if (it.fields[k].kind <= RF_FLIP) {
+            at[k] = inside;
+            stop = inside + it.fields[k].size * it.fields[k].count;
+            inside = stop + (next(3) ? 0 : next(5));
+        }
+    int64_t stride = stop + next(4);
+    uint8_t *memory = room(all == 0 ? 0 : (all - 1) * stride + stop);
+    fill(memory, all == 0 ? 0 : (all - 1) * stride + stop);
+    for (int64_t k = 0; k < it.nfields; k++)
+        if (it.fields[k].kind <= RF_FLIP) {
+            rf_field *field = &it.fields[k];
+            field->memory = memory + (all == 0 ? 0 : at[k]);
+            field->stride = stride;
+            field->memory_nbytes = all == 0 ? 0 : (all - 1) * stride + field->size * field->count;
+        }
+}
+
 static void make_fields(void)
 {
-    it.nfields = next(MOST_FIELDS + 1);
+    it.together = next(4) == 0;
+    it.nfields = it.together ? MOST_FIELDS : next(MOST_FIELDS + 1);
     int64_t offset = next(4);
     for (int64_t k = 0; k < it.nfields; k++) {
         rf_field *field = &it.fields[k];
         memset(field, 0, sizeof *field);
-        field->kind = (int32_t)next(it.writes ? RF_NKINDS : RF_INTEGER);
+        field->kind = (int32_t)next(it.together && next(5) ? RF_FLIP + 1 : it.writes ? RF_NKINDS : RF_INTEGER);
         field->size = size_of(field->kind);
         field->count = field->kind >= RF_INTEGER || next(2) ? 1 : next(40);
         field->offset = offset;
@@ -151,7 +174,7 @@ static void make_fields(void)
 
 static void make_rows(void)
 {
-    it.nraw = next(next(4) ? 20 : MOST_ROWS);
+    it.nraw = it.together ? MOST_ROWS : next(next(4) ? 20 : MOST_ROWS);
     it.nrows = it.nraw;
     it.first = next(3) ? 0 : next(20);
     it.rows = NULL;
@@ -171,6 +194,8 @@ static void make_rows(void)
 
 static int32_t run(rf_field *fields)
 {
+    if (!it.writes && next(4) == 0)
+        return rf_check_text(it.row_nbytes, it.nrows, it.first, fields, it.nfields);
     if (it.writes)
         return rf_decode_rows(it.raw, it.nraw * it.row_nbytes, it.row_nbytes, it.rows, it.nrows, it.first, it.powers,
                               it.powers_n, fields, it.nfields);
@@ -220,7 +245,10 @@ static void one_round(void)
     make_fields();
     make_rows();
     for (int64_t k = 0; k < it.nfields; k++)
-        make_memory(&it.fields[k]);
+        if (!it.together || it.fields[k].kind > RF_FLIP)
+            make_memory(&it.fields[k]);
+    if (it.together)
+        make_structure();
     rf_field fields[MOST_FIELDS];
     memcpy(fields, it.fields, sizeof fields);
     if (run(fields) != RF_DONE)

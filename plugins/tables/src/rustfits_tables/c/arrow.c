@@ -16,19 +16,69 @@
 
 enum { LARGE_PAGE = 1 << 21 };
 
-struct rf_arena *rf_arena_new(int64_t nbytes) {
-    struct rf_arena *arena = malloc(sizeof *arena);
-    if (arena == NULL || nbytes < 0 || (uint64_t)nbytes > SIZE_MAX - LARGE_PAGE) {
-        free(arena);
-        return NULL;
+#if defined(__linux__) && defined(MADV_HUGEPAGE) && defined(MADV_FREE)
+#define KEEPS 1
+#else
+#define KEEPS 0
+#endif
+
+#if KEEPS
+/* Arenas that nobody uses wait for the next batches, as large arrays do (rustfits/parallel/memory.py): the system may
+ * take their memory at any time, but until it does they need not be asked for and cleared page by page. */
+enum { NWAITING = 8, LARGEST_WAITING = 1 << 25 };
+static struct rf_arena *waiting[NWAITING];
+
+static int64_t capacity(void) {
+    const char *text = getenv("RUSTFITS_REUSED_NBYTES");
+    return text == NULL || *text == 0 ? (int64_t)NWAITING * LARGEST_WAITING : (int64_t)strtoll(text, NULL, 10);
+}
+
+static struct rf_arena *take(int64_t nbytes) {
+    for (int k = 0; k < NWAITING; k++) {
+        struct rf_arena *found = __atomic_exchange_n(&waiting[k], NULL, __ATOMIC_ACQ_REL), *none = NULL;
+        if (found == NULL) continue;
+        if (nbytes <= found->room && found->room <= nbytes + nbytes / 4 + LARGE_PAGE) return found;
+        if (!__atomic_compare_exchange_n(&waiting[k], &none, found, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+            free(found->whole);
+            free(found);
+        }
     }
+    return NULL;
+}
+
+/* Returns 0 if there is no place for it. */
+static int keep(struct rf_arena *arena) {
+    if (arena->room < 2 * LARGE_PAGE || arena->room > LARGEST_WAITING || NWAITING * arena->room > capacity() ||
+        madvise(arena->memory, (size_t)arena->room / LARGE_PAGE * LARGE_PAGE, MADV_FREE) != 0)
+        return 0;
+    for (int k = 0; k < NWAITING; k++) {
+        struct rf_arena *none = NULL;
+        if (__atomic_compare_exchange_n(&waiting[k], &none, arena, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) return 1;
+    }
+    return 0;
+}
+#endif
+
+struct rf_arena *rf_arena_new(int64_t nbytes) {
+    struct rf_arena *arena = NULL;
+    if (nbytes < 0 || (uint64_t)nbytes > SIZE_MAX - LARGE_PAGE) return NULL;
+#if KEEPS
+    arena = take(nbytes);
+    if (arena != NULL) {
+        arena->users = 1;
+        arena->nbytes = nbytes;
+        return arena;
+    }
+#endif
+    arena = malloc(sizeof *arena);
+    if (arena == NULL) return NULL;
     arena->whole = malloc((size_t)nbytes + LARGE_PAGE);
     if (arena->whole == NULL) {
         free(arena);
         return NULL;
     }
     arena->users = 1;
-    arena->nbytes = nbytes;
+    arena->nbytes = arena->room = nbytes;
     arena->memory = (char *)arena->whole + (LARGE_PAGE - (uintptr_t)arena->whole % LARGE_PAGE) % LARGE_PAGE;
 #if defined(__linux__) && defined(MADV_HUGEPAGE)
     if (nbytes >= 2 * LARGE_PAGE) {
@@ -41,10 +91,12 @@ struct rf_arena *rf_arena_new(int64_t nbytes) {
 void rf_arena_use(struct rf_arena *arena) { (void)ADD(&arena->users, 1); }
 
 void rf_arena_leave(struct rf_arena *arena) {
-    if (ADD(&arena->users, -1) == 1) {
-        free(arena->whole);
-        free(arena);
-    }
+    if (ADD(&arena->users, -1) != 1) return;
+#if KEEPS
+    if (keep(arena)) return;
+#endif
+    free(arena->whole);
+    free(arena);
 }
 
 static void release_schema(struct ArrowSchema *schema) {

@@ -53,7 +53,7 @@ struct ArrowArrayStream {
 struct rf_arena {
     int64_t users;
     char *memory;
-    int64_t nbytes;
+    int64_t nbytes, room; /* asked for, and there */
     void *whole;
 };
 

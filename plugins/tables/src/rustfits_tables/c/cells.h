@@ -124,6 +124,19 @@ RF_INLINE int rf_is_empty(const rf_field *field)
 /* RF_COPY, RF_SWAP, RF_FLIP. */
 void rf_move(const rf_field *field, const rf_walk *walk, int decodes);
 
+/* The same of many fields at once, whose cells lie together in memory as they do in rows: NULL if they do not, or this
+ * is nothing for the machine. */
+typedef struct rf_together rf_together;
+rf_together *rf_together_of(const rf_field *fields, int64_t nfields, int decodes);
+void rf_together_free(rf_together *all);
+
+/* Whether a field is among them, if there are any. */
+int rf_is_moved(const rf_field *field);
+
+/* Move cells of the first rows; returns of how many. The last may be left. */
+int64_t rf_together_move(const rf_together *all, uint8_t *raw, int64_t raw_nbytes, int64_t row_nbytes, int64_t nrows,
+                         int64_t first, int decodes);
+
 /* RF_BYTES, RF_TEXT, RF_UTF8; at is the first element of these cells in memory. */
 void rf_decode_text(rf_field *field, const rf_walk *walk, int64_t at);
 void rf_encode_text(rf_field *field, const rf_walk *walk, int64_t at);
@@ -139,8 +152,12 @@ int rf_rows_fit(int64_t raw_nbytes, int64_t row_nbytes, const int64_t *rows, int
 
 /* Rows of so many bytes are done at a time, so that they and what is made of them stay in the first cache while one
  * field after another is taken from them: with 128 KiB, which stay in the second, 20 columns take half as long again.
- * So many rows at the least, as each field has its start. */
-enum { RF_BLOCK_NBYTES = 1 << 13, RF_LEAST_BLOCK = 32 };
+ * So many rows at the least, as each field has its start: of long rows the lines that hold one field and the next ones
+ * stay in the first cache. With 32 rows 200 columns take twice as long. */
+enum { RF_BLOCK_NBYTES = 1 << 13, RF_LEAST_BLOCK = 128 };
+
+/* So many bytes of rows are worth finding out which fields lie together. */
+enum { RF_TOGETHER_NBYTES = 1 << 14 };
 
 RF_INLINE int64_t rf_block_rows(int64_t row_nbytes)
 {

@@ -183,18 +183,27 @@ int32_t rf_encode_rows(uint8_t *raw, int64_t raw_nbytes, int64_t row_nbytes, con
     for (int64_t k = 0; k < nfields; k++)
         fields[k].nleft = fields[k].fault = 0;
     int64_t block = rf_block_rows(row_nbytes);
-    for (int64_t begin = 0; begin < nrows; begin += block)
+    rf_together *all = NULL;
+    if (!rows && nrows * row_nbytes >= RF_TOGETHER_NBYTES)
+        all = rf_together_of(fields, nfields, 0);
+    for (int64_t begin = 0; begin < nrows; begin += block) {
+        int64_t n = nrows - begin < block ? nrows - begin : block, moved = 0, done = begin * row_nbytes;
+        if (all)
+            moved = rf_together_move(all, raw + done, raw_nbytes - done, row_nbytes, n, first + begin, 0);
         for (int64_t k = 0; k < nfields; k++) {
             rf_field *field = &fields[k];
-            if (rf_is_empty(field) || field->fault != RF_OK)
+            int64_t at = begin + (all && rf_is_moved(field) ? moved : 0);
+            if (at == begin + n || rf_is_empty(field) || field->fault != RF_OK)
                 continue;
             rf_walk walk = {0};
-            walk.to = raw + field->offset + (rows ? 0 : begin * row_nbytes);
+            walk.to = raw + field->offset + (rows ? 0 : at * row_nbytes);
             walk.to_step = row_nbytes;
-            walk.to_rows = rows ? rows + begin : NULL;
-            walk.n = nrows - begin < block ? nrows - begin : block;
-            walk.row = begin;
-            encode_field(field, &walk, first + begin);
+            walk.to_rows = rows ? rows + at : NULL;
+            walk.n = begin + n - at;
+            walk.row = at;
+            encode_field(field, &walk, first + at);
         }
+    }
+    rf_together_free(all);
     return RF_DONE;
 }

@@ -27,7 +27,7 @@ enum {
     RF_VALID,          /* likewise; a bitmap of those that are not null */
     RF_LOGICAL_BITMAP, /* as RF_LOGICAL; a bitmap */
     RF_BITS_BITMAP,    /* as RF_BITS; a bitmap */
-    RF_UTF8_32,        /* as RF_BYTES; offsets of 32 bits into text, where strings lie back to back */
+    RF_UTF8_32,        /* as RF_BYTES; offsets of 32 bits into text, where strings lie back to back, then anything */
     RF_UTF8_64,        /* offsets of 64 bits */
     RF_INTEGER,        /* size characters of a decimal integer; 64 bits. Is decoded only, as what follows is */
     RF_REAL_32,        /* size characters of a decimal number; rounded to the nearest float */
@@ -103,5 +103,9 @@ int32_t rf_decode_rows(const uint8_t *raw, int64_t raw_nbytes, int64_t row_nbyte
  * leaves its bytes in the rows unspecified. */
 int32_t rf_encode_rows(uint8_t *raw, int64_t raw_nbytes, int64_t row_nbytes, const int64_t *rows, int64_t nrows,
                        int64_t first, rf_field *fields, int64_t nfields);
+
+/* Find characters that no string of FITS may hold, others than those from 32 to 126 and NULs behind them, in fields of
+ * RF_BYTES and RF_TEXT: RF_FOREIGN is their fault then. Fields of other kinds are not looked at. */
+int32_t rf_check_text(int64_t row_nbytes, int64_t nrows, int64_t first, rf_field *fields, int64_t nfields);
 
 #endif

@@ -5,11 +5,16 @@
 #include <emmintrin.h>
 #endif
 
-/* Whether there is a NUL, or a byte that is not ASCII. */
-RF_INLINE int is_odd(const uint8_t *text, int64_t length)
+/* Whether there is a NUL, or a byte that is not ASCII, in the first bytes of a cell of `size`. */
+RF_INLINE int is_odd(const uint8_t *text, int64_t length, int64_t size)
 {
     const uint64_t ones = 0x0101010101010101u, high = 0x8080808080808080u;
     uint64_t found = 0, eight;
+    if (length < 8 && size >= 8 && !RF_BIG_ENDIAN) {
+        uint64_t inside = ((uint64_t)1 << 8 * length) - 1;
+        eight = (rf_load_u64(text) & inside) | (ones & ~inside);
+        return ((eight | (eight - ones)) & high) != 0;
+    }
     if (length < 8) {
         for (int64_t k = 0; k < length; k++)
             found |= (uint64_t)(uint8_t)(text[k] - 1) | text[k];
@@ -25,9 +30,18 @@ RF_INLINE int is_odd(const uint8_t *text, int64_t length)
     return (found & high) != 0;
 }
 
+/* Length without NULs and blanks at the end: those are the bytes of which nothing is left under 0xDF. */
 RF_INLINE int64_t without_fill(const uint8_t *text, int64_t length)
 {
-    while (length > 0 && (text[length - 1] == 0 || text[length - 1] == ' '))
+#if (defined(__GNUC__) || defined(__clang__)) && !RF_BIG_ENDIAN
+    while (length >= 8) {
+        uint64_t left = rf_load_u64(text + length - 8) & 0xDFDFDFDFDFDFDFDFu;
+        if (left)
+            return length - __builtin_clzll(left) / 8;
+        length -= 8;
+    }
+#endif
+    while (length > 0 && (text[length - 1] & 0xDF) == 0)
         length--;
     return length;
 }
@@ -36,7 +50,7 @@ RF_INLINE int64_t without_fill(const uint8_t *text, int64_t length)
 RF_INLINE int64_t length_of(const uint8_t *text, int64_t size)
 {
     int64_t length = without_fill(text, size);
-    if (!is_odd(text, length))
+    if (!is_odd(text, length, size))
         return length;
     for (int64_t k = 0; k < length; k++) {
         if (text[k] == 0)
@@ -77,8 +91,11 @@ RF_INLINE void widen(uint8_t *to, const uint8_t *from, int64_t size, int64_t len
 
 RF_INLINE void put_bytes(uint8_t *to, const uint8_t *from, int64_t size, int64_t length)
 {
+    int64_t k = length;
     rf_copy(to, from, length);
-    for (int64_t k = length; k < size; k++)
+    for (; k + 8 <= size; k += 8)
+        rf_store_u64(to + k, 0);
+    for (; k < size; k++)
         to[k] = 0;
 }
 
@@ -104,19 +121,12 @@ RF_INLINE int64_t get_offset(const rf_field *field, int64_t at)
     return field->kind == RF_UTF8_32 ? rf_load_i32(field->memory + 4 * at) : rf_load_i64(field->memory + 8 * at);
 }
 
-RF_INLINE void put_offset(rf_field *field, int64_t at, int64_t offset)
-{
-    if (field->kind == RF_UTF8_32)
-        rf_store_i32(field->memory + 4 * at, (int32_t)offset);
-    else
-        rf_store_i64(field->memory + 8 * at, offset);
-}
-
-static void decode_utf8(rf_field *field, const rf_walk *walk, int64_t at)
+RF_INLINE void decode_utf8(rf_field *field, const rf_walk *walk, int64_t at, int narrow)
 {
     const int64_t count = field->count, size = field->size;
+    uint8_t *const offsets = field->memory, *const texts = field->text;
     int64_t room = field->text_nbytes, offset = get_offset(field, at);
-    if (field->kind == RF_UTF8_32 && room > INT32_MAX)
+    if (narrow && room > INT32_MAX)
         room = INT32_MAX;
     if (offset < 0 || offset > room) {
         rf_say_fault(field, RF_OFFSETS, walk->row, 0, 0, offset);
@@ -125,16 +135,22 @@ static void decode_utf8(rf_field *field, const rf_walk *walk, int64_t at)
     RF_EACH_CELL(walk, (void)to; for (int64_t k = 0; k < count; k++) {
         const uint8_t *text = from + k * size;
         int64_t length = length_of(text, size);
-        if (length < 0)
-            rf_say_fault(field, RF_FOREIGN, walk->row + i, k, -1 - length, text[-1 - length]);
-        else if (length > room - offset)
-            rf_say_fault(field, RF_NO_ROOM, walk->row + i, k, 0, length);
-        if (field->fault != RF_OK)
+        if (length < 0 || length > room - offset) {
+            int32_t fault = length < 0 ? RF_FOREIGN : RF_NO_ROOM;
+            int64_t position = length < 0 ? -1 - length : 0;
+            rf_say_fault(field, fault, walk->row + i, k, position, length < 0 ? text[position] : length);
             return;
-        if (length) /* of no text there need be no address */
-            put_bytes(field->text + offset, text, length, length);
+        }
+        /* Of each string as many bytes: the next one covers what is behind this. Of no text there need be no address. */
+        int64_t copied = size <= room - offset ? size : length;
+        if (copied)
+            rf_copy(texts + offset, text, copied);
         offset += length;
-        put_offset(field, ++at, offset);
+        at++;
+        if (narrow)
+            rf_store_i32(offsets + 4 * at, (int32_t)offset);
+        else
+            rf_store_i64(offsets + 8 * at, offset);
     });
 }
 
@@ -144,8 +160,10 @@ void rf_decode_text(rf_field *field, const rf_walk *walk, int64_t at)
         decode_fixed(field, walk, 0);
     else if (field->kind == RF_TEXT)
         decode_fixed(field, walk, 1);
+    else if (field->kind == RF_UTF8_32)
+        decode_utf8(field, walk, at, 1);
     else
-        decode_utf8(field, walk, at);
+        decode_utf8(field, walk, at, 0);
 }
 
 /* The other way strings are written as they are, with NUL behind them. */
@@ -159,6 +177,118 @@ RF_INLINE int64_t foreign_at(const uint8_t *text, int64_t length)
     while (k < length && text[k] <= 0x7F)
         k++;
     return k < length ? k : -1;
+}
+
+/* Bits that any of the bytes has, at least the highest. */
+RF_INLINE uint64_t bits_of(const uint8_t *text, int64_t length)
+{
+    uint64_t all = 0;
+    if (length < 8) {
+        for (int64_t k = 0; k < length; k++)
+            all |= text[k];
+        return all | all << 56;
+    }
+    for (int64_t k = 0; k < length - 8; k += 8)
+        all |= rf_load_u64(text + k);
+    return all | rf_load_u64(text + length - 8);
+}
+
+/* What a string of FITS may hold are the characters 32 to 126 (FITS 4.0, section 7.3.3.1), and NULs behind them. */
+enum { FIRST_OF_TEXT = 0x20, LAST_OF_TEXT = 0x7E };
+
+/* Whether any of eight bytes is something else; one below borrows only from what is above it. */
+RF_INLINE int is_no_text(uint64_t eight)
+{
+    const uint64_t ones = 0x0101010101010101u, high = 0x8080808080808080u;
+    return ((eight | (eight + ones) | (eight - FIRST_OF_TEXT * ones)) & high) != 0;
+}
+
+RF_INLINE int is_character(uint32_t code)
+{
+    return code >= FIRST_OF_TEXT && code <= LAST_OF_TEXT;
+}
+
+/* Place of the first character that a string may not hold; -1 if there is none. */
+RF_INLINE int64_t odd_at(const uint8_t *text, int64_t size, int wide)
+{
+    int64_t length = size;
+    while (length > 0 && (wide ? rf_load_u32(text + 4 * (length - 1)) : text[length - 1]) == 0)
+        length--;
+    for (int64_t k = 0; k < length; k++)
+        if (!is_character(wide ? rf_load_u32(text + 4 * k) : text[k]))
+            return k;
+    return -1;
+}
+
+RF_INLINE int may_be_odd(const uint8_t *text, int64_t size)
+{
+#if (defined(__GNUC__) || defined(__clang__)) && !RF_BIG_ENDIAN
+    int64_t length = size, k = 0;
+    if (size < 8)
+        return 1;
+    for (; length >= 8; length -= 8) {
+        uint64_t last = rf_load_u64(text + length - 8);
+        if (last) {
+            length -= __builtin_clzll(last) / 8;
+            break;
+        }
+    }
+    if (length < 8) {
+        uint64_t inside = ((uint64_t)1 << 8 * length) - 1, blanks = 0x2020202020202020u;
+        return is_no_text((rf_load_u64(text) & inside) | (blanks & ~inside));
+    }
+    for (; k < length - 8; k += 8)
+        if (is_no_text(rf_load_u64(text + k)))
+            return 1;
+    return is_no_text(rf_load_u64(text + length - 8));
+#else
+    (void)text, (void)size;
+    return 1;
+#endif
+}
+
+RF_INLINE void check_cells(rf_field *field, const rf_walk *walk, int wide)
+{
+    const int64_t size = field->size, count = field->count, step = wide ? 4 * size : size;
+    RF_EACH_CELL(walk, (void)to; for (int64_t k = 0; k < count; k++) {
+        const uint8_t *text = from + k * step;
+        if (!wide && !may_be_odd(text, size))
+            continue;
+        int64_t odd = odd_at(text, size, wide);
+        if (odd >= 0) {
+            uint32_t code = wide ? rf_load_u32(text + 4 * odd) : text[odd];
+            rf_say_fault(field, RF_FOREIGN, walk->row + i, k, odd, code);
+            return;
+        }
+    });
+}
+
+int32_t rf_check_text(int64_t row_nbytes, int64_t nrows, int64_t first, rf_field *fields, int64_t nfields)
+{
+    if (row_nbytes <= 0 || nrows < 0)
+        return RF_BAD_ROWS;
+    if (!rf_fields_fit(fields, nfields, row_nbytes, nrows, first, 0))
+        return RF_BAD_FIELD;
+    for (int64_t k = 0; k < nfields; k++)
+        fields[k].nleft = fields[k].fault = 0;
+    int64_t block = rf_block_rows(row_nbytes);
+    for (int64_t begin = 0; begin < nrows; begin += block)
+        for (int64_t k = 0; k < nfields; k++) {
+            rf_field *field = &fields[k];
+            if ((field->kind != RF_BYTES && field->kind != RF_TEXT) || rf_is_empty(field) || field->fault != RF_OK)
+                continue;
+            rf_walk walk = {0};
+            walk.to = field->memory; /* is not written, and stays where it is */
+            walk.from = field->memory + (first + begin) * field->stride;
+            walk.from_step = field->stride;
+            walk.n = nrows - begin < block ? nrows - begin : block;
+            walk.row = begin;
+            if (field->kind == RF_TEXT)
+                check_cells(field, &walk, 1);
+            else
+                check_cells(field, &walk, 0);
+        }
+    return RF_DONE;
 }
 
 RF_INLINE void encode_bytes(rf_field *field, const rf_walk *walk)
@@ -203,8 +333,8 @@ static void encode_utf8(rf_field *field, const rf_walk *walk, int64_t at)
         if (field->fault != RF_OK)
             return;
         put_bytes(to + k * size, length ? field->text + offset : NULL, size, length);
-        int64_t foreign = foreign_at(to + k * size, length);
-        if (foreign >= 0) {
+        if (bits_of(to + k * size, size) & 0x8080808080808080u) {
+            int64_t foreign = foreign_at(to + k * size, length);
             rf_say_fault(field, RF_FOREIGN, walk->row + i, k, foreign, to[k * size + foreign]);
             return;
         }
