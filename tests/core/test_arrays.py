@@ -601,7 +601,8 @@ def test_threads_read_one_lazy_array_side_by_side(two):
 
 
 def test_to_dask_says_what_to_install(two, monkeypatch):
-    monkeypatch.setitem(sys.modules, "rustfits_arrays", None)  # as if it were not there
+    for name in ("rustfits_arrays", "rustfits_arrays.dask"):  # as if it were not there
+        monkeypatch.setitem(sys.modules, name, None)
     with FITS(two) as fits:
         for hdu in fits:
             if isinstance(hdu, rustfits.ImageHDU):

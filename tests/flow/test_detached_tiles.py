@@ -246,3 +246,10 @@ class TestRefusals:
             hdu = fits[-1]
             hdu[...] = np.arange(200, dtype="i4").reshape(10, 20)
             assert stored_tiles(hdu).entries.length.all()
+
+    def test_an_image_that_is_not_compressed_has_no_tiles(self):
+        with FITS("mem://", "w+") as fits:
+            hdu = fits.write_image(self.pixels)
+            for refused in (lambda: stored_tiles(hdu), lambda: write_tiles(hdu, [])):
+                with pytest.raises(rustfits.WrongHDUKind, match="no compressed image"):
+                    refused()

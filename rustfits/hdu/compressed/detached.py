@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rustfits.codec.codec import TileCodec
-from rustfits.errors import ImageError, NotSupported, TruncatedFile
+from rustfits.errors import ImageError, NotSupported, TruncatedFile, WrongHDUKind
+from rustfits.hdu.base import HDU
 from rustfits.hdu.compressed.compressed import CompressedImageHDU
 from rustfits.hdu.compressed.edit import checked_image, encoded, laid, null_keyword
 from rustfits.header.cards import Cards
@@ -62,8 +63,8 @@ class ImageTiles:
 
     Raises
     ------
-    HeaderError
-        If the header does not describe a compressed image.
+    HeaderError, ImageError
+        If the header does not describe a compressed image, or one without axes.
     """
 
     def __init__(self, header: bytes, codec: TileCodec | None = None, quantize: Quantize | None = None) -> None:
@@ -213,7 +214,7 @@ class StoredTiles(NamedTuple):
 
 
 @repeated
-def stored_tiles(hdu: CompressedImageHDU) -> StoredTiles:
+def stored_tiles(hdu: HDU) -> StoredTiles:
     """Return where all tiles of an image are.
 
     Parameters
@@ -223,11 +224,14 @@ def stored_tiles(hdu: CompressedImageHDU) -> StoredTiles:
 
     Raises
     ------
+    WrongHDUKind
+        If it is another kind of HDU.
     TileDecodeError
         If a tile was never written, or is not in the heap.
     FitsIOError
         If the rows of the table cannot be read.
     """
+    hdu = _compressed(hdu)
     with hdu._reading:
         hdu._check_not_extending("reading tiles")
         decoder, storage = hdu._decoder(), hdu._file.storage
@@ -236,7 +240,7 @@ def stored_tiles(hdu: CompressedImageHDU) -> StoredTiles:
         return StoredTiles(tiles, entries, decoder.heap_start, storage.identity())
 
 
-def write_tiles(hdu: CompressedImageHDU, batches: Sequence[EncodedBatch]) -> None:
+def write_tiles(hdu: HDU, batches: Sequence[EncodedBatch]) -> None:
     """Write tiles that were encoded elsewhere; others of the image stay. The first to be written is the first on disk.
 
     Parameters
@@ -248,6 +252,8 @@ def write_tiles(hdu: CompressedImageHDU, batches: Sequence[EncodedBatch]) -> Non
 
     Raises
     ------
+    WrongHDUKind
+        If it is another kind of HDU.
     ImageError
         If a tile is none of this image.
     HeaderError
@@ -255,6 +261,7 @@ def write_tiles(hdu: CompressedImageHDU, batches: Sequence[EncodedBatch]) -> Non
     FitsIOError
         If the bytes cannot be written. Nothing is changed by any of these errors.
     """
+    hdu = _compressed(hdu)
     with hdu._changing():
         hdu._check_not_extending("write_tiles()")
         rows = np.concatenate([np.empty(0, dtype=np.int64), *(batch.rows for batch in batches)])
@@ -265,6 +272,12 @@ def write_tiles(hdu: CompressedImageHDU, batches: Sequence[EncodedBatch]) -> Non
         new.set_keywords(null_keyword(snapshot))
         new.writer.add(laid(new, snapshot, list(batches), {}))
         hdu._make(new)
+
+
+def _compressed(hdu: HDU) -> CompressedImageHDU:
+    if not isinstance(hdu, CompressedImageHDU):
+        raise WrongHDUKind(f"{hdu._place} has no tiles: it is of type {hdu.label}, and no compressed image")
+    return hdu
 
 
 class _KnownTiles(TileDecoder):
