@@ -70,8 +70,10 @@ def indexers(draw, sizes):
     found = {}
     for name, size in sizes.items():
         bound = st.none() | st.integers(-size - 3, size + 3)
+        # Not before the first pixel: see the next test.
+        begin = st.none() | st.integers(-size, size + 3)
         found[name] = draw(
-            st.builds(slice, bound, bound, st.none() | st.sampled_from([1, 2, 7, -1, -3]))
+            st.builds(slice, begin, bound, st.none() | st.sampled_from([1, 2, 7, -1, -3]))
             | st.integers(-size, size - 1)
             | st.lists(st.integers(-size, size - 1), max_size=5).map(np.array).map(lambda each: each.astype(int))
         )
@@ -92,6 +94,16 @@ def test_any_index_gives_what_it_gives_of_the_pixels(opened, name, data):
         assert same(lazy.isel(points).values, pixels.isel(points).values)
         again = lazy.isel(found).isel({name: slice(None, None, -1) for name in arrays})
         assert same(again.values, pixels.isel(found).isel({name: slice(None, None, -1) for name in arrays}).values)
+
+
+def test_an_index_that_xarray_takes_for_another_is_refused(opened):
+    # `normalize_slice` of xarray 2026.9 makes slice(-1, None, -1) of it, which is all pixels; for any engine.
+    lazy, pixels = opened["SCALED"]
+    assert pixels.isel(x=slice(-211, None, -1)).size == 0
+    with pytest.raises(rustfits.ImageError, match="begins before the first pixel"):
+        lazy.isel(x=slice(-211, None, -1)).values  # noqa: B018 - reads
+    assert same(lazy.isel(x=slice(-210, None, -1)).values, pixels.isel(x=slice(-210, None, -1)).values)
+    assert same(lazy.isel(x=slice(-1, None, -1)).values, pixels.isel(x=slice(-1, None, -1)).values)
 
 
 def test_a_dataset_has_the_images_that_share_their_shape(tmp_path):

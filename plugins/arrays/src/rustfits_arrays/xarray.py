@@ -167,8 +167,20 @@ class _ImageArray(BackendArray):  # type: ignore[misc]
 
 
 def _not_backwards_if_empty(key: Any, size: int) -> Any:
-    """Return the key; instead of an empty slice of negative step, which xarray stumbles over, another empty one."""
-    return key if not isinstance(key, slice) or range(size)[key] else slice(0, 0, 1)
+    """Return the key; instead of an empty slice of negative step, which xarray stumbles over, another empty one.
+
+    Raises
+    ------
+    ImageError
+        If xarray has made -1 of a start before the first pixel, so that it takes an empty slice for all pixels.
+    """
+    if not isinstance(key, slice):
+        return key
+    if key.start is not None and key.start < 0 and (key.step or 1) < 0:
+        raise ImageError(
+            "an index that begins before the first pixel and goes backwards has no pixels; xarray errs here"
+        )
+    return key if range(size)[key] else slice(0, 0, 1)
 
 
 def _forward(key: Any, size: int) -> Any:
