@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from rustfits.container.fitsfile import FITS
 from rustfits.container.scan import data_size, quick_size
-from rustfits.errors import FitsError, HeaderError, NotAFitsBuffer, NotAFitsFile, TruncatedFile
+from rustfits.errors import FitsError, HeaderError, LimitExceeded, NotAFitsBuffer, NotAFitsFile, TruncatedFile
 from rustfits.hdu import table
 from rustfits.hdu.base import HDU
 from rustfits.hdu.compressed.compressed import CompressedImageHDU
@@ -85,13 +85,14 @@ def test_headers_of_any_length_are_found_whole(ncards):
     assert fits[1].shape == (3,)
 
 
-def test_a_large_file_without_end_costs_no_memory(tmp_path):
+@pytest.mark.parametrize(("nbytes", "error"), [(20 << 20, TruncatedFile), (200 << 20, LimitExceeded)])
+def test_a_large_file_without_end_costs_no_memory(tmp_path, nbytes, error):
     path = tmp_path / "large.fits"
     with path.open("wb") as file:
         file.write(EMPTY[:240])
-        file.truncate(200 << 20)
+        file.truncate(nbytes)
     tracemalloc.start()
-    with pytest.raises(TruncatedFile):
+    with pytest.raises(error):
         FITS(path)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
@@ -143,6 +144,7 @@ def test_a_header_that_does_not_say_how_large_its_data_are_is_refused(cards):
 
 
 def test_absurd_axes_open_and_cost_nothing_until_read():
+    assert FITS.from_bytes(header(*_axes((1,))) + bytes(BLOCK))[0].read() == [0]  # loads the modules that reading needs
     for shape in ((1 << 40,), (1 << 30, 1 << 30), (10**6, 10**6, 10**6)):
         raw = header(*_axes(shape))
         fits = FITS.from_bytes(raw)

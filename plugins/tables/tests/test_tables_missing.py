@@ -104,6 +104,24 @@ def test_other_libraries_see_them_missing_and_give_them_back(compress):
             assert polars.DataFrame(again)["a"].to_list() == expected * 2
 
 
+@pytest.mark.parametrize("nrows", [1, 7, 8, 9, 13, 64, 1001])
+@pytest.mark.parametrize("compress", [None, True])
+@pytest.mark.parametrize("wide", [False, True])
+def test_as_many_are_missing_as_there_are(nrows, compress, wide):
+    pyarrow = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+    for masked in (0, 1, nrows):
+        values = np.ma.MaskedArray(np.ones(nrows, "?"), np.arange(nrows) < masked)
+        values = np.ma.stack([values] * 3, axis=1) if wide else values
+        with FITS("mem://", "w+") as fits:
+            hdu = fits.write_table({"a": values, "b": np.ones(nrows, "?")}, compress=compress)
+            found = pyarrow.table(hdu).combine_chunks()
+            found.validate(full=True)
+            column = found.column("a").chunk(0)
+            assert (column.flatten() if wide else column).null_count == masked * (3 if wide else 1)
+            assert found.column("b").null_count == 0
+            assert column.to_pylist() == values.tolist()
+
+
 def test_in_arrays_of_any_length_arrow_sees_them_missing():
     pyarrow = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
     cells = np.empty(3, object)

@@ -344,8 +344,11 @@ class _Bitmap(_Buffer):
         self.values[first // 8 : first // 8 + packed.size] = packed
 
     def fill(self, first: int, nbits: int) -> None:
-        """Set bits from ``first`` on, which 8 divides, and the rest of the last byte."""
-        self.values[first // 8 : -(-(first + nbits) // 8)] = 0xFF
+        """Set bits from ``first`` on, which 8 divides; those behind the last of them are not."""
+        stop, rest = divmod(first + nbits, 8)
+        self.values[first // 8 : stop] = 0xFF
+        if rest:
+            self.values[stop] = (1 << rest) - 1
 
 
 class _Filling(ABC):
