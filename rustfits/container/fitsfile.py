@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from rustfits.hdu.report import FileReport, Verdict
     from rustfits.quantize.parameters import Quantize
     from rustfits.storage.fileobject import BinaryFile, Openable
-    from rustfits_tables import CompressedTableHDU, TableHDU
+    from rustfits_tables import AsciiTableHDU, CompressedTableHDU, TableHDU
 
     Compress = str | TileCodec | None
 
@@ -493,6 +493,10 @@ class FITS:
     def compressed_table(self, key: Key) -> CompressedTableHDU:
         """Return a compressed table: as `table`, for what only these have, such as `CompressedTableHDU.n_tiles`."""
         return cast("CompressedTableHDU", self._shown(key, "CompressedTableHDU", "a compressed table"))
+
+    def ascii_table(self, key: Key) -> AsciiTableHDU:
+        """Return an ASCII table: as `table`, for what only these have, such as `AsciiTableHDU.formats`."""
+        return cast("AsciiTableHDU", self._shown(key, "AsciiTableHDU", "an ASCII table"))
 
     def _shown(self, key: Key, name: str, what: str) -> Any:
         from rustfits.hdu.kinds import shown_class

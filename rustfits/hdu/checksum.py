@@ -26,11 +26,6 @@ class Datasum:
 
     The bytes may come in chunks of any length. Those after the last whole word count as if zeros followed, so the
     zeros that fill a data unit may be left out.
-
-    Attributes
-    ----------
-    value : int
-        The sum so far, 0 to 2**32 - 1.
     """
 
     def __init__(self) -> None:
@@ -39,7 +34,7 @@ class Datasum:
 
     @property
     def value(self) -> int:
-        """The sum of the bytes so far."""
+        """The sum of the bytes so far, 0 to 2**32 - 1."""
         return fold(self._sum + int.from_bytes(self._rest.ljust(_WORD, b"\0"), "big"))
 
     def update(self, data: Buffer) -> None:

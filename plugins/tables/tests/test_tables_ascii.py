@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from tablefiles import table
 
 import rustfits
-from rustfits import FITS, ReadOnlyFile, RowIndexError, TableError
+from rustfits import FITS, ReadOnlyFile, RowIndexError, TableError, WrongHDUKind
 
 fits = pytest.importorskip("astropy.io.fits", reason="astropy is not installed")
 
@@ -596,3 +596,12 @@ class AsciiEdits(RuleBasedStateMachine):
 
 TestAsciiEdits = AsciiEdits.TestCase
 TestAsciiEdits.settings = settings(max_examples=40, stateful_step_count=15, deadline=None)
+
+
+def test_an_ascii_table_is_had_with_its_type():
+    with FITS("mem://", "w+") as file:
+        file.create_ascii_table_hdu([("a", "i4")], 2, extname="T", formats={"a": "I6"})
+        file.write_table({"a": np.arange(2)}, extname="B")
+        assert file.ascii_table("T").formats == {"a": "I6"}
+        with pytest.raises(WrongHDUKind, match="not an ASCII table"):
+            file.ascii_table("B")

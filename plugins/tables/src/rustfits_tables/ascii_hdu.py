@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self
 
+import numpy as np
 from numpy.typing import NDArray
 
 from rustfits.plugin import TableFacts, TableUnit, changes
@@ -177,7 +178,7 @@ class AsciiTableHDU(ReadableTableHDU):
         ascii_edits.delete(self, facts, columnedits.index_of(facts, key))
 
     @changes
-    def delete_rows(self, rows: int | slice | Sequence[int]) -> None:
+    def delete_rows(self, rows: int | slice | Sequence[int] | NDArray[np.integer[Any]]) -> None:
         """Take rows out of the table; later HDUs of the file move.
 
         Parameters

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rustfits import TableError
 from rustfits.plugin import AnyTableHDU, TableUnit
@@ -75,7 +76,9 @@ def write_values(hdu: AnyTableHDU, facts: ColumnFacts, rows: range | Int64s, val
     unit.apply(writer, after=facts.with_rows)
 
 
-def delete_rows(hdu: AnyTableHDU, facts: ColumnFacts, rows: int | slice | Sequence[int]) -> None:
+def delete_rows(
+    hdu: AnyTableHDU, facts: ColumnFacts, rows: int | slice | Sequence[int] | NDArray[np.integer[Any]]
+) -> None:
     """Take rows out of a table, whatever their columns hold.
 
     Raises

@@ -754,7 +754,7 @@ class TableHDU(ReadableTableHDU):
         columnedits.delete(self, facts, columnedits.index_of(facts, key))
 
     @changes
-    def delete_rows(self, rows: int | slice | Sequence[int]) -> None:
+    def delete_rows(self, rows: int | slice | Sequence[int] | NDArray[np.integer[Any]]) -> None:
         """Take rows out of the table; later HDUs of the file move.
 
         What they have in the heap stays there until `repack`.
