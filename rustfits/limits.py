@@ -61,11 +61,11 @@ left is better read by itself."""
 MAX_CARDS = 1 << 18
 """Cards of one header, END included; the longest headers in use have some ten thousand, with their HISTORY."""
 
-MAX_READ_NPIXELS = MAX_NBYTES
-"""Pixels that one call reads of an image."""
+MAX_READ_NPIXELS: int | None = None
+"""Pixels that one call reads of an image; None for any number."""
 
-MAX_READ_NBYTES = MAX_NBYTES
-"""Bytes of the pixels that one call reads of an image."""
+MAX_READ_NBYTES: int | None = None
+"""Bytes of the pixels that one call reads of an image; None for any number."""
 
 FREE_NBYTES = 1 << 26
 """Bytes that the pixels of a read, and of each tile, may have whatever the size of the file."""
@@ -95,9 +95,9 @@ def check_read(npixels: int, nbytes: int) -> None:
     ------
     LimitExceeded
     """
-    if npixels > MAX_READ_NPIXELS:
+    if MAX_READ_NPIXELS is not None and npixels > MAX_READ_NPIXELS:
         raise LimitExceeded(_sentence(f"{npixels} pixels", "MAX_READ_NPIXELS", MAX_READ_NPIXELS))
-    if nbytes > MAX_READ_NBYTES:
+    if MAX_READ_NBYTES is not None and nbytes > MAX_READ_NBYTES:
         raise LimitExceeded(_sentence(f"{nbytes} bytes of pixels", "MAX_READ_NBYTES", MAX_READ_NBYTES))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import NamedTuple
 
+from rustfits.errors import TruncatedFile
 from rustfits.hdu.checksum import ALL_ONES, ZEROS, encode, fold, parse_datasum, storage_sum
 from rustfits.hdu.report import Verdict
 from rustfits.header.cards import Cards
@@ -129,9 +130,12 @@ def right_ones(file: OpenFile, extent: Extent, state: HeaderState) -> list[str]:
 
 
 def is_wrong(file: OpenFile, extent: Extent, state: HeaderState) -> bool:
-    """Tell whether DATASUM or CHECKSUM is there and wrong; each byte is read once. Errors as `add_datasum`."""
+    """Tell whether DATASUM or CHECKSUM is there and wrong, or the data unit not whole; each byte is read once."""
     there = [keyword for keyword in BOTH if stated(state.cards, keyword) is not None]
-    return right_ones(file, extent, state) != there
+    try:
+        return right_ones(file, extent, state) != there
+    except TruncatedFile:
+        return True
 
 
 def _write_checksum(file: OpenFile, extent: Extent, state: HeaderState, data: int) -> None:

@@ -433,3 +433,12 @@ def test_any_image_is_intact_by_every_check(image, seed):
         hdu.add_checksum()
         assert {verdict.status for verdict in hdu.verify().verdicts} == {"ok"}
         assert (hdu.verify_datasum(), hdu.verify_checksum()) == (True, True)
+
+
+def test_of_an_hdu_that_is_not_there_whole_the_checksum_is_wrong():
+    raw = WHOLE["f4"].copy()
+    at = raw.index(b"GCOUNT")
+    raw[at + 29 : at + 30] = b"3"
+    hdu = FITS.from_bytes(raw)[1]
+    assert hdu.verify()["CHECKSUM"].status == "bad"
+    assert hdu.verify_checksum() is False
