@@ -552,7 +552,7 @@ class TableHDU(ReadableTableHDU):
 
         refuse_wishes(wishes)
         if compress is None or compress is False:
-            raise TableError("FITS.append() copies a table as it is; write_table() of an HDU needs compress=")
+            raise TableError("append(hdu) copies a plain table as it is; write_table(hdu) needs compress=")
         return compressed(DataUnit(self), self._facts, compress, ztilelen)
 
     def _check_header(self) -> None:
