@@ -17,8 +17,8 @@ import pytest
 import rustfits
 
 sys.path.insert(0, str(Path(__file__).parent))
-import files
-from seeds import TILE, image_file, pixels, seeds
+import fuzz_files
+from fuzz_seeds import TILE, image_file, pixels, seeds
 
 NCASES = int(os.environ.get("RUSTFITS_FUZZ_CASES", "200"))
 NBITS = int(os.environ.get("RUSTFITS_FUZZ_BITS", "150"))
@@ -38,7 +38,7 @@ CODECS = [
 @linux
 @pytest.mark.filterwarnings("ignore")
 def test_files_changed_at_random_give_data_or_errors_of_ours_within_their_memory_and_time():
-    assert files.run(SEED, NCASES, every=20) == []
+    assert fuzz_files.run(SEED, NCASES, every=20) == []
 
 
 def compressed(name, dtype, **arguments):

@@ -1,6 +1,7 @@
 """Files of images, and the schedulers that compute them."""
 
 import os
+import signal
 import sys
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -10,6 +11,25 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 from files import ROOT, made
+
+SECONDS = 150  # for one test: what waits for a cluster that says nothing any more is an error, not a run without end
+
+
+@pytest.fixture(autouse=True)
+def in_time():
+    """End a test that waits without end, where the system has such a clock."""
+    if not hasattr(signal, "SIGALRM"):
+        yield
+        return
+
+    def late(number, frame):
+        raise TimeoutError(f"the test takes longer than {SECONDS} s")
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.alarm(SECONDS)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
 
 
 @pytest.fixture(scope="session")

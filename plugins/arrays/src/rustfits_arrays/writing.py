@@ -174,7 +174,10 @@ def _by_cluster(client: Any, blocks: Sequence[Any], deliver: Deliver) -> None:
             deliver(number, futures[number].result())
             futures[number] = None
     finally:
-        client.cancel([future for future in futures if future is not None])
+        # Not cancelled: that forgets the keys for whoever else wants them, and for the next who computes the same
+        # array, which may be waited for without end.
+        for future in filter(None, futures):
+            future.release()
 
 
 def _by_this_machine(blocks: Sequence[Any], deliver: Deliver) -> None:

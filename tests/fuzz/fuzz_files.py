@@ -1,6 +1,6 @@
 """Read files that were changed at random, each in a process of its own with little memory and little time.
 
-    python tests/fuzz/files.py [--cases N] [--seed N] [--only TEXT] [--keep FOLDER] [--every N]
+    python tests/fuzz/fuzz_files.py [--cases N] [--seed N] [--only TEXT] [--keep FOLDER] [--every N]
 
 Allowed is data, or an error of `rustfits.FitsError`. Found faults are: any other exception, a signal, more than ten
 seconds, and more memory than 64 MiB and eight times what the file has and what was read of it. A fault prints the seed
@@ -32,8 +32,8 @@ import numpy as np
 import rustfits
 
 sys.path.insert(0, str(Path(__file__).parent))
-from mutate import mutated
-from seeds import seeds
+from fuzz_mutate import mutated
+from fuzz_seeds import seeds
 
 ADDRESS_NBYTES = 1 << 30  # address space of a child beyond what it starts with
 SECONDS = 10  # for everything that is done with one file
