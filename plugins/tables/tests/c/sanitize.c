@@ -145,7 +145,7 @@ static void make_structure(void)
     for (int64_t k = 0; k < it.nfields; k++)
         if (it.fields[k].kind <= RF_FLIP) {
             rf_field *field = &it.fields[k];
-            field->memory = memory + (all == 0 ? 0 : at[k]);
+            field->memory = all && at[k] ? memory + at[k] : memory; /* which may be NULL, of no bytes */
             field->stride = stride;
             field->memory_nbytes = all == 0 ? 0 : (all - 1) * stride + field->size * field->count;
         }
