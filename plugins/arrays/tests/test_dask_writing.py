@@ -136,17 +136,22 @@ def test_blocks_are_let_go_when_they_are_written(tmp_path):
     assert not kept
 
 
-def failing(block, block_info=None):
-    if block_info and block_info[0]["chunk-location"] == (2, 1):
-        raise RuntimeError("of one block")
-    return block
+def failing_at(place):
+    """Return a function that fails on one block; as it is made here, it goes to workers by its value."""
+
+    def failing(block, block_info=None):
+        if block_info and block_info[0]["chunk-location"] == place:
+            raise RuntimeError("of one block")
+        return block
+
+    return failing
 
 
 @pytest.mark.parametrize("compress", [None, "GZIP_1"])
 def test_after_an_error_the_file_is_as_it_was(tmp_path, scheduler, compress):
     path = tmp_path / "a.fits"
     before = serial(path, COUNTS.astype("i2"))
-    broken = da.from_array(COUNTS.astype("i4"), chunks=50).map_blocks(failing, dtype="i4")
+    broken = da.from_array(COUNTS.astype("i4"), chunks=50).map_blocks(failing_at((2, 1)), dtype="i4")
     for mode in ("w+", "r+"):
         with pytest.raises(RuntimeError, match="of one block"):
             images.write(path, broken, compress=compress, mode=mode)
