@@ -19,6 +19,8 @@ if TYPE_CHECKING:
         PixelBatch,
         TileBatch,
         TileCodec,
+        decoded_by,
+        encoded_by,
         raise_first_fault,
     )
     from rustfits.codec.hookspecs import hookimpl
@@ -129,8 +131,10 @@ __all__ = [
     "choose_variant",
     "codec_class",
     "column_of",
+    "decoded_by",
     "effective_level",
     "empty",
+    "encoded_by",
     "heap_ranges",
     "hookimpl",
     "is_checksum_of",
@@ -152,7 +156,7 @@ __all__ = [
 
 _MODULES = {
     "codec.batch": ("EncodedTiles", "Int64s", "PixelBatch", "QuantizedTiles", "TileBatch", "raise_first_fault"),
-    "codec.codec": ("API_VERSION", "Parameter", "TileCodec"),
+    "codec.codec": ("API_VERSION", "Parameter", "TileCodec", "decoded_by", "encoded_by"),
     "codec.choice": ("choose_variant",),
     "codec.hookspecs": ("hookimpl",),
     "codec.kernels": ("Kernels",),

@@ -421,20 +421,71 @@ class TileCodec:
         raise NotImplementedError(f"{type(self).__name__} defines neither encode nor encode_tile")
 
 
-def encoded_by(codec: TileCodec, batch: PixelBatch) -> object:
-    """Return what `TileCodec.encode` returns; an error that is none of ours becomes a `PluginError`."""
+def encoded_by(codec: TileCodec, batch: PixelBatch) -> EncodedTiles:
+    """Encode tiles, and hold the codec to its contract.
+
+    Parameters
+    ----------
+    codec : TileCodec
+    batch : PixelBatch
+        Its pixels are lent read-only: they may be the user's own.
+
+    Raises
+    ------
+    TileEncodeError
+        If the codec cannot hold the pixels of a tile.
+    PluginError
+        If what it returns is not what it must be, or it raises an error that is none of ours.
+    """
+    lent = batch.pixels.view()
+    lent.flags.writeable = False
     try:
-        return codec.encode(batch)
+        tiles: object = codec.encode(PixelBatch(lent, batch.shape, batch.row))
     except (FitsError, NotImplementedError, MemoryError):
         raise
     except Exception as error:
         raise _failed(codec, "encode", error) from error
+    return _checked(codec, tiles, batch.row.size)
 
 
-def decoded_by(codec: TileCodec, batch: TileBatch, out: NDArray[Any]) -> None:
-    """Do as `TileCodec.decode`; an error that is none of ours becomes a `PluginError`."""
+def _checked(codec: TileCodec, tiles: object, ntiles: int) -> EncodedTiles:
+    name = codec.zcmptype
+    if not isinstance(tiles, EncodedTiles):
+        raise PluginError(f"the codec of {name} returned no EncodedTiles, but {tiles!r:.60}")
+    data: object = tiles.data
+    length: object = tiles.length
+    if not (isinstance(data, np.ndarray) and data.dtype == np.uint8 and data.ndim == 1):
+        raise PluginError(f"the codec of {name} returned data that are no uint8 array of one axis, but {data!r:.60}")
+    if not (isinstance(length, np.ndarray) and length.dtype.kind in "iu" and length.ndim == 1):
+        raise PluginError(f"the codec of {name} returned lengths that are no int64 array, but {length!r:.60}")
+    if length.size != ntiles or int(length.min(initial=0)) < 0 or int(length.sum()) != data.size:
+        raise broken_contract(codec, tiles, ntiles)
+    return tiles
+
+
+def broken_contract(codec: TileCodec, tiles: EncodedTiles, ntiles: int) -> PluginError:
+    """Return the error for bytes and lengths that do not go together."""
+    return PluginError(
+        f"the codec of {codec.zcmptype} returned {tiles.data.size} bytes with {tiles.length.size} "
+        f"lengths for {ntiles} tiles: it breaks the contract of TileCodec.encode"
+    )
+
+
+def decoded_by(codec: TileCodec, batch: TileBatch, out: NDArray[Any], *, exactly: bool = False) -> None:
+    """Decode tiles as `TileCodec.decode`, or `TileCodec.decode_exactly`, does.
+
+    Raises
+    ------
+    TileDecodeError
+        For the first damaged tile.
+    PluginError
+        If the codec raises an error that is none of ours.
+    """
     try:
-        codec.decode(batch, out)
+        if exactly:
+            codec.decode_exactly(batch, out)
+        else:
+            codec.decode(batch, out)
     except (FitsError, NotImplementedError, MemoryError):
         raise
     except Exception as error:

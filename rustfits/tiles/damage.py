@@ -102,9 +102,9 @@ class ForgivingDecoder(TileDecoder):
                 self.damage[int(rows[index])] = error
         return survey.entries.part(rows)
 
-    def look_at_table(self) -> None:
-        """Note the tiles that cannot be read at all, as far as the table says."""
-        self.check_sizes(0)
+    def look_at_table(self, nbytes: int = 0) -> None:
+        """Note the tiles that cannot be read at all, as far as the table says; first as `check_sizes`."""
+        self.check_sizes(nbytes)
         self.entries(np.arange(self.table.grid.ntiles))
 
     def decode(self, entries: TileEntries, out: NDArray[Any], shapes: Int64s) -> None:
@@ -172,11 +172,11 @@ def read_around(decoder: ForgivingDecoder) -> tuple[NDArray[Any], NDArray[np.boo
         If it is more than `rustfits.limits` allows, or nearly all of it is lost and there is no file to speak of.
     """
     shape, stored = decoder.table.grid.shape, decoder.table.stored
-    decoder.check_sizes(prod(shape) * stored.itemsize)
-    limits.check_read(prod(shape), prod(shape) * stored.itemsize)
-    decoder.look_at_table()
+    nbytes = prod(shape) * stored.itemsize
+    limits.check_read(prod(shape), nbytes)
+    decoder.look_at_table(nbytes)
     nlost = sum([prod(tile.shape) for tile in described(decoder)])
-    limits.check_lost(nlost * stored.itemsize, prod(shape) * stored.itemsize, decoder.storage.size())
+    limits.check_lost(nlost * stored.itemsize, nbytes, decoder.storage.size())
     pixels = _reader(decoder).read_many([full_section(shape)], _as_stored(decoder))[0]
     lost = np.zeros(shape, dtype=bool)
     for tile in described(decoder):

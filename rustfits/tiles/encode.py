@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from rustfits.codec import choice
 from rustfits.codec.batch import EncodedTiles, PixelBatch
-from rustfits.codec.codec import TileCodec, encoded_by
+from rustfits.codec.codec import broken_contract, encoded_by
 from rustfits.errors import PluginError
 from rustfits.heap.bintable import ELEMENT_NBYTES, Column
 from rustfits.heap.spare import Spare
@@ -215,39 +215,23 @@ class TileCompressor:
             coded -= self._dtype.type(self._offset)
         else:
             coded = stored.astype(self._dtype, copy=False)
-        lent = coded.view()  # it may be the user's own array
-        lent.flags.writeable = False
-        tiles = _checked(self._codec, encoded_by(self._codec, PixelBatch(lent, shapes, rows)), rows)
+        tiles = encoded_by(self._codec, PixelBatch(coded, shapes, rows))
+        self._check_lengths(tiles, rows)
         if np.may_share_memory(tiles.data, coded):  # a codec that changes no byte may return those it was given
             return EncodedTiles(tiles.data.copy(), tiles.length)
         return tiles
 
-
-def _checked(codec: TileCodec, tiles: object, rows: Int64s) -> EncodedTiles:
-    """Return what a codec made of the tiles in some rows; `PluginError` if it is not what it must be."""
-    name = codec.zcmptype
-    if not isinstance(tiles, EncodedTiles):
-        raise PluginError(f"the codec of {name} returned no EncodedTiles, but {tiles!r:.60}")
-    data: object = tiles.data
-    length: object = tiles.length
-    if not (isinstance(data, np.ndarray) and data.dtype == np.uint8 and data.ndim == 1):
-        raise PluginError(f"the codec of {name} returned data that are no uint8 array of one axis, but {data!r:.60}")
-    if not (isinstance(length, np.ndarray) and length.dtype.kind in "iu" and length.ndim == 1):
-        raise PluginError(f"the codec of {name} returned lengths that are no int64 array, but {length!r:.60}")
-    whole = length.size == rows.size and int(length.min()) >= 0 and int(length.sum()) == data.size
-    if whole and not length.all():
-        row = int(rows[np.flatnonzero(length == 0)[0]])
-        raise PluginError(
-            f"the codec of {name} made no bytes of the tile in table row {row + 1}: a tile without "
-            "bytes is one that was never written (FITS 4.0, section 10.1.3); write one byte at least"
-        )
-    width = ELEMENT_NBYTES[codec.descriptor_type]
-    if not whole or (width > 1 and (length % width).any()):
-        raise PluginError(
-            f"the codec of {name} returned {data.size} bytes with {length.size} "
-            f"lengths for {rows.size} tiles: it breaks the contract of TileCodec.encode"
-        )
-    return tiles
+    def _check_lengths(self, tiles: EncodedTiles, rows: Int64s) -> None:
+        """Raise `PluginError` for lengths that a descriptor of an image cannot have."""
+        if not tiles.length.all():
+            row = int(rows[np.flatnonzero(tiles.length == 0)[0]])
+            raise PluginError(
+                f"the codec of {self._codec.zcmptype} made no bytes of the tile in table row {row + 1}: a tile without "
+                "bytes is one that was never written (FITS 4.0, section 10.1.3); write one byte at least"
+            )
+        width = ELEMENT_NBYTES[self._codec.descriptor_type]
+        if width > 1 and (tiles.length % width).any():
+            raise broken_contract(self._codec, tiles, rows.size)
 
 
 class _Encoder:

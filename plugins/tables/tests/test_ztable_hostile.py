@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import rustfits
-from rustfits import FitsError
+from rustfits import FITS, FitsError
+from rustfits.codec import registry
+from rustfits.plugin import EncodedTiles
 
 pytest.importorskip("rustfits_rice", reason="plugin not installed: rustfits-rice")
 
@@ -297,3 +299,46 @@ def test_damaged_tiles_can_be_written_over():
         assert (file[1].read_column("D", rows=slice(16, 32)) == EXPECTED["D"][16:32]).all()
         with pytest.raises(rustfits.TileDecodeError):
             file[1]["D"][0:3] = EXPECTED["D"][0:3]
+
+
+class Lying(rustfits.Gzip1):
+    """A codec whose streams are right, unless it is told how to lie."""
+
+    lie = staticmethod(lambda tiles: tiles)
+
+    def encode(self, batch):
+        return type(self).lie(super().encode(batch))
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        lambda tiles: None,
+        lambda tiles: EncodedTiles(tiles.data.astype("f4"), tiles.length),
+        lambda tiles: EncodedTiles(tiles.data[:-3], tiles.length),
+        lambda tiles: EncodedTiles(tiles.data, -tiles.length),
+        lambda tiles: EncodedTiles(tiles.data, tiles.length.tolist()),
+    ],
+)
+def test_a_codec_that_lies_changes_no_byte_of_a_table(lie, monkeypatch):
+    monkeypatch.setitem(registry._codecs, "GZIP_1", Lying)
+    with FITS("mem://", "w+") as file:
+        file.write_image(np.zeros((3, 3)))
+        before = bytes(file.to_bytes())
+        monkeypatch.setattr(Lying, "lie", staticmethod(lie))
+        with pytest.raises(rustfits.PluginError, match="the codec of GZIP_1 returned"):
+            file.write_table({"a": np.arange(50.0)}, compress="GZIP_1")
+        assert bytes(file.to_bytes()) == before
+
+
+def test_what_a_codec_of_a_table_raises_becomes_an_error_that_names_it(monkeypatch):
+    class Failing(rustfits.Gzip1):
+        def decode_exactly(self, batch, out):
+            raise RuntimeError("boom")
+
+    with FITS("mem://", "w+") as file:
+        file.write_table({"a": np.arange(50.0)}, compress="GZIP_1")
+        raw = bytes(file.to_bytes())
+    monkeypatch.setitem(registry._codecs, "GZIP_1", Failing)
+    with FITS.from_bytes(raw) as file, pytest.raises(rustfits.PluginError, match=r"GZIP_1 failed in Failing\.decode"):
+        file[1].read()

@@ -137,7 +137,7 @@ class ImageTiles:
         table = self._snapshot.table
         scaling = table.scaling if scale else Scaling(table.stored)
         decoder = _KnownTiles(self._snapshot, entries, memoryview(data).cast("B"), at)
-        return shaped(TileReader(decoder, _no_cache()).read_many([section], scaling)[0], section)
+        return shaped(TileReader(decoder, TileCache(0)).read_many([section], scaling)[0], section)
 
     def encode(self, pixels: ArrayLike, start: Sequence[int] | None = None) -> list[EncodedBatch]:
         """Compress a box of whole tiles.
@@ -340,9 +340,3 @@ class _HeapPart(Storage):
         part = self._data[offset - self._at :][: target.nbytes]
         target[: part.nbytes] = part
         return part.nbytes
-
-
-def _no_cache() -> TileCache:
-    cache = TileCache()
-    cache.resize(0)
-    return cache

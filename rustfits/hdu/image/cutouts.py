@@ -43,8 +43,7 @@ def gather(
     -------
     array of shape ``(n, *box)``
     """
-    # An axis may be longer than an int64 counts, where another is empty.
-    ends, size = np.array([min(npixels, _FAR) for npixels in shape], dtype=np.int64), np.array(box, dtype=np.int64)
+    ends, size = _ends(shape), np.array(box, dtype=np.int64)
     start = np.clip(first, 0, ends)
     stop = np.clip(first + size, 0, ends)
     touched = np.flatnonzero((start < stop).all(axis=1))
@@ -130,7 +129,11 @@ def no_fill(
     first: NDArray[np.int64], box: tuple[int, ...], shape: tuple[int, ...], dtype: np.dtype[Any]
 ) -> NDArray[Any]:
     """Return a value that no pixel gets, 0-d; raise `ImageError` if a box reaches beyond an image of ``shape``."""
-    ends = np.array([min(npixels, _FAR) for npixels in shape], dtype=np.int64)
-    if ((first < 0) | (first + np.array(box) > ends)).any():
+    if ((first < 0) | (first + np.array(box) > _ends(shape))).any():
         raise ImageError(f"some cutouts reach beyond the image: {dtype} pixels need fill_value=")
     return np.zeros((), dtype)
+
+
+def _ends(shape: tuple[int, ...]) -> NDArray[np.int64]:
+    """Return where an image ends; an axis may be longer than an int64 counts, where another is empty."""
+    return np.array([min(npixels, _FAR) for npixels in shape], dtype=np.int64)

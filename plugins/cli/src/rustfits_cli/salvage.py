@@ -14,13 +14,11 @@ import numpy as np
 import rustfits
 from rustfits_cli.files import check_output, new_file, sentence
 from rustfits_cli.image import complete_file
+from rustfits_cli.rawcards import BLOCK, card_of, header_bytes, padded
 from rustfits_cli.show import one_line, write_json
 
-BLOCK = 2880
 _WINDOW = 1024 * BLOCK  # of a file, looked through for headers at a time
-_COVER = b"SIMPLE  =                    T".ljust(80) + b"BITPIX  =                    8".ljust(80)
-_COVER += b"NAXIS   =                    0".ljust(80) + b"EXTEND  =                    T".ljust(80)
-COVER = (_COVER + b"END").ljust(BLOCK)
+COVER = header_bytes([card_of("SIMPLE", True), card_of("BITPIX", 8), card_of("NAXIS", 0), card_of("EXTEND", True)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,11 +213,6 @@ def end_of(segment: Segment, fits: rustfits.FITS, hdus: list[rustfits.HDU]) -> t
     if fits.damage is None and stop <= segment.size and hdus[-1:] == list(fits)[-1:]:
         return stop, segment.size
     return stop, next_header(segment.path, max(after, segment.start + BLOCK), segment.size)
-
-
-def padded(nbytes: int) -> int:
-    """Return a size as whole blocks."""
-    return -(-nbytes // BLOCK) * BLOCK
 
 
 def next_header(path: Path, start: int, size: int) -> int:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rustfits import TableError, limits
-from rustfits.plugin import HeapWriter, PixelBatch, Run, TileEncodeError, codec_class, run
+from rustfits.plugin import HeapWriter, PixelBatch, Run, TileEncodeError, codec_class, encoded_by, run
 from rustfits_tables.choice import active
 from rustfits_tables.fields import Bytes, FieldArray
 from rustfits_tables.heap import nbytes_of
@@ -260,16 +260,18 @@ def encoded(column: CodedColumn, raw: Bytes, numbers: Int64s, rows: Int64s) -> t
     ------
     TileEncodeError
         If the codec cannot hold one.
+    PluginError
+        If it breaks its contract.
     """
     element = column.element
     pixels: NDArray[Any] = raw.view(element.newbyteorder(">"))
     if element.itemsize > 1 and sys.byteorder == "little":
         pixels = pixels.astype(element)
     try:
-        tiles = column.codec.encode(PixelBatch(pixels, numbers[:, None], rows))
+        tiles = encoded_by(column.codec, PixelBatch(pixels, numbers[:, None], rows))
     except TileEncodeError as error:
         raise TileEncodeError(error.algorithm, error.row, f"column {column.cells.name!r}: {error.reason}") from error
-    return tiles.data[: int(tiles.length.sum())].copy(), tiles.length
+    return tiles.data.copy(), tiles.length
 
 
 def encoded_cells(column: CodedColumn, values: Values, nbytes: Int64s) -> tuple[Bytes, Int64s]:

@@ -37,23 +37,46 @@ def data_sum(tiles: TileRows) -> int:
     TileDecodeError, TableError, HeaderError, CodecNotInstalled, PluginError, FitsIOError
         If a tile cannot be decoded.
     """
-    total = Datasum()
-    facts = tiles.facts
-    columns = [facts.coded(one) for one in facts.cells]
-    arrays = [column for column in columns if column.cells.in_heap and column.cells.column.nbytes]
-    found: dict[int, list[CodedCells]] = {column.number: [] for column in arrays}
-    step = max(PIECE_NBYTES // max(facts.row_nbytes, 1) // facts.tile_nrows, 1) * facts.tile_nrows
-    for first in range(0, facts.nrows, step):
-        rows = range(first, min(first + step, facts.nrows))
-        total.update(plain_rows(tiles, columns, rows, found))
+    total, rows, facts = Datasum(), PlainRows(tiles), tiles.facts
+    for piece in rows:
+        total.update(piece)
     whole = Datasum()
     whole.add(total.value)
-    for value in _heap(tiles, arrays, found, facts.row_nbytes * facts.nrows):
+    for value in _heap(tiles, rows.arrays, rows.found, facts.row_nbytes * facts.nrows):
         whole.add(value)
     return whole.value
 
 
-def plain_rows(tiles: TileRows, columns: list[CodedColumn], rows: range, found: dict[int, list[CodedCells]]) -> Bytes:
+class PlainRows:
+    """The rows of a table as they were if it were not compressed, as bytes, in pieces of about `PIECE_NBYTES`.
+
+    Parameters
+    ----------
+    tiles : TileRows
+
+    Attributes
+    ----------
+    arrays : list of CodedColumn
+        The columns whose cells are in the heap.
+    found : dict of int to list of CodedCells
+        Where their cells are, by the number of the column, of the rows that were gone through.
+    """
+
+    def __init__(self, tiles: TileRows) -> None:
+        self._tiles = tiles
+        self._columns = [tiles.facts.coded(one) for one in tiles.facts.cells]
+        self.arrays = [column for column in self._columns if column.cells.in_heap and column.cells.column.nbytes]
+        self.found: dict[int, list[CodedCells]] = {column.number: [] for column in self.arrays}
+
+    def __iter__(self) -> Iterator[Bytes]:
+        facts = self._tiles.facts
+        step = max(PIECE_NBYTES // max(facts.row_nbytes, 1) // facts.tile_nrows, 1) * facts.tile_nrows
+        for first in range(0, facts.nrows, step):
+            rows = range(first, min(first + step, facts.nrows))
+            yield _plain_rows(self._tiles, self._columns, rows, self.found)
+
+
+def _plain_rows(tiles: TileRows, columns: list[CodedColumn], rows: range, found: dict[int, list[CodedCells]]) -> Bytes:
     """Return rows as they are in the table if it were not compressed; ``found`` learns of their arrays."""
     width = tiles.facts.row_nbytes
     raw = np.zeros((len(rows), width), dtype=np.uint8)

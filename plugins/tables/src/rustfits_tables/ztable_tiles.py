@@ -11,7 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rustfits import TableError, get_num_threads, limits
-from rustfits.plugin import DataUnit, TileBatch, TileCache, TileDecodeError, codec_class, heap_ranges, run, scratch
+from rustfits.plugin import (
+    DataUnit,
+    TileBatch,
+    TileCache,
+    TileDecodeError,
+    codec_class,
+    decoded_by,
+    heap_ranges,
+    run,
+    scratch,
+)
 from rustfits_tables.choice import active
 from rustfits_tables.columns import Cells
 from rustfits_tables.facts import AnyCells
@@ -397,11 +407,13 @@ def decode(column: CodedColumn, batch: TileBatch, out: Bytes) -> None:
     ------
     TileDecodeError
         If one is damaged, or of another length.
+    PluginError
+        If the codec breaks its contract.
     """
     element = column.element
     shared = out.ctypes.data % element.itemsize == 0
     numbers = out.view(element) if shared else np.empty(out.size // element.itemsize, dtype=element)
-    column.codec.decode_exactly(batch, numbers)
+    decoded_by(column.codec, batch, numbers, exactly=True)
     if not shared:
         out.view(element.newbyteorder(">"))[...] = numbers
     elif sys.byteorder == "little":

@@ -18,7 +18,7 @@ from rustfits_tables.ztable import BYTE, CodedColumn, CompressedFacts, Int64s
 from rustfits_tables.ztable_cells import CellReader, CodedCells
 from rustfits_tables.ztable_encode import encoded, encoded_arrays, joined, of_descriptors, pairs
 from rustfits_tables.ztable_new import chosen_codecs, disk_cards, tile_nrows
-from rustfits_tables.ztable_sums import MAX_OVERLAP_NBYTES, PIECE_NBYTES, plain_cards, plain_rows
+from rustfits_tables.ztable_sums import MAX_OVERLAP_NBYTES, PlainRows, plain_cards
 from rustfits_tables.ztable_tiles import TileRows
 
 SUMS = {"CHECKSUM": "ZHECKSUM", "DATASUM": "ZDATASUM"}
@@ -133,21 +133,16 @@ def plain_pieces(tiles: TileRows) -> Iterator[Bytes]:
     TileDecodeError, TableError, HeaderError, CodecNotInstalled, PluginError, FitsIOError
         If a tile cannot be decoded.
     """
-    facts = tiles.facts
-    columns = [facts.coded(one) for one in facts.cells]
-    arrays = [column for column in columns if column.cells.in_heap and column.cells.column.nbytes]
-    found: dict[int, list[CodedCells]] = {column.number: [] for column in arrays}
-    step = max(PIECE_NBYTES // max(facts.row_nbytes, 1) // facts.tile_nrows, 1) * facts.tile_nrows
-    for first in range(0, facts.nrows, step):
-        yield plain_rows(tiles, columns, range(first, min(first + step, facts.nrows)), found)
-    size = facts.seen.integer("PCOUNT", 0)
+    rows = PlainRows(tiles)
+    yield from rows
+    size = tiles.facts.seen.integer("PCOUNT", 0)
     if not size:
         return
     if size > MAX_OVERLAP_NBYTES:
         raise TableError(f"ZPCOUNT says that the heap has {size} bytes, which are too many to be put together")
     heap = np.zeros(size, dtype=np.uint8)
-    for column in arrays:
-        for each in found[column.number]:
+    for column in rows.arrays:
+        for each in rows.found[column.number]:
             _place(heap, each, CellReader(tiles).bytes_of(column, each), column)
     yield heap
 
