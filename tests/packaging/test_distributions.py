@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import runpy
+import sys
+import sysconfig
 import tomllib
 import zlib
 from importlib import metadata
@@ -17,7 +19,7 @@ FOLDERS = [ROOT, *(path.parent for path in sorted(ROOT.glob("plugins/*/pyproject
 PROJECTS = {folder: tomllib.loads((folder / "pyproject.toml").read_text()) for folder in FOLDERS}
 PLUGINS = {folder: project for folder, project in PROJECTS.items() if folder != ROOT}
 LIMITS = {
-    "rustfits": 1 << 20,
+    "rustfits": 1_000_000,
     "rustfits-rice": 300_000,
     "rustfits-hcompress": 300_000,
     "rustfits-plio": 300_000,
@@ -25,6 +27,10 @@ LIMITS = {
     "rustfits-arrays": 300_000,
 }
 PACKED_LIMITS = {"rustfits-tables": 500_000}  # of what is fetched
+
+ALL = list(PROJECTS)
+NAMES = {folder: folder.name if folder != ROOT else "core" for folder in ALL}
+KERNELS = [folder for folder in PLUGINS if (folder / "setup.py").exists()]
 
 
 def installed(name):
@@ -57,7 +63,7 @@ def test_a_plugin_is_a_whole_distribution(folder):
     assert (folder / "src" / f"rustfits_{folder.name}" / "py.typed").exists()
 
 
-@pytest.mark.parametrize("folder", PROJECTS, ids=lambda folder: folder.name if folder != ROOT else "core")
+@pytest.mark.parametrize("folder", PROJECTS, ids=NAMES.get)
 def test_no_package_is_left_out_of_the_wheel(folder):
     listed = set(PROJECTS[folder]["tool"]["setuptools"]["packages"])
     source = folder / "src" if folder != ROOT else folder
@@ -66,7 +72,7 @@ def test_no_package_is_left_out_of_the_wheel(folder):
     assert {".".join(path.relative_to(source).parts) for path in found} == listed
 
 
-@pytest.mark.parametrize("folder", PROJECTS, ids=lambda folder: folder.name if folder != ROOT else "core")
+@pytest.mark.parametrize("folder", PROJECTS, ids=NAMES.get)
 def test_every_declared_entry_point_is_installed_and_loads(folder):
     project = PROJECTS[folder]["project"]
     declared = {("console_scripts", name, target) for name, target in project.get("scripts", {}).items()}
@@ -94,21 +100,99 @@ def test_a_codec_answers_with_the_class_its_entry_point_promises(folder):
             assert re.fullmatch(r"[A-Z0-9_]+", codec.zcmptype)
 
 
-@pytest.mark.parametrize(
-    "folder", [folder for folder in PLUGINS if (folder / "setup.py").exists()], ids=lambda f: f.name
-)
+@pytest.mark.parametrize("folder", KERNELS, ids=NAMES.get)
 def test_no_kernel_is_compiled_with_fused_multiply_add(folder, monkeypatch):
-    setuptools = pytest.importorskip("setuptools", reason="builds the plugins")
-    built = {}
-    monkeypatch.setattr(setuptools, "setup", lambda **keywords: built.update(keywords))
-    monkeypatch.chdir(folder)
-    runpy.run_path("setup.py")
+    monkeypatch.setattr(sys, "platform", "linux")
+    built = described(folder, monkeypatch)
     flags = [(library["sources"], library["cflags"]) for _, library in built.get("libraries", ())]
     flags += [(extension.sources, extension.extra_compile_args) for extension in built["ext_modules"]]
     kernels = [options for sources, options in flags if any(source.endswith(".c") for source in sources)]
     assert kernels
     # GCC fuses by itself wherever a target has the instruction; then the last bit would depend on the machine.
     assert all("-ffp-contract=off" in options for options in kernels)
+
+
+@pytest.mark.parametrize("folder", ALL, ids=NAMES.get)
+def test_a_distribution_says_whose_it_is_and_what_for(folder):
+    project, core = PROJECTS[folder]["project"], PROJECTS[ROOT]["project"]
+    assert project["authors"] == [{"name": "the rustfits developers"}]
+    assert "the rustfits developers" in (folder / "LICENSE").read_text()
+    assert project["license"] == "BSD-3-Clause"
+    assert project["readme"] == "README.md"
+    assert project["requires-python"] == core["requires-python"]
+    assert len(project["description"]) <= 100
+    assert {"astronomy", "FITS"} < set(project["keywords"])
+    # Until the project has a public home there is no address; then it is that of all.
+    assert project.get("urls") == core.get("urls")
+
+
+@pytest.mark.parametrize("folder", ALL, ids=NAMES.get)
+def test_the_classifiers_are_known_and_name_each_python(folder):
+    given = PROJECTS[folder]["project"]["classifiers"]
+    assert given == sorted(set(given))
+    assert not [name for name in given if name.startswith("License ::")]  # the expression says it
+    least = int(PROJECTS[folder]["project"]["requires-python"].removeprefix(">=3."))
+    versions = [int(minor) for minor in re.findall(r"Python :: 3\.(\d+)$", "\n".join(given), re.MULTILINE)]
+    assert versions == list(range(least, max(versions) + 1))
+    assert ("Programming Language :: Cython" in given) == (folder in KERNELS)
+    known = pytest.importorskip("trove_classifiers", reason="not installed: trove-classifiers").classifiers
+    assert set(given) <= known
+
+
+@pytest.mark.parametrize("folder", ALL, ids=NAMES.get)
+def test_every_licence_that_applies_comes_with_the_distribution(folder):
+    files = PROJECTS[folder]["project"]["license-files"]
+    assert (folder / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
+    assert all((folder / name).is_file() for name in files)
+    # Images and tables of others, beside the code, have licences of their own.
+    foreign = list((folder / "src").rglob("*.fits*"))
+    assert files == ["LICENSE", *(f"LICENSE-{path.stem}.rst" for path in foreign)]
+    for path in foreign:
+        assert "Copyright (c)" in (folder / f"LICENSE-{path.stem}.rst").read_text()
+
+
+def test_each_plugin_is_an_extra_and_all_are_one():
+    extras = PROJECTS[ROOT]["project"]["optional-dependencies"]
+    wanted = {folder.name: f"{project['project']['name']}>=1.0.0.dev0,<2" for folder, project in PLUGINS.items()}
+    if not wanted:
+        pytest.skip("not here: the sources of the plugins")
+    assert {name: extras[name] for name in wanted} == {name: [found] for name, found in wanted.items()}
+    assert sorted(extras["all"]) == sorted(wanted.values())
+
+
+@pytest.mark.parametrize("folder", KERNELS, ids=NAMES.get)
+def test_no_older_binary_hides_the_one_that_is_built(folder):
+    # Python takes name.cpython-311-*.so before name.abi3.so, which an editable install leaves beside it.
+    binaries = [path.name.split(".")[0] for path in (folder / "src").rglob("*.so")]
+    assert len(binaries) == len(set(binaries)), "remove all *.so of this folder and install it again"
+
+
+@pytest.mark.parametrize("folder", KERNELS, ids=NAMES.get)
+@pytest.mark.parametrize("system", ["linux", "darwin", "win32"])
+@pytest.mark.parametrize("free", [0, 1])
+def test_each_system_gets_flags_that_its_compiler_knows(folder, system, free, monkeypatch):
+    monkeypatch.setattr(sys, "platform", system)
+    monkeypatch.setattr(sysconfig, "get_config_var", {"Py_GIL_DISABLED": free}.get)
+    built = described(folder, monkeypatch)
+    flags = [flag for _, library in built.get("libraries", ()) for flag in library["cflags"]]
+    flags += [flag for each in built["ext_modules"] for flag in each.extra_compile_args + each.extra_link_args]
+    assert all(flag.startswith("/" if system == "win32" else "-") for flag in flags)
+    assert ("-Wl,-s" in flags) == (system == "linux")  # the linker of macOS has no such flag
+    # Binaries for the stable ABI say so three times, or not at all; without the GIL there is none.
+    stable = {each.py_limited_api for each in built["ext_modules"]}
+    stable |= {("Py_LIMITED_API", "0x030B0000") in each.define_macros for each in built["ext_modules"]}
+    stable |= {built.get("options", {}) == {"bdist_wheel": {"py_limited_api": "cp311"}}}
+    assert stable == {not free and folder.name != "accel"}
+
+
+def described(folder, monkeypatch):
+    """Return what the setup.py of a plugin would build."""
+    setuptools = pytest.importorskip("setuptools", reason="builds the plugins")
+    built = {}
+    monkeypatch.setattr(setuptools, "setup", lambda **keywords: built.update(keywords))
+    monkeypatch.chdir(folder)
+    runpy.run_path("setup.py")
+    return built
 
 
 def test_the_versions_of_all_distributions_are_one():
