@@ -1,12 +1,13 @@
-"""Run the harnesses of `run.py` under libFuzzer, which keeps what reaches code that nothing has reached before.
+"""Give the C of every plugin what libFuzzer makes up, which keeps what reaches code that nothing has reached before.
 
     python tests/sanitize/guided.py [--runs N] [--seconds N] [--only PLUGIN] [--keep]
     python tests/sanitize/guided.py --coverage
     python tests/sanitize/guided.py --build FOLDER
 
-Each harness is built by clang with the address and undefined behaviour sanitizers, is given the inputs kept in
-tests/sanitize/corpus/PLUGIN, and, unless N is 0, goes on from there for so many rounds or seconds. --keep merges what
-it found into that folder. An input that shows a fault stays in the working folder, and its name is printed.
+Each target, plugins/NAME/tests/c/guided.c, is built by clang with the address and undefined behaviour sanitizers, is
+given the inputs kept in tests/sanitize/corpus/NAME, and, unless N is 0, goes on from there for so many inputs or
+seconds. --keep merges what it found into that folder. An input that shows a fault stays in the working folder, and its
+name is printed.
 
 --coverage says which part of the kernels the kept inputs reach. --build only builds, with CC, CFLAGS and
 LIB_FUZZING_ENGINE of the environment, as OSS-Fuzz wants it: a program and an archive of inputs for each plugin.
@@ -32,15 +33,15 @@ from run import FLAGS, HERE, OWN_FLAGS, PLUGINS, ROOT, SANITIZERS
 
 CORPUS = HERE / "corpus"
 PLAIN_FLAGS = [flag for flag in FLAGS if not flag.startswith("-fsanitize=")]
-MAX_NBYTES = 4096  # of an input: the numbers of one round
+MAX_NBYTES = 2048  # of an input: some hundred pixels fill it
 MAX_KEPT = 150  # inputs kept for each harness, the shortest
 
 
 def build(plugin: str, program: Path, flags: Iterable[str], compiler: str = "clang") -> Path:
     """Build the harness of a plugin as a target of libFuzzer."""
     kernels = kernels_of(plugin)
-    sources = [ROOT / "plugins" / plugin / "tests" / "c" / "sanitize.c", *sorted(kernels.glob("*.c"))]
-    command = [compiler, *flags, *OWN_FLAGS.get(plugin, ()), "-DRF_GUIDED", f"-I{HERE}", f"-I{kernels}"]
+    sources = [ROOT / "plugins" / plugin / "tests" / "c" / "guided.c", *sorted(kernels.glob("*.c"))]
+    command = [compiler, *flags, *OWN_FLAGS.get(plugin, ()), f"-I{HERE}", f"-I{kernels}"]
     command += [*map(str, sources), "-lm", "-o", str(program)]
     made = subprocess.run(command, capture_output=True, text=True, check=False)
     if made.returncode:
@@ -84,15 +85,17 @@ def coverage(plugin: str, folder: Path) -> str:
 
 def fuzz(program: Path, corpus: Path, found: Path, *limits: str) -> tuple[str, int]:
     """Run a target; return what it says of its coverage, and its exit status."""
-    command = [str(program), *limits, f"-max_len={MAX_NBYTES}", f"-artifact_prefix={program.name}-", "-timeout=20"]
+    command = [str(program), *limits, f"-max_len={MAX_NBYTES}", f"-artifact_prefix={program.name}-"]
+    command += ["-timeout=20", "-print_final_stats=1"]
     done = subprocess.run(
         [*command, str(found), str(corpus)], capture_output=True, text=True, errors="replace", check=False
     )
-    said = re.findall(r"^#(\d+).*cov: (\d+) ft: (\d+)", done.stderr, re.MULTILINE)
-    if done.returncode:
-        return done.stderr[-6000:], done.returncode
-    inputs, edges, features = said[-1] if said else ("0", "0", "0")
-    return f"{inputs} inputs, {edges} edges, {features} features", 0
+    said = re.findall(r"cov: (\d+) ft: (\d+)", done.stderr)
+    tried = re.search(r"number_of_executed_units: +(\d+)", done.stderr)
+    if done.returncode or tried is None:
+        return done.stderr[-6000:], done.returncode or 1
+    edges, features = said[-1] if said else ("0", "0")
+    return f"{tried[1]} inputs, {edges} edges, {features} features", 0
 
 
 def keep(program: Path, corpus: Path, found: Path, folder: Path) -> None:
