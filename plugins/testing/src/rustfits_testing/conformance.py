@@ -20,10 +20,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from rustfits.codec.codec import API_VERSION, PixelBatch, TileBatch, TileCodec
-from rustfits.codec.registry import codec_class, codecs
-from rustfits.errors import CodecError, TileDecodeError
-from rustfits.testing.samples import KINDS, Guarded, batch_of, join_tiles, sample, shapes_for, starts_of
+from rustfits import CodecError, TileDecodeError, codecs
+from rustfits.plugin import API_VERSION, PixelBatch, TileBatch, TileCodec, codec_class
+from rustfits_testing.samples import KINDS, Guarded, batch_of, join_tiles, sample, shapes_for, starts_of
 
 PIXEL_DTYPES = ("u1", "i2", "i4", "i8", "f4", "f8")
 Shape = tuple[int, ...]

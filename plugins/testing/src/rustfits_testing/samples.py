@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rustfits.codec.batch import Int64s, PixelBatch, TileBatch
+from rustfits.plugin import Int64s, PixelBatch, TileBatch
 
 KINDS = ("noise", "smooth", "constant", "extremes")
 GUARD = 64  # pixels on either side of the room to decode into, which must stay as they are
