@@ -1,7 +1,8 @@
 """Check what would be uploaded: source distributions, wheels, and an environment without a compiler.
 
     python .ci/dist.py WHEELS             # a folder with the wheel of every distribution, as `.ci/wheels.py` makes it
-    python .ci/dist.py WHEELS --thorough  # build the wheels anew from the source distributions, and test those
+    python .ci/dist.py WHEELS --thorough  # build the wheels anew from the source distributions, and run their tests
+    python .ci/dist.py WHEELS --keep TO   # leave source distributions and pure wheels there, for uploading
 
 Run by the environment `dist` of tox; docs/releasing.md says what else a release needs. Needs build, twine, auditwheel,
 abi3audit and what builds the plugins.
@@ -24,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PLACES = [ROOT, *sorted(path.parent for path in ROOT.glob("plugins/*/pyproject.toml"))]
 ALONE = ("rice", "hcompress", "plio")  # whose tests need no file of the core's
 CORE_TESTS = ("core", "flow", "plugins", "systems", "architecture", "packaging")
-OF_THE_CORE = ("rustfits", "tests", "docs", "examples", "*.md", "*.toml", "LICENSE", "conftest.py", ":!plugins", ":!.ci")
+OF_THE_CORE = ("rustfits", "tests", "docs", "examples", "*.md", "LICENSE", "conftest.py", ":!plugins", ":!recipe")
 BUILT_ONLY = {".c", ".h", ".pyx", ".pxd"}  # sources, of no use where a wheel is installed
 
 
@@ -32,9 +33,10 @@ def run(*command: str | Path, cwd: Path = ROOT, **variables: str) -> str:
     """Run a command to its end and return what it printed."""
     environment = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PYTHONWARNINGS": "default", **variables}
     environment.pop("PYTHONPATH", None)
-    done = subprocess.run(list(map(str, command)), cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+    words = [str(word) for word in command]
+    done = subprocess.run(words, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
-        sys.exit(f"dist: {' '.join(map(str, command))}\n{done.stdout}{done.stderr}")
+        sys.exit(f"dist: {' '.join(words)}\n{done.stdout}{done.stderr}")
     return done.stdout + done.stderr
 
 
@@ -89,7 +91,7 @@ def without_compiler(wheels: Path, folder: Path) -> Path:
     variables = {"PATH": str(python.parent), "CC": "no-compiler-here", "CXX": "no-compiler-here"}
     install = ("-m", "pip", "install", "--quiet", "--only-binary", ":all:", "--find-links", wheels)
     run(python, *install, "rustfits[all,testing]", "hypothesis", **variables)
-    said = run(python, "-m", "rustfits_cli.main", "demo", cwd=folder, **variables)
+    said = run(python.with_name("rustfits"), "demo", cwd=folder, **variables)
     if "RICE_1" not in said or not (folder / "rustfits-demo.png").exists():
         sys.exit(f"dist: the demo went wrong\n{said}")
     return python
@@ -112,6 +114,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("wheels", type=Path)
     parser.add_argument("--thorough", action="store_true", help="build and test what the source distributions hold")
+    parser.add_argument("--keep", type=Path, metavar="TO", help="where to leave sources and pure wheels")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="rustfits-dist-") as name:
         folder, wheels = Path(name), asked.wheels.resolve()
@@ -132,6 +135,10 @@ def main() -> int:
             for archive in sources:
                 if archive.name.startswith(("rustfits-", *(f"rustfits_{plugin}-" for plugin in ALONE))):
                     test_sources(archive, python, folder / "tested")
+        for path in (*sources, *made) if asked.keep else ():
+            if path in sources or path.name.endswith("-py3-none-any.whl"):
+                asked.keep.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(path, asked.keep)
     print(f"dist: {len(sources)} source distributions, {len(made)} wheels", flush=True)
     return 0
 
