@@ -210,3 +210,29 @@ def test_tox_installs_that_version():
     import rustfits
 
     assert f"\nversion = {rustfits.__version__}\n" in (ROOT / "tox.ini").read_text()
+
+
+@pytest.mark.skipif(not (ROOT / "recipe").is_dir(), reason="not here: the recipe, which only the repository has")
+@pytest.mark.parametrize("folder", ALL, ids=NAMES.get)
+def test_the_recipe_asks_for_what_the_distribution_asks_for(folder):
+    project = PROJECTS[folder]["project"]
+    outputs = re.split(r"^  - package:$", (ROOT / "recipe" / "recipe.yaml").read_text(), flags=re.MULTILINE)[1:]
+    assert len(outputs) == len(ALL)
+    (recipe,) = (output for output in outputs if re.search(f"^      name: {project['name']}$", output, re.MULTILINE))
+    wanted = {re.sub(r"\[.*?\]|\.dev0", "", word) for word in project["dependencies"]}
+    run = re.search(r"^      run:\n        - python.*\n((?:        - .*\n)*)", recipe, re.MULTILINE)[1]
+    assert {line.strip(" -").replace(" ", "") for line in run.splitlines()} == wanted
+    licences = re.search(r"license_file:\n((?:        - .*\n)*)", recipe)[1]
+    assert [line.strip(" -") for line in licences.splitlines()] == project["license-files"]
+    assert ("compiler('c')" in recipe) == (folder in KERNELS) != ("noarch: python" in recipe)
+    assert f'summary: "{project["description"]}"' in recipe
+
+
+@pytest.mark.skipif(not (ROOT / ".ci").is_dir(), reason="not here: the workflow, which only the repository has")
+def test_the_workflow_builds_every_plugin_that_has_compiled_code():
+    workflow = (ROOT / ".github" / "workflows" / "wheels.yml").read_text()
+    plugins = re.search(r"^        plugin: \[(.*)\]$", workflow, re.MULTILINE)[1].split(", ")
+    assert sorted(plugins) == sorted(folder.name for folder in KERNELS)
+    config = tomllib.loads((ROOT / ".ci" / "cibuildwheel.toml").read_text())["tool"]["cibuildwheel"]
+    least = PROJECTS[ROOT]["project"]["requires-python"].removeprefix(">=3.")
+    assert config["build"][0].startswith(f"cp3{least[0]}[{least[1]}-")
