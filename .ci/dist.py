@@ -90,7 +90,7 @@ def without_compiler(wheels: Path, folder: Path) -> Path:
     python = folder / "venv" / ("Scripts" if os.name == "nt" else "bin") / "python"
     variables = {"PATH": str(python.parent), "CC": "no-compiler-here", "CXX": "no-compiler-here"}
     install = ("-m", "pip", "install", "--quiet", "--only-binary", ":all:", "--find-links", wheels)
-    run(python, *install, "rustfits[all,testing]", "hypothesis", **variables)
+    run(python, *install, "rustfits[all,testing]>=1.0.0.dev0", "hypothesis", **variables)
     said = run(python.with_name("rustfits"), "demo", cwd=folder, **variables)
     if "RICE_1" not in said or not (folder / "rustfits-demo.png").exists():
         sys.exit(f"dist: the demo went wrong\n{said}")
