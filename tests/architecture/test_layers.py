@@ -32,8 +32,7 @@ ROOMS = [
     ("hdu.image", "cards values raster cutouts lost lazy image"),
     ("hdu.compressed", "cards sums verify unpacked edit waiting extending compressed detached"),
     ("hdu", "table kind tableunit kinds"),
-    ("", "plugin"),
-    ("testing", "samples conformance peers __init__"),
+    ("", "plugin testing"),
     ("container", "remote locator objects ahead scan sharing hdulist newimage newhdu copying creation fitsfile"),
     ("", "convenience quantization fitsio __init__"),
 ]
@@ -42,7 +41,7 @@ ROOMS = [
 def layers():
     names = []
     for room, modules in ROOMS:
-        if room and room not in names and "__init__" not in modules.split():
+        if room and room not in names:
             names.append(room)
         names += [f"{room}.{module}".strip(".").removesuffix(".__init__") for module in modules.split()]
     return names
@@ -125,7 +124,7 @@ def test_the_order_of_imports_names_no_module_that_is_gone():
     assert sorted(LAYERS) == sorted(map(name_of, MODULES))
 
 
-@pytest.mark.parametrize("room", sorted({room for room, _ in ROOMS} - {"", "testing"}))
+@pytest.mark.parametrize("room", sorted({room for room, _ in ROOMS} - {""}))
 def test_a_room_says_what_it_holds_and_does_nothing(room):
     (docstring,) = ast.parse(PACKAGE.joinpath(*room.split("."), "__init__.py").read_text()).body
     assert isinstance(docstring, ast.Expr)
@@ -141,7 +140,7 @@ def test_the_map_of_the_manual_names_every_room_and_module_in_their_order():
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_what_is_not_on_every_system_stands_in_one_module(path):
-    if name_of(path) in ("system", "testing.peers"):  # tests with CFITSIO run on POSIX alone
+    if name_of(path) == "system":
         return
     for node in nodes(path, ast.Attribute):
         if isinstance(node.value, ast.Name) and node.value.id in ("os", "mmap"):

@@ -9,7 +9,7 @@ import pytest
 
 import rustfits
 from rustfits.plugin import ImageTiles, stored_tiles, write_tiles
-from rustfits.testing.peers import write_with_cfitsio
+from rustfits_testing.peers import write_with_cfitsio
 
 fitsio = pytest.importorskip("fitsio", reason="peer not installed: fitsio")
 

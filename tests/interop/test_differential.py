@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import rustfits
-from rustfits.testing.peers import heap_tiles
+from rustfits_testing.peers import heap_tiles
 
 pytest.importorskip("fitsio", reason="peer not installed: fitsio")
 fits = pytest.importorskip("astropy.io.fits", reason="peer not installed: astropy")

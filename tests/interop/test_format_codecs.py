@@ -9,7 +9,7 @@ import pytest
 from handmade import PRIMARY, Table, bitpix, edited, gzipped, image_cards, ntiles, padded, shuffled, tiles_of
 
 import rustfits
-from rustfits.testing.peers import heap_tiles, write_with_cfitsio
+from rustfits_testing.peers import heap_tiles, write_with_cfitsio
 
 pytest.importorskip("fitsio", reason="peer not installed: fitsio")
 DATA = Path(__file__).parents[1] / "data"

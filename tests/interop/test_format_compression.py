@@ -12,7 +12,7 @@ from handmade import Table, edited, gzipped, image_cards, tiles_of
 
 import rustfits
 from rustfits import FITS, Quantize
-from rustfits.testing.peers import heap_tiles, write_with_cfitsio
+from rustfits_testing.peers import heap_tiles, write_with_cfitsio
 
 pytest.importorskip("fitsio", reason="peer not installed: fitsio")
 fits = pytest.importorskip("astropy.io.fits", reason="peer not installed: astropy")

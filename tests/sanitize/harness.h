@@ -4,8 +4,9 @@
  * defines the three functions below. Its arguments are SEED, SECONDS and, to do one round over again, ROUND. Every round
  * has random numbers of its own, made from the seed and its number, so that it can be repeated alone.
  *
- * With RF_GUIDED defined it is a target for libFuzzer instead: the bytes that the fuzzer makes up, and keeps where they
- * reach code that none has reached, are the random numbers of one round. */
+ * plugins/NAME/tests/c/guided.c is a target for libFuzzer. It defines RF_GUIDED too, and one function, which is called
+ * with each input that the fuzzer makes up: numbers are taken from it, then 0, and what is left are bytes for kernels.
+ * Inputs that reach code which none has reached are kept. So that many are tried, one makes a few small tiles alone. */
 #ifndef RF_HARNESS_H
 #define RF_HARNESS_H
 
@@ -20,40 +21,49 @@
 #include <time.h>
 #include <unistd.h>
 
+#ifdef RF_GUIDED
+static void one_input(void);
+#else
 static void fixed_cases(void); /* what once went wrong; every run begins with it, as round -1 */
 static void one_round(void);   /* a random case */
 static void say_kernels(void); /* print which kernels were run, and a newline */
+#endif
 
 /* -- random numbers -- */
 
-static uint64_t seed, state;
-static int64_t number; /* of the round; -1 during the fixed cases */
-
 #ifdef RF_GUIDED
-static const uint8_t *input; /* what is left of the fuzzer's bytes */
+static const uint8_t *input; /* what is left of it */
 static size_t input_nbytes;
 
-/* A number of so many bytes of the input, if there are as many. */
-static int take(uint64_t *value, size_t nbytes)
+/* A number of so many bytes of the input; 0 at its end. */
+static uint64_t take(size_t nbytes)
 {
+    uint64_t value = 0;
     if (input_nbytes < nbytes)
         return 0;
-    *value = 0;
-    memcpy(value, input, nbytes);
+    memcpy(&value, input, nbytes);
     input += nbytes;
     input_nbytes -= nbytes;
-    return 1;
+    return value;
 }
-#endif
+
+static inline uint64_t next64(void)
+{
+    return take(8);
+}
+
+/* A number from 0 on; 0 if below is 0. It takes few bytes, so that a change of one of them changes little else. */
+static inline uint32_t next(uint32_t below)
+{
+    return below ? (uint32_t)(take(below <= 0x100 ? 1 : below <= 0x10000 ? 2 : 4) % below) : 0;
+}
+#else
+static uint64_t seed, state;
+static int64_t number; /* of the round; -1 during the fixed cases */
 
 /* Splitmix64 (Steele, Lea and Flood, 2014): neighbouring seeds give numbers that have nothing in common. */
 static uint64_t next64(void)
 {
-#ifdef RF_GUIDED
-    uint64_t taken;
-    if (take(&taken, 8))
-        return taken;
-#endif
     uint64_t mixed = state += 0x9E3779B97F4A7C15u;
     mixed = (mixed ^ mixed >> 30) * 0xBF58476D1CE4E5B9u;
     mixed = (mixed ^ mixed >> 27) * 0x94D049BB133111EBu;
@@ -63,13 +73,9 @@ static uint64_t next64(void)
 /* A number from 0 on; 0 if below is 0. */
 static inline uint32_t next(uint32_t below)
 {
-#ifdef RF_GUIDED
-    uint64_t taken; /* few bytes each, so that a change of one of them changes little else */
-    if (below && take(&taken, below <= 0x100 ? 1 : below <= 0x10000 ? 2 : 4))
-        return (uint32_t)(taken % below);
-#endif
     return (uint32_t)((next64() >> 32) * below >> 32);
 }
+#endif
 
 /* A length, a start or a row that no honest caller gives. */
 static inline int64_t next_extreme(void)
@@ -83,6 +89,13 @@ static inline int64_t next_extreme(void)
 
 /* -- faults -- */
 
+#ifdef RF_GUIDED
+static _Noreturn void fail(const char *fault)
+{
+    fprintf(stderr, "%s: %s\n", NAME, fault);
+    abort(); /* for the fuzzer keeps the input of that alone */
+}
+#else
 static void say_round(void)
 {
     fprintf(stderr, "%s: seed %llu, round %lld\n", NAME, (unsigned long long)seed, (long long)number);
@@ -92,12 +105,9 @@ static _Noreturn void fail(const char *fault)
 {
     fprintf(stderr, "%s: %s\n", NAME, fault);
     say_round();
-#ifdef RF_GUIDED
-    abort(); /* for the fuzzer keeps the input of that alone */
-#else
     exit(1);
-#endif
 }
+#endif
 
 #if defined(__SANITIZE_ADDRESS__)
 #define RF_SANITIZED 1
@@ -163,7 +173,11 @@ static void *room_of(int64_t nbytes, uint32_t kind)
 
 static inline void *room(int64_t nbytes)
 {
+#ifdef RF_GUIDED
+    return room_of(nbytes, ON_HEAP); /* pages of its own take as long as all else */
+#else
     return room_of(nbytes, next(NKINDS));
+#endif
 }
 
 static inline void *copy_of(const void *from, int64_t nbytes)
@@ -218,6 +232,18 @@ static inline void damage(uint8_t *data, int64_t nbytes)
         memmove(data + from, data + next(n - count + 1), count);
 }
 
+#ifdef RF_GUIDED
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t nbytes);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t nbytes)
+{
+    input = data;
+    input_nbytes = nbytes;
+    one_input();
+    release_rooms();
+    return 0;
+}
+#else
+
 /* -- rounds -- */
 
 static void do_round(int64_t round)
@@ -231,22 +257,6 @@ static void do_round(int64_t round)
     release_rooms();
 }
 
-#ifdef RF_GUIDED
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t nbytes);
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t nbytes)
-{
-    static int begun;
-    if (!begun) {
-        begun = 1;
-        say_kernels();
-        do_round(-1);
-    }
-    input = data;
-    input_nbytes = nbytes;
-    do_round(0); /* when the input is at its end, the numbers of round 0 follow */
-    return 0;
-}
-#else
 static double now(void)
 {
     struct timespec time;

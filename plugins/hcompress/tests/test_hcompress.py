@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from rustfits.plugin import InvalidParameter, PixelBatch, TileBatch, TileDecodeError
-from rustfits.testing.peers import heap_tiles, write_with_cfitsio
 from rustfits_hcompress import Hcompress1, _kernel
+from rustfits_testing.peers import heap_tiles, write_with_cfitsio
 
 LIMITS = {"u1": (0, 2**8 - 1), "i2": (-(2**15), 2**15 - 1), "i4": (-(2**31), 2**31 - 1)}
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from rustfits.plugin import PixelBatch, TileBatch, TileDecodeError, TileEncodeError
-from rustfits.testing.peers import heap_tiles, write_with_cfitsio
 from rustfits_plio import Plio1, _kernel
+from rustfits_testing.peers import heap_tiles, write_with_cfitsio
 
 CODEC = Plio1()
 LARGEST = 2**27 - 1

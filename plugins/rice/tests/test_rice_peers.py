@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from rustfits.plugin import PixelBatch, TileBatch
-from rustfits.testing.peers import heap_tiles, write_with_cfitsio
 from rustfits_rice import Rice1, _kernel
+from rustfits_testing.peers import heap_tiles, write_with_cfitsio
 
 USABLE = range(_kernel.best_variant() + 1)
 DTYPES = ["u1", "i2", "i4"]

@@ -138,8 +138,10 @@ TARGET static void NAME(quantize)(const PIXEL *pixels, const int64_t *npixels, c
             const int64_t seed = (row[tile] % RF_NRANDOM + RF_NRANDOM + dither->seed) % RF_NRANDOM;
             NAME(quantize_tile)(pixels, npixels[tile], seed, &quantum, dither, out);
         }
-        pixels += npixels[tile];
-        out += npixels[tile];
+        if (npixels[tile]) { /* of no pixels there may be no address */
+            pixels += npixels[tile];
+            out += npixels[tile];
+        }
     }
 }
 
