@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rustfits.plugin import hookimpl
+from rustfits import hookimpl
 
 
 @hookimpl
