@@ -76,8 +76,9 @@ class ImageCheck:
     """What looks at an image while it is packed, and then at what the file has of it.
 
     Each part is decoded as soon as it is encoded, and compared with its pixels: every bit, or, if quantised, within
-    half a step of its tile. In the file, cards and rows are compared as bytes and the heap by the sums of its pieces, so that what it
-    holds is what was decoded. The first and the last pixels of each part are read once more, through the file.
+    half a step of its tile. In the file, cards and rows are compared as bytes and the heap by the sums of its pieces,
+    so that what it holds is what was decoded. The first and the last pixels of each part are read once more, through
+    the file.
 
     Parameters
     ----------
