@@ -2,25 +2,48 @@
 
 from __future__ import annotations
 
+from docutils import nodes
+
 import rustfits
 
 project = "rustfits"
 author = "the rustfits authors"
 version = release = rustfits.__version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions = [
+    "myst_nb",  # pages in Markdown, and a notebook, which the build runs
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx_click",
+    "sphinx_copybutton",
+    "sphinx_design",
+]
 root_doc = "index"
 exclude_patterns = ["_build"]
 default_role = "py:obj"  # a link where there is something to link to
 suppress_warnings = ["ref.python"]  # the same word is an attribute of several classes
-html_theme = "alabaster"
-html_theme_options = {"description": "FITS and tile-compressed images", "fixed_sidebar": True}
 
+html_theme = "furo"
+html_title = f"rustfits {version}"
+html_static_path = ["_static"]
+html_css_files = ["manual.css"]
+html_theme_options = {"navigation_with_keys": True}
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
+copybutton_exclude = ".linenos, .gp, .go"
+
+myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3
+nb_execution_mode = "force"
+nb_execution_raise_on_error = True
+nb_execution_timeout = 60
+
 napoleon_numpy_docstring = True
 napoleon_google_docstring = False
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"
+# Libraries that rustfits-arrays hands images to: their names are enough to describe what is ours.
+autodoc_mock_imports = ["dask", "icechunk", "virtualizarr", "xarray", "zarr"]
 
 
 def draw_tree(  # noqa: PLR0917  (Sphinx calls it so)
@@ -34,6 +57,14 @@ def draw_tree(  # noqa: PLR0917  (Sphinx calls it so)
         lines[0] = lines[0].replace(": ", " -- ", 1)  # Napoleon takes what stands before a colon for a type
 
 
+def without_last_blanks(app: object, doctree: nodes.document) -> None:
+    """Take the blank line away that ends an example for the tests."""
+    for block in doctree.findall(nodes.literal_block):
+        block.rawsource = block.astext().rstrip()
+        block.children = [nodes.Text(block.rawsource)]
+
+
 def setup(app: object) -> None:
     """Connect what this file defines, before Napoleon sees the text."""
     app.connect("autodoc-process-docstring", draw_tree, priority=400)  # type: ignore[attr-defined]
+    app.connect("doctree-read", without_last_blanks)  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""The five hooks of a plugin. Hooks choose, objects work: none is called in a loop over tiles."""
+"""The six hooks of a plugin. Hooks choose, objects work: none is called in a loop over tiles."""
 
 from __future__ import annotations
 
@@ -110,5 +110,23 @@ def rustfits_hdu_type() -> Any:
     rustfits.plugin.HDUKind
         An object of a class that derives from it. It says how specifically it matches a header, and which class such
         an HDU has; the most specific one has the HDU.
+    """
+    raise NotImplementedError
+
+
+@hookspec(firstresult=True)
+def rustfits_html(thing: Any) -> str | None:
+    """Return what a notebook shows of a file or an HDU, or decline.
+
+    The entry point is of the group ``rustfits.displays`` and is named ``html``.
+
+    Parameters
+    ----------
+    thing : FITS or HDU
+
+    Returns
+    -------
+    str or None
+        HTML, of which nothing that a file says is taken as such. None declines; the text is shown then.
     """
     raise NotImplementedError

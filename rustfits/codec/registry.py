@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 CODECS = "rustfits.codecs"
 STORAGE = "rustfits.storage"
 STORAGE_OBJECTS = "rustfits.storage_objects"
+DISPLAYS = "rustfits.displays"
 ANY_SCHEME = "*"  # the name of who is asked for schemes that nobody offers by name
 
 # Other spellings of ZCMPTYPE, in old files and in `compress=`; this is the one place that knows them.
@@ -252,6 +253,15 @@ def storage_of(thing: object, path: str, mode: str, options: Any) -> Storage | N
             storage = discovery.call("rustfits_storage_of", plugin, **arguments)
             return _checked_storage(storage, plugin, f"a {type(thing).__name__}")
     return None
+
+
+def html_of(thing: object) -> str | None:
+    """Return what a notebook shows of a file or an HDU; None if nothing that is installed can tell, or it fails."""
+    try:
+        plugin = _plugin_for(DISPLAYS, "html")
+        return None if plugin is None else discovery.call("rustfits_html", plugin, thing=thing)
+    except PluginError:  # a cell of a notebook shows the text then
+        return None
 
 
 def _checked_storage(storage: object, plugin: Plugin, what: str) -> Storage | None:

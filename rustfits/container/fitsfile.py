@@ -411,6 +411,12 @@ class FITS:
             lines.append(f"  damage: {self.damage}")
         return "\n".join(lines)
 
+    def _repr_html_(self) -> str | None:
+        """Return what a notebook shows: the HDUs, if `rustfits-cli` is installed."""
+        from rustfits.codec.registry import html_of
+
+        return html_of(self)
+
     # -- a sequence of HDUs ---------------------------------------------------------------------------------------
 
     @property

@@ -267,6 +267,12 @@ class HDU:
         ]
         return "\n".join(lines) + "\n"
 
+    def _repr_html_(self) -> str | None:
+        """Return what a notebook shows: the facts and a small picture or a few rows, if `rustfits-cli` is installed."""
+        from rustfits.codec.registry import html_of
+
+        return html_of(self)
+
 
 def _name(cards: Cards) -> str | None:
     name = cards.extname()

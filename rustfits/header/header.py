@@ -44,6 +44,14 @@ class FITSHeader(HeaderChanges):
     def __str__(self) -> str:
         return "\n".join(self.cards)
 
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the cards in a box that scrolls."""
+        from html import escape
+
+        head, *lines = repr(self).split("\n")
+        cards = escape("\n".join(lines))
+        return f'<p>{escape(head[1:-1])}</p><pre style="max-height: 24em; overflow: auto">{cards}</pre>'
+
     def keys(self) -> list[str]:
         """Return every keyword once, in card order.
 
