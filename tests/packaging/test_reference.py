@@ -14,7 +14,9 @@ PAGES = sorted(ROOT.glob("docs/api*.md"))
 TEXT = "\n".join(path.read_text(encoding="utf-8") for path in PAGES)
 # Where a package lies, by its import name.
 PACKAGES = {"rustfits": ROOT / "rustfits"} | {
-    path.name: path for path in sorted(ROOT.glob("plugins/*/src/rustfits_*")) if path.is_dir()
+    path.name: path
+    for path in sorted(ROOT.glob("plugins/*/src/rustfits_*"))
+    if path.is_dir() and path.suffix != ".egg-info"
 }
 # Public though no `__all__` lists them: what entry points of others name.
 ENTRY_POINTS = {
