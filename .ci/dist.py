@@ -24,7 +24,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 PLACES = [ROOT, *sorted(path.parent for path in ROOT.glob("plugins/*/pyproject.toml"))]
 ALONE = ("rice", "hcompress", "plio")  # whose tests need no file of the core's
-CORE_TESTS = ("core", "flow", "plugins", "systems", "architecture", "packaging")
+CORE_TESTS = ("core", "flow", "plugins", "systems")  # the others are of the repository
 OF_THE_CORE = ("rustfits", "tests", "docs", "examples", "*.md", "LICENSE", "conftest.py", ":!plugins", ":!recipe")
 BUILT_ONLY = {".c", ".h", ".pyx", ".pxd"}  # sources, of no use where a wheel is installed
 
