@@ -114,6 +114,22 @@ def test_the_examples_give_what_they_say(page, tmp_path, monkeypatch):
     assert runner.failures == 0
 
 
+# Which test runs the Python of a page that has no prompts, or holds it to be that of an example which is run.
+RUN_BY = {
+    "docs/arrays.md": "tests/arrays/test_manual.py",
+    "docs/cluster.md": "plugins/arrays/tests/test_dask_manual.py",
+    "docs/remote.md": "plugins/remote/tests/test_remote_manual.py",
+    "docs/writing-a-codec.md": "tests/packaging/test_manual.py",
+    "docs/writing-an-hdu-kind.md": "tests/packaging/test_manual.py",
+    "docs/xarray-zarr.md": "plugins/arrays/tests/test_zarr_manual.py",
+}
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if "```python" in PAGES[page].read_text()])
+def test_no_page_has_python_that_nothing_runs(page):
+    assert PAGES[page].name in (ROOT / RUN_BY[page]).read_text()
+
+
 def pycon_blocks(text):
     return re.findall(r"```pycon\n(.*?)```", text, re.DOTALL)
 
