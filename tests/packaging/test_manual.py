@@ -61,6 +61,14 @@ def test_every_link_leads_to_a_file_that_exists(page):
     assert [link for link in links if not (PAGES[page].parent / link).exists()] == []
 
 
+def test_the_page_for_those_who_change_something_names_what_is_there():
+    rows = re.findall(r"^\| (.*) \|$", (ROOT / "docs" / "changing-rustfits.md").read_text(), re.MULTILINE)
+    named = {path for row in rows for path in re.findall(r"`([\w./*-]+/[\w./*-]*|\w+\.py)`", row)}
+    places = [ROOT, ROOT / "rustfits", *ROOT.glob("plugins/*/src/*")]
+    assert len(named) > 50
+    assert [path for path in sorted(named) if not any([*place.glob(path.rstrip("/"))] for place in places)] == []
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_every_plugin_folder_that_is_named_exists(page):
     named = set(re.findall(r"plugins/(\w+)", PAGES[page].read_text()))
