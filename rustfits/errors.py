@@ -54,6 +54,19 @@ from __future__ import annotations
 
 import errno
 
+from rustfits._version import __version__
+
+
+def how_to_install(package: str) -> str:
+    """Return what to type for a package of ours, with its extra if that is wanted: `rustfits-arrays[dask]`.
+
+    A development version is on no index, where anybody could take the names of its packages: they are in the clone.
+    """
+    if "dev" not in __version__ or not package.startswith("rustfits"):
+        return f"pip install '{package}'" if "[" in package else f"pip install {package}"
+    folder = f".{package.removeprefix('rustfits').replace('-', '/plugins/', 1)}"
+    return f"pip install '{folder}' in a clone of rustfits (no index has {package.partition('[')[0]} {__version__})"
+
 
 class FitsError(Exception):
     """Base of everything rustfits raises; `where` names file and HDU once they are known."""
@@ -376,7 +389,7 @@ class CodecNotInstalled(CodecError, LookupError, ValueError):
         found = f"no codec for ZCMPTYPE {self.algorithm!r} (installed: {', '.join(self.installed) or 'none'})"
         if self.package is None:
             return f"{found}; install the package that offers it as an entry point of the group 'rustfits.codecs'"
-        return f"{found}; try: pip install {self.package}"
+        return f"{found}; try: {how_to_install(self.package)}"
 
 
 class PluginError(CodecError, ValueError):

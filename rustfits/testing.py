@@ -5,6 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from rustfits.errors import how_to_install
+
 if TYPE_CHECKING:
     from rustfits_testing import CodecConformance
 
@@ -23,7 +25,7 @@ def __getattr__(name: str) -> Any:
         if error.name != module:
             raise
         reason = f"rustfits.testing.{name} needs the package {PACKAGE}, which is not installed"
-        raise ModuleNotFoundError(f"{reason}; try: pip install {PACKAGE}", name=module) from None
+        raise ModuleNotFoundError(f"{reason}; try: {how_to_install(PACKAGE)}", name=module) from None
 
 
 def __dir__() -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from rustfits import system
-from rustfits.errors import FitsIOError, LocationError, NotAFitsBuffer, NotSupported
+from rustfits.errors import FitsIOError, LocationError, NotAFitsBuffer, NotSupported, how_to_install
 from rustfits.storage.base import Storage
 from rustfits.storage.local import DURABILITIES, LocalStorage
 
@@ -265,6 +265,6 @@ def _nobody_opens(url: str) -> NotSupported:
     scheme, _, rest = url.partition("://")
     shown = f"{scheme}://{rest.rpartition('@')[2].partition('?')[0]}"  # a URL may hold credentials
     return NotSupported(
-        f"nothing installed opens {scheme}:// URLs ({shown}): pip install {PACKAGE}, or another plugin that offers "
+        f"nothing installed opens {scheme}:// URLs ({shown}): {how_to_install(PACKAGE)}, or another plugin that offers "
         f"{scheme!r} in the entry-point group 'rustfits.storage'; or download the file first and open the local copy"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rustfits.codec import installed
-from rustfits.errors import NotSupported, PluginError
+from rustfits.errors import NotSupported, PluginError, how_to_install
 from rustfits.hdu.base import HDU
 from rustfits.hdu.image.image import ImageHDU
 from rustfits.header.cards import Cards
@@ -219,5 +219,5 @@ def shown_class(name: str) -> Any:
     if kind is None:
         from rustfits.hdu.table import PACKAGE
 
-        raise NotSupported(f"no installed package offers it; try: pip install {PACKAGE}")
+        raise NotSupported(f"no installed package offers it; try: {how_to_install(PACKAGE)}")
     return kind.hdu_class(Cards.build(cards))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
-from rustfits.errors import HeaderError, NotSupported
+from rustfits.errors import HeaderError, NotSupported, how_to_install
 from rustfits.hdu.base import HDU
 from rustfits.header.cards import Cards
 from rustfits.header.state import Snapshot
@@ -184,5 +184,5 @@ class ClosedAsciiTableHDU(ClosedTableHDU):
 def needs_package(what: str) -> NotSupported:
     """Return the error of whoever wants something of tables that the core alone cannot do."""
     return NotSupported(
-        f"{what} need the package {PACKAGE}, which is not installed or cannot be loaded; try: pip install {PACKAGE}"
+        f"{what} need the package {PACKAGE}, which is not installed or cannot be loaded; try: {how_to_install(PACKAGE)}"
     )

@@ -137,19 +137,19 @@ def _zstd() -> Member:
     try:
         standard: Any = import_module("compression.zstd")  # from Python 3.14 on
     except ImportError:
-        return _Zstandard(_package("zstandard", "zstd"))
+        return _Zstandard(_package("zstandard"))
     return _Stepwise(standard.ZstdDecompressor())
 
 
 def _lzw() -> Member:
-    return _Lzw(_package("uncompresspy", "lzw"))
+    return _Lzw(_package("uncompresspy"))
 
 
-def _package(name: str, extra: str) -> Any:
+def _package(name: str) -> Any:
     try:
         return import_module(name)
     except ImportError as error:
-        raise NotSupported(f"reading it needs the package {name!r}: pip install 'rustfits[{extra}]'") from error
+        raise NotSupported(f"reading it needs the package {name!r}: pip install {name}") from error
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import ast
 import importlib
 import inspect
+import shlex
 import subprocess
 import sys
 from importlib import metadata
@@ -12,6 +13,7 @@ import pytest
 
 import rustfits
 from rustfits import errors
+from rustfits.errors import how_to_install
 
 API = """
     FITS HDU ImageHDU CompressedImageHDU FITSHeader FITSHeaderEdit
@@ -108,7 +110,7 @@ except ImportError as error:
     assert len(printed) == 3
     for line in printed:
         assert line.startswith(f"rustfits has no {name}: no codec for ZCMPTYPE ")
-        assert line.endswith(f"try: pip install rustfits-{package}")
+        assert line.endswith(f"try: {how_to_install(f'rustfits-{package}')}")
 
 
 TABLES = ("TableHDU", "CompressedTableHDU", "AsciiTableHDU")
@@ -130,7 +132,8 @@ try:
 except ImportError as error:
     print(error)
 """).splitlines()
-    assert printed == [f"rustfits has no {name}: no installed package offers it; try: pip install rustfits-tables"] * 2
+    advice = f"no installed package offers it; try: {how_to_install('rustfits-tables')}"
+    assert printed == [f"rustfits has no {name}: {advice}"] * 2
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -156,3 +159,24 @@ def test_a_codec_whose_package_is_there_is_a_name(name, package):
     module = pytest.importorskip(f"rustfits_{package}", reason=f"rustfits-{package} is not installed")
     assert getattr(rustfits, name) is getattr(module, name)
     assert python(f"from rustfits import {name}; print({name}.__name__)") == f"{name}\n"
+
+
+@pytest.mark.parametrize(
+    ("version", "package", "folder"),
+    [
+        ("1.0.0", "rustfits-rice", None),
+        ("1.0.0", "rustfits-arrays[dask]", None),
+        ("1.2.0.dev3", "rustfits-rice", "./plugins/rice"),
+        ("1.2.0.dev3", "rustfits-arrays[dask]", "./plugins/arrays[dask]"),
+        ("1.2.0.dev3", "zstandard", None),
+    ],
+)
+def test_what_is_advised_can_be_typed_now(version, package, folder, monkeypatch):
+    monkeypatch.setattr(errors, "__version__", version)
+    if folder is None:
+        assert how_to_install(package) == f"pip install {shlex.quote(package)}"
+        return
+    name = package.partition("[")[0]
+    assert how_to_install(package) == f"pip install '{folder}' in a clone of rustfits (no index has {name} {version})"
+    root = Path(__file__).parents[2]
+    assert not (root / "plugins").is_dir() or (root / folder.partition("[")[0] / "pyproject.toml").exists()

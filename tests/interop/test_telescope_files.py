@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import rustfits
+from rustfits.errors import how_to_install
 
 fitsio = pytest.importorskip("fitsio", reason="peer not installed: fitsio")
 pytest.importorskip("astropy", reason="peer not installed: astropy")
@@ -48,7 +49,7 @@ def read_or_missing_codec(hdu):
     except rustfits.CodecNotInstalled as error:
         missing = error
     assert missing.algorithm not in rustfits.codecs()
-    assert f"pip install {missing.package}" in str(missing)
+    assert how_to_install(missing.package) in str(missing)
     return None
 
 

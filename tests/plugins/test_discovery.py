@@ -3,6 +3,8 @@
 import shutil
 import textwrap
 
+from rustfits.errors import how_to_install
+
 GOOD = """
     from rustfits.plugin import TileCodec, hookimpl
 
@@ -78,7 +80,7 @@ def test_a_missing_codec_names_the_package_to_install(site):
                 print(isinstance(error, ValueError), error)
         """)
         assert printed.startswith("True no codec for ZCMPTYPE")
-        assert printed.endswith(f"try: pip install rustfits-{package}")
+        assert printed.endswith(f"try: {how_to_install(f'rustfits-{package}')}")
 
 
 def test_a_codec_installed_meanwhile_is_found(site):

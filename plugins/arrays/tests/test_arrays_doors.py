@@ -26,23 +26,23 @@ def run(program, blocked=()):
 
 
 @pytest.mark.parametrize(
-    ("door", "blocked", "extra"),
+    ("door", "blocked", "wanted"),
     [
         ("import rustfits_arrays.xarray", "xarray", "xarray"),
         ("from rustfits_arrays.zarr import FITSStore", "zarr", "zarr"),
-        ("from rustfits_arrays.zarr import ReferenceStore", "zarr", "zarr"),
-        ("from rustfits_arrays.zarr import ReferenceStore", "fsspec", "zarr"),
+        ("from rustfits_arrays.zarr import ReferenceStore", "zarr", "zarr fsspec"),
+        ("from rustfits_arrays.zarr import ReferenceStore", "fsspec", "zarr fsspec"),
         ("from rustfits_arrays.zarr import FITSParser", "virtualizarr", "virtualizarr"),
         ("from rustfits_arrays.zarr import write_icechunk", "icechunk", "icechunk"),
         ("import rustfits_arrays.zarr.codec", "zarr", "zarr"),
     ],
 )
-def test_a_door_says_what_to_install(door, blocked, extra):
+def test_a_door_says_what_to_install(door, blocked, wanted):
     if blocked in ("virtualizarr", "icechunk"):
         pytest.importorskip("zarr", reason="not installed: zarr")
     code, told = run(door, [blocked])
     assert code == 1
-    assert f"pip install 'rustfits-arrays[{extra}]'" in told.splitlines()[-1]
+    assert told.splitlines()[-1].endswith(f": pip install {wanted}")
 
 
 def test_references_are_made_without_any_of_the_libraries(path):

@@ -10,11 +10,24 @@ import numpy as np
 import pytest
 from astropy.visualization import ZScaleInterval
 from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 import rustfits
 from rustfits_cli.main import main
-from rustfits_cli.preview import MAPS, STRETCHES, Look, draw, parse_limits, shrink, stretch, write_preview, zscale
+from rustfits_cli.preview import (
+    MAPS,
+    STRETCHES,
+    Look,
+    draw,
+    parse_limits,
+    percentiles,
+    shrink,
+    stretch,
+    write_preview,
+    zscale,
+)
 from rustfits_cli.terminal import way_of
 
 
@@ -237,3 +250,8 @@ def test_terminals_are_known_by_what_they_say(environment, way):
 
 def test_without_output_a_terminal_is_needed(run, sky):
     assert "OUTPUT" in run(sky, code=2).output
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=40), st.lists(st.floats(0, 100), min_size=1, max_size=3))
+def test_percentiles_are_those_of_numpy(sample, wanted):
+    assert percentiles(np.array(sample), *wanted) == pytest.approx(np.percentile(sample, wanted), abs=1e-9)

@@ -358,7 +358,7 @@ def test_polars_needs_no_pyarrow(tmp_path):
     first, second = out.stdout.splitlines()
     assert first == "10 4"
     assert "needs the package pyarrow" in second
-    assert "pip install 'rustfits-tables[arrow]'" in second
+    assert "pip install pyarrow" in second
 
 
 @pytest.mark.parametrize("method", ["to_arrow", "to_polars", "to_pandas", "to_astropy"])

@@ -7,6 +7,7 @@ import pytest
 
 import rustfits.testing
 import rustfits_testing
+from rustfits.errors import how_to_install
 
 
 @pytest.mark.parametrize("name", rustfits.testing.__all__)
@@ -38,7 +39,7 @@ except ImportError as error:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == (
         "rustfits_testing rustfits.testing.CodecConformance needs the package rustfits-testing, which is not "
-        "installed; try: pip install rustfits-testing\n"
+        f"installed; try: {how_to_install('rustfits-testing')}\n"
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from rustfits.errors import NotSupported
+from rustfits.errors import NotSupported, how_to_install
 from rustfits.hdu.reference import Reference
 from rustfits.pixels.sections import flipped_key, parse_section
 
@@ -31,7 +31,7 @@ def package_for(library: str) -> Any:
     try:
         return import_module(f"rustfits_arrays.{library}")
     except ImportError as error:
-        reason = f"{error}; arrays of {library} need the package {PACKAGE}: pip install '{PACKAGE}[{library}]'"
+        reason = f"{error}; arrays of {library} need {PACKAGE}: {how_to_install(f'{PACKAGE}[{library}]')}"
         raise NotSupported(reason) from error
 
 

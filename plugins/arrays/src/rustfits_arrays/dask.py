@@ -19,7 +19,7 @@ try:
     import dask
     import dask.array as da
 except ImportError as error:
-    raise ImportError("rustfits_arrays.dask needs Dask: pip install 'rustfits-arrays[dask]'") from error
+    raise ImportError("rustfits_arrays.dask needs Dask: pip install 'dask[array]'") from error
 
 from rustfits_arrays.writing import write
 

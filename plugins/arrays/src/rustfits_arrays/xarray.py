@@ -16,7 +16,7 @@ try:
     from xarray.backends import BackendArray, BackendEntrypoint
     from xarray.core import indexing
 except ImportError as error:
-    raise ImportError("rustfits_arrays.xarray needs xarray: pip install 'rustfits-arrays[xarray]'") from error
+    raise ImportError("rustfits_arrays.xarray needs xarray: pip install xarray") from error
 
 _CHUNK_NBYTES = 4 << 20  # of pixels: Dask makes larger ones of these, but warns of whoever divides them
 _ENDINGS = (".fits", ".fit", ".fts", ".fits.fz", ".fits.gz")

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ThreadPoolExecutor, wait
 from itertools import islice
+from typing import TYPE_CHECKING
 
 import click
 
 import rustfits
 from rustfits_cli.show import one_line
 from rustfits_cli.wholefile import Done, Task, do
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor, Future
 
 LARGE_NBYTES = 1 << 28  # of a single file, from which on it is told how far it is
 REDRAWN_SECONDS = 0.2
@@ -27,10 +31,17 @@ def run_all(tasks: Sequence[Task], jobs: int, tell: Callable[[int], None] | None
     another. A single file gets all threads, and ``tell`` is given its bytes as they are read.
     """
     jobs = min(jobs, len(tasks))
+    gc.freeze()  # what is loaded stays: to look through it again and again took a tenth of the time
     if jobs <= 1:
         for task in tasks:
             yield do(task, tell)
         return
+    yield from _side_by_side(tasks, jobs)
+
+
+def _side_by_side(tasks: Sequence[Task], jobs: int) -> Iterator[Done]:
+    from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, wait  # of no use to a single file
+
     threads = rustfits.get_num_threads()
     rustfits.set_num_threads(1)
     try:
@@ -53,6 +64,8 @@ def run_all(tasks: Sequence[Task], jobs: int, tell: Callable[[int], None] | None
 def _pool(jobs: int) -> Executor:
     """Return what runs tasks side by side; forking is left to systems where it is the custom of programs."""
     if not sys.platform.startswith("linux"):
+        from concurrent.futures import ThreadPoolExecutor
+
         return ThreadPoolExecutor(jobs)
     from concurrent.futures import ProcessPoolExecutor
     from multiprocessing import get_context
@@ -61,6 +74,8 @@ def _pool(jobs: int) -> Executor:
 
 
 def _outcome(future: Future[Done], task: Task) -> Done:
+    from concurrent.futures import BrokenExecutor
+
     try:
         return future.result()
     except BrokenExecutor:

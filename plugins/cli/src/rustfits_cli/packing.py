@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from math import prod
 from typing import IO, Any
-from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,9 +24,7 @@ from rustfits_cli.rawcards import (
     with_checksums,
 )
 
-BAND_NBYTES = (
-    8 << 20
-)  # of pixels that are encoded at once: less is spent on their number, and the CPU's cache holds most
+BAND_NBYTES = 16 << 20  # of pixels that are encoded at once: each band costs some milliseconds, whatever its size
 HUGE_NBYTES = 1 << 31  # of pixels, from which on offsets in the heap need 64 bits
 NULL = -2147483647  # the integer that stands for NaN, CFITSIO's
 SEEDS = 10_000  # of the table of random numbers (FITS 4.0, section 10.2.1): ZDITHER0 is 1 to 10000
@@ -124,13 +121,15 @@ class Packed:
     ----------
     rows : bytes
         Of the table.
-    heap_nbytes, heap_crc : int
-        Size of the heap, and what `zlib.crc32` makes of it.
+    heap_nbytes : int
+    heap_sums : list of (int, int)
+        Of each piece of the heap its size, and the DATASUM of all up to its end: a piece that is wrong, or in the place
+        of another, gives another sum.
     """
 
     rows: bytes
     heap_nbytes: int
-    heap_crc: int
+    heap_sums: list[tuple[int, int]]
 
 
 def pack_image(
@@ -257,7 +256,8 @@ class _Table:
         self._parameters: list[tuple[str, Any]] = []
         self._nbytes, self._has_nulls = 0, False
         self._start, self._heap = out.seek(0, 2), 0
-        self._sum, self._crc = rustfits.Datasum(), 0
+        self._sum = rustfits.Datasum()
+        self._sums: list[tuple[int, int]] = []
 
     def add(
         self, header: rustfits.FITSHeader, whole: bytes, pixels: NDArray[Any], quantize: rustfits.Quantize | None
@@ -293,7 +293,7 @@ class _Table:
         for start in range(0, heap.size, COPY_NBYTES):
             piece = heap[start : start + COPY_NBYTES]
             self._sum.update(piece)
-            self._crc = crc32(piece.data, self._crc)
+            self._sums.append((piece.size, self._sum.value))
             self._out.write(piece.data)
         self._nbytes += heap.size
 
@@ -331,7 +331,7 @@ class _Table:
         out.write(header_bytes(with_checksums(cards, total.value, CHECKSUM_COMMENTS)))
         out.write(rows_of_bytes)
         out.seek(0, 2)
-        return Packed(rows_of_bytes, self._nbytes, self._crc)
+        return Packed(rows_of_bytes, self._nbytes, self._sums)
 
     def _cards(self, table: NDArray[Any], quantize: rustfits.Quantize | None) -> list[bytes]:
         """Return the cards as fpack has them, in its order; without checksums."""

@@ -98,9 +98,8 @@ def preview(
     if terminal is not None:
         click.echo(rendered(picture, way_of(os.environ) if terminal == "auto" else terminal), nl=False, color=True)
     if output is not None:
-        kind = FORMATS[output.suffix.lower()]
-        with new_file(output) as made:
-            picture.save(made, format=kind, **({"quality": 92} if picture.mode != "P" else {}))
+        with new_file(output) as made:  # whose name says the format: pillow then loads no other
+            picture.save(made, quality=92)
         click.echo(f"preview: {output.resolve()} ({picture.width} x {picture.height})")
 
 

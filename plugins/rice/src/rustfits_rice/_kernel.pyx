@@ -1,9 +1,9 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, freethreading_compatible=True
 """Checks shapes, drops the GIL, calls the C; no algorithm here."""
 
-from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
 from cpython.pycapsule cimport PyCapsule_GetName, PyCapsule_GetPointer, PyCapsule_New
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t, uintptr_t
+from libc.stdlib cimport free, malloc
 
 import numpy as np
 
@@ -122,7 +122,7 @@ cdef void decode_tiles(const rustfits_decoder *base, const uint8_t *data, int64_
 
 
 cdef void forget(object capsule) noexcept:
-    PyMem_RawFree(PyCapsule_GetPointer(capsule, PyCapsule_GetName(capsule)))
+    free(PyCapsule_GetPointer(capsule, PyCapsule_GetName(capsule)))
 
 
 cdef object capsule_of(void *allocated, const char *name):
@@ -130,14 +130,14 @@ cdef object capsule_of(void *allocated, const char *name):
     try:
         return PyCapsule_New(allocated, name, forget)
     except MemoryError:
-        PyMem_RawFree(allocated)
+        free(allocated)
         raise
 
 
 def c_decoder(int32_t bytepix, int32_t block, int32_t variant):
     """Return a decoder for compiled callers, in a capsule."""
     check(NULL, bytepix, block, variant)
-    cdef decoder_t *decoder = <decoder_t *>PyMem_RawMalloc(sizeof(decoder_t))
+    cdef decoder_t *decoder = <decoder_t *>malloc(sizeof(decoder_t))
     if decoder is NULL:
         raise MemoryError
     decoder.base.decode = decode_tiles
@@ -165,7 +165,7 @@ cdef void resume_tiles(const rustfits_resumer *base, const uint8_t *data, int64_
 def c_resumer(int32_t bytepix, int32_t block, int32_t variant):
     """Return a decoder for compiled callers that begins tiles in the middle, in a capsule."""
     check(NULL, bytepix, block, variant)
-    cdef resumer_t *resumer = <resumer_t *>PyMem_RawMalloc(sizeof(resumer_t))
+    cdef resumer_t *resumer = <resumer_t *>malloc(sizeof(resumer_t))
     if resumer is NULL:
         raise MemoryError
     resumer.base.decode, resumer.base.block = resume_tiles, block

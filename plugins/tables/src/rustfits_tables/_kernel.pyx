@@ -2,8 +2,8 @@
 """Keeps the buffers of arrays, drops the GIL, calls the C, which checks every number."""
 
 from cpython.buffer cimport PyBUF_STRIDED, PyBUF_STRIDED_RO, PyBuffer_Release, PyObject_GetBuffer
-from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree, PyMem_RawMalloc
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
+from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy
 
 import numpy as np
@@ -61,8 +61,8 @@ cdef class Rows:
 
     def __cinit__(self, int64_t row_nbytes, fields, bint writes, const uint64_t[::1] powers):
         self.row_nbytes, self.writes, self.powers = row_nbytes, writes, powers
-        self.fields = <rf_field *>PyMem_RawCalloc(len(fields) + 1, sizeof(rf_field))
-        self.buffers = <Py_buffer *>PyMem_RawCalloc(2 * len(fields) + 1, sizeof(Py_buffer))
+        self.fields = <rf_field *>calloc(len(fields) + 1, sizeof(rf_field))
+        self.buffers = <Py_buffer *>calloc(2 * len(fields) + 1, sizeof(Py_buffer))
         if self.fields is NULL or self.buffers is NULL:
             raise MemoryError
         for each in fields:
@@ -72,8 +72,8 @@ cdef class Rows:
         cdef int64_t k
         for k in range(self.nbuffers):
             PyBuffer_Release(&self.buffers[k])
-        PyMem_RawFree(self.buffers)
-        PyMem_RawFree(self.fields)
+        free(self.buffers)
+        free(self.fields)
 
     cdef Py_buffer *buffer_of(self, object array, bint writes) except NULL:
         cdef Py_buffer *buffer = &self.buffers[self.nbuffers]
@@ -138,7 +138,7 @@ cdef class Rows:
             said = self.said(done, fields)
             return said, [(k, rows_left[:fields[k].nleft]) for k, rows_left in left if fields[k].nleft]
         finally:
-            PyMem_RawFree(fields)
+            free(fields)
 
     def encode(self, uint8_t[::1] raw, int64_t first, const int64_t[::1] rows):
         """Turn elements into fields of rows; return faults."""
@@ -152,7 +152,7 @@ cdef class Rows:
                 done = rf_encode_rows(target, raw.shape[0], self.row_nbytes, which, nrows, first, fields, self.nfields)
             return self.said(done, fields)
         finally:
-            PyMem_RawFree(fields)
+            free(fields)
 
     def check_text(self, int64_t first, int64_t nrows):
         """Return faults of the strings among the elements of some rows."""
@@ -163,7 +163,7 @@ cdef class Rows:
                 done = rf_check_text(self.row_nbytes, nrows, first, fields, self.nfields)
             return self.said(done, fields)
         finally:
-            PyMem_RawFree(fields)
+            free(fields)
 
     cdef int64_t number_of(self, int64_t nbytes, const int64_t[::1] rows) except -1:
         if rows is not None:
@@ -172,7 +172,7 @@ cdef class Rows:
 
     cdef rf_field *copied(self) except NULL:
         """Return fields that this call alone writes into."""
-        cdef rf_field *fields = <rf_field *>PyMem_RawMalloc((self.nfields + 1) * sizeof(rf_field))
+        cdef rf_field *fields = <rf_field *>malloc((self.nfields + 1) * sizeof(rf_field))
         if fields is NULL:
             raise MemoryError
         memcpy(fields, self.fields, self.nfields * sizeof(rf_field))

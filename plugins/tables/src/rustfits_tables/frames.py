@@ -54,10 +54,8 @@ def library(name: str) -> Any:
         return import_module(name)
     except ImportError as error:
         package = name.partition(".")[0]
-        extra = "arrow" if package == "pyarrow" else package
         raise NotSupported(
-            f"this needs the package {package}, which is not installed or cannot be loaded; try: "
-            f"pip install 'rustfits-tables[{extra}]'"
+            f"this needs the package {package}, which is not installed or cannot be loaded; try: pip install {package}"
         ) from error
 
 

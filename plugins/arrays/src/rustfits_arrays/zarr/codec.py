@@ -26,7 +26,7 @@ try:
     from zarr.abc.codec import ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin
     from zarr.abc.store import RangeByteRequest
 except ImportError as error:
-    raise ImportError("rustfits_arrays.zarr.codec needs Zarr: pip install 'rustfits-arrays[zarr]'") from error
+    raise ImportError("rustfits_arrays.zarr.codec needs Zarr: pip install zarr") from error
 
 _GAP_NBYTES = 1 << 16  # read in vain rather than asked around: as long as a request takes
 _HEADER_NBYTES = 64 << 20  # the longest header that a configuration may hold

@@ -19,9 +19,7 @@ try:
     from zarr.core.buffer import default_buffer_prototype
     from zarr.core.sync import sync
 except ImportError as error:
-    raise ImportError(
-        "rustfits_arrays.zarr.write_icechunk needs Icechunk: pip install 'rustfits-arrays[icechunk]'"
-    ) from error
+    raise ImportError("rustfits_arrays.zarr.write_icechunk needs Icechunk: pip install icechunk") from error
 
 
 def write_icechunk(

@@ -12,9 +12,7 @@ try:
     from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
     from zarr.storage import FsspecStore
 except ImportError as error:
-    raise ImportError(
-        "rustfits_arrays.zarr.ReferenceStore needs Zarr and fsspec: pip install 'rustfits-arrays[zarr]'"
-    ) from error
+    raise ImportError("rustfits_arrays.zarr.ReferenceStore needs Zarr and fsspec: pip install zarr fsspec") from error
 
 
 class ReferenceStore(FsspecStore):  # type: ignore[misc]

@@ -18,7 +18,7 @@ from rustfits_arrays.zarr.refs import Source, chosen, opened
 try:
     from zarr.abc.store import OffsetByteRequest, RangeByteRequest, Store, SuffixByteRequest
 except ImportError as error:
-    raise ImportError("rustfits_arrays.zarr.FITSStore needs Zarr: pip install 'rustfits-arrays[zarr]'") from error
+    raise ImportError("rustfits_arrays.zarr.FITSStore needs Zarr: pip install zarr") from error
 
 
 class FITSStore(Store):  # type: ignore[misc]

@@ -19,9 +19,7 @@ try:
     from virtualizarr.manifests import ChunkManifest, ManifestArray, ManifestGroup, ManifestStore
     from zarr.core.metadata.v3 import ArrayV3Metadata
 except ImportError as error:
-    raise ImportError(
-        "rustfits_arrays.zarr.FITSParser needs VirtualiZarr: pip install 'rustfits-arrays[virtualizarr]'"
-    ) from error
+    raise ImportError("rustfits_arrays.zarr.FITSParser needs VirtualiZarr: pip install virtualizarr") from error
 
 _BLOCK_NBYTES = 1 << 18  # asked for at a time: a table of tiles takes few requests
 
