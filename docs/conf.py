@@ -8,6 +8,7 @@ import rustfits
 
 project = "rustfits"
 author = "the rustfits authors"
+copyright = "the rustfits authors; BSD-3-Clause"  # Sphinx calls it so
 version = release = rustfits.__version__
 
 extensions = [
@@ -20,6 +21,7 @@ extensions = [
 ]
 root_doc = "index"
 exclude_patterns = ["_build"]
+smartquotes = False  # options begin with two hyphens
 default_role = "py:obj"  # a link where there is something to link to
 suppress_warnings = ["ref.python"]  # the same word is an attribute of several classes
 

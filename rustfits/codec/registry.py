@@ -256,12 +256,17 @@ def storage_of(thing: object, path: str, mode: str, options: Any) -> Storage | N
 
 
 def html_of(thing: object) -> str | None:
-    """Return what a notebook shows of a file or an HDU; None if nothing that is installed can tell, or it fails."""
+    """Return what a notebook shows of a file or an HDU; None if there is no plugin that tells, or it declines."""
+    from html import escape
+
     try:
         plugin = _plugin_for(DISPLAYS, "html")
-        return None if plugin is None else discovery.call("rustfits_html", plugin, thing=thing)
-    except PluginError:  # a cell of a notebook shows the text then
-        return None
+        html = None if plugin is None else discovery.call("rustfits_html", plugin, thing=thing)
+        if html is None or isinstance(html, str):
+            return html
+        raise PluginError(f"rustfits_html returned {html!r}; it must be a str or None")
+    except PluginError as error:  # told below the text: what one looks at must not fail
+        return f"<pre>{escape(repr(thing))}\n{escape(str(error))}</pre>"
 
 
 def _checked_storage(storage: object, plugin: Plugin, what: str) -> Storage | None:

@@ -61,6 +61,14 @@ def test_every_link_leads_to_a_file_that_exists(page):
     assert [link for link in links if not (PAGES[page].parent / link).exists()] == []
 
 
+def test_the_page_for_those_who_change_something_names_what_is_there():
+    rows = re.findall(r"^\| (.*) \|$", (ROOT / "docs" / "changing-rustfits.md").read_text(), re.MULTILINE)
+    named = {path for row in rows for path in re.findall(r"`([\w./*-]+/[\w./*-]*|\w+\.py)`", row)}
+    places = [ROOT, ROOT / "rustfits", *ROOT.glob("plugins/*/src/*")]
+    assert len(named) > 50
+    assert [path for path in sorted(named) if not any([*place.glob(path.rstrip("/"))] for place in places)] == []
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_every_plugin_folder_that_is_named_exists(page):
     named = set(re.findall(r"plugins/(\w+)", PAGES[page].read_text()))
@@ -112,6 +120,22 @@ def test_the_examples_give_what_they_say(page, tmp_path, monkeypatch):
     runner.run(parser.get_doctest("\n".join(pycon_blocks(text)), {}, page, str(PAGES[page]), 0))
     assert runner.tries
     assert runner.failures == 0
+
+
+# Which test runs the Python of a page that has no prompts, or holds it to be that of an example which is run.
+RUN_BY = {
+    "docs/arrays.md": "tests/arrays/test_manual.py",
+    "docs/cluster.md": "plugins/arrays/tests/test_dask_manual.py",
+    "docs/remote.md": "plugins/remote/tests/test_remote_manual.py",
+    "docs/writing-a-codec.md": "tests/packaging/test_manual.py",
+    "docs/writing-an-hdu-kind.md": "tests/packaging/test_manual.py",
+    "docs/xarray-zarr.md": "plugins/arrays/tests/test_zarr_manual.py",
+}
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if "```python" in PAGES[page].read_text()])
+def test_no_page_has_python_that_nothing_runs(page):
+    assert PAGES[page].name in (ROOT / RUN_BY[page]).read_text()
 
 
 def pycon_blocks(text):

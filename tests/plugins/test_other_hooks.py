@@ -346,3 +346,53 @@ def test_data_go_to_the_kind_that_takes_them(site, tmp_path):
     assert printed[0] == "Mine 2 FOREIGN"
     assert "mine 1.0 and yours 1.0 are equally fit for writing a str" in printed[1]
     assert printed[2:] == ["ImageError", "2", "Mine"]
+
+
+DISPLAY = """
+    from rustfits.plugin import hookimpl
+
+    @hookimpl
+    def rustfits_html(thing):
+        return {shown}
+"""
+SHOWN = """
+    import rustfits
+    from rustfits.codec import registry
+    others = registry.discovery.entry_points
+    registry.discovery.entry_points = lambda group, anew=False: [
+        entry for entry in others(group, anew=anew) if entry.dist.name != "rustfits-cli"
+    ]
+    fits = rustfits.FITS("mem://", "w+")
+    print(fits._repr_html_())
+"""
+
+
+@pytest.mark.parametrize(
+    ("shown", "told"),
+    [
+        ("f'<b>{type(thing).__name__}</b>'", "<b>FITS</b>"),
+        ("None", "None"),
+        ("7", "rustfits_html returned 7; it must be a str or None"),
+    ],
+)
+def test_notebooks_show_what_a_plugin_says(site, shown, told):
+    site.install("show", group="rustfits.displays", html=DISPLAY.format(shown=shown))
+    printed = site.run(SHOWN)
+    assert told in printed
+    assert ("mem://" in printed) == (shown == "7")  # the text, where the plugin fails
+
+
+def test_of_two_plugins_for_notebooks_both_are_named_below_the_text(site):
+    site.install("one", "1.1", group="rustfits.displays", html=DISPLAY.format(shown="None"))
+    site.install("two", "2.2", group="rustfits.displays", html=DISPLAY.format(shown="None"))
+    printed = site.run(SHOWN)
+    assert "mem://" in printed
+    assert "one 1.1" in printed
+    assert "two 2.2" in printed
+
+
+def test_a_plugin_for_notebooks_that_cannot_be_imported_is_told(site):
+    site.install("bad", "0.3", group="rustfits.displays", html="import no_such_module")
+    printed = site.run(SHOWN)
+    assert "bad 0.3" in printed
+    assert "no_such_module" in printed
