@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import click
 
 import rustfits
-from rustfits_cli.show import one_line
+from rustfits_cli.files import named
+from rustfits_cli.show import one_line, printable
 from rustfits_cli.wholefile import Done, Task, do
 
 if TYPE_CHECKING:
@@ -103,12 +104,13 @@ def show_progress(tasks: Sequence[Task], jobs: int, *, quiet: bool, verbose: boo
         if with_bar:
             click.echo("\r\x1b[K", nl=False, err=True)
         if each.error:
-            click.echo(f"Error: {each.error if each.name in each.error else f'{each.name}: {each.error}'}", err=True)
+            click.echo(f"Error: {named(each.name, each.error)}", err=True)
         for remark in each.remarks:
-            click.echo(f"{each.name}: {one_line(remark)}", err=True)
+            click.echo(one_line(f"{each.name}: {remark}"), err=True)
         if verbose and not each.error:
             ratio = each.before / max(each.after, 1)
-            click.echo(f"{each.output}  {each.after} bytes, {ratio:.2f} times smaller than {each.name}", err=True)
+            said = f"{each.output}  {each.after} bytes, {ratio:.2f} times smaller than {each.name}"
+            click.echo(printable(said), err=True)
         if with_bar:
             click.echo(_bar(len(done), len(tasks), nbytes, total, time.monotonic() - begin), nl=False, err=True)
     if with_bar:

@@ -235,7 +235,7 @@ def limits_of(sample: NDArray[np.float64], look: Look) -> tuple[float, float, fl
         noise = noise or np.std(sample)  # masks: most pixels are equal, and the median deviation is 0
         noise = max(noise, 1e-9 * abs(sky)) or 1.0
         black = sky - 1.5 * noise
-        white = max(white, sky + 3.0 * noise)
+        white = max(white, float(sky + 3.0 * noise))
         return float(black), float(white), float(SOFTENING * noise / (white - black))
     if look.limits == "zscale":
         return *zscale(sample), SOFT_PART

@@ -118,10 +118,12 @@ def fold(text: str, width: int) -> list[str]:
 
 
 def printable(text: str) -> str:
-    """Return text without what a terminal would obey."""
-    return "".join(char if char.isprintable() else "?" for char in text)
+    """Return text without what a terminal would obey: such characters are escaped, as Python writes them."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)
 
 
 def one_line(text: object) -> str:
     """Return an error as one line."""
-    return " ".join(printable(" ".join(str(text).split())).split())
+    return printable(" ".join(str(text).split()))
