@@ -887,3 +887,9 @@ def test_every_file_comes_back_byte_for_byte_without_loss(run, path, options):
     run("pack", "--lossless", *options, "plain.fits")
     run("unpack", "plain.fits.fz", "-o", "back.fits")
     assert Path("back.fits").read_bytes() == Path("plain.fits").read_bytes()
+
+
+def test_what_is_said_of_many_hdus_is_said_once():
+    said = [*(f"HDU {number}: its sum is wrong" for number in (1, 2, 3)), "HDU 5 stays", "HDU 4: odd", "HDU 7: odd"]
+    assert jobs.together(said) == ["HDUs 1 to 3: its sum is wrong", "HDU 5 stays", "HDUs 4, 7: odd"]
+    assert jobs.together(["HDU 1: odd: very"]) == ["HDU 1: odd: very"]
