@@ -95,6 +95,16 @@ def test_a_line_of_info_for_each_hdu_fits_a_terminal_of_80_columns(path):
         assert sum(line.split()[0].isdecimal() for line in lines if line.strip()) >= len(fits)
 
 
+@pytest.mark.parametrize(
+    "path", [*sorted(DATA.glob("*m13*")), DATA / "decam_ooi_rice.fits"], ids=lambda path: path.name
+)
+def test_the_numbers_of_an_image_stand_in_one_line_of_a_terminal_of_80_columns(path):
+    heading, *lines = terminal_output(["stats", path], 80).splitlines()
+    assert max(map(len, [heading, *lines])) <= 80
+    numbers = json.loads(rustfits_process("stats", "--json", path).stdout)[0]
+    assert lines[0].split()[-1] == f"{numbers['noise']:.6g}"
+
+
 def test_a_pipe_that_is_closed_early_is_no_fault(mosaic):
     script = f'"{sys.executable}" -m rustfits_cli info {" ".join([str(mosaic)] * 300)} | head -1'
     done = subprocess.run(["bash", "-c", script], capture_output=True, check=True, timeout=120)
