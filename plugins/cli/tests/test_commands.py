@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from importlib import resources
+from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -492,4 +493,5 @@ def test_axes_have_some_round_numbers_within(low, high):
     ticks = axis.ticks()
     assert 1 <= len(ticks) <= 10
     assert all(10 <= axis(tick) <= 310 for tick in ticks)
+    assert all(axis(tick) - axis(before) >= 20 for before, tick in pairwise(ticks))
     assert 10 <= axis(low) <= axis(high) <= 310

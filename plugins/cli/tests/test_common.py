@@ -95,6 +95,16 @@ def test_a_line_of_info_for_each_hdu_fits_a_terminal_of_80_columns(path):
         assert sum(line.split()[0].isdecimal() for line in lines if line.strip()) >= len(fits)
 
 
+@pytest.mark.parametrize(
+    "path", [*sorted(DATA.glob("*m13*")), DATA / "decam_ooi_rice.fits"], ids=lambda path: path.name
+)
+def test_the_numbers_of_an_image_stand_in_one_line_of_a_terminal_of_80_columns(path):
+    heading, *lines = terminal_output(["stats", path], 80).splitlines()
+    assert max(map(len, [heading, *lines])) <= 80
+    numbers = json.loads(rustfits_process("stats", "--json", path).stdout)[0]
+    assert lines[0].split()[-1] == f"{numbers['noise']:.6g}"
+
+
 def test_a_pipe_that_is_closed_early_is_no_fault(mosaic):
     script = f'"{sys.executable}" -m rustfits_cli info {" ".join([str(mosaic)] * 300)} | head -1'
     done = subprocess.run(["bash", "-c", script], capture_output=True, check=True, timeout=120)
@@ -187,3 +197,52 @@ def test_steps_of_quantised_images_are_told(tmp_path, method):
     with astropy_fits.open(tmp_path / "x.fits", disable_image_compression=True) as peer:
         steps = peer[1].data["ZSCALE"]
         assert (steps != 0).sum() == quantised["quantised"]
+
+
+# -- names that a terminal would obey ---------------------------------------------------------------------------------
+
+EVIL = "night\x1b[31m\x9b2J\x07.fits"
+SHOWN = r"night\x1b[31m\x9b2J\x07.fits"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="names there hold no such characters")
+@pytest.mark.parametrize("good", [True, False], ids=["good", "no FITS"])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["info", EVIL, EVIL + "2"],
+        ["header", EVIL],
+        ["header", "-k", "NAXIS", EVIL, EVIL + "2"],
+        ["set", EVIL, "OBJECT=x"],
+        ["checksum", EVIL],
+        ["checksum", "--remove", EVIL],
+        ["verify", EVIL],
+        ["stats", EVIL],
+        ["diff", EVIL, EVIL + "2"],
+        ["pack", "-v", EVIL],
+        ["pack", EVIL, EVIL + "2", "--codec", "PLIO_1", "--folder", "missing"],
+        ["unpack", "-v", EVIL, "-o", EVIL + "3"],
+        ["copy", EVIL, EVIL + "3"],
+        ["cutout", EVIL, "0:2,0:2", EVIL + "3"],
+        ["preview", EVIL, EVIL + ".png"],
+        ["table", EVIL],
+        ["salvage", EVIL, EVIL + "3"],
+        ["bench", EVIL, "--plot", EVIL + ".svg"],
+        ["recover", EVIL, "--apply"],
+        ["info", EVIL + "none"],
+        ["info", EVIL + "*.none"],
+    ],
+    ids=lambda words: " ".join(words[:2]).replace(EVIL, "NAME"),
+)
+def test_names_of_files_reach_a_terminal_escaped(tmp_path, monkeypatch, arguments, good):
+    monkeypatch.chdir(tmp_path)
+    for name in (EVIL, EVIL + "2"):
+        if good:
+            rustfits.write(name, np.arange(100, dtype="i2").reshape(10, 10))
+        else:
+            Path(name).write_text("this is no FITS file")
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code in (0, 1, 2)
+    assert all(char.isprintable() or char == "\n" for char in result.output), ascii(result.output)
+    if result.exit_code and "column" not in result.output:
+        assert SHOWN[:-5] in result.output

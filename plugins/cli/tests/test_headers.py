@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import shutil
 import subprocess
@@ -15,6 +16,7 @@ from click.testing import CliRunner
 import rustfits
 from rustfits_cli.diff import Rules, unequal
 from rustfits_cli.main import main
+from rustfits_cli.rawcards import raw_hdu
 
 DATA = Path(__file__).resolve().parents[3] / "tests" / "data"
 
@@ -432,3 +434,52 @@ def test_sums_of_other_hdus_are_done_when_a_codec_is_missing(run, tmp_path, writ
     assert "NOSUCH1" in found[3]["error"]
     assert "HDU 3" in result.stderr
     assert "unread" in run("checksum", path, code=1).stdout
+
+
+# -- checksums that go ------------------------------------------------------------------------------------------------
+
+
+SUMS = (b"CHECKSUM", b"DATASUM ", b"ZHECKSUM", b"ZDATASUM")  # the last two --write adds to compressed images
+
+
+def parts(path, left_out=()):
+    """Return cards, without some, and data of each HDU."""
+    with rustfits.FITS(path) as fits:
+        raws = [raw_hdu(hdu) for hdu in fits]
+        return [([card for card in raw.cards if card[:8] not in left_out], b"".join(raw.pieces())) for raw in raws]
+
+
+@pytest.mark.parametrize("name", ["m13.fits", "m13_rice.fits", "ascii.fits", "galsim_cube_rice_u2.fits.fz"])
+def test_removed_checksums_leave_all_else_as_it_was(run, tmp_path, name):
+    path = tmp_path / name
+    shutil.copy(DATA / name, path)
+    expected = parts(path, SUMS)
+    run("checksum", "--write", path)
+    assert parts(path) != expected
+    run("checksum", "--remove", path)
+    assert parts(path, SUMS[2:]) == expected
+    with astropy_fits.open(path, disable_image_compression=True) as hdus:
+        hdus.verify("exception")
+    assert "absent" in run("checksum", path).output
+
+
+def test_checksums_of_one_hdu_go_and_those_of_another_stay(run, tmp_path):
+    path = tmp_path / "x.fits"
+    with rustfits.FITS(path, "w+") as fits:
+        for number in (1, 2):
+            fits.write_image(np.full((3, 4), number, "i2")).add_checksum()
+    run("checksum", "--remove", "--hdu", "1", path)
+    with rustfits.FITS(path) as fits:
+        assert [hdu.verify_checksum() for hdu in fits] == [True, None]
+        assert [hdu.verify_datasum() for hdu in fits] == [True, None]
+
+
+@pytest.mark.parametrize(("tail", "packed"), [(b"stray", False), (b"", True)])
+def test_checksums_stay_where_a_file_is_no_plain_one(run, tmp_path, tail, packed):
+    raw = (DATA / "m13.fits").read_bytes() + tail
+    path = tmp_path / "x.fits"
+    path.write_bytes(gzip.compress(raw) if packed else raw)
+    before = path.read_bytes()
+    run("checksum", "--remove", path, code=1)
+    assert path.read_bytes() == before
+    run("checksum", "--remove", "--write", path, code=2)

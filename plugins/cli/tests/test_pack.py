@@ -288,7 +288,8 @@ def test_bands_of_every_codec_make_the_same_bytes(run, tmp_path, monkeypatch, co
     ids=str,
 )
 def test_keywords_that_direct_fpack_are_followed(run, tmp_path, cards):
-    rustfits.write(tmp_path / "x.fits", np.random.default_rng(0).poisson(9, (40, 50)).astype("i2"), header=cards)
+    pixels = np.random.default_rng(0).poisson(9, (40, 50)).astype("i2")
+    astropy_fits.PrimaryHDU(pixels, astropy_fits.Header(cards)).writeto(tmp_path / "x.fits")  # ours leaves FZ cards out
     peer("fpack", "x.fits")
     run("pack", "x.fits", "-o", "ours.fz")
     skip = ("PCOUNT", "TFORM1", *SUMS)
@@ -864,3 +865,31 @@ def test_files_of_a_process_that_was_killed_are_told(monkeypatch, tmp_path):
     assert "killed" in done["n1.fits"].error
     for name, each in done.items():
         assert bool(each.error) is not Path(name).with_suffix(".fz").exists() or name in ("n0.fits", "n2.fits")
+
+
+@pytest.mark.parametrize("keyword", ["RICE_1", "GZIP_1", "HCOMPRESS_1"])
+def test_what_keeps_every_bit_goes_before_a_codec_that_the_header_wants(run, tmp_path, keyword):
+    path = tmp_path / "x.fits"
+    pixels = np.random.default_rng(3).normal(100, 5, (20, 30)).astype("f4")
+    astropy_fits.PrimaryHDU(pixels, astropy_fits.Header({"FZALGOR": keyword})).writeto(path)  # ours leaves it out
+    run("pack", "--lossless", path)
+    np.testing.assert_array_equal(rustfits.read(f"{path}.fz", 1), pixels)
+    with rustfits.FITS(f"{path}.fz") as fits:
+        assert fits[1].header["ZCMPTYPE"] == ("GZIP_1" if keyword == "GZIP_1" else "GZIP_2")
+
+
+@pytest.mark.parametrize("options", [[], ["--tables"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "path", [path for path in FILES if not path.name.startswith("cta_")], ids=lambda path: path.name
+)
+def test_every_file_comes_back_byte_for_byte_without_loss(run, path, options):
+    run("unpack", path, "-o", "plain.fits")
+    run("pack", "--lossless", *options, "plain.fits")
+    run("unpack", "plain.fits.fz", "-o", "back.fits")
+    assert Path("back.fits").read_bytes() == Path("plain.fits").read_bytes()
+
+
+def test_what_is_said_of_many_hdus_is_said_once():
+    said = [*(f"HDU {number}: its sum is wrong" for number in (1, 2, 3)), "HDU 5 stays", "HDU 4: odd", "HDU 7: odd"]
+    assert jobs.together(said) == ["HDUs 1 to 3: its sum is wrong", "HDU 5 stays", "HDUs 4, 7: odd"]
+    assert jobs.together(["HDU 1: odd: very"]) == ["HDU 1: odd: very"]

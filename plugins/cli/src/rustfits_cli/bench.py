@@ -16,12 +16,11 @@ import rustfits
 from rustfits_cli.files import check_output, new_file
 from rustfits_cli.headers import lenient_option
 from rustfits_cli.image import complete_file, hdu_option, pick_image
-from rustfits_cli.packing import CODECS, codec_named
+from rustfits_cli.packing import CODECS, LOSSLESS, codec_named
 from rustfits_cli.show import add_row, console, new_table, one_line, write_json
 
 NREPEATS = 3
 LEVELS = (16.0, 8.0, 4.0, 2.0)
-LOSSLESS = ("GZIP_1", "GZIP_2", "NOCOMPRESS")  # of floats
 COLUMNS = ("codec", "setting", "ratio", "write MB/s", "read MB/s", "largest error", "rms error", "")
 T = TypeVar("T")
 
@@ -74,7 +73,7 @@ def bench(*, file: str, key: str | None, picture: Path | None, as_json: bool, le
         add_row(table, one["codec"], one["setting"], *rates, f"{one['largest']:.3g}", f"{one['rms']:.3g}", "")
     console().print(table)
     if picture is not None:
-        click.echo(f"plot: {picture.resolve()}")
+        click.echo(f"plot: {one_line(picture.resolve())}")
 
 
 def settings(dtype: np.dtype[Any]) -> Iterator[tuple[str, rustfits.Quantize | None]]:

@@ -14,6 +14,7 @@ from rustfits_cli.files import check_output, expand, new_file
 from rustfits_cli.headers import lenient_option
 from rustfits_cli.image import complete_codec, complete_file, pick_hdu
 from rustfits_cli.packing import CODECS, codec_named
+from rustfits_cli.show import one_line
 from rustfits_cli.unpacking import has_cover
 
 _WITH_HDU = re.compile(r"(.+)\[([^\[\]]+)\]")
@@ -67,7 +68,7 @@ def copy_hdus(
                 for hdu in [pick_hdu(fits, key)] if key is not None else every:
                     copy_hdu(new, hdu, codec, quantize, decompress=decompress, tables=tables)
                     count += 1
-    click.echo(f"copy: {output.resolve()} ({count} HDUs)")
+    click.echo(f"copy: {one_line(output.resolve())} ({count} HDUs)")
 
 
 def sources(files: tuple[str, ...]) -> Iterator[tuple[str, str | None]]:

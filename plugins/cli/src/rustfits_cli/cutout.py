@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 import rustfits
 from rustfits_cli.files import check_output, new_file
 from rustfits_cli.image import complete_codec, complete_file, hdu_option, pick_image
+from rustfits_cli.show import one_line
 
 REFERENCE_PIXEL = re.compile(r"CRPIX([1-9])[A-Z]?")
 
@@ -142,7 +143,7 @@ def cutout(
         hdu = pick_image(fits, key)
         if not around:
             shape = write_cutout(hdu, parse_section(words[0]), output, compress)
-            click.echo(f"cutout: {output.resolve()} ({' x '.join(map(str, shape))})")
+            click.echo(f"cutout: {one_line(output.resolve())} ({' x '.join(map(str, shape))})")
             return
         places = [parse_pair(text) for text in positions]
         sky = [parse_pair(text) for text in skies]
@@ -151,7 +152,7 @@ def cutout(
         places += sky_to_pixels(hdu, sky) if sky else []
         shape = parse_size(size)
         write_cutouts(hdu, places, shape, output, compress=compress, fill=fill)
-    click.echo(f"cutout: {output.resolve()} ({len(places)} of {' x '.join(map(str, shape))})")
+    click.echo(f"cutout: {one_line(output.resolve())} ({len(places)} of {' x '.join(map(str, shape))})")
 
 
 def parse_pair(text: str) -> tuple[float, float]:

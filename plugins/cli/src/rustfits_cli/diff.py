@@ -18,7 +18,7 @@ from rustfits_cli.files import sentence
 from rustfits_cli.headers import entries, lenient_option, shown
 from rustfits_cli.image import complete_file, hdus_option, pick_hdu
 from rustfits_cli.parts import parts
-from rustfits_cli.show import printable, write_json
+from rustfits_cli.show import one_line, printable, write_json
 from rustfits_cli.unpacking import own_cards
 
 SAME, DIFFERENT, TROUBLE = 0, 1, 2  # exit codes
@@ -117,7 +117,7 @@ def diff(
             found = list(compare_files(a, b, keys, rules))
     except (rustfits.FitsError, OSError, MemoryError) as error:
         fault = click.ClickException(sentence(error))
-        click.echo(f"Error: {fault.message}", err=True)
+        click.echo(f"Error: {one_line(fault.message)}", err=True)
         ctx.exit(TROUBLE)
     if as_json:
         write_json({"a": file, "b": other, "equal": not found, "differences": found})

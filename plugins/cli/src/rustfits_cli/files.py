@@ -75,6 +75,12 @@ def each_file(files: Sequence[str], headings: bool = True) -> Iterator[str]:
         yield name
 
 
+def named(name: str, why: str) -> str:
+    """Return why a file failed as one line that has its name."""
+    name, why = one_line(name), one_line(why)
+    return why if name in why else f"{name}: {why}"
+
+
 class Failures:
     """Files that a command could not do; the others are done all the same.
 
@@ -105,7 +111,7 @@ class Failures:
         """Keep a failure, and tell it."""
         self.failed[name] = why
         sys.stdout.flush()
-        click.echo(f"Error: {why if name in why else f'{name}: {why}'}", err=True)
+        click.echo(f"Error: {named(name, why)}", err=True)
 
     def exit(self, ctx: click.Context, code: int = 1) -> None:
         """End with ``code`` if something failed."""

@@ -11,6 +11,8 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rustfits_cli.show import printable
+
 Columns = Mapping[str, NDArray[Any]]  # of some rows; masked where values are missing
 
 
@@ -132,7 +134,7 @@ def _first(columns: Columns, nrows: int) -> Columns:
 
 
 def _printable(value: Any) -> str:
-    return "".join(char if char.isprintable() else "?" for char in plain(value))
+    return printable(plain(value))
 
 
 def _cell(value: Any, width: int | None) -> str:

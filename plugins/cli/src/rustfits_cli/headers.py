@@ -6,13 +6,15 @@ import re
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
+from shutil import copymode
 from typing import Any
 
 import click
 
 import rustfits
-from rustfits_cli.files import Failures, each_file, expand, reading, sentence
+from rustfits_cli.files import Failures, each_file, expand, new_file, reading, sentence
 from rustfits_cli.image import complete_file, hdus_option, pick_hdu
+from rustfits_cli.rawcards import fill_of, header_bytes, keyword, raw_hdu
 from rustfits_cli.show import add_row, console, new_table, printable, write_json
 
 lenient_option = click.option("--lenient/--strict", "lenient", default=None, help="As for info.")
@@ -21,6 +23,7 @@ files_argument = click.argument("files", nargs=-1, required=True, metavar="FILE.
 _CHANGE = re.compile(r"(?P<key>[A-Za-z0-9_-][A-Za-z0-9_ .-]*?)\s*(?:=(?P<rest>.*)|(?P<delete>-))", re.DOTALL)
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[EeDd][+-]?[0-9]+)?")
+SUMS = ("CHECKSUM", "DATASUM")
 COMMENTARY = {"COMMENT": "add_comment", "HISTORY": "add_history", "": "add_blank"}
 
 
@@ -281,6 +284,7 @@ def change_header(own: rustfits.FITSHeader, changes: Sequence[tuple[str, Any]]) 
 @click.command()
 @files_argument
 @click.option("--write", is_flag=True, help="Write the checksums of every HDU anew.")
+@click.option("--remove", is_flag=True, help="Take CHECKSUM and DATASUM out of every HDU; ZHECKSUM stays.")
 @hdus_option("Number, NAME or NAME,VERSION; several are allowed. All if not given.")
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON list.")
 @lenient_option
@@ -291,19 +295,26 @@ def checksum(
     *,
     files: tuple[str, ...],
     write: bool,
+    remove: bool,
     keys: tuple[str, ...],
     as_json: bool,
     lenient: bool | None,
 ) -> None:
-    """Check the CHECKSUM and DATASUM of each FILE, or write them.
+    """Check the CHECKSUM and DATASUM of each FILE, or write or remove them.
 
     The exit code is 0 if none is wrong, 1 if one is, or if a FILE cannot be read or changed, or an HDU needs a codec
     that is not installed; the others are done. `verify` says more.
     """
+    if write and remove:
+        raise click.UsageError("--write excludes --remove")
     failures, found, wrong = Failures(), [], False
     words = {True: "ok", False: "BAD", None: "absent"}
     table = new_table("file", "HDU", "name", "CHECKSUM", "DATASUM")
     for file in expand(files):
+        if remove:
+            with failures.kept(file):
+                remove_sums(file, keys, lenient)
+            continue
         with failures.kept(file), rustfits.FITS(file, "r+" if write else "r", lenient=lenient) as fits:
             hdus = chosen(fits, keys)
             missing = {hdu.index: codec_missing(hdu) for hdu in hdus}
@@ -330,6 +341,33 @@ def checksum(
     failures.exit(ctx)
     if wrong:
         ctx.exit(1)
+
+
+def remove_sums(file: str, keys: Sequence[str], lenient: bool | None) -> None:
+    """Write a file anew without CHECKSUM and DATASUM in the HDUs that keys name, in all if there is no key.
+
+    Raises
+    ------
+    click.ClickException
+        If the file is compressed as a whole, or something that is no HDU follows the last one.
+    """
+    with Path(file).open("rb") as opened:
+        if opened.read(6) != b"SIMPLE":
+            raise click.ClickException(f"{file}: headers are taken out of plain files only; uncompress it first")
+    with rustfits.FITS(file, lenient=lenient) as fits:
+        picked = {hdu.index for hdu in chosen(fits, keys)}
+        if fits.tail_nbytes:
+            raise click.ClickException(f"{file}: {fits.tail_nbytes} bytes follow its HDUs; see: rustfits verify")
+        with new_file(Path(file), flush=True) as made:
+            with made.open("wb") as out:
+                for hdu in fits:
+                    raw = raw_hdu(hdu)
+                    gone = SUMS if hdu.index in picked else ()
+                    out.write(header_bytes([card for card in raw.cards if keyword(card) not in gone]))
+                    for piece in raw.pieces():
+                        out.write(piece)
+                    out.write(fill_of(raw))
+            copymode(file, made)
 
 
 def codec_missing(hdu: rustfits.HDU) -> str:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import click
 
 import rustfits
-from rustfits_cli.show import one_line
+from rustfits_cli.files import named
+from rustfits_cli.show import one_line, printable
 from rustfits_cli.wholefile import Done, Task, do
 
 if TYPE_CHECKING:
@@ -103,12 +104,13 @@ def show_progress(tasks: Sequence[Task], jobs: int, *, quiet: bool, verbose: boo
         if with_bar:
             click.echo("\r\x1b[K", nl=False, err=True)
         if each.error:
-            click.echo(f"Error: {each.error if each.name in each.error else f'{each.name}: {each.error}'}", err=True)
-        for remark in each.remarks:
-            click.echo(f"{each.name}: {one_line(remark)}", err=True)
+            click.echo(f"Error: {named(each.name, each.error)}", err=True)
+        for remark in together(each.remarks):
+            click.echo(one_line(f"{each.name}: {remark}"), err=True)
         if verbose and not each.error:
             ratio = each.before / max(each.after, 1)
-            click.echo(f"{each.output}  {each.after} bytes, {ratio:.2f} times smaller than {each.name}", err=True)
+            said = f"{each.output}  {each.after} bytes, {ratio:.2f} times smaller than {each.name}"
+            click.echo(printable(said), err=True)
         if with_bar:
             click.echo(_bar(len(done), len(tasks), nbytes, total, time.monotonic() - begin), nl=False, err=True)
     if with_bar:
@@ -118,6 +120,24 @@ def show_progress(tasks: Sequence[Task], jobs: int, *, quiet: bool, verbose: boo
         click.echo(f"{ntables} {'table stays as it is' if ntables == 1 else 'tables stay as they are'}", err=True)
     order = {task.name: number for number, task in enumerate(tasks)}
     return sorted(done, key=lambda each: order[each.name])
+
+
+def together(remarks: Sequence[str]) -> list[str]:
+    """Return what is said of HDUs once for all of which the same is said: a mosaic may have a hundred."""
+    found: dict[str, list[int]] = {}
+    for remark in remarks:
+        head, _, rest = remark.partition(": ")
+        number = head.removeprefix("HDU ")
+        found.setdefault(rest if number.isdecimal() else remark, []).extend([int(number)] if number.isdecimal() else [])
+    return [f"{_hdus(numbers)}: {said}" if numbers else said for said, numbers in found.items()]
+
+
+def _hdus(numbers: list[int]) -> str:
+    if len(numbers) == 1:
+        return f"HDU {numbers[0]}"
+    if len(numbers) > 2 and numbers == list(range(numbers[0], numbers[-1] + 1)):
+        return f"HDUs {numbers[0]} to {numbers[-1]}"
+    return f"HDUs {', '.join(map(str, numbers))}"
 
 
 def _bar(ndone: int, ntasks: int, nbytes: int, total: int, seconds: float) -> str:

@@ -14,7 +14,7 @@ import rustfits
 from rustfits_cli.describe import describe
 from rustfits_cli.files import Failures, each_file, expand, reading, sentence
 from rustfits_cli.image import complete_file
-from rustfits_cli.show import add_row, console, new_table, printable, write_json
+from rustfits_cli.show import add_row, console, new_table, one_line, printable, write_json
 from rustfits_cli.verify import CHECKS, Outcome, exit_code
 from rustfits_cli.verify import verify as verify_file
 
@@ -71,7 +71,10 @@ class Commands(click.Group):
             if isinstance(error, OSError) and error.errno == errno.EPIPE:
                 raise  # click ends quietly when `head` has seen enough
             raise click.ClickException(sentence(error)) from error
-        except (click.ClickException, click.exceptions.Exit, click.Abort):
+        except click.ClickException as error:
+            error.message = one_line(error.message)  # type: ignore[misc]  # names of files are in it
+            raise
+        except (click.exceptions.Exit, click.Abort):
             raise
         except Exception as error:
             if os.environ.get("RUSTFITS_TRACEBACK"):
@@ -138,7 +141,7 @@ def demo(output: Path) -> None:
         )
     console().print(table)
     write_preview(output, pixels)
-    click.echo(f"preview: {output.resolve()}")
+    click.echo(f"preview: {one_line(output.resolve())}")
     faults = [result.codec for result in results if result.wrong or result.broken]
     if faults:
         raise click.ClickException(f"these codecs failed: {', '.join(faults)}")
@@ -189,7 +192,7 @@ def info(
             if damage is not None:
                 if not lenient:
                     raise damage
-                click.echo(f"damage: {' '.join(str(damage).split())}", err=as_json)
+                click.echo(f"damage: {one_line(damage)}", err=as_json)
     if as_json:
         write_json(found)
     failures.exit(ctx)
@@ -202,7 +205,7 @@ def show_descriptions(described: list[Any]) -> None:
         add_row(table, line.index, line.name, line.kind, line.shape, line.dtype, line.codec, line.tiles, line.ratio)
     console().print(table)
     for remark in dict.fromkeys(line.remark for line in described if line.remark):
-        click.echo(remark)
+        click.echo(printable(remark))
 
 
 def columns_of(fits: rustfits.FITS) -> dict[str, list[tuple[str, ...]]]:
@@ -287,7 +290,7 @@ def recover(file: str, how: Literal["apply", "discard"] | None) -> None:
         raise click.UsageError("say --apply or --discard")
     aside = rustfits.recover(file, how)
     done = "is as it was before the change" if how == "apply" else "stays as it is"
-    click.echo(f"{file} {done}" + (f"; the journal is now {aside}" if aside else "; the journal is used up"))
+    click.echo(printable(f"{file} {done}; the journal is {f'now {aside}' if aside else 'used up'}"))
 
 
 def show_outcome(outcome: Outcome) -> None:

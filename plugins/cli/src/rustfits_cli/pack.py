@@ -211,7 +211,7 @@ def run(
     if failed and len(done) > 1:
         click.echo(f"{len(failed)} of {len(done)} files failed:", err=True)
         for each in failed:
-            click.echo(f"  {each.name}", err=True)
+            click.echo(f"  {one_line(each.name)}", err=True)
     if failed:
         ctx.exit(1)
 

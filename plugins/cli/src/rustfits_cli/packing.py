@@ -51,6 +51,7 @@ CODECS = {
     "HCOMPRESS": "HCOMPRESS_1",
     "NOCOMPRESS": "NOCOMPRESS",
 }
+LOSSLESS = ("GZIP_1", "GZIP_2", "NOCOMPRESS")  # of floats
 QUANTIZERS = {
     "SUBTRACTIVE_DITHER_1": "dither1",
     "SUBTRACTIVE_DITHER_2": "dither2",
@@ -196,7 +197,9 @@ def directed(hdu: rustfits.HDU, recipe: Recipe) -> Recipe | None:
     name = str(header.get("FZALGOR", "")).strip().upper()
     if name == "NONE":
         return None
-    if name in CODECS:
+    # Floats of which every bit is to be kept are not given to a codec that cannot: what was asked for goes first.
+    kept = recipe.quantize is None and isinstance(hdu, rustfits.ImageHDU) and hdu.stored_dtype.kind == "f"
+    if name in CODECS and not (kept and CODECS[name] not in LOSSLESS):
         recipe = replace(recipe, codec=codec_named(CODECS[name], scale=header.get("FZHSCALE", 0)))
     tile = re.findall(r"-?\d+", str(header.get("FZTILE", "")))
     if tile:

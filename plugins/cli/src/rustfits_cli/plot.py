@@ -12,6 +12,7 @@ WIDTH, HEIGHT = 1040, 460  # of the whole plot, in points of a screen
 PANEL = (300, 330)  # of each of the two diagrams
 LEFT, TOP, GAP = 64, 56, 76  # before the first diagram, above it, between the two
 COLOURS = ("#1b6ca8", "#c8553d", "#2a9d5c", "#8e5ea2", "#b8860b", "#4d4d4d")
+LEAST_TICK = 26  # from one number at an axis to the next, so that they do not touch
 INK, GRID = "#222222", "#dddddd"
 
 Point = tuple[float, float]
@@ -160,9 +161,14 @@ class Axis:
             powers = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
             found = [step * 10.0**power for power in powers for step in steps]
             found = [value for value in found if self.low <= value <= self.high]
-            if len(found) >= 4:
-                return found[:: -(-len(found) // 8)]
-        return found
+            if len(found) >= 3:
+                found = found[:: -(-len(found) // 8)]
+                break
+        kept: list[float] = []
+        for value in found:
+            if not kept or abs(self(value) - self(kept[-1])) >= LEAST_TICK:
+                kept.append(value)
+        return kept
 
 
 def _frame(canvas: Canvas, across: Axis, up: Axis) -> None:

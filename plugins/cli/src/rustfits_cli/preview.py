@@ -167,7 +167,7 @@ def contact_sheet(images: Sequence[tuple[NDArray[Any], str]], look: Look, longes
         sheet.paste(picture, (left + (cell_width - picture.width) // 2, top + (cell_height - picture.height) // 2))
         text = name
         while text and pen.textlength(text) > cell_width:
-            text = text[:-1]
+            text = text[:-1].rstrip(", ")
         pen.text((left, top + cell_height + 1), text, fill=(224, 224, 224))
     return sheet
 

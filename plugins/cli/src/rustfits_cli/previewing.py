@@ -14,6 +14,7 @@ import rustfits
 from rustfits_cli.files import check_output, new_file
 from rustfits_cli.image import complete_file, hdu_option, pick_image, plane
 from rustfits_cli.preview import FORMATS, MAPS, STRETCHES, Look, contact_sheet, draw, parse_limits
+from rustfits_cli.show import one_line
 from rustfits_cli.terminal import WAYS, rendered, way_of
 
 
@@ -100,7 +101,7 @@ def preview(
     if output is not None:
         with new_file(output) as made:  # whose name says the format: pillow then loads no other
             picture.save(made, quality=92)
-        click.echo(f"preview: {output.resolve()} ({picture.width} x {picture.height})")
+        click.echo(f"preview: {one_line(output.resolve())} ({picture.width} x {picture.height})")
 
 
 def drawn(hdu: rustfits.ImageHDU, level: float | None) -> NDArray[Any]:

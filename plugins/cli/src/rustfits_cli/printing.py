@@ -18,6 +18,7 @@ from rustfits_cli.files import check_output, reading
 from rustfits_cli.formats import write_csv, write_json_lines, write_text
 from rustfits_cli.headers import lenient_option
 from rustfits_cli.image import complete_file, complete_hdu
+from rustfits_cli.show import one_line
 from rustfits_cli.table import Rows, pick_table, split_name
 
 FORMATS = {".csv": "csv", ".json": "json", ".jsonl": "json", ".parquet": "parquet"}
@@ -79,11 +80,11 @@ def table_command(
     with reading(file, lenient) as fits:
         wanted = Rows(pick_table(fits, key), names, rows, comparisons)
         if form == "parquet" and output is not None:
-            click.echo(f"table: {output.resolve()} ({wanted.write_parquet(output)} rows)")
+            click.echo(f"table: {one_line(output.resolve())} ({wanted.write_parquet(output)} rows)")
         elif output is not None:
             with new_text(output) as out:
                 print_rows(wanted, form, out, terminal=False, every=True)
-            click.echo(f"table: {output.resolve()}")
+            click.echo(f"table: {one_line(output.resolve())}")
         else:
             print_rows(wanted, form, sys.stdout, terminal=sys.stdout.isatty(), every=every)
 

@@ -84,6 +84,12 @@ def padded(nbytes: int) -> int:
     return -(-nbytes // BLOCK) * BLOCK
 
 
+def fill_of(raw: RawHDU) -> bytes:
+    """Return what fills the last block of a data unit: blanks of an ASCII table (FITS 4.0, 7.2.3), else zeros."""
+    ascii_table = keyword(raw.cards[0]) == "XTENSION" and b"'TABLE " in raw.cards[0]
+    return (b" " if ascii_table else b"\0") * (padded(raw.data_nbytes) - raw.data_nbytes)
+
+
 def stored_bytes(pixels: NDArray[Any]) -> Iterator[NDArray[np.uint8]]:
     """Yield the bytes of pixels as FITS stores them, in pieces; each is overwritten by the next."""
     flat = np.ascontiguousarray(pixels).reshape(-1)

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 GAP = "  "
-LEAST_WIDTH = 8  # of a column that is folded
+LEAST_WIDTH = 6  # of a column that is folded
 
 
 class TextTable:
@@ -36,7 +36,8 @@ class TextTable:
         used = used or list(range(len(self._rows[0])))
         widths = {column: max(len(row[column]) for row in self._rows) for column in used}
         while width is not None and sum(widths.values()) + len(GAP) * (len(used) - 1) > width:
-            widest = max(widths, key=lambda column: widths[column])
+            words = [column for column in used if column not in self._numbers and widths[column] > LEAST_WIDTH]
+            widest = max(words or used, key=lambda column: widths[column])  # numbers are cut last
             if widths[widest] <= LEAST_WIDTH:
                 break
             widths[widest] -= 1
@@ -118,10 +119,12 @@ def fold(text: str, width: int) -> list[str]:
 
 
 def printable(text: str) -> str:
-    """Return text without what a terminal would obey."""
-    return "".join(char if char.isprintable() else "?" for char in text)
+    """Return text without what a terminal would obey: such characters are escaped, as Python writes them."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)
 
 
 def one_line(text: object) -> str:
     """Return an error as one line."""
-    return " ".join(printable(" ".join(str(text).split())).split())
+    return printable(" ".join(str(text).split()))

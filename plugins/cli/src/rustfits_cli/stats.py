@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import click
@@ -42,7 +43,8 @@ def stats(
     slices = parse_section(section) if section else ()
     failures = Failures()
     found: list[dict[str, Any]] = []
-    for file in expand(files):
+    names = expand(files)
+    for file in names:
         with failures.kept(file), reading(file, lenient) as fits:
             if keys:
                 images = [pick_image(fits, key) for key in keys]
@@ -56,10 +58,11 @@ def stats(
     if as_json:
         write_json(found)
     elif found:
+        alone = len(names) == 1 and sys.stdout.isatty()  # a line of a terminal holds the numbers, and little more
         table = new_table("file", "HDU", "name", *COLUMNS, right=slice(3, 11))
         for one in found:
             cells = [f"{one[key]:.6g}" if isinstance(one[key], float) else str(one[key]) for key in COLUMNS]
-            add_row(table, one["filename"], str(one["index"]), one["name"], *cells)
+            add_row(table, "" if alone else one["filename"], str(one["index"]), one["name"], *cells)
         console().print(table)
     failures.exit(ctx)
 

@@ -22,6 +22,7 @@ from rustfits_cli.rawcards import (
     RawHDU,
     card_of,
     checksums_are_right,
+    fill_of,
     header_bytes,
     keyword,
     padded,
@@ -250,8 +251,7 @@ class _Work:
         for piece in raw.pieces():
             self._out.write(piece)
             self._tell(len(piece))
-        fill = b" " if keyword(raw.cards[0]) == "XTENSION" and b"'TABLE " in raw.cards[0] else b"\0"
-        self._out.write(fill * (padded(raw.data_nbytes) - raw.data_nbytes))
+        self._out.write(fill_of(raw))
         self.checks.append((hdu.index + self._shift, lambda after: check_copy(raw, after)))
 
     def _pack_table(self, raw: RawHDU) -> bool:
