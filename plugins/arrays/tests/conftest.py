@@ -106,5 +106,5 @@ def s3_bucket():
     system.mkdir("night")
     yield options, system, endpoint
     type(system).clear_instance_cache()
-    system.close_session(system.loop, system.s3)  # left to the interpreter, its sockets are a warning after the last test
+    system.close_session(system.loop, system.s3)  # its sockets would be a warning after the last test
     running.stop()
