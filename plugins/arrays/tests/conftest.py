@@ -103,7 +103,7 @@ def s3_bucket():
     endpoint = f"http://{host}:{port}"
     options = {"key": "k", "secret": "5ecret", "client_kwargs": {"endpoint_url": endpoint}}
     system = fsspec.filesystem("s3", **options)
-    system.mkdir("night")
+    system.mkdir("exposures")
     yield options, system, endpoint
     type(system).clear_instance_cache()
     system.close_session(system.loop, system.s3)  # its sockets would be a warning after the last test

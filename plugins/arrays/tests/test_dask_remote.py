@@ -38,8 +38,8 @@ def place(request):
     options, system, _ = request.getfixturevalue("s3_bucket")
 
     def placed(name, content):
-        system.pipe(f"night/{name}", content)
-        return f"s3://night/{name}"
+        system.pipe(f"exposures/{name}", content)
+        return f"s3://exposures/{name}"
 
     return placed, rustfits.Remote(options=options)
 

@@ -222,7 +222,7 @@ def test_objects_of_s3_have_the_pixels_and_one_state(s3_bucket, icechunk, virtua
     from rustfits_arrays.zarr import write_icechunk
 
     options, system, endpoint = s3_bucket
-    url = "s3://night/a.fits"
+    url = "s3://exposures/a.fits"
     system.pipe(url, path.read_bytes())
     with rustfits.FITS(url, remote=rustfits.Remote(options=options)) as fits:
         refs = references(fits)
@@ -230,11 +230,11 @@ def test_objects_of_s3_have_the_pixels_and_one_state(s3_bucket, icechunk, virtua
             region="us-east-1", endpoint_url=endpoint, allow_http=True, s3_compatible=True, force_path_style=True
         )
         credentials = icechunk.s3_credentials(access_key_id="k", secret_access_key="5ecret")
-        session = repository(icechunk, "s3://night/", store, credentials).writable_session("main")
+        session = repository(icechunk, "s3://exposures/", store, credentials).writable_session("main")
         write_icechunk(fits, session.store)
     assert "5ecret" not in str(refs)
     obstore = S3Store(
-        "night",
+        "exposures",
         endpoint=endpoint,
         access_key_id="k",
         secret_access_key="5ecret",
@@ -244,7 +244,7 @@ def test_objects_of_s3_have_the_pixels_and_one_state(s3_bucket, icechunk, virtua
     )
     groups = [
         opened(refs, s3=options),
-        parsed(url, registry(**{"s3://night": obstore})),
+        parsed(url, registry(**{"s3://exposures": obstore})),
         zarr.open_group(session.store, mode="r"),
     ]
     for group in groups:
