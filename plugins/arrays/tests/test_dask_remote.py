@@ -29,36 +29,19 @@ def http():
         yield running
 
 
-@pytest.fixture(scope="module")
-def s3():
-    """Return the options for a bucket of a server of this machine, and what puts a file there."""
-    moto = pytest.importorskip("moto.server", reason="not installed: moto")
-    pytest.importorskip("s3fs", reason="not installed: s3fs")
-    import fsspec
-
-    running = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    running.start()
-    host, port = running.get_host_and_port()
-    options = {"key": "k", "secret": "s", "client_kwargs": {"endpoint_url": f"http://{host}:{port}"}}
-    system = fsspec.filesystem("s3", **options)
-    system.mkdir("exposures")
-    yield rustfits.Remote(options=options), lambda name, content: system.pipe(f"exposures/{name}", content)
-    running.stop()
-
-
 @pytest.fixture(params=["http", "s3"])
 def place(request):
     """Return what puts a file behind a URL, and how that is read."""
     if request.param == "http":
         server = request.getfixturevalue("http")
         return lambda name, content: server.put(content, f"/{name}"), RANGED
-    remote, put = request.getfixturevalue("s3")
+    options, system, _ = request.getfixturevalue("s3_bucket")
 
     def placed(name, content):
-        put(name, content)
+        system.pipe(f"exposures/{name}", content)
         return f"s3://exposures/{name}"
 
-    return placed, remote
+    return placed, rustfits.Remote(options=options)
 
 
 def check(content, name, place):

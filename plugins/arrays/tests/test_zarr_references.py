@@ -24,7 +24,7 @@ from rustfits_arrays.zarr.codec import TilesCodec  # noqa: E402
 
 def test_every_image_of_a_file_has_its_pixels(path):
     assert check(opened(references(path)), path) > 10
-    assert check(opened(references(path, plain=False, chunk_tiles=3)), path) > 10
+    assert check(opened(references(path, plain=True, chunk_tiles=3)), path) > 10
 
 
 @pytest.mark.parametrize("file", telescope_files())
@@ -46,7 +46,7 @@ def test_images_of_telescopes_have_their_pixels_over_http(file, server):
 def arrays(path):
     """Images with small chunks, and their pixels: square tiles, quantised, a cube, pixels that are not compressed."""
     names = ("RICE_1", "Q_GZIP_2", "CUBE", "SCALED", "PLAIN")
-    small = opened(references(path, chunk_tiles=2, plain=False))
+    small = opened(references(path, chunk_tiles=2))
     with rustfits.FITS(path) as fits:
         return {name: (small[name]["image"], fits[name].read()) for name in names if name in fits}
 
@@ -244,6 +244,24 @@ def test_a_file_that_was_changed_is_refused(tmp_path):
         with pytest.raises(rustfits.FileChanged, match=r"mtime_ns is .*make them anew"):
             array[0, 0]
     assert opened(references(path))["HDU1/image"][0, 0] == 0
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i2", "i4", "f4", "f8"])
+@pytest.mark.parametrize("place", ["here", "server"])
+def test_pixels_as_they_are_of_another_file_are_no_pixels_unless_that_was_asked_for(tmp_path, server, place, dtype):
+    path = tmp_path / "a.fits"
+
+    def written(value):
+        rustfits.write(path, np.full((50, 60), value, dtype))
+        return path if place == "here" else server.put(path.read_bytes())
+
+    where = written(1)
+    safe, trusting = references(where), references(where, plain=True)
+    assert opened(safe)["PRIMARY/image"][0, 0] == 1
+    written(2)  # of the same size
+    with pytest.raises(rustfits.FileChanged, match="make them anew"):
+        opened(safe)["PRIMARY/image"][0, 0]
+    assert opened(trusting)["PRIMARY/image"][0, 0] == 2  # as the manual says
 
 
 def test_a_file_of_a_server_that_was_changed_is_refused(server, path):

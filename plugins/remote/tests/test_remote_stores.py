@@ -7,6 +7,9 @@ import os
 import pickle
 import threading
 import warnings
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 
 import fsspec
 import numpy as np
@@ -304,23 +307,76 @@ def test_options_of_s3fs_are_said_in_the_words_of_obstore_or_left_to_s3fs():
 # -- ftp ---------------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def ftp(tmp_path):
-    pytest.importorskip("pyftpdlib", reason="not installed: pyftpdlib")
+@contextmanager
+def serving(folder, handler, **options):
+    """Serve a folder to anybody, and to a user with a password; give the port."""
     from pyftpdlib.authorizers import DummyAuthorizer
-    from pyftpdlib.handlers import FTPHandler
     from pyftpdlib.servers import FTPServer
 
     authorizer = DummyAuthorizer()
-    authorizer.add_anonymous(str(tmp_path))
-    authorizer.add_user("me", "pa55", str(tmp_path))
-    handler = type("Handler", (FTPHandler,), {"authorizer": authorizer})
-    running = FTPServer(("127.0.0.1", 0), handler)
+    authorizer.add_anonymous(str(folder))
+    authorizer.add_user("me", "pa55", str(folder))
+    running = FTPServer(("127.0.0.1", 0), type("Handler", (handler,), {"authorizer": authorizer, **options}))
     thread = threading.Thread(target=running.serve_forever, args=(0.05,), daemon=True)
     thread.start()
-    yield tmp_path, running.socket.getsockname()[1]
+    yield running.socket.getsockname()[1]
     running.close_all()
     thread.join(5)
+
+
+@pytest.fixture
+def ftp(tmp_path):
+    handlers = pytest.importorskip("pyftpdlib.handlers", reason="not installed: pyftpdlib")
+    with serving(tmp_path, handlers.FTPHandler) as port:
+        yield tmp_path, port
+
+
+@pytest.fixture
+def certificate(tmp_path):
+    """Return the file of a key and a certificate of this machine that nobody signed."""
+    x509 = pytest.importorskip("cryptography.x509", reason="not installed: cryptography")
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([])
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, now - timedelta(1), now + timedelta(1))
+    here = [x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1"))]
+    made = builder.add_extension(x509.SubjectAlternativeName(here), critical=True).sign(key, hashes.SHA256())
+    form = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    path = tmp_path / "certificate.pem"
+    pem = serialization.Encoding.PEM
+    path.write_bytes(key.private_bytes(pem, *form) + made.public_bytes(pem))
+    return path
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_ftps_tells_a_password_to_no_server_without_a_right_certificate(tmp_path, certificate, monkeypatch):
+    handlers = pytest.importorskip("pyftpdlib.handlers", reason="not installed: pyftpdlib")
+    if not hasattr(handlers, "TLS_FTPHandler"):
+        pytest.skip("not installed: pyOpenSSL")
+    (tmp_path / "a b.fits").write_bytes(CONTENT)
+    tried = []
+    options = {
+        "certfile": str(certificate),
+        "tls_control_required": True,
+        "tls_data_required": True,
+        "on_login": lambda _, user: tried.append(user),
+    }
+    with serving(tmp_path, handlers.TLS_FTPHandler, **options) as port:
+        url = f"ftps://me:pa55@127.0.0.1:{port}/a%20b.fits"
+        with pytest.raises(OpenFailed, match="certificate verify failed") as caught:
+            FITS(url)
+        assert "pa55" not in str(caught.value)
+        assert tried == []
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        with FITS(url) as fits:
+            check(fits)
+            assert "pa55" not in repr(fits) + fits.filename
+            assert fits.to_bytes() == CONTENT
+        assert tried == ["me"]
+        with pytest.raises(FileMissing):
+            FITS(f"ftps://127.0.0.1:{port}/none.fits")
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::pytest.PytestUnhandledThreadExceptionWarning")

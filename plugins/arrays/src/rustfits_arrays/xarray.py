@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar, Literal
 
 from rustfits import FITS, ImageError, ImageHDU, LazyArray, LocationError, NotPicklable, Remote
@@ -89,7 +90,7 @@ class FITSBackend(BackendEntrypoint):  # type: ignore[misc]
             If the file cannot be opened.
         """
         fits, about = _opened(filename_or_obj, wcs, remote, lenient)
-        try:
+        with _closed_with(fits) as datasets:
             if group is None:
                 images = _without(named_images(fits), drop_variables)
                 _check_shapes(images, fits.filename)
@@ -100,10 +101,7 @@ class FITSBackend(BackendEntrypoint):  # type: ignore[misc]
                 variables = {IMAGE: about.variable(hdu)} if IMAGE not in _names(drop_variables) else {}
                 header, coordinates = hdu.image_header, [about.coordinates(hdu)]
             found = xarray.Dataset(variables, _agreeing(coordinates), attributes(header))
-        except BaseException:
-            fits.close()
-            raise
-        _close_with(fits, [found])
+            datasets.append(found)
         return found
 
     def open_groups_as_dict(
@@ -117,15 +115,12 @@ class FITSBackend(BackendEntrypoint):  # type: ignore[misc]
     ) -> dict[str, xarray.Dataset]:
         """Return a dataset for each image, by the path of its group; parameters and errors as of `open_dataset`."""
         fits, about = _opened(filename_or_obj, wcs, remote, lenient)
-        try:
+        with _closed_with(fits) as datasets:
             groups = {"/": xarray.Dataset(attrs=attributes(fits[0].header))}
             for name, hdu in _without(named_images(fits), drop_variables).items():
                 header = attributes(hdu.image_header)
                 groups[f"/{name}"] = xarray.Dataset({IMAGE: about.variable(hdu)}, about.coordinates(hdu), header)
-        except BaseException:
-            fits.close()
-            raise
-        _close_with(fits, list(groups.values()))
+            datasets.extend(groups.values())
         return groups
 
     def open_datatree(
@@ -252,8 +247,15 @@ def _opened(filename: Any, wcs: str | None, remote: Any, lenient: bool | None) -
     return FITS(name, lenient=lenient, remote=remote), about
 
 
-def _close_with(fits: FITS, datasets: list[xarray.Dataset]) -> None:
-    """Close the file now if nothing needs it, otherwise with the last of the datasets."""
+@contextmanager
+def _closed_with(fits: FITS) -> Iterator[list[xarray.Dataset]]:
+    """Close the file when the block fails, or if no dataset that it adds to the list needs it; else with the last."""
+    datasets: list[xarray.Dataset] = []
+    try:
+        yield datasets
+    except BaseException:
+        fits.close()
+        raise
     arrays = [each.variables[name] for each in datasets for name in each.data_vars]
     if not any(isinstance(_pixels_of(each), ImageHDU) for each in arrays):
         fits.close()

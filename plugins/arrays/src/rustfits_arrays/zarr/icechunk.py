@@ -30,7 +30,7 @@ def write_icechunk(
     hdus: Iterable[int | str] | None = None,
     group: str = "",
     chunk_tiles: str | int | Sequence[int] = "auto",
-    plain: bool = True,
+    plain: bool = False,
 ) -> None:
     """Write references to the images of a file into a session of Icechunk; the session is not committed.
 

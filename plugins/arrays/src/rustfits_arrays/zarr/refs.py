@@ -24,7 +24,7 @@ def references(
     hdus: Iterable[int | str] | None = None,
     group: str = "",
     chunk_tiles: str | int | Sequence[int] = "auto",
-    plain: bool = True,
+    plain: bool = False,
     zarr_format: int = 3,
 ) -> References:
     """Return references to the images of a file: a Zarr v3 hierarchy whose chunks are ranges of that file.
@@ -43,8 +43,8 @@ def references(
     chunk_tiles : 'auto', int, or sequence of int
         Tiles of a chunk: along each axis; one int for as many as follow each other in the file; 'auto' for 4 MiB.
     plain : bool
-        Whether pixels that are neither compressed nor scaled have the codec ``bytes``, if full chunks can be found:
-        every reader of Zarr has it, and none can notice by it that the file was changed.
+        Whether pixels that are stored as they are have the codec ``bytes``, if full chunks can be found. Every reader
+        of Zarr has it, but it gives wrong pixels of a file that was changed since: for files that stay as they are.
     zarr_format : int
         3: kerchunk's form, which is version 2, has no place for the codec.
 

@@ -40,7 +40,7 @@ class FITSParser:
         hdus: Iterable[int | str] | None = None,
         *,
         chunk_tiles: str | int | Sequence[int] = "auto",
-        plain: bool = True,
+        plain: bool = False,
     ) -> None:
         self.hdus, self.chunk_tiles, self.plain = None if hdus is None else tuple(hdus), chunk_tiles, plain
 
