@@ -6,8 +6,21 @@ import rustfits_healpix
 from rustfits_healpix import HealpixMap
 
 import rustfits
+from rustfits.testing import HDUKindConformance
 
 VALUES = np.random.default_rng(2).normal(size=12 * 4**2)
+
+
+class TestHealpix(HDUKindConformance):
+    hdu_class = rustfits_healpix.HealpixHDU
+
+    @pytest.fixture
+    def path(self, tmp_path):
+        rustfits.write(tmp_path / "map.fits", HealpixMap(VALUES))
+        return tmp_path / "map.fits"
+
+    def read(self, hdu):
+        return hdu.read_map()
 
 
 def test_a_map_comes_back(tmp_path):
