@@ -36,6 +36,27 @@ def test_a_map_comes_back(tmp_path):
         assert file.verify().ok
 
 
+def test_the_header_of_the_user_is_written_but_for_what_describes_the_data(tmp_path):
+    given = {"OBSERVER": "Hubble", "TELESCOP": "HST", "NSIDE": 99, "EXTNAME": "SKY"}
+    rustfits.write(tmp_path / "other.fits", np.zeros(3))
+    with rustfits.FITS(tmp_path / "other.fits", "r+") as file:
+        for key, value in given.items():
+            file[0].header[key] = value
+        file[0].header.add_history("seen twice")
+        file[0].header.add_history("seen again")
+        header = file[0].header
+    rustfits.write(tmp_path / "x.fits", HealpixMap(VALUES), header=header)
+    with rustfits.FITS(tmp_path / "x.fits") as file:
+        hdu = file["SKY"]
+        assert (hdu.header["OBSERVER"], hdu.header["TELESCOP"]) == ("Hubble", "HST")
+        assert (hdu.nside, hdu.header["TFORM1"]) == (4, "1D")
+        assert (hdu.read_map() == VALUES).all()
+        assert file.verify().ok
+    content = (tmp_path / "x.fits").read_bytes()
+    assert content.index(b"HISTORY seen twice") < content.index(b"HISTORY seen again")
+    assert content.count(b"HISTORY") == 2
+
+
 def test_astropy_reads_it(tmp_path):
     fits = pytest.importorskip("astropy.io.fits", reason="the peer astropy is not installed")
     rustfits.write(tmp_path / "x.fits", HealpixMap(VALUES))
