@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from rustfits.errors import how_to_install
 
 if TYPE_CHECKING:
-    from rustfits_testing import CodecConformance
+    from rustfits_testing import CodecConformance, HDUKindConformance, StorageConformance
 
-__all__ = ["CodecConformance"]
+__all__ = ["CodecConformance", "HDUKindConformance", "StorageConformance"]
 
 PACKAGE = "rustfits-testing"
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rustfits import TableHDU
-from rustfits.plugin import Cards, DataUnit, HDUKind, NewHDU, hookimpl
+from rustfits.plugin import Cards, DataUnit, HDUKind, NewHDU, carried_cards, hookimpl
 
 
 @dataclass
@@ -66,6 +66,10 @@ class Healpix(HDUKind):
                 *[("PIXTYPE", "HEALPIX"), ("ORDERING", data.ordering), ("NSIDE", nside), ("INDXSCHM", "IMPLICIT")],
             ]
         )
+        more = carried_cards(header, cards.keys())  # what the user says beside the data
+        for key in [key for key in more.keys() if key not in ("COMMENT", "HISTORY", "")]:  # noqa: SIM118 - no mapping
+            cards.adopt(more, key)
+        cards.adopt_commentary(more)
         return NewHDU(cards, lambda hdu: DataUnit(hdu).write(0, values))
 
 

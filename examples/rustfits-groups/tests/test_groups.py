@@ -5,6 +5,7 @@ import pytest
 import rustfits_groups
 
 import rustfits
+from rustfits.testing import HDUKindConformance
 
 fits = pytest.importorskip("astropy.io.fits", reason="astropy writes the groups")
 NGROUPS = 7
@@ -20,6 +21,11 @@ def path(tmp_path):
     hdu.header["PSCAL1"], hdu.header["PZERO1"] = 2.0, 5.0
     hdu.writeto(tmp_path / "x.fits")
     return tmp_path / "x.fits"
+
+
+class TestGroups(HDUKindConformance):
+    hdu_class = rustfits_groups.RandomGroupsHDU
+    number = 0
 
 
 def test_groups_are_those_of_astropy(path):

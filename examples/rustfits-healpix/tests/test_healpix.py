@@ -6,8 +6,21 @@ import rustfits_healpix
 from rustfits_healpix import HealpixMap
 
 import rustfits
+from rustfits.testing import HDUKindConformance
 
 VALUES = np.random.default_rng(2).normal(size=12 * 4**2)
+
+
+class TestHealpix(HDUKindConformance):
+    hdu_class = rustfits_healpix.HealpixHDU
+
+    @pytest.fixture
+    def path(self, tmp_path):
+        rustfits.write(tmp_path / "map.fits", HealpixMap(VALUES))
+        return tmp_path / "map.fits"
+
+    def read(self, hdu):
+        return hdu.read_map()
 
 
 def test_a_map_comes_back(tmp_path):
@@ -21,6 +34,27 @@ def test_a_map_comes_back(tmp_path):
         assert (hdu.read_map() == VALUES).all()
         assert (hdu.read()["SIGNAL"] == VALUES).all()
         assert file.verify().ok
+
+
+def test_the_header_of_the_user_is_written_but_for_what_describes_the_data(tmp_path):
+    given = {"OBSERVER": "Hubble", "TELESCOP": "HST", "NSIDE": 99, "EXTNAME": "SKY"}
+    rustfits.write(tmp_path / "other.fits", np.zeros(3))
+    with rustfits.FITS(tmp_path / "other.fits", "r+") as file:
+        for key, value in given.items():
+            file[0].header[key] = value
+        file[0].header.add_history("seen twice")
+        file[0].header.add_history("seen again")
+        header = file[0].header
+    rustfits.write(tmp_path / "x.fits", HealpixMap(VALUES), header=header)
+    with rustfits.FITS(tmp_path / "x.fits") as file:
+        hdu = file["SKY"]
+        assert (hdu.header["OBSERVER"], hdu.header["TELESCOP"]) == ("Hubble", "HST")
+        assert (hdu.nside, hdu.header["TFORM1"]) == (4, "1D")
+        assert (hdu.read_map() == VALUES).all()
+        assert file.verify().ok
+    content = (tmp_path / "x.fits").read_bytes()
+    assert content.index(b"HISTORY seen twice") < content.index(b"HISTORY seen again")
+    assert content.count(b"HISTORY") == 2
 
 
 def test_astropy_reads_it(tmp_path):
