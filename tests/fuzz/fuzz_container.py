@@ -35,7 +35,7 @@ from fuzz_process import Ended, in_processes, limit
 from fuzz_seeds import tiny_seeds
 
 PIECE, ROUNDS = 50, 5000  # between two messages, and of one process: what it leaves behind is not to add up
-READ_NBYTES = 1 << 24  # of one read: more only takes time
+READ_NBYTES = 1 << 20  # of one read: more only takes time
 
 
 def _try(what: Callable[[], object]) -> None:

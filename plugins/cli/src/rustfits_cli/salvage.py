@@ -19,7 +19,9 @@ from rustfits_cli.rawcards import BLOCK, card_of, header_bytes, padded
 from rustfits_cli.show import one_line, write_json
 
 _WINDOW = 1024 * BLOCK  # of a file, looked through for headers at a time
-_AS_TEXT = bytes(byte if 0x20 <= byte <= 0x7E else ord("_") for byte in range(256))  # of a header, as lenient=True reads
+_AS_TEXT = bytes(
+    byte if 0x20 <= byte <= 0x7E else ord("_") for byte in range(256)
+)  # of a header, as lenient=True reads
 COVER = header_bytes([card_of("SIMPLE", True), card_of("BITPIX", 8), card_of("NAXIS", 0), card_of("EXTEND", True)])
 
 
@@ -290,6 +292,10 @@ def cut(new: rustfits.FITS, hdu: rustfits.HDU, segment: Segment, missing: int) -
         return "mended", f"the last {missing} bytes are missing, which no tile needs"
     if isinstance(hdu, rustfits.ImageHDU):
         return "mended", f"{mend_pixels(whole, missing)} of {hdu.size} pixels are behind the end of the file"
+    if not hasattr(whole, "delete_rows"):
+        raise rustfits.TruncatedFile(
+            f"an HDU of a kind that is not known, of which the last {missing} bytes are missing"
+        )
     kept = mend_rows(whole, hdu, missing)
     return "mended", f"{kept} of {hdu.header['NAXIS2']} rows are kept, the others are behind the end of the file"
 
