@@ -68,6 +68,16 @@ def how_to_install(package: str) -> str:
     return f"pip install '{folder}' in a clone of rustfits (no index has {package.partition('[')[0]} {__version__})"
 
 
+def shown(text: str) -> str:
+    """Return text for people: what a terminal would obey, or has no sign for, is escaped as in a `repr`.
+
+    Names of files hold any character, and what stands in a file too.
+    """
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)
+
+
 class FitsError(Exception):
     """Base of everything rustfits raises; `where` names file and HDU once they are known."""
 
@@ -82,7 +92,7 @@ class FitsError(Exception):
         return " ".join(str(arg) for arg in self.args)
 
     def __str__(self) -> str:
-        return f"{self._sentence()} (in {self.where})" if self.where else self._sentence()
+        return shown(f"{self._sentence()} (in {self.where})" if self.where else self._sentence())
 
 
 class FitsIOError(FitsError, OSError):

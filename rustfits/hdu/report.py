@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from rustfits.errors import shown
+
 Status = Literal["ok", "bad", "absent", "does not apply"]
 
 
@@ -34,7 +36,7 @@ class Verdict:
         return {"check": self.check, "status": self.status, "reason": self.reason}
 
     def __str__(self) -> str:
-        return f"{self.check:<9}  {self.status:<14}  {self.reason}"
+        return f"{self.check:<9}  {self.status:<14}  {shown(self.reason)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,5 +144,5 @@ class FileReport:
         }
 
     def __str__(self) -> str:
-        head = f"{self.filename}: {'ok' if self.ok else 'BAD'}"
+        head = f"{shown(self.filename)}: {'ok' if self.ok else 'BAD'}"
         return "\n".join([head, *map(str, self.hdus), str(self.tail)])

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rustfits import limits
-from rustfits.errors import FitsError, TileDecodeError, TruncatedFile
+from rustfits.errors import FitsError, TileDecodeError, TruncatedFile, shown
 from rustfits.parallel import threads
 from rustfits.pixels.scaling import Scaling
 from rustfits.pixels.sections import Section, full_section
@@ -21,7 +21,7 @@ from rustfits.tiles.decode import Int64s, TileDecoder, TileEntries
 from rustfits.tiles.reader import TileReader
 from rustfits.tiles.zimage import CompressedSnapshot
 
-MAX_MISSING_NROWS = 1 << 16  # of a table, each of which is noted as a tile that is lost, unless half of it is there
+MAX_MISSING_NROWS = 1 << 14  # of a table, each of which is noted as a tile that is lost, unless half of it is there
 SLAB_NBYTES = 4 << 20  # of pixels read at a time, if they are a row of tiles at least
 
 
@@ -60,7 +60,7 @@ class DamagedTile:
 
     def __str__(self) -> str:
         pixels = ",".join(f"{start}:{stop}" for start, stop in zip(self.start, self.stop, strict=True))
-        return f"table row {self.row + 1} (pixels {pixels}): {self.reason}"
+        return f"table row {self.row + 1} (pixels {pixels}): {shown(self.reason)}"
 
 
 class ForgivingDecoder(TileDecoder):
@@ -75,6 +75,11 @@ class ForgivingDecoder(TileDecoder):
     def __init__(self, snapshot: CompressedSnapshot, storage: Storage, data_start: int) -> None:
         super().__init__(snapshot, storage, data_start)
         self.damage: dict[int, FitsError] = {}
+
+    def check_sizes(self, nbytes: int) -> None:
+        """Refuse what a `TileDecoder` does, and a table of whatever size that is hardly there: each row is noted."""
+        self._check_table()
+        super().check_sizes(nbytes)
 
     def _check_table(self) -> None:
         """Allow for a table that is cut short, unless what is missing of it is out of all proportion."""

@@ -199,7 +199,7 @@ class TileDecoder:
         TruncatedFile
             If the file ends before the table, and that is large.
         """
-        if self._layout.table_nbytes > limits.FREE_NBYTES:
+        if self._layout.table_nbytes > limits.FREE_NBYTES >> 6:  # the arrays that are made of it are far larger
             self._check_table()
         limits.check_ratio(max(nbytes, prod(self.table.grid.clipped) * self.table.stored.itemsize), self.storage.size)
 

@@ -186,3 +186,18 @@ def test_no_deflate_stream_beats_its_ratio(level):
         assert most is not None
         assert nbytes <= most[0]
     assert len(zlib.compress(bytes(10**8), 9)) * 1032 >= 10**8
+
+
+@pytest.mark.parametrize("nrows", [20_000, 800_000, 5_000_000])
+def test_a_small_table_that_is_not_there_is_not_noted_row_by_row(nrows, monkeypatch):
+    """Claims below what is free cost nothing either: no tile is described, and no array of them is made."""
+    from rustfits.tiles import damage, decode
+
+    raw = with_cards(file_of(PIXELS, compress=rustfits.Gzip1()), ZNAXIS1=1, ZNAXIS2=nrows, ZTILE1=1, NAXIS2=nrows)
+    monkeypatch.setattr(damage, "DamagedTile", None)
+    monkeypatch.setattr(decode, "TileSurvey", None)
+    with pytest.raises(rustfits.TruncatedFile, match=f"the table of {nrows} rows"):
+        image(raw).read(on_error="mask")
+    with pytest.raises(rustfits.TruncatedFile, match=f"the table of {nrows} rows"):
+        image(raw).damaged_tiles()
+    assert not rustfits.FITS.from_bytes(raw).verify().ok

@@ -1,22 +1,22 @@
-"""Read files that were changed at random, each in a process of its own with little memory and little time.
+"""Read files that were changed at random, in processes of little memory and little time.
 
-    python tests/fuzz/fuzz_files.py [--cases N] [--seed N] [--only TEXT] [--keep FOLDER] [--every N]
+    python tests/fuzz/fuzz_files.py [--cases N] [--first N] [--seed N] [--only TEXT] [--keep FOLDER] [--every N]
 
-Allowed is data, or an error of `rustfits.FitsError`. Found faults are: any other exception, a signal, more than ten
-seconds, and more memory than 64 MiB and eight times what the file has and what was read of it. A fault prints the seed
-and the case that repeat it.
+Allowed is data, or an error of `rustfits.FitsError`; whatever way pixels are read, they are the same. Found faults are:
+any other exception, ways that differ, a signal, more than ten seconds, more memory than 64 MiB and eight times what the
+file has and what was read of it, and control characters in what is said. A fault prints the seed and the case that
+repeat it.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import json
+import gc
+import math
 import os
 import pkgutil
 import random
-import resource
-import signal
 import sys
 import tempfile
 import time
@@ -26,6 +26,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor  # noqa: F401 - imported before any process is forked
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -33,10 +34,10 @@ import rustfits
 
 sys.path.insert(0, str(Path(__file__).parent))
 from fuzz_mutate import mutated
+from fuzz_process import Ended, in_processes
 from fuzz_seeds import seeds
 
-ADDRESS_NBYTES = 1 << 30  # address space of a child beyond what it starts with
-SECONDS = 10  # for everything that is done with one file
+ROUNDS = 40  # files that are read by one process
 PEAK_NBYTES, PEAK_FACTOR = 64 << 20, 8
 PLUGINS = (
     "rustfits",
@@ -47,7 +48,8 @@ PLUGINS = (
     "rustfits_tables",
     "rustfits_cli",
 )
-COMMANDS = (("info",), ("verify",), ("header",), ("stats",), ("info", "--columns"), ("table", "--rows", "0:5"))
+NAME = "changed \x1b[31m.fits"  # which no message may give to a terminal as it is
+COMMANDS = (("info", "--columns"), ("verify",), ("header",), ("stats",), ("table", "--rows", "0:5"))
 
 
 @dataclass
@@ -64,7 +66,7 @@ class Outcome:
         try:
             yield
         except rustfits.FitsError as error:
-            str(error)
+            self.said(what, str(error))
             self.errors[type(error).__name__] += 1
         except Exception as error:
             place = traceback.extract_tb(error.__traceback__)[-1]
@@ -78,34 +80,61 @@ class Outcome:
             nbytes = sum(getattr(value, "nbytes", 0) for value in values)
         self.read_nbytes = max(self.read_nbytes, int(nbytes))
 
+    def said(self, what: str, text: str) -> None:
+        """Look at a text for people."""
+        if not all(line.isprintable() for line in text.split("\n")):
+            self.faults.append(f"{what}: said {ascii(text)[:200]}")
+
 
 def kilobytes(key: str) -> int:
     """Return VmRSS or VmHWM of this process."""
     return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith(key))
 
 
-def image_jobs(hdu: rustfits.ImageHDU) -> Iterator[tuple[str, Callable[[], object]]]:
-    """Yield all ways to read an image."""
-    ndim = hdu.ndim
-    yield "read", hdu.read
-    yield "section", lambda: hdu[tuple(slice(0, 2) for _ in range(ndim))]
-    yield "corner", lambda: hdu[(0,) * ndim]
-    yield "steps", lambda: hdu[tuple(slice(None, None, 3) for _ in range(ndim))]
+Job = tuple[str, Callable[[], Any], Callable[[Any], Any] | None]  # a way to read, and what it reads of the whole
+
+
+def image_jobs(hdu: rustfits.ImageHDU) -> Iterator[Job]:
+    """Yield all ways to read an image; the first has all of it."""
+    ndim, shape = hdu.ndim, hdu.shape
+    few, steps = tuple(slice(0, 2) for _ in range(ndim)), tuple(slice(None, None, 3) for _ in range(ndim))
+    many = [tuple(slice(0, 3) for _ in range(ndim)), tuple(slice(2, 4) for _ in range(ndim))]
+    corner = (0,) * ndim
+    yield "read", hdu.read, None
+    yield "section", lambda: hdu[few], lambda whole: whole[few]
+    yield "corner", lambda: hdu[corner], lambda whole: whole[corner]
+    yield "steps", lambda: hdu[steps], lambda whole: whole[steps]
+    yield "read_many", lambda: hdu.read_many(many), lambda whole: [whole[key] for key in many]
+    boxes = min(shape, default=0) > 4
     yield (
-        "read_many",
-        lambda: hdu.read_many([tuple(slice(0, 3) for _ in range(ndim)), tuple(slice(2, 4) for _ in range(ndim))]),
+        "cutouts",
+        lambda: hdu.cutouts([(3,) * ndim, corner], (4,) * ndim, fill_value=0),
+        lambda whole: whole[tuple(slice(1, 5) for _ in range(ndim))] if boxes else None,
     )
-    yield "cutouts", lambda: hdu.cutouts([(3,) * ndim, (0,) * ndim], (4,) * ndim)
-    yield "masked", lambda: hdu.read(on_error="mask")
+    yield "masked", lambda: hdu.read(on_error="mask"), lambda whole: whole
     if isinstance(hdu, rustfits.CompressedImageHDU):
-        yield "damaged_tiles", hdu.damaged_tiles
+        yield "damaged_tiles", hdu.damaged_tiles, lambda _: []
 
 
-def table_jobs(hdu: object) -> Iterator[tuple[str, Callable[[], object]]]:
+def table_jobs(hdu: Any) -> Iterator[Job]:
     """Yield ways to read a table."""
-    yield "rows", hdu.read  # type: ignore[attr-defined]
-    yield "some rows", lambda: hdu.read(rows=slice(0, 2))  # type: ignore[attr-defined]
-    yield "item", lambda: hdu[0:3]  # type: ignore[index]
+    yield "rows", hdu.read, None
+    yield "some rows", lambda: hdu.read(rows=slice(0, 2)), lambda whole: whole[:2]
+    yield "item", lambda: hdu[0:3], lambda whole: whole[:3]
+
+
+def same(found: Any, expected: Any) -> bool:
+    """Return whether two reads gave the same, of whatever kind."""
+    if isinstance(expected, list | tuple):
+        return len(found) == len(expected) and all(map(same, found, expected))
+    found, expected = np.asarray(found), np.asarray(expected)
+    if found.dtype != expected.dtype or found.shape != expected.shape:
+        return False
+    if found.dtype.names:
+        return all(same(found[name], expected[name]) for name in found.dtype.names)
+    if found.dtype == object:
+        return all(map(same, found.ravel().tolist(), expected.ravel().tolist()))
+    return np.array_equal(found, expected, equal_nan=found.dtype.kind in "fc")
 
 
 def use(path: Path, outcome: Outcome) -> None:
@@ -115,123 +144,149 @@ def use(path: Path, outcome: Outcome) -> None:
         with outcome.attempt("list"):
             hdus.extend(fits)
         with outcome.attempt("repr"):
-            repr(fits)
+            outcome.said("repr", repr(fits))
         with outcome.attempt("verify"):
-            str(fits.verify())
+            outcome.said("verify", str(fits.verify()))
         for hdu in hdus:
             with outcome.attempt("look"):
-                repr(hdu), hdu.header.get("NAXIS"), str(hdu.header)
-            jobs: Iterator[tuple[str, Callable[[], object]]] = iter(())
-            with outcome.attempt("kind"):
-                jobs = image_jobs(hdu) if isinstance(hdu, rustfits.ImageHDU) and hdu.has_data else jobs
-                jobs = table_jobs(hdu) if isinstance(hdu, rustfits.TableHDU) else jobs
-            while True:
-                job = None
-                with outcome.attempt("jobs"):
-                    job = next(jobs, None)
-                if job is None:
-                    break
-                with outcome.attempt(job[0]):
-                    outcome.had(job[1]())
+                hdu.header.get("NAXIS")
+                outcome.said("look", f"{hdu!r}\n{hdu.header}\n{hdu.header!r}")
+            use_data(hdu, outcome)
 
 
-def use_commands(path: Path, outcome: Outcome) -> None:
-    """Give a file to the commands, as the shell would."""
+def use_data(hdu: rustfits.HDU, outcome: Outcome) -> None:
+    """Read the data of an HDU in all ways, which must agree with the first if that had them all."""
+    jobs: Iterator[Job] = iter(())
+    with outcome.attempt("kind"):
+        jobs = image_jobs(hdu) if isinstance(hdu, rustfits.ImageHDU) and hdu.has_data else jobs
+        jobs = table_jobs(hdu) if isinstance(hdu, rustfits.TableHDU) else jobs
+    whole: Any = None
+    while True:
+        job: Job | None = None
+        with outcome.attempt("jobs"):
+            job = next(jobs, None)
+        if job is None:
+            return
+        what, read, part = job
+        with outcome.attempt(what):
+            found = read()
+            outcome.had(found)
+            if what == "damaged_tiles":  # all others are decoded, though a read of the whole is refused
+                lost = sum(math.prod(tile.shape) for tile in found)
+                outcome.read_nbytes = max(outcome.read_nbytes, (hdu.size - lost) * hdu.stored_dtype.itemsize)
+            if part is None:
+                whole = found
+            elif whole is not None:
+                expected = part(whole)
+                found = found[0] if what == "cutouts" else found
+                if expected is not None and not same(found, expected):
+                    outcome.faults.append(f"{what}: not what the whole has there")
+
+
+def use_commands(path: Path, outcome: Outcome, printed: Path) -> None:
+    """Give a file to the commands, as the shell would; what they print goes to the file ``printed``."""
     from rustfits_cli.main import BROKEN, main
 
-    for command in (*COMMANDS, ("preview", "--output", str(path.with_suffix(".png")), "--force")):
-        with outcome.attempt(" ".join(command[:1])):
+    out = path.with_name("made")
+    others = (("preview", f"{out}.png"), ("salvage", f"{out}.fits", "--overwrite"))
+    for command in (*COMMANDS, *others):
+        os.truncate(printed, 0)
+        with outcome.attempt(command[0]):
             try:
                 main([command[0], str(path), *command[1:]], standalone_mode=True)
             except SystemExit as exit_:
                 if exit_.code == BROKEN:
                     outcome.faults.append(f"rustfits {command[0]}: a fault of its own")
+        sys.stdout.flush(), sys.stderr.flush()
+        said = printed.read_bytes().decode("utf-8", "surrogateescape")
+        outcome.said(f"rustfits {command[0]}", said)
+        if "fault of its own" in said or "too large" in said:
+            outcome.faults.append(f"rustfits {command[0]}: {said[-200:]}")
+    with outcome.attempt("salvaged"):
+        made = path.with_name("made.fits")
+        if made.exists():
+            most = PEAK_NBYTES + PEAK_FACTOR * (path.stat().st_size + outcome.read_nbytes)
+            if made.stat().st_size > most:
+                outcome.faults.append(f"salvage: wrote {made.stat().st_size} bytes")
+            with rustfits.FITS(made) as fits:
+                if fits.damage is not None:
+                    outcome.faults.append(f"salvage: what it wrote has damage: {fits.damage}")
+            made.unlink()
 
 
-def child(path: Path, commands: bool) -> Outcome:
-    """Do everything with one file, within the limits."""
+def one(path: Path, commands: bool, printed: Path) -> Outcome:
+    """Do everything with one file."""
     outcome = Outcome()
-    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS + 1))  # the processors may be shared with others
-    signal.alarm(10 * SECONDS)
-    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (used + ADDRESS_NBYTES,) * 2)
     Path("/proc/self/clear_refs").write_text("5")
     before = kilobytes("VmHWM")
     use(path, outcome)
-    peak = (kilobytes("VmHWM") - before) * 1024
-    if peak > PEAK_NBYTES + PEAK_FACTOR * (path.stat().st_size + outcome.read_nbytes):
-        outcome.faults.append(f"memory: {peak >> 20} MiB for {outcome.read_nbytes} bytes of data")
-    if commands:
-        use_commands(path, outcome)
+    for what in ("reading", "the commands") if commands else ("reading",):
+        if what != "reading":
+            use_commands(path, outcome, printed)
+        peak = (kilobytes("VmHWM") - before) * 1024
+        if peak > PEAK_NBYTES + PEAK_FACTOR * (path.stat().st_size + outcome.read_nbytes):
+            outcome.faults.append(f"memory: {peak >> 20} MiB by {what} for {outcome.read_nbytes} bytes of data")
+            break
     return outcome
 
 
-def forked(path: Path, commands: bool) -> Outcome:
-    """Run `child` in a process of its own, and say how that ended."""
-    end, start = os.pipe()
-    pid = os.fork()
-    if not pid:
-        with contextlib.suppress(BaseException):
-            os.close(end)
-            quiet = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(quiet, 1), os.dup2(quiet, 2)
-            outcome = child(path, commands)
-            os.write(start, json.dumps([outcome.faults, outcome.errors, outcome.read_nbytes]).encode()[:60000])
-            os._exit(0)
-        os._exit(3)
-    os.close(start)
-    text = b""
-    while piece := os.read(end, 1 << 16):
-        text += piece
-    os.close(end)
-    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    if status or not text:
-        late = status in (-signal.SIGALRM, -signal.SIGXCPU)
-        kind = f"time: more than {SECONDS} s" if late else f"ended with {status}"
-        return Outcome(faults=[kind])
-    faults, errors, nbytes = json.loads(text)
-    return Outcome(faults, Counter(errors), nbytes)
-
-
-def cases(seed: int, ncases: int, only: str) -> Iterator[tuple[int, str, bytes]]:
-    """Yield numbered changed files; the same for the same seed."""
-    chosen = {name: raw for name, raw in seeds().items() if only in name}
+def case(chosen: dict[str, bytes], seed: int, number: int) -> tuple[str, bytes]:
+    """Return a changed file, and the name of what it was; the same for the same numbers."""
     names = sorted(chosen)
-    for number in range(ncases):
-        rng = random.Random(f"{seed} {number}")
-        name = names[number % len(names)]
-        yield number, name, mutated(chosen[name], rng)
+    name = names[number % len(names)]
+    return name, mutated(chosen[name], random.Random(f"{seed} {number}"))
 
 
-def run(seed: int, ncases: int, *, only: str = "", keep: Path | None = None, every: int = 1) -> list[str]:
-    """Return the faults of all cases, each with what repeats it; commands are tried on one case out of ``every``."""
-    faults: list[str] = []
-    errors: Counter[str] = Counter()
-    for name in PLUGINS:  # once for all children
+def import_all() -> None:
+    """Import what any case may need, once for all children."""
+    for name in PLUGINS:
         with contextlib.suppress(ImportError):
             package = __import__(name)
             for module in pkgutil.walk_packages(package.__path__, f"{name}."):
-                __import__(module.name)
+                if "testing" not in module.name and not module.name.endswith("__main__"):
+                    __import__(module.name)
+    with contextlib.suppress(ImportError):
+        import PIL.Image
+
+        PIL.Image.init()
+
+
+def run(seed: int, numbers: range, *, only: str = "", keep: Path | None = None, every: int = 1) -> list[str]:
+    """Return the faults of all cases, each with what repeats it; commands are tried on one case out of ``every``."""
+    faults: list[str] = []
+    errors: Counter[str] = Counter()
+    import_all()
+    chosen = {name: raw for name, raw in seeds().items() if only in name}
+    gc.freeze()  # or each process copies all pages that its collector looks at
     begun = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "changed.fits"
-        for number, name, raw in cases(seed, ncases, only):
-            path.write_bytes(raw)
-            outcome = forked(path, every > 0 and not number % every)
-            errors += outcome.errors
-            for fault in outcome.faults:
-                faults.append(f"seed {seed} case {number} ({name}): {fault}")
+        path, printed = Path(folder) / NAME, Path(folder) / "printed"
+
+        def work(number: int) -> Outcome:
+            if os.fstat(1).st_ino != printed.stat().st_ino:
+                quiet = os.open(printed, os.O_WRONLY | os.O_APPEND)
+                os.dup2(quiet, 1), os.dup2(quiet, 2)
+            path.write_bytes(case(chosen, seed, number)[1])
+            return one(path, every > 0 and not number % every, printed)
+
+        printed.touch()
+        for number, outcome in in_processes(numbers, work, ROUNDS):
+            found = [str(outcome)] if isinstance(outcome, Ended) else outcome.faults
+            errors += Counter() if isinstance(outcome, Ended) else outcome.errors
+            for fault in found:
+                faults.append(f"seed {seed} case {number} ({case(chosen, seed, number)[0]}): {fault}")
                 print(faults[-1], flush=True)
-            if outcome.faults and keep:
-                (keep / f"{seed}-{number}.fits").write_bytes(raw)
+            if found and keep:
+                (keep / f"{seed}-{number}.fits").write_bytes(case(chosen, seed, number)[1])
     told = dict(errors.most_common())
-    print(f"{ncases} files in {time.monotonic() - begun:.0f} s: {len(faults)} faults; errors: {told}")
+    print(f"{len(numbers)} files in {time.monotonic() - begun:.0f} s: {len(faults)} faults; errors: {told}")
     return faults
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", type=int, default=1000)
+    parser.add_argument("--first", type=int, default=0, help="the number of the first case")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", default="")
     parser.add_argument("--keep", type=Path)
@@ -240,7 +295,8 @@ def main() -> int:
     if chosen.keep:
         chosen.keep.mkdir(parents=True, exist_ok=True)
     np.seterr(all="ignore")
-    return bool(run(chosen.seed, chosen.cases, only=chosen.only, keep=chosen.keep, every=chosen.every))
+    numbers = range(chosen.first, chosen.first + chosen.cases)
+    return bool(run(chosen.seed, numbers, only=chosen.only, keep=chosen.keep, every=chosen.every))
 
 
 if __name__ == "__main__":

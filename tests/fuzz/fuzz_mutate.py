@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import bz2
+import contextlib
+import gzip
+import lzma
 import random
 from collections.abc import Callable
 
@@ -109,13 +113,47 @@ def moved(raw: bytearray, rng: random.Random) -> None:
     raw[target : target + len(piece)] = piece
 
 
+def agreeing(raw: bytearray, rng: random.Random) -> None:
+    """Give several cards of sizes one number, so that one does not give the other away."""
+    number = rng.choice(NUMBERS) if rng.random() < 0.5 else rng.randrange(0, 10 ** rng.randrange(1, 10))
+    for words in rng.sample((b"NAXIS2", b"ZNAXIS1", b"ZNAXIS2", b"ZTILE1", b"ZTILE2", b"NAXIS1", b"PCOUNT"), 3):
+        for at in _cards(raw):
+            if raw[at : at + 8].rstrip() == words:
+                raw[at + 8 : at + CARD] = f"= {number:>20}".ljust(72)[:72].encode()
+
+
+def inserted(raw: bytearray, rng: random.Random) -> None:
+    """Put a card between others: an END, a piece of a long string, another value of a keyword, words for people."""
+    at = rng.choice(_cards(raw))
+    again = bytes(raw[at : at + 8])
+    start = rng.choice((b"END", b"CONTINUE  'and more&'", b"HISTORY   words", again + b"= 7", b"HIERARCH a b = 'c&'"))
+    raw[at:at] = start.ljust(CARD)[:CARD] * rng.choice((1, 1, 2, 40))
+    if len(raw) % BLOCK:  # what is behind moves by whole blocks, as a header that grows has it
+        stop = at + BLOCK - at % BLOCK
+        raw[stop:stop] = b" " * (-len(raw) % BLOCK)
+
+
+def repeated(raw: bytearray, rng: random.Random) -> None:
+    """Put whole blocks of the file behind it once more."""
+    start = rng.randrange(0, max(1, len(raw) // BLOCK)) * BLOCK
+    raw += raw[start : start + BLOCK * rng.randrange(1, 5)]
+
+
 WAYS: tuple[Callable[[bytearray, random.Random], None], ...] = (
     *(digit, value, size, size, card, character, number_in_data, number_in_data, stream, stream, cut, anywhere, moved),
+    *(agreeing, inserted, repeated),
 )
 
 
+PACKINGS = ((gzip.decompress, gzip.compress), (bz2.decompress, bz2.compress), (lzma.decompress, lzma.compress))
+
+
 def mutated(raw: bytes, rng: random.Random) -> bytes:
-    """Return the file with one to three changes."""
+    """Return the file with one to three changes; of one that is compressed as a whole, mostly inside."""
+    if not raw.startswith(b"SIMPLE") and rng.random() < 0.7:
+        for unpack, pack in PACKINGS:
+            with contextlib.suppress(OSError, EOFError, lzma.LZMAError, ValueError):
+                return pack(mutated(unpack(raw), rng))
     result = bytearray(raw)
     for _ in range(rng.choice((1, 1, 1, 2, 3))):
         if result:

@@ -197,3 +197,48 @@ def test_what_is_no_fits_file_makes_none(tmp_path, raw):
     assert done.returncode == 1
     assert "no sound HDU" in done.stderr
     assert not (tmp_path / "out.fits").exists()
+
+
+def with_card(raw, keyword, value):
+    at = raw.index(f"{keyword:8}=".encode(), 2880)
+    return raw[:at] + f"{keyword:8}= {value:>20}".ljust(80).encode() + raw[at + 80 :]
+
+
+@pytest.mark.parametrize("keyword", ["NAXIS1", "NAXIS2", "PCOUNT"])
+@pytest.mark.parametrize("kind", ["plain", "packed", "table"])
+def test_what_a_header_claims_is_not_made_up(tmp_path, kind, keyword):
+    path = tmp_path / "x.fits"
+    with rustfits.FITS(path, "w+") as fits:
+        fits.write_image(PIXELS)
+        if kind == "table":
+            fits.write_table({"n": np.arange(10)})
+        else:
+            fits.write_image(PIXELS, compress=rustfits.Gzip1() if kind == "packed" else None)
+    path.write_bytes(with_card(path.read_bytes(), keyword, 5_000_000_000))
+    found, out = salvaged(path, 1)
+    assert found["HDU 1"]["state"] == "lost"
+    assert "are lost, in a file of" in found["HDU 1"]["said"]
+    assert out.stat().st_size < path.stat().st_size
+
+
+def test_bytes_of_a_header_that_are_no_text_are_not_copied(tmp_path):
+    path = tmp_path / "x.fits"
+    with rustfits.FITS(path, "w+") as fits:
+        fits.write_table({"n": np.arange(10)})
+    path.write_bytes(path.read_bytes().replace(b"TTYPE1  = 'n ", b"TTYPE1  = 'n\xeb"))
+    command = [sys.executable, "-m", "rustfits_cli", "salvage", path, tmp_path / "out.fits"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "bytes of the header that are no text are '_' now" in done.stdout
+    with rustfits.FITS(tmp_path / "out.fits", lenient=False) as fits:
+        assert fits[1].read()["n_"].tolist() == list(range(10))
+
+
+def test_a_cut_hdu_of_an_unknown_kind_is_told_as_lost(tmp_path):
+    path = tmp_path / "x.fits"
+    with rustfits.FITS(path, "w+") as fits:
+        fits.write_image(PIXELS)
+        fits.write_image(PIXELS)
+    path.write_bytes(path.read_bytes().replace(b"'IMAGE   '", b"'DUMP    '")[:-2880])
+    found, _ = salvaged(path, 1)
+    assert found["HDU 1"]["state"] == "lost"
+    assert "not known" in found["HDU 1"]["said"]

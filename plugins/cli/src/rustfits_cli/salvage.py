@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,9 @@ from rustfits_cli.rawcards import BLOCK, card_of, header_bytes, padded
 from rustfits_cli.show import one_line, write_json
 
 _WINDOW = 1024 * BLOCK  # of a file, looked through for headers at a time
+_AS_TEXT = bytes(
+    byte if 0x20 <= byte <= 0x7E else ord("_") for byte in range(256)
+)  # of a header, as lenient=True reads
 COVER = header_bytes([card_of("SIMPLE", True), card_of("BITPIX", 8), card_of("NAXIS", 0), card_of("EXTEND", True)])
 
 
@@ -153,13 +157,23 @@ class Segment:
         """Return how many bytes of the data of an HDU are behind the end of the file."""
         return max(self.of_file(hdu.extent.data_start + hdu.extent.data_nbytes) - self.size, 0)
 
+    def header(self, hdu: rustfits.HDU) -> bytes:
+        """Return the header of an HDU as it is in the file."""
+        own = hdu.extent
+        with self.path.open("rb") as file:
+            file.seek(self.of_file(own.header_start))
+            return file.read(own.header_nbytes).ljust(own.header_nbytes)
+
+    def is_text(self, hdu: rustfits.HDU) -> bool:
+        """Return whether a header holds nothing but text."""
+        header = self.header(hdu)
+        return header == header.translate(_AS_TEXT)
+
     def completed(self, hdu: rustfits.HDU) -> rustfits.HDU:
-        """Return the same HDU with zeros where the file has ended."""
+        """Return the same HDU with zeros where the file has ended, and a header that is text."""
         own = hdu.extent
         first = self.of_file(own.header_start)
-        with self.path.open("rb") as file:
-            file.seek(first)
-            header = file.read(own.header_nbytes).ljust(own.header_nbytes)
+        header = self.header(hdu).translate(_AS_TEXT)
         head = COVER + header if first else header
         fill = b" " if hdu.header.get("XTENSION") == "TABLE" else b"\0"
         source: Any = Part(self.path, head, first + own.header_nbytes, padded(own.data_nbytes), fill)
@@ -247,17 +261,21 @@ def save(new: rustfits.FITS, hdu: rustfits.HDU, segment: Segment, number: int) -
 
 def saved(new: rustfits.FITS, hdu: rustfits.HDU, segment: Segment) -> tuple[str, str]:
     """Copy one HDU; return what became of it and why."""
-    missing = segment.missing(hdu)
+    missing, text = segment.missing(hdu), segment.is_text(hdu)
+    rustfits.limits.check_lost(missing, hdu.extent.data_nbytes, segment.size)
     if isinstance(hdu, rustfits.CompressedImageHDU) and hdu.has_data:
         try:
             damaged = hdu.damaged_tiles()
         except rustfits.CodecNotInstalled as error:
             if missing:
                 raise
-            new.append(hdu)
+            new.append(hdu if text else segment.completed(hdu))
             return "doubtful", f"copied byte for byte, but not looked at: {sentence(error)}"
         if damaged:
-            mend_tiles(appended(new, segment.completed(hdu) if missing else hdu), damaged)
+            itemsize = hdu.stored_dtype.itemsize
+            nlost = sum(prod(tile.shape) for tile in damaged)
+            rustfits.limits.check_lost(nlost * itemsize, hdu.size * itemsize, segment.size)
+            mend_tiles(appended(new, hdu if text and not missing else segment.completed(hdu)), damaged)
             rows = ", ".join(str(tile.row + 1) for tile in damaged[:5])
             more = f" and {len(damaged) - 5} more" if len(damaged) > 5 else ""
             lost = f"{len(damaged)} of {hdu.n_tiles} tiles are lost (table rows {rows}{more})"
@@ -274,6 +292,10 @@ def cut(new: rustfits.FITS, hdu: rustfits.HDU, segment: Segment, missing: int) -
         return "mended", f"the last {missing} bytes are missing, which no tile needs"
     if isinstance(hdu, rustfits.ImageHDU):
         return "mended", f"{mend_pixels(whole, missing)} of {hdu.size} pixels are behind the end of the file"
+    if not hasattr(whole, "delete_rows"):
+        raise rustfits.TruncatedFile(
+            f"an HDU of a kind that is not known, of which the last {missing} bytes are missing"
+        )
     kept = mend_rows(whole, hdu, missing)
     return "mended", f"{kept} of {hdu.header['NAXIS2']} rows are kept, the others are behind the end of the file"
 
@@ -284,10 +306,11 @@ def copied(new: rustfits.FITS, hdu: rustfits.HDU, segment: Segment) -> tuple[str
     if stop > segment.size:
         appended(new, segment.completed(hdu))
         return "mended", f"the last {stop - segment.size} bytes are missing, which only fill its last block"
-    report = hdu.verify()
-    new.append(hdu)
+    report, text = hdu.verify(), segment.is_text(hdu)
+    new.append(hdu if text else segment.completed(hdu))
     if report.bad:
-        return "doubtful", "; ".join(f"{verdict.check}: {verdict.reason}" for verdict in report.bad)
+        said = "; ".join(f"{verdict.check}: {verdict.reason}" for verdict in report.bad)
+        return "doubtful", said if text else f"{said}; bytes of the header that are no text are '_' now"
     return ("doubtful", report.unread) if report.unread else ("whole", "copied byte for byte")
 
 

@@ -1,0 +1,216 @@
+"""Read files that were changed at random with rustfits, CFITSIO (fitsio) and astropy, and compare the pixels.
+
+    python tests/fuzz/fuzz_peers.py [--cases N] [--first N] [--seed N] [--only TEXT] [--keep FOLDER]
+
+Where a peer reads an image and rustfits does too, they must read the same, or the difference is of a kind that
+`EXPLAINED` names with its reason. They read in processes of their own, as some of them crash.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import sys
+import tempfile
+import time
+import warnings
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import rustfits
+
+sys.path.insert(0, str(Path(__file__).parent))
+from fuzz_files import case, import_all
+from fuzz_process import Ended, in_processes
+from fuzz_seeds import seeds
+
+ROUNDS = 40  # files that are read by one process
+MOST_NPIXELS = 1 << 20  # of an image that is compared
+
+Found = dict[int, "np.ndarray | str"]  # the pixels of each image by its HDU, or why there are none
+
+
+def by_rustfits(path: str) -> Found:
+    """Return the images as we read them."""
+    found: Found = {}
+    with rustfits.FITS(path) as fits:
+        for hdu in fits.hdus:
+            if isinstance(hdu, rustfits.ImageHDU):
+                try:
+                    found[hdu.index] = hdu.read() if hdu.has_data and hdu.size <= MOST_NPIXELS else "nothing"
+                except rustfits.FitsError as error:
+                    found[hdu.index] = f"{type(error).__name__}: {error}"
+    return found
+
+
+def header(path: str, index: int) -> dict[str, Any]:
+    """Return what a header says, for those who explain differences."""
+    with rustfits.FITS(path) as fits:
+        found = fits[index].header
+        return {key: found.get(key) for key in found.keys()}  # noqa: SIM118
+
+
+def by_fitsio(path: str) -> Found:
+    """Return the images as CFITSIO reads them."""
+    import fitsio
+
+    found: Found = {}
+    with fitsio.FITS(path) as fits:
+        for index, hdu in enumerate(fits):
+            if not isinstance(hdu, fitsio.hdu.ImageHDU):
+                continue
+            try:
+                small = hdu.has_data() and np.prod(hdu.get_dims(), dtype=float) <= MOST_NPIXELS
+                found[index] = hdu.read() if small else "nothing"
+            except Exception as error:
+                found[index] = f"{type(error).__name__}: {error}"
+    return found
+
+
+def by_astropy(path: str) -> Found:
+    """Return the images as astropy reads them."""
+    from astropy.io import fits
+
+    found: Found = {}
+    with fits.open(path, memmap=False) as hdus:
+        index = 0
+        while True:
+            try:
+                hdu = hdus[index]
+            except IndexError:
+                return found
+            try:
+                if isinstance(hdu, fits.PrimaryHDU | fits.ImageHDU | fits.CompImageHDU):
+                    small = 0 < np.prod(hdu.shape, dtype=float) <= MOST_NPIXELS
+                    found[index] = np.array(hdu.data) if small and hdu.data is not None else "nothing"
+            except Exception as error:
+                found[index] = f"{type(error).__name__}: {error}"
+            index += 1
+
+
+READERS: dict[str, Callable[[str], Found]] = {"fitsio": by_fitsio, "astropy": by_astropy}
+
+
+# -- differences ----------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Difference:
+    """What two libraries read of one image."""
+
+    peer: str
+    ours: np.ndarray
+    theirs: np.ndarray
+    header: dict[str, Any]
+    seed: str
+
+    @property
+    def unequal(self) -> np.ndarray:
+        """Which pixels differ; of equal shapes."""
+        with np.errstate(all="ignore"):
+            both_nan = np.isnan(self.ours.astype("f8")) & np.isnan(self.theirs.astype("f8"))
+            return (self.ours != self.theirs) & ~both_nan
+
+
+EXPLAINED: dict[str, tuple[Callable[[Difference], bool], str]] = {}
+
+
+def compared(difference: Difference) -> str:
+    """Return nothing if two arrays are the same numbers, the name of what explains that they are not, or "unexplained"."""
+    ours, theirs = difference.ours, difference.theirs
+    if ours.shape == theirs.shape and not difference.unequal.any():
+        return ""
+    for name, (explains, _) in EXPLAINED.items():
+        if explains(difference):
+            return name
+    return "unexplained"
+
+
+def one(path: str, name: str) -> tuple[list[str], list[str]]:
+    """Return what was found in one file, to be counted, and the differences that nothing explains."""
+    counts, unexplained = [], []
+    try:
+        ours = by_rustfits(path)
+    except rustfits.FitsError:
+        return ["rustfits: no file"], []
+    for peer, read in READERS.items():
+        try:
+            theirs = read(path)
+        except Exception:
+            counts.append(f"{peer}: no file")
+            continue
+        for index in sorted(ours.keys() & theirs.keys()):
+            mine, other = ours[index], theirs[index]
+            if isinstance(mine, str) or isinstance(other, str):
+                who = " and ".join(["us"] * isinstance(mine, str) + ["them"] * isinstance(other, str))
+                counts.append(f"{peer}: refused by {who}")
+                continue
+            found = compared(Difference(peer, mine, other, header(path, index), name))
+            counts.append(f"{peer}: {found or 'the same'}")
+            if found == "unexplained":
+                text = f"HDU {index}: {peer} reads other pixels: {mine.dtype} {mine.shape}, {other.dtype} {other.shape}"
+                unexplained.append(text)
+    return counts, unexplained
+
+
+def run(seed: int, numbers: range, *, only: str = "", keep: Path | None = None) -> tuple[list[str], Counter[str]]:
+    """Return the differences that nothing explains, each with what repeats it, and how often what was found."""
+    import astropy.io.fits
+    import fitsio
+
+    del fitsio
+    astropy.io.fits.CompImageHDU(np.ones((9, 9), "i2")).data  # noqa: B018 - all of it is imported now
+    import_all()
+    warnings.simplefilter("ignore")
+    np.seterr(all="ignore")
+    chosen = {name: raw for name, raw in seeds().items() if only in name and "table" not in name}
+    gc.freeze()
+    unexplained: list[str] = []
+    counts: Counter[str] = Counter()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "changed.fits"
+
+        def work(number: int) -> tuple[list[str], list[str]]:
+            name, raw = case(chosen, seed, number)
+            path.write_bytes(raw)
+            return one(str(path), name)
+
+        for number, found in in_processes(numbers, work, ROUNDS):
+            if isinstance(found, Ended):  # one of the others: files that end us are what `fuzz_files` looks for
+                counts[str(found)] += 1
+                continue
+            counts.update(found[0])
+            name, raw = case(chosen, seed, number)
+            for text in found[1]:
+                unexplained.append(f"seed {seed} case {number} ({name}): {text}")
+                print(unexplained[-1], flush=True)
+            if found[1] and keep:
+                (keep / f"{seed}-{number}.fits").write_bytes(raw)
+    return unexplained, counts
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cases", type=int, default=1000)
+    parser.add_argument("--first", type=int, default=0, help="the number of the first case")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--only", default="")
+    parser.add_argument("--keep", type=Path)
+    chosen = parser.parse_args()
+    if chosen.keep:
+        chosen.keep.mkdir(parents=True, exist_ok=True)
+    begun, numbers = time.monotonic(), range(chosen.first, chosen.first + chosen.cases)
+    unexplained, counts = run(chosen.seed, numbers, only=chosen.only, keep=chosen.keep)
+    for text, count in sorted(counts.items()):
+        print(f"{count:7} {text}")
+    print(f"{chosen.cases} files in {time.monotonic() - begun:.0f} s: {len(unexplained)} unexplained differences")
+    return bool(unexplained)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
