@@ -121,7 +121,7 @@ EXPLAINED: dict[str, tuple[Callable[[Difference], bool], str]] = {}
 
 
 def compared(difference: Difference) -> str:
-    """Return nothing if two arrays are the same numbers, the name of what explains that they are not, or "unexplained"."""
+    """Return nothing if two arrays are the same numbers, else the name of what explains it, or "unexplained"."""
     ours, theirs = difference.ours, difference.theirs
     if ours.shape == theirs.shape and not difference.unequal.any():
         return ""

@@ -1,4 +1,4 @@
-"""Work on numbered cases in processes of its own, so that one that dies, hangs or fills its memory spares the others."""
+"""Work on numbered cases in processes of its own, so that one that dies, hangs or fills its memory spares the rest."""
 
 from __future__ import annotations
 
