@@ -12,6 +12,7 @@ import rustfits
 from rustfits import FITS, FitsError
 from rustfits.codec import registry
 from rustfits.plugin import EncodedTiles
+from rustfits_tables import ztable_verify
 
 pytest.importorskip("rustfits_rice", reason="plugin not installed: rustfits-rice")
 
@@ -342,3 +343,21 @@ def test_what_a_codec_of_a_table_raises_becomes_an_error_that_names_it(monkeypat
     monkeypatch.setitem(registry._codecs, "GZIP_1", Failing)
     with FITS.from_bytes(raw) as file, pytest.raises(rustfits.PluginError, match=r"GZIP_1 failed in Failing\.decode"):
         file[1].read()
+
+
+def test_verify_counts_the_tiles_that_a_header_claims_and_goes_through_those_that_are_there(monkeypatch):
+    tried, decode = [], ztable_verify._decode
+
+    def counted(tiles, column, rows):
+        tried.append(rows)
+        decode(tiles, column, rows)
+
+    monkeypatch.setattr(ztable_verify, "_decode", counted)
+    claimed = 300_000
+    raw = with_cards(NAXIS2=claimed, ZNAXIS2=16 * claimed, ZTILELEN=16)
+    report = rustfits.FITS.from_bytes(raw)[1].verify()
+    ncolumns, row_nbytes = 5, int(rustfits.FITS.from_bytes(CONTENT)[1].header["NAXIS1"])
+    (tiles,) = (verdict for verdict in report.bad if verdict.check == "tiles")
+    assert f" of {ncolumns * claimed} tiles cannot be decoded" in tiles.reason
+    assert int(tiles.reason.split()[0]) >= ncolumns * (claimed - (len(raw) - DATA_START) // row_nbytes)
+    assert 0 < len(tried) <= ncolumns * (len(raw) - DATA_START) // row_nbytes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rustfits import CodecNotInstalled, FitsError, PluginError
+from rustfits import CodecNotInstalled, FitsError, PluginError, TruncatedFile
 from rustfits.plugin import Verdict, is_datasum
 from rustfits_tables.columns import Cells
 from rustfits_tables.ztable import CodedColumn
@@ -53,18 +53,38 @@ def _tiles(tiles: TileRows) -> tuple[Verdict, str]:
         return Verdict("tiles", "does not apply", error._sentence()), error._sentence()
     except FitsError as error:
         return Verdict("tiles", "bad", error._sentence()), ""
+    there, cut = _tiles_there(tiles)
     for column in columns:
-        for first in range(0, facts.nrows, facts.tile_nrows):
+        for first in range(0, facts.nrows, facts.tile_nrows)[:there]:
             try:
                 _decode(tiles, column, np.arange(first, min(first + facts.tile_nrows, facts.nrows)))
             except FitsError as error:
                 damage.append(error)
-    count = facts.ntiles * len(columns)
+    count, nlost = facts.ntiles * len(columns), len(damage) + (facts.ntiles - there) * len(columns)
+    if cut is not None and nlost > len(damage):
+        damage.append(cut)
     if not damage:
         return Verdict("tiles", "ok", f"all {facts.ntiles} tiles of all {len(columns)} columns can be decoded"), ""
     shown = "; ".join(error._sentence() for error in damage[:SHOWN])
-    more = f"; and {len(damage) - SHOWN} more" if len(damage) > SHOWN else ""
-    return Verdict("tiles", "bad", f"{len(damage)} of {count} tiles cannot be decoded: {shown}{more}"), ""
+    left = nlost - min(len(damage), SHOWN)
+    more = f"; and {left} more" if left else ""
+    return Verdict("tiles", "bad", f"{nlost} of {count} tiles cannot be decoded: {shown}{more}"), ""
+
+
+def _tiles_there(tiles: TileRows) -> tuple[int, FitsError | None]:
+    """Return how many tiles have their row in the file, and what is said of the first of the others.
+
+    A header may claim any number of them: they are not gone through one by one.
+    """
+    there, stop, cut = 0, tiles.facts.ntiles, None
+    while there < stop:
+        middle = (there + stop) // 2
+        try:
+            tiles.unit.require((middle + 1) * tiles.facts.layout.row_nbytes)
+            there = middle + 1
+        except TruncatedFile as error:
+            stop, cut = middle, error
+    return there, cut
 
 
 def _decode(tiles: TileRows, column: CodedColumn, rows: np.ndarray[tuple[int], np.dtype[np.int64]]) -> None:

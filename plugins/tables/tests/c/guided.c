@@ -3,31 +3,13 @@
 #define RF_GUIDED
 #include "harness.h"
 
-#include "rows.h"
+#include "fields.h"
 
 static struct {
     int64_t nrows, row_nbytes;
     uint8_t *raw;
     rf_field field;
 } it;
-
-static int64_t size_of(int32_t kind)
-{
-    static const int64_t scaled[] = {1, 2, 4, 8, 4, 8};
-    switch (kind) {
-    case RF_SWAP:
-        return (int64_t)2 << next(3);
-    case RF_FLIP:
-    case RF_NULL:
-    case RF_VALID:
-        return (int64_t)1 << next(4);
-    case RF_LOGICAL:
-    case RF_LOGICAL_BITMAP:
-        return 1;
-    default:
-        return kind >= RF_SCALED_U1 && kind <= RF_SCALED_F8 ? scaled[kind - RF_SCALED_U1] : next(30);
-    }
-}
 
 /* A field, and rows of nothing else, which are what is left of the input. */
 static void make_rows(void)
@@ -41,41 +23,11 @@ static void make_rows(void)
     field->zero = next(2) ? 0.0 : 32768.0;
     field->null = (int64_t)next(256) - 1;
     field->decimals = next(4) ? 0 : next(1001);
-    int64_t is_bits = field->kind == RF_BITS || field->kind == RF_BITS_BITMAP;
-    it.row_nbytes = is_bits ? (field->count + 7) / 8 : field->size * field->count;
+    it.row_nbytes = is_bits(field->kind) ? (field->count + 7) / 8 : field->size * field->count;
     it.row_nbytes = it.row_nbytes ? it.row_nbytes : 1;
     it.nrows = (int64_t)input_nbytes / it.row_nbytes;
     it.nrows = it.nrows < 40 ? it.nrows : 40;
     it.raw = copy_of(input, it.nrows * it.row_nbytes);
-}
-
-/* Bytes of an element in memory; 0 if memory has bits, or offsets and text. */
-static int64_t element_of(const rf_field *field)
-{
-    switch (field->kind) {
-    case RF_COPY:
-    case RF_SWAP:
-    case RF_FLIP:
-    case RF_BYTES:
-        return field->size;
-    case RF_TEXT:
-        return 4 * field->size;
-    case RF_LOGICAL:
-    case RF_BITS:
-    case RF_NULL:
-    case RF_NULL_TEXT:
-        return 1;
-    case RF_REAL_32:
-        return 4;
-    case RF_VALID:
-    case RF_LOGICAL_BITMAP:
-    case RF_BITS_BITMAP:
-    case RF_UTF8_32:
-    case RF_UTF8_64:
-        return 0;
-    default:
-        return 8;
-    }
 }
 
 /* Memory of exactly the size that the rows need. */
@@ -83,7 +35,7 @@ static void make_memory(void)
 {
     rf_field *field = &it.field;
     int64_t element = element_of(field), n = it.nrows * field->count;
-    if (field->kind == RF_UTF8_32 || field->kind == RF_UTF8_64) {
+    if (is_utf8(field->kind)) {
         field->memory_nbytes = (n + 1) * (field->kind == RF_UTF8_32 ? 4 : 8);
         field->text_nbytes = n * field->size;
         field->text = room(field->text_nbytes);

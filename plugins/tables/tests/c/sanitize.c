@@ -2,7 +2,7 @@
 #define NAME "tables"
 #include "harness.h"
 
-#include "rows.h"
+#include "fields.h"
 
 enum { MOST_FIELDS = 9, MOST_ROWS = 300 };
 
@@ -17,61 +17,6 @@ static struct {
     uint64_t *powers;
     int64_t powers_n;
 } it;
-
-static int64_t size_of(int32_t kind)
-{
-    static const int64_t scaled[] = {1, 2, 4, 8, 4, 8};
-    switch (kind) {
-    case RF_SWAP:
-        return (int64_t)2 << next(3);
-    case RF_FLIP:
-    case RF_NULL:
-    case RF_VALID:
-        return (int64_t)1 << next(4);
-    case RF_LOGICAL:
-    case RF_LOGICAL_BITMAP:
-        return 1;
-    default:
-        return kind >= RF_SCALED_U1 && kind <= RF_SCALED_F8 ? scaled[kind - RF_SCALED_U1] : next(30);
-    }
-}
-
-static int64_t element_of(const rf_field *field)
-{
-    switch (field->kind) {
-    case RF_COPY:
-    case RF_SWAP:
-    case RF_FLIP:
-    case RF_BYTES:
-        return field->size;
-    case RF_TEXT:
-        return 4 * field->size;
-    case RF_LOGICAL:
-    case RF_BITS:
-    case RF_NULL:
-    case RF_NULL_TEXT:
-        return 1;
-    case RF_REAL_32:
-        return 4;
-    default:
-        return 8;
-    }
-}
-
-static int is_bitmap(int32_t kind)
-{
-    return kind == RF_VALID || kind == RF_LOGICAL_BITMAP || kind == RF_BITS_BITMAP;
-}
-
-static int is_bits(int32_t kind)
-{
-    return kind == RF_BITS || kind == RF_BITS_BITMAP;
-}
-
-static int is_utf8(int32_t kind)
-{
-    return kind == RF_UTF8_32 || kind == RF_UTF8_64;
-}
 
 /* Bytes that mean something to every kind. */
 static void fill(uint8_t *bytes, int64_t nbytes)
