@@ -68,6 +68,7 @@ if TYPE_CHECKING:
         TruncatedFile,
         UnsupportedPixels,
         WrongHDUKind,
+        printable,
     )
     from rustfits.hdu.base import HDU
     from rustfits.hdu.checksum import Datasum, checksum_of, is_checksum_of
@@ -175,6 +176,7 @@ __all__ = [
     "is_checksum_of",
     "is_protected_key",
     "limits",
+    "printable",
     "quantization_error",
     "read",
     "read_header",
@@ -215,6 +217,7 @@ _MODULES = {
     "hookimpl": "codec.hookspecs",
     "is_checksum_of": "hdu.checksum",
     "is_protected_key": "header.keys",
+    "printable": "errors",
     "quantization_error": "quantization",
     "read": "convenience",
     "read_header": "convenience",

@@ -68,10 +68,15 @@ def how_to_install(package: str) -> str:
     return f"pip install '{folder}' in a clone of rustfits (no index has {package.partition('[')[0]} {__version__})"
 
 
-def shown(text: str) -> str:
-    """Return text for people: what a terminal would obey, or has no sign for, is escaped as in a `repr`.
+def printable(text: str) -> str:
+    """Return text that a terminal can be given: what it would obey, or has no sign for, is escaped as in a `repr`.
 
-    Names of files hold any character, and what stands in a file too.
+    Names of files hold any character, and what stands in a file may do so, too. Messages and reprs of this library
+    have been through it.
+
+    Parameters
+    ----------
+    text : str
     """
     if text.isprintable():
         return text
@@ -92,7 +97,7 @@ class FitsError(Exception):
         return " ".join(str(arg) for arg in self.args)
 
     def __str__(self) -> str:
-        return shown(f"{self._sentence()} (in {self.where})" if self.where else self._sentence())
+        return printable(f"{self._sentence()} (in {self.where})" if self.where else self._sentence())
 
 
 class FitsIOError(FitsError, OSError):

@@ -22,7 +22,7 @@ from rustfits.errors import (
     NotAFitsFile,
     NotPicklable,
     WrongHDUKind,
-    shown,
+    printable,
 )
 from rustfits.hdu.base import HDU
 from rustfits.hdu.image.image import ImageHDU
@@ -401,7 +401,7 @@ class FITS:
         return False
 
     def __repr__(self) -> str:
-        lines = [f"  file: {shown(self.filename)}", f"  mode: {self._file.mode}"]
+        lines = [f"  file: {printable(self.filename)}", f"  mode: {self._file.mode}"]
         if self.closed:
             return "\n".join([*lines, "  status: closed"])
         lines.append("  extnum  hdutype     extname")

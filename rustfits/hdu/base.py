@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 from weakref import WeakMethod
 
-from rustfits.errors import shown
+from rustfits.errors import printable
 from rustfits.header.cards import Cards
 from rustfits.header.state import HeaderState, Place, Snapshot
 from rustfits.storage.extent import Extent
@@ -261,7 +261,7 @@ class HDU:
     def __repr__(self) -> str:
         name = _name(self._state.snapshot_anyhow.cards)
         lines = [
-            f"  file: {shown(self._file.filename)}",
+            f"  file: {printable(self._file.filename)}",
             f"  extension: {self._index}",
             f"  type: {self._kind}",
             *([f"  extname: {name}"] if name is not None else []),

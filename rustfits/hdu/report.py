@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from rustfits.errors import shown
+from rustfits.errors import printable
 
 Status = Literal["ok", "bad", "absent", "does not apply"]
 
@@ -36,7 +36,7 @@ class Verdict:
         return {"check": self.check, "status": self.status, "reason": self.reason}
 
     def __str__(self) -> str:
-        return f"{self.check:<9}  {self.status:<14}  {shown(self.reason)}"
+        return f"{self.check:<9}  {self.status:<14}  {printable(self.reason)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,5 +144,5 @@ class FileReport:
         }
 
     def __str__(self) -> str:
-        head = f"{shown(self.filename)}: {'ok' if self.ok else 'BAD'}"
+        head = f"{printable(self.filename)}: {'ok' if self.ok else 'BAD'}"
         return "\n".join([head, *map(str, self.hdus), str(self.tail)])

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rustfits import limits
-from rustfits.errors import FitsError, TileDecodeError, TruncatedFile, shown
+from rustfits.errors import FitsError, TileDecodeError, TruncatedFile, printable
 from rustfits.parallel import threads
 from rustfits.pixels.scaling import Scaling
 from rustfits.pixels.sections import Section, full_section
@@ -60,7 +60,7 @@ class DamagedTile:
 
     def __str__(self) -> str:
         pixels = ",".join(f"{start}:{stop}" for start, stop in zip(self.start, self.stop, strict=True))
-        return f"table row {self.row + 1} (pixels {pixels}): {shown(self.reason)}"
+        return f"table row {self.row + 1} (pixels {pixels}): {printable(self.reason)}"
 
 
 class ForgivingDecoder(TileDecoder):

@@ -18,7 +18,7 @@ from rustfits_cli.files import sentence
 from rustfits_cli.headers import entries, lenient_option, shown
 from rustfits_cli.image import complete_file, hdus_option, pick_hdu
 from rustfits_cli.parts import parts
-from rustfits_cli.show import one_line, printable, write_json
+from rustfits_cli.show import one_line, write_json
 from rustfits_cli.unpacking import own_cards
 
 SAME, DIFFERENT, TROUBLE = 0, 1, 2  # exit codes
@@ -123,8 +123,10 @@ def diff(
         write_json({"a": file, "b": other, "equal": not found, "differences": found})
     elif not quiet:
         for one in found:
-            click.echo(printable(f"{one['where']}: {one['what']}"))
-        click.echo(f"{printable(file)} and {printable(other)} are {'not equal' if found else 'equal'}")
+            click.echo(rustfits.printable(f"{one['where']}: {one['what']}"))
+        click.echo(
+            f"{rustfits.printable(file)} and {rustfits.printable(other)} are {'not equal' if found else 'equal'}"
+        )
     ctx.exit(DIFFERENT if found else SAME)
 
 

@@ -11,7 +11,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rustfits_cli.show import printable
+import rustfits
 
 Columns = Mapping[str, NDArray[Any]]  # of some rows; masked where values are missing
 
@@ -134,7 +134,7 @@ def _first(columns: Columns, nrows: int) -> Columns:
 
 
 def _printable(value: Any) -> str:
-    return printable(plain(value))
+    return rustfits.printable(plain(value))
 
 
 def _cell(value: Any, width: int | None) -> str:

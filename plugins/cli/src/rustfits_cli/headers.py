@@ -15,7 +15,7 @@ import rustfits
 from rustfits_cli.files import Failures, each_file, expand, new_file, reading, sentence
 from rustfits_cli.image import complete_file, hdus_option, pick_hdu
 from rustfits_cli.rawcards import fill_of, header_bytes, keyword, raw_hdu
-from rustfits_cli.show import add_row, console, new_table, printable, write_json
+from rustfits_cli.show import add_row, console, new_table, write_json
 
 lenient_option = click.option("--lenient/--strict", "lenient", default=None, help="As for info.")
 files_argument = click.argument("files", nargs=-1, required=True, metavar="FILE...", shell_complete=complete_file)
@@ -79,8 +79,8 @@ def header(
                 found.append(entry)
                 if not as_table and not as_json and (lines or not patterns):
                     if len(fits) > 1 and not keys:
-                        click.echo(f"# HDU {hdu.index} {printable(name)}".rstrip())
-                    click.echo("\n".join(map(printable, lines)))
+                        click.echo(f"# HDU {hdu.index} {rustfits.printable(name)}".rstrip())
+                    click.echo("\n".join(map(rustfits.printable, lines)))
     if as_json:
         write_json(found)
     elif as_table:
@@ -183,7 +183,7 @@ def set_keywords(
             for old, new in before_and_after if dry_run or not quiet else ():
                 for sign, lines in (("-", old), ("+", new)):
                     for line in lines:
-                        click.echo(f"{sign} {printable(line)}")
+                        click.echo(f"{sign} {rustfits.printable(line)}")
     failures.exit(ctx)
 
 

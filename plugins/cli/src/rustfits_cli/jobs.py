@@ -14,7 +14,7 @@ import click
 
 import rustfits
 from rustfits_cli.files import named
-from rustfits_cli.show import one_line, printable
+from rustfits_cli.show import one_line
 from rustfits_cli.wholefile import Done, Task, do
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def show_progress(tasks: Sequence[Task], jobs: int, *, quiet: bool, verbose: boo
         if verbose and not each.error:
             ratio = each.before / max(each.after, 1)
             said = f"{each.output}  {each.after} bytes, {ratio:.2f} times smaller than {each.name}"
-            click.echo(printable(said), err=True)
+            click.echo(rustfits.printable(said), err=True)
         if with_bar:
             click.echo(_bar(len(done), len(tasks), nbytes, total, time.monotonic() - begin), nl=False, err=True)
     if with_bar:

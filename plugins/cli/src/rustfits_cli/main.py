@@ -14,7 +14,7 @@ import rustfits
 from rustfits_cli.describe import describe
 from rustfits_cli.files import Failures, each_file, expand, reading, sentence
 from rustfits_cli.image import complete_file
-from rustfits_cli.show import add_row, console, new_table, one_line, printable, write_json
+from rustfits_cli.show import add_row, console, new_table, one_line, write_json
 from rustfits_cli.verify import CHECKS, Outcome, exit_code
 from rustfits_cli.verify import verify as verify_file
 
@@ -205,7 +205,7 @@ def show_descriptions(described: list[Any]) -> None:
         add_row(table, line.index, line.name, line.kind, line.shape, line.dtype, line.codec, line.tiles, line.ratio)
     console().print(table)
     for remark in dict.fromkeys(line.remark for line in described if line.remark):
-        click.echo(printable(remark))
+        click.echo(rustfits.printable(remark))
 
 
 def columns_of(fits: rustfits.FITS) -> dict[str, list[tuple[str, ...]]]:
@@ -238,7 +238,7 @@ def show_quantization(found: list[dict[str, Any]]) -> None:
 def show_columns(columns: dict[str, list[tuple[str, ...]]]) -> None:
     """Print a line for each column of each table."""
     for title, lines in columns.items():
-        click.echo(f"\n{printable(title)}:")
+        click.echo(f"\n{rustfits.printable(title)}:")
         table = new_table("column", "name", "format", "dim", "unit", "null", "codec", "description", right=slice(1))
         for cells in lines:
             add_row(table, *cells)
@@ -290,7 +290,7 @@ def recover(file: str, how: Literal["apply", "discard"] | None) -> None:
         raise click.UsageError("say --apply or --discard")
     aside = rustfits.recover(file, how)
     done = "is as it was before the change" if how == "apply" else "stays as it is"
-    click.echo(printable(f"{file} {done}; the journal is {f'now {aside}' if aside else 'used up'}"))
+    click.echo(rustfits.printable(f"{file} {done}; the journal is {f'now {aside}' if aside else 'used up'}"))
 
 
 def show_outcome(outcome: Outcome) -> None:
@@ -302,5 +302,5 @@ def show_outcome(outcome: Outcome) -> None:
             add_row(table, *row)
         console().print(table)
     for remark in outcome.remarks():
-        click.echo(printable(remark))
-    click.echo(printable(outcome.summary), err=outcome.report is None)
+        click.echo(rustfits.printable(remark))
+    click.echo(rustfits.printable(outcome.summary), err=outcome.report is None)

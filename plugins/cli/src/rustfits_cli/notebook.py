@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 import rustfits
 from rustfits_cli.describe import describe
 from rustfits_cli.preview import Look, draw
-from rustfits_cli.show import printable
 
 LONGEST = 256  # pixels of a picture
 MOST_NPIXELS = 1 << 22  # of an image that is drawn whole; of a larger one the middle is, as decoding all takes long
@@ -123,4 +122,4 @@ def _note(text: object) -> str:
 
 
 def _safe(text: object) -> str:
-    return escape(printable(str(text)))
+    return escape(rustfits.printable(str(text)))

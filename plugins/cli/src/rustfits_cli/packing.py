@@ -17,6 +17,7 @@ from rustfits_cli.rawcards import (
     COPY_NBYTES,
     RawHDU,
     card_of,
+    crc32,
     header_bytes,
     keyword,
     padded,
@@ -122,15 +123,13 @@ class Packed:
     ----------
     rows : bytes
         Of the table.
-    heap_nbytes : int
-    heap_sums : list of (int, int)
-        Of each piece of the heap its size, and the DATASUM of all up to its end: a piece that is wrong, or in the place
-        of another, gives another sum.
+    heap_nbytes, heap_crc : int
+        Size of the heap, and what `zlib.crc32` makes of it.
     """
 
     rows: bytes
     heap_nbytes: int
-    heap_sums: list[tuple[int, int]]
+    heap_crc: int
 
 
 def pack_image(
@@ -259,8 +258,7 @@ class _Table:
         self._parameters: list[tuple[str, Any]] = []
         self._nbytes, self._has_nulls = 0, False
         self._start, self._heap = out.seek(0, 2), 0
-        self._sum = rustfits.Datasum()
-        self._sums: list[tuple[int, int]] = []
+        self._sum, self._crc = rustfits.Datasum(), 0
 
     def add(
         self, header: rustfits.FITSHeader, whole: bytes, pixels: NDArray[Any], quantize: rustfits.Quantize | None
@@ -296,7 +294,7 @@ class _Table:
         for start in range(0, heap.size, COPY_NBYTES):
             piece = heap[start : start + COPY_NBYTES]
             self._sum.update(piece)
-            self._sums.append((piece.size, self._sum.value))
+            self._crc = crc32(piece.data, self._crc)
             self._out.write(piece.data)
         self._nbytes += heap.size
 
@@ -334,7 +332,7 @@ class _Table:
         out.write(header_bytes(with_checksums(cards, total.value, CHECKSUM_COMMENTS)))
         out.write(rows_of_bytes)
         out.seek(0, 2)
-        return Packed(rows_of_bytes, self._nbytes, self._sums)
+        return Packed(rows_of_bytes, self._nbytes, self._crc)
 
     def _cards(self, table: NDArray[Any], quantize: rustfits.Quantize | None) -> list[bytes]:
         """Return the cards as fpack has them, in its order; without checksums."""

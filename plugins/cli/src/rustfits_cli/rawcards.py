@@ -11,9 +11,15 @@ from numpy.typing import NDArray
 
 import rustfits
 
+try:
+    from deflate import crc32 as _crc32  # which rustfits-accel brings: 0.7 ms for a heap of 16 MB, zlib 6 to 8
+except ImportError:
+    from zlib import crc32 as _crc32  # type: ignore[assignment]
+
 BLOCK = 2880
 CARD = 80
 COPY_NBYTES = 256 << 10  # that are read or written at once: the CPU has them at hand for what comes next
+crc32 = _crc32
 
 
 @dataclass(frozen=True, slots=True)

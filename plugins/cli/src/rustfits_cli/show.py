@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+import rustfits
+
 GAP = "  "
 LEAST_WIDTH = 6  # of a column that is folded
 
@@ -28,7 +30,7 @@ class TextTable:
 
     def add(self, *cells: str) -> None:
         """Add a row."""
-        self._rows.append([printable(cell) for cell in cells])
+        self._rows.append([rustfits.printable(cell) for cell in cells])
 
     def lines(self, width: int | None = None) -> list[str]:
         """Return the table, the headings first; no line is longer than ``width`` as far as words can be cut."""
@@ -118,13 +120,6 @@ def fold(text: str, width: int) -> list[str]:
     return [*lines, text]
 
 
-def printable(text: str) -> str:
-    """Return text without what a terminal would obey: such characters are escaped, as Python writes them."""
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)
-
-
 def one_line(text: object) -> str:
     """Return an error as one line."""
-    return printable(" ".join(str(text).split()))
+    return rustfits.printable(" ".join(str(text).split()))

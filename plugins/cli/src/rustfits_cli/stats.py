@@ -14,7 +14,7 @@ from rustfits_cli.files import Failures, expand, reading
 from rustfits_cli.headers import files_argument, lenient_option
 from rustfits_cli.image import hdus_option, pick_image
 from rustfits_cli.parts import without_nulls
-from rustfits_cli.show import add_row, console, new_table, printable, write_json
+from rustfits_cli.show import add_row, console, new_table, write_json
 
 COLUMNS = ("npixels", "nulls", "min", "max", "mean", "median", "std", "noise")
 
@@ -51,7 +51,7 @@ def stats(
             else:
                 images = [hdu for hdu in fits if isinstance(hdu, rustfits.ImageHDU) and hdu.has_data]
             if not images:
-                click.echo(f"{printable(file)}: no image with pixels", err=True)
+                click.echo(f"{rustfits.printable(file)}: no image with pixels", err=True)
             for hdu in images:
                 place = {"filename": file, "index": hdu.index, "name": hdu.extname or ""}
                 found.append(place | numbers(hdu, slices))

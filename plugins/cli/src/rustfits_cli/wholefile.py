@@ -10,7 +10,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
-from zlib import crc32
 
 import numpy as np
 
@@ -22,6 +21,7 @@ from rustfits_cli.rawcards import (
     RawHDU,
     card_of,
     checksums_are_right,
+    crc32,
     fill_of,
     header_bytes,
     keyword,
