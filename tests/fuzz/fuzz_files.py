@@ -283,20 +283,32 @@ def run(seed: int, numbers: range, *, only: str = "", keep: Path | None = None, 
     return faults
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def arguments(about: str | None) -> argparse.ArgumentParser:
+    """Return what says which cases are tried."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", type=int, default=1000)
     parser.add_argument("--first", type=int, default=0, help="the number of the first case")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", default="")
     parser.add_argument("--keep", type=Path)
-    parser.add_argument("--every", type=int, default=1, help="give one file out of so many to the commands; 0: none")
+    return parser
+
+
+def parsed(parser: argparse.ArgumentParser) -> argparse.Namespace:
+    """Return what was chosen, with the numbers of the cases; the folder for those with faults is made."""
     chosen = parser.parse_args()
+    chosen.numbers = range(chosen.first, chosen.first + chosen.cases)
     if chosen.keep:
         chosen.keep.mkdir(parents=True, exist_ok=True)
+    return chosen
+
+
+def main() -> int:
+    parser = arguments(__doc__)
+    parser.add_argument("--every", type=int, default=1, help="give one file out of so many to the commands; 0: none")
+    chosen = parsed(parser)
     np.seterr(all="ignore")
-    numbers = range(chosen.first, chosen.first + chosen.cases)
-    return bool(run(chosen.seed, numbers, only=chosen.only, keep=chosen.keep, every=chosen.every))
+    return bool(run(chosen.seed, chosen.numbers, only=chosen.only, keep=chosen.keep, every=chosen.every))
 
 
 if __name__ == "__main__":

@@ -3,8 +3,7 @@
 #define RF_GUIDED
 #include "harness.h"
 
-#include <math.h>
-
+#include "floats.h"
 #include "isa.h"
 #include "planes.h"
 #include "quantize.h"
@@ -84,19 +83,6 @@ static void quantize_input(void)
     }
 }
 
-/* Whether floats are the same; what is not a number has no bits of its own. */
-static int same_floats(const uint8_t *one, const uint8_t *other)
-{
-    for (int64_t i = 0; i < it.total; i++, one += it.itemsize, other += it.itemsize) {
-        double wide = 0;
-        float narrow = 0;
-        memcpy(it.wide ? (void *)&wide : (void *)&narrow, one, (size_t)it.itemsize);
-        if (!isnan(wide) && !isnan(narrow) && memcmp(one, other, (size_t)it.itemsize))
-            return 0;
-    }
-    return 1;
-}
-
 /* Integers to floats with every instruction set: the same of all. */
 static void dequantize_input(void)
 {
@@ -123,7 +109,7 @@ static void dequantize_input(void)
                                                &it.dither, (float *)(void *)out, it.total);
         if (!done)
             fail("no room where there is enough");
-        if (first && !same_floats(out, first))
+        if (first && !same_floats(out, first, it.total, it.wide))
             fail("the instruction sets give different floats");
         first = out;
     }

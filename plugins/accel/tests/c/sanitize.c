@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "cut.h"
+#include "floats.h"
 #include "gather.h"
 #include "planes.h"
 #include "quantize.h"
@@ -154,19 +155,6 @@ static void quantize_round(void)
     }
 }
 
-/* Whether floats are the same; what is not a number has no bits of its own. */
-static int same_floats(const uint8_t *one, const uint8_t *other)
-{
-    for (int64_t i = 0; i < it.total; i++, one += it.itemsize, other += it.itemsize) {
-        double wide = 0;
-        float narrow = 0;
-        memcpy(it.wide ? (void *)&wide : (void *)&narrow, one, (size_t)it.itemsize);
-        if (!isnan(wide) && !isnan(narrow) && memcmp(one, other, (size_t)it.itemsize))
-            return 0;
-    }
-    return 1;
-}
-
 /* Integers to floats with every instruction set: the same of all. */
 static void dequantize_round(void)
 {
@@ -189,7 +177,7 @@ static void dequantize_round(void)
         if (!dequantize(stored, it.total, has_first ? begin : NULL, scale, zero, has_null ? null : NULL, &dither, out,
                         it.total))
             fail("no room where there is enough");
-        if (dither.isa && !same_floats(out, first))
+        if (dither.isa && !same_floats(out, first, it.total, it.wide))
             fail("the instruction sets give different floats");
         first = out;
         if (it.total && (dequantize(stored, it.total - 1, NULL, scale, zero, NULL, &dither, out, it.total) ||
