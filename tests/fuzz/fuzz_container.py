@@ -86,12 +86,12 @@ def _set_limits() -> None:
 def run(seed: int, nrounds: int) -> int:
     """Run rounds; return how many had a fault."""
     import_all()
-    _set_limits()
     tiny = list(tiny_seeds().values())
     gc.freeze()
 
     def work(first: int) -> list[str]:
         faults = []
+        _set_limits()
         for number in range(first * PIECE, min((first + 1) * PIECE, nrounds)):
             at[0] = number
             limit()

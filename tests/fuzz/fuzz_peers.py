@@ -196,8 +196,6 @@ def run(seed: int, numbers: range, *, only: str = "", keep: Path | None = None) 
     del fitsio
     astropy.io.fits.CompImageHDU(np.ones((9, 9), "i2")).data  # noqa: B018 - all of it is imported now
     import_all()
-    warnings.simplefilter("ignore")
-    np.seterr(all="ignore")
     chosen = {name: raw for name, raw in seeds().items() if only in name and "table" not in name}
     gc.freeze()
     unexplained: list[str] = []
@@ -206,6 +204,8 @@ def run(seed: int, numbers: range, *, only: str = "", keep: Path | None = None) 
         path = Path(folder) / "changed.fits"
 
         def work(number: int) -> tuple[list[str], list[str]]:
+            warnings.simplefilter("ignore")
+            np.seterr(all="ignore")
             name, raw = case(chosen, seed, number)
             path.write_bytes(raw)
             return one(str(path), name)

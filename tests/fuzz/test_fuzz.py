@@ -1,4 +1,4 @@
-"""Small forms of the fuzzers: files changed at random, and every kind of bit of small files.
+"""Small forms of the fuzzers: files changed at random, alone and beside peers, and every bit of small files.
 
 `RUSTFITS_FUZZ_CASES` sets how many changed files are read, `RUSTFITS_FUZZ_BITS` how many bits of each seed are flipped
 (0: all of them), `RUSTFITS_FUZZ_SEED` with what they begin.
@@ -17,7 +17,9 @@ import pytest
 import rustfits
 
 sys.path.insert(0, str(Path(__file__).parent))
+import fuzz_container
 import fuzz_files
+import fuzz_peers
 from fuzz_seeds import TILE, image_file, pixels, seeds
 
 NCASES = int(os.environ.get("RUSTFITS_FUZZ_CASES", "200"))
@@ -39,6 +41,21 @@ CODECS = [
 @pytest.mark.filterwarnings("ignore")
 def test_files_changed_at_random_give_data_or_errors_of_ours_within_their_memory_and_time():
     assert fuzz_files.run(SEED, range(NCASES), every=5) == []
+
+
+@linux
+def test_bytes_changed_at_random_are_data_or_an_error_of_ours():
+    assert fuzz_container.run(SEED, 5 * NCASES) == 0
+
+
+@linux
+def test_what_peers_read_of_changed_files_we_read_too_or_say_why_not():
+    pytest.importorskip("fitsio", reason="not installed: fitsio")
+    pytest.importorskip("astropy", reason="not installed: astropy")
+    unexplained, counts = fuzz_peers.run(SEED, range(NCASES))
+    assert unexplained == []
+    assert counts["fitsio: the same"] > 0
+    assert counts["astropy: the same"] > 0
 
 
 def compressed(name, dtype, **arguments):
