@@ -17,6 +17,7 @@ Int64s = NDArray[np.int64]
 Allocate = Callable[[int], NDArray[np.uint8]]
 
 ROWS_NBYTES = 4 << 20  # of rows of which only descriptors are kept, read at a time
+_FAR = (1 << 63) - 1  # bytes of a heap, of which a header may claim more than descriptors can point at
 FEW = 64  # ranges up to this number are sorted out without arrays
 
 
@@ -219,7 +220,7 @@ def heap_ranges(
     inside : (n,) bool array
         Which are inside the heap; those that are not used are.
     """
-    width = ELEMENT_NBYTES[column.element]
+    width, heap_nbytes = ELEMENT_NBYTES[column.element], min(heap_nbytes, _FAR)
     if column.element == "X":
         count = np.where(count > 0, -(-count // 8), count)
     room = heap_nbytes - start if width == 1 else (heap_nbytes - start) // width

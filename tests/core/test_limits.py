@@ -201,3 +201,20 @@ def test_a_small_table_that_is_not_there_is_not_noted_row_by_row(nrows, monkeypa
     with pytest.raises(rustfits.TruncatedFile, match=f"the table of {nrows} rows"):
         image(raw).damaged_tiles()
     assert not rustfits.FITS.from_bytes(raw).verify().ok
+
+
+@pytest.mark.parametrize("nbytes", [1 << 63, 1 << 64, 10**30])
+@pytest.mark.parametrize("codec", [rustfits.Gzip1, rustfits.Gzip2])
+def test_a_heap_longer_than_numbers_count_holds_the_tiles_that_the_file_has(nbytes, codec):
+    pixels = np.arange(280, dtype="i2").reshape(14, 20)
+    sound = bytes(file_of(pixels, compress=codec(tile_shape=(5, 20))))
+    raw = with_cards(sound, PCOUNT=nbytes, GCOUNT=0)  # of size 0
+    expected = image(sound).cutouts([(6, 7)], 4)
+    with rustfits.FITS.from_bytes(raw) as fits:
+        hdu = fits[1]
+        assert hdu.damaged_tiles() == []
+        np.testing.assert_array_equal(hdu.read(), pixels)
+        np.testing.assert_array_equal(hdu.read(on_error="mask"), pixels)
+        np.testing.assert_array_equal(hdu.read_many([np.s_[2:9, 3:5]])[0], pixels[2:9, 3:5])
+        np.testing.assert_array_equal(hdu.cutouts([(6, 7)], 4), expected)
+        assert hdu.verify().index == 1
