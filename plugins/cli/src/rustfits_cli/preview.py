@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 NSAMPLES = 1_000_000  # pixels looked at to choose the limits
 SOFTENING = 5.0  # sky noises above which the stretch turns from linear to logarithmic
 SOFT_PART = 0.1  # the same, in parts of the range, where limits are given
+LEAST_SOFT = 1e-300  # of either: noise may be 0 beside the range, and divides
 LARGEST = 1e37  # of numbers that are averaged, in single precision
 GAP = 8  # pixels between the images of a contact sheet
 LABEL = 14  # pixels for a name below each
@@ -230,29 +231,19 @@ def limits_of(sample: NDArray[np.float64], look: Look) -> tuple[float, float, fl
     if isinstance(look.limits, tuple):
         return *look.limits, SOFT_PART
     if look.limits == "auto":
-        sky, white = percentiles(sample, 50.0, 99.8)
+        sky, white = np.percentile(sample, [50.0, 99.8])
         noise = 1.4826 * np.median(np.abs(sample - sky))
         noise = noise or np.std(sample)  # masks: most pixels are equal, and the median deviation is 0
         noise = max(noise, 1e-9 * abs(sky)) or 1.0
         black = sky - 1.5 * noise
-        white = max(white, float(sky + 3.0 * noise))
-        return float(black), float(white), float(SOFTENING * noise / (white - black))
+        white = max(white, sky + 3.0 * noise)
+        soft = max(float(SOFTENING * noise / (white - black)), LEAST_SOFT)
+        return float(black), float(white), soft
     if look.limits == "zscale":
         return *zscale(sample), SOFT_PART
     share = 100.0 if look.limits == "minmax" else float(look.limits)
-    low, high = percentiles(sample, 50 - share / 2, 50 + share / 2)
-    return low, high, SOFT_PART
-
-
-def percentiles(sample: NDArray[np.float64], *wanted: float) -> list[float]:
-    """Return what `numpy.percentile` does; that one loads masked arrays first, which takes longer than the work."""
-    places = [(sample.size - 1) * each / 100 for each in wanted]
-    ends = [min(int(place) + step, sample.size - 1) for place in places for step in (0, 1)]
-    ordered = np.partition(sample, sorted(set(ends)))
-    return [
-        float(ordered[low] + (ordered[high] - ordered[low]) * (place - low))
-        for place, low, high in zip(places, ends[::2], ends[1::2], strict=True)
-    ]
+    low, high = np.percentile(sample, [50 - share / 2, 50 + share / 2])
+    return float(low), float(high), SOFT_PART
 
 
 def zscale(sample: NDArray[np.float64]) -> tuple[float, float]:
