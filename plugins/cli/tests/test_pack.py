@@ -139,6 +139,18 @@ def test_funpack_gives_back_what_was_packed(run, tmp_path, codec):
 
 
 @needs_fpack
+@pytest.mark.parametrize("dtype", ["i2", "f4", "f8"])
+def test_gzip_2_by_default_is_smaller_than_that_of_fpack_and_funpack_reads_it(run, tmp_path, dtype):
+    pixels = np.random.default_rng(3).normal(1000, 12, (100, 3000)).astype(dtype)
+    rustfits.write(tmp_path / "noise.fits", pixels)
+    run("pack", "noise.fits", "--codec", "GZIP_2", "--lossless")
+    peer("fpack", "-g2", "-q", "0", "-O", "theirs.fz", "noise.fits")
+    assert (tmp_path / "noise.fits.fz").stat().st_size <= (tmp_path / "theirs.fz").stat().st_size
+    peer("funpack", "-O", "back.fits", "noise.fits.fz")
+    assert np.array_equal(rustfits.read(tmp_path / "back.fits"), pixels)
+
+
+@needs_fpack
 def test_funpack_gives_back_every_hdu_of_a_mosaic(run, mosaic):
     run("pack", mosaic, "--lossless")
     peer("funpack", "-O", "back.fits", f"{mosaic}.fz")
