@@ -76,7 +76,8 @@ def _look_at_image(hdu: rustfits.ImageHDU) -> None:
 
 
 def _set_limits() -> None:
-    limits.MAX_READ_NBYTES = limits.FREE_NBYTES = limits.MAX_UNPACKED_NBYTES = READ_NBYTES
+    limits.MAX_READ_NBYTES = limits.MAX_TILE_NBYTES = READ_NBYTES
+    limits.FREE_NBYTES = limits.MAX_UNPACKED_NBYTES = READ_NBYTES
     np.seterr(all="ignore")
 
 
