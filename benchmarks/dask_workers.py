@@ -4,8 +4,8 @@
     python benchmarks/dask_workers.py --size 4000 --runs 3
 
 Scheduler and client run on the same machine. Prints the times, the ratio of their medians, and the most memory that a
-worker had, with that of a worker that has read nothing. Before and after, the same arithmetic is done by one process and
-by two without Dask and without files: more than that the machine does not give.
+worker had, with that of a worker that has read nothing. Before and after, one process and two do the same arithmetic
+without Dask and without files: more than that the machine does not give.
 """
 
 from __future__ import annotations
