@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 from astropy.io import fits as astropy_fits
@@ -146,6 +147,18 @@ def test_tables_are_folded_at_blanks_and_no_wider_than_told():
     words = " ".join(lines).split()
     assert words[2:] == ["A", *"many words that do not fit one line of it".split()]  # noqa: SIM905
     assert len(table.lines()) == 2
+
+
+@pytest.mark.parametrize("name", main.list_commands(click.Context(main)))
+def test_the_help_of_every_command_is_readable(name):
+    text = CliRunner().invoke(main, [name, "--help"], env={"COLUMNS": "80"}, terminal_width=80).output
+    assert text.startswith("Usage: ")
+    assert "\\" not in text  # a mark for click that was not understood
+    assert max(map(len, text.splitlines())) <= 80
+    command = main.get_command(click.Context(main), name)
+    assert command is not None
+    for parameter in command.params:  # what the manual prints as it is
+        assert not isinstance(parameter.default, Path), parameter.name
 
 
 # -- completion -------------------------------------------------------------------------------------------------------

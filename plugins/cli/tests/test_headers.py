@@ -315,6 +315,63 @@ def test_rows_of_tables_are_compared(run, tmp_path, changed):
     assert changed is None or f"column {changed}: 1 of 5 rows differ" in shown
 
 
+def test_the_first_pixels_and_cells_that_differ_are_told(run, tmp_path):
+    pytest.importorskip("rustfits_tables", reason="rustfits-tables is not installed")
+    pixels, flux, tags = np.arange(600, dtype="i4").reshape(20, 30), np.arange(9.0), np.array(["a"] * 9)
+    for name, step in (("a.fits", 0), ("b.fits", 1)):
+        pixels[5:7, 8] += 100 * step
+        flux[[2, 4, 5]] += step
+        tags[7] = "b" if step else "a"
+        with rustfits.FITS(tmp_path / name, "w+") as fits:
+            fits.write_image(pixels, extname="SCI", compress="GZIP_2")
+            fits.write_table({"flux": flux, "tag": tags})
+    assert "in A" not in run("diff", "a.fits", "b.fits", code=1).stdout
+    lines = run("diff", "--show", 2, "a.fits", "b.fits", code=1).stdout.splitlines()
+    assert "HDU 1 SCI: pixel [5, 8]: 158 in A, 258 in B" in lines
+    assert "HDU 1 SCI: pixel [6, 8]: 188 in A, 288 in B" in lines
+    assert [line.partition(": ")[2] for line in lines if "row " in line] == [
+        "column flux, row 2: 2.0 in A, 3.0 in B",
+        "column flux, row 4: 4.0 in A, 5.0 in B",
+    ]
+    assert "HDU 2: column tag, row 7: a in A, b in B" in run("diff", "--show", 9, "a.fits", "b.fits", code=1).stdout
+    one = run("diff", "--show", 1, "a.fits", "b.fits", code=1).stdout
+    assert (one.count("pixel ["), one.count(", row ")) == (1, 1)
+
+
+def test_columns_and_hdus_may_be_left_out(run, tmp_path):
+    pytest.importorskip("rustfits_tables", reason="rustfits-tables is not installed")
+    for name, step in (("a.fits", 0), ("b.fits", 1)):
+        with rustfits.FITS(tmp_path / name, "w+") as fits:
+            fits.write_image(np.full((2, 2), step, "i2"), extname="LOG_7")
+            fits.write_table({"time": np.arange(3) + step, "flux": np.arange(3.0)}, extname="EVENTS")
+            if step:
+                fits.write_image(np.zeros((2, 2), "i2"), extname="LOG_8")
+    shown = run("diff", "a.fits", "b.fits", "--ignore-hdu", "log*", code=1).stdout
+    assert shown.splitlines()[:-1] == ["HDU 1 EVENTS: column time: 3 of 3 rows differ"]
+    run("diff", "a.fits", "b.fits", "--ignore-hdu", "LOG*", "--ignore-column", "T*")
+    run("diff", "a.fits", "b.fits", "--ignore-column", "T*", code=1)
+    run("diff", "a.fits", "b.fits", "--ignore-hdu", "LOG*", "--ignore-column", "FLUX", code=1)
+
+
+def test_tolerances_hold_for_floats_in_headers_if_asked_for(run, tmp_path):
+    for name, value, count, text in (
+        ("a.fits", 100.0, 3, "M13"),
+        ("b.fits", 100.001, 3, "M13"),
+        ("c.fits", 100, 4, "M14"),
+    ):
+        header = {"CRVAL1": (value, "degrees"), "COUNT": count, "OBJECT": text}
+        rustfits.write(tmp_path / name, np.zeros((2, 2), "i2"), header=header)
+    run("diff", "a.fits", "b.fits", "--rtol", 1e-4, code=1)
+    run("diff", "a.fits", "b.fits", "--rtol", 1e-4, "--tolerant-headers")
+    run("diff", "a.fits", "b.fits", "--atol", 0.01, "--tolerant-headers")
+    shown = run("diff", "a.fits", "b.fits", "--rtol", 1e-6, "--tolerant-headers", code=1).stdout
+    assert "CRVAL1: 100.0 / degrees in A, 100.001 / degrees in B" in shown
+    shown = run("diff", "b.fits", "c.fits", "--atol", 2, "--tolerant-headers", code=1).stdout
+    assert "CRVAL1" not in shown
+    assert "COUNT: 3 in A, 4 in B" in shown
+    assert "OBJECT: M13 in A, M14 in B" in shown
+
+
 # -- stats ------------------------------------------------------------------------------------------------------------
 
 

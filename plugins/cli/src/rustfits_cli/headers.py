@@ -159,7 +159,7 @@ def set_keywords(
     quiet: bool,
     lenient: bool | None,
 ) -> None:
-    r"""Give keywords of each FILE new values; of one FILE all changes are made, or none.
+    """Give keywords of each FILE new values; of one FILE all changes are made, or none.
 
     \b
     OBJECT=M13              text, a number, T or F, as the value looks
@@ -171,7 +171,7 @@ def set_keywords(
 
     A CHECKSUM, or ZHECKSUM of a compressed HDU, that was right is renewed. The exit code is 1 if a FILE could not be
     changed.
-    """
+    """  # noqa: D301  # click takes the backspace for: keep these lines
     first = next((number for number, word in enumerate(words) if is_change(word)), len(words))
     files, changes = expand(words[:first]), [parse_change(word) for word in words[first:]]
     if not files or not changes:

@@ -105,7 +105,7 @@ def main() -> None:
     "-o",
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
-    default=Path("rustfits-demo.png"),
+    default="rustfits-demo.png",
     show_default=True,
     help="Where the preview goes.",
 )
