@@ -265,6 +265,7 @@ def test_verify_names_the_package_of_a_missing_codec(run, packed):
     result = run("verify", packed, code=2)
     assert "HDU 1: the pixels cannot be read here: no codec for ZCMPTYPE 'ODD_9'" in result.output
     assert row_of(result.output, 1).split()[5:] == ["-", "-", "-"]
+    assert "packed.fits: ok as far as it could be read: HDU 1 could not" in result.output
 
 
 def test_preview_writes_a_picture_of_an_hdu(run, packed, tmp_path):

@@ -183,6 +183,26 @@ def test_checksums_are_written_and_checked(run, tmp_path):
     assert "BAD" in run("checksum", "x.fits", code=1).stdout
 
 
+def test_sums_of_what_a_compressed_hdu_unpacks_to_are_told(run, tmp_path):
+    with rustfits.FITS(tmp_path / "x.fits", "w+") as fits:
+        fits.write_image(np.arange(12, dtype="i2").reshape(3, 4), extname="SCI", compress="GZIP_2")
+    run("checksum", "--write", "x.fits")
+    found = json.loads(run("checksum", "--json", "x.fits").stdout)[1]
+    assert [found[key] for key in ("checksum", "datasum", "zhecksum", "zdatasum")] == ["ok"] * 4
+    with astropy_fits.open("x.fits", disable_image_compression=True) as fits:
+        fits[1].header["ZDATASUM"] = "0"  # as some programs write it
+        fits.writeto("other.fits", checksum=True)
+    found = json.loads(run("checksum", "--json", "other.fits").stdout)[1]
+    assert [found[key] for key in ("checksum", "datasum", "zdatasum")] == ["ok", "ok", "-"]
+    heading, first, second = run("checksum", "other.fits").stdout.splitlines()
+    assert heading.split()[-4:] == ["CHECKSUM", "DATASUM", "ZHECKSUM", "ZDATASUM"]
+    assert (first.split()[-2:], second.split()[-4:]) == (["ok", "ok"], ["ok", "ok", "-", "-"])
+    assert "ZDATASUM" not in run("checksum", "--hdu", 0, "other.fits").stdout
+    Path("bad.fits").write_bytes(Path("other.fits").read_bytes()[:-2880] + bytes(2880))
+    found = json.loads(run("checksum", "--json", "bad.fits", code=1).stdout)[1]
+    assert (found["checksum"], found["datasum"]) == ("BAD", "BAD")
+
+
 # -- diff -------------------------------------------------------------------------------------------------------------
 
 

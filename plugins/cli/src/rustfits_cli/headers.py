@@ -16,6 +16,7 @@ from rustfits_cli.files import Failures, each_file, expand, new_file, reading, s
 from rustfits_cli.image import complete_file, hdus_option, pick_hdu
 from rustfits_cli.rawcards import fill_of, header_bytes, keyword, raw_hdu
 from rustfits_cli.show import add_row, console, new_table, write_json
+from rustfits_cli.verify import WORDS
 
 lenient_option = click.option("--lenient/--strict", "lenient", default=None, help="As for info.")
 files_argument = click.argument("files", nargs=-1, required=True, metavar="FILE...", shell_complete=complete_file)
@@ -24,6 +25,7 @@ _CHANGE = re.compile(r"(?P<key>[A-Za-z0-9_-][A-Za-z0-9_ .-]*?)\s*(?:=(?P<rest>.*
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[EeDd][+-]?[0-9]+)?")
 SUMS = ("CHECKSUM", "DATASUM")
+CHECKSUMS = (*SUMS, "ZHECKSUM", "ZDATASUM")
 COMMENTARY = {"COMMENT": "add_comment", "HISTORY": "add_history", "": "add_blank"}
 
 
@@ -302,14 +304,16 @@ def checksum(
 ) -> None:
     """Check the CHECKSUM and DATASUM of each FILE, or write or remove them.
 
+    So of compressed HDUs ZHECKSUM and ZDATASUM, which are of what they unpack to; a dash says that such a sum tells
+    nothing: it is of floats before they were rounded, or of other pixels, while DATASUM is right.
+
     The exit code is 0 if none is wrong, 1 if one is, or if a FILE cannot be read or changed, or an HDU needs a codec
     that is not installed; the others are done. `verify` says more.
     """
     if write and remove:
         raise click.UsageError("--write excludes --remove")
     failures, found, wrong = Failures(), [], False
-    words = {True: "ok", False: "BAD", None: "absent"}
-    table = new_table("file", "HDU", "name", "CHECKSUM", "DATASUM")
+    table = new_table("file", "HDU", "name", *CHECKSUMS)
     for file in expand(files):
         if remove:
             with failures.kept(file):
@@ -330,10 +334,10 @@ def checksum(
                     found.append(entry | {"error": missing[hdu.index]})
                     add_row(table, file, str(hdu.index), hdu.extname or "", "unread", "unread")
                     continue
-                verdicts = hdu.verify_checksum(), hdu.verify_datasum()
-                wrong = wrong or False in verdicts
-                add_row(table, file, str(hdu.index), hdu.extname or "", *(words[verdict] for verdict in verdicts))
-                found.append(entry | {"checksum": words[verdicts[0]], "datasum": words[verdicts[1]]})
+                verdicts = sums_of(hdu)
+                wrong = wrong or WORDS["bad"] in verdicts.values()
+                add_row(table, file, str(hdu.index), hdu.extname or "", *(verdicts.get(one, "") for one in CHECKSUMS))
+                found.append(entry | {name.lower(): word for name, word in verdicts.items()})
     if as_json:
         write_json(found)
     elif found:
@@ -341,6 +345,13 @@ def checksum(
     failures.exit(ctx)
     if wrong:
         ctx.exit(1)
+
+
+def sums_of(hdu: rustfits.HDU) -> dict[str, str]:
+    """Return a word for each checksum: for CHECKSUM and DATASUM, and for others that a compressed HDU has."""
+    others = [name for name in CHECKSUMS[2:] if name in hdu.header]
+    report = hdu.verify(decode=bool(others))
+    return {name: WORDS[report[name].status] for name in (*CHECKSUMS[:2], *others)}
 
 
 def remove_sums(file: str, keys: Sequence[str], lenient: bool | None) -> None:

@@ -42,8 +42,9 @@ class Outcome:
         """One line."""
         if self.report is None:
             return f"{self.filename}: cannot be read: {self.error}"
+        unread = ", ".join(str(hdu.index) for hdu in self.report if hdu.unread)
         if self.report.ok:
-            return f"{self.filename}: ok"
+            return f"{self.filename}: ok{f' as far as it could be read: HDU {unread} could not' if unread else ''}"
         bad = [str(hdu.index) for hdu in self.report if not hdu.ok]
         found = [f"bad HDUs: {', '.join(bad)}"] if bad else []
         return f"{self.filename}: {'; '.join([*found, *(['bad tail'] if self.report.tail.status == 'bad' else [])])}"
@@ -58,7 +59,8 @@ class Outcome:
         for hdu in self.report or ():
             yield from (f"HDU {hdu.index}: {verdict.check}: {verdict.reason}" for verdict in hdu.bad)
             if hdu.unread:
-                yield f"HDU {hdu.index}: the pixels cannot be read here: {hdu.unread}"
+                data = "pixels" if "IMAGE" in hdu.kind.upper() else "rows"
+                yield f"HDU {hdu.index}: the {data} cannot be read here: {hdu.unread}"
         if self.report is not None and self.report.tail_nbytes:
             yield f"tail: {self.report.tail.reason}"
 
