@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from shutil import copymode
@@ -14,7 +14,7 @@ import click
 import rustfits
 from rustfits_cli.files import Failures, each_file, expand, new_file, reading, sentence
 from rustfits_cli.image import complete_file, hdus_option, pick_hdu
-from rustfits_cli.rawcards import fill_of, header_bytes, keyword, raw_hdu
+from rustfits_cli.rawcards import RawHDU, fill_of, header_bytes, keyword, raw_hdu, with_checksums
 from rustfits_cli.show import add_row, console, new_table, write_json
 from rustfits_cli.verify import WORDS
 
@@ -25,6 +25,7 @@ _CHANGE = re.compile(r"(?P<key>[A-Za-z0-9_-][A-Za-z0-9_ .-]*?)\s*(?:=(?P<rest>.*
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[EeDd][+-]?[0-9]+)?")
 SUMS = ("CHECKSUM", "DATASUM")
+SUM_COMMENTS = ("HDU checksum", "data unit checksum")
 CHECKSUMS = (*SUMS, "ZHECKSUM", "ZDATASUM")
 COMMENTARY = {"COMMENT": "add_comment", "HISTORY": "add_history", "": "add_blank"}
 
@@ -319,20 +320,20 @@ def checksum(
             with failures.kept(file):
                 remove_sums(file, keys, lenient)
             continue
-        with failures.kept(file), rustfits.FITS(file, "r+" if write else "r", lenient=lenient) as fits:
+        with failures.kept(file):
+            if write:
+                write_sums(file, keys, lenient)
+        if file in failures.failed:
+            continue
+        with failures.kept(file), rustfits.FITS(file, lenient=lenient) as fits:
             hdus = chosen(fits, keys)
             missing = {hdu.index: codec_missing(hdu) for hdu in hdus}
-            if write:
-                with fits.transaction():
-                    for hdu in hdus:
-                        if not missing[hdu.index]:
-                            hdu.add_checksum()
             for hdu in hdus:
                 entry = {"filename": file, "index": hdu.index, "name": hdu.extname or ""}
                 if missing[hdu.index]:
                     failures.add(f"{file}, HDU {hdu.index}", missing[hdu.index])
                     found.append(entry | {"error": missing[hdu.index]})
-                    add_row(table, file, str(hdu.index), hdu.extname or "", "unread", "unread")
+                    add_row(table, file, str(hdu.index), hdu.extname or "", "unread", "unread", "", "")
                     continue
                 verdicts = sums_of(hdu)
                 wrong = wrong or WORDS["bad"] in verdicts.values()
@@ -354,6 +355,30 @@ def sums_of(hdu: rustfits.HDU) -> dict[str, str]:
     return {name: WORDS[report[name].status] for name in (*CHECKSUMS[:2], *others)}
 
 
+def write_sums(file: str, keys: Sequence[str], lenient: bool | None) -> None:
+    """Write every checksum of the HDUs that keys name, of those whose codec is there; errors as `remove_sums`."""
+    with rustfits.FITS(file, "r+", lenient=lenient) as fits, fits.transaction():
+        hdus = [hdu for hdu in chosen(fits, keys) if not codec_missing(hdu)]
+        for hdu in hdus:
+            hdu.add_checksum()
+        lacking = [hdu.index for hdu in hdus if lacks_sums(hdu)]
+    if lacking:
+        complete_sums(file, lacking, lenient)
+
+
+def lacks_sums(hdu: rustfits.HDU) -> bool:
+    """Return whether a compressed HDU has no CHECKSUM or DATASUM, which are not what `add_checksum` adds to it."""
+    compressed = hdu.header.get("ZIMAGE") is True or hdu.header.get("ZTABLE") is True
+    return compressed and not all(name in hdu.header for name in SUMS)
+
+
+def complete_sums(file: str, indices: Collection[int], lenient: bool | None) -> None:
+    """Write a file anew with CHECKSUM and DATASUM in the compressed HDUs of some indices; errors as `remove_sums`."""
+    from rustfits_cli.checking import sum_of
+
+    rewrite(file, lambda raw: with_checksums(raw.cards, sum_of(raw), SUM_COMMENTS), indices, lenient)
+
+
 def remove_sums(file: str, keys: Sequence[str], lenient: bool | None) -> None:
     """Write a file anew without CHECKSUM and DATASUM in the HDUs that keys name, in all if there is no key.
 
@@ -362,19 +387,26 @@ def remove_sums(file: str, keys: Sequence[str], lenient: bool | None) -> None:
     click.ClickException
         If the file is compressed as a whole, or something that is no HDU follows the last one.
     """
-    with Path(file).open("rb") as opened:
-        if opened.read(6) != b"SIMPLE":
-            raise click.ClickException(f"{file}: headers are taken out of plain files only; uncompress it first")
     with rustfits.FITS(file, lenient=lenient) as fits:
         picked = {hdu.index for hdu in chosen(fits, keys)}
+    rewrite(file, lambda raw: [card for card in raw.cards if keyword(card) not in SUMS], picked, lenient)
+
+
+def rewrite(file: str, change: Callable[[RawHDU], list[bytes]], indices: Collection[int], lenient: bool | None) -> None:
+    """Write a file anew with other cards in the HDUs of some indices; errors as `remove_sums`."""
+    with Path(file).open("rb") as opened:
+        if opened.read(6) != b"SIMPLE":
+            raise click.ClickException(
+                f"{file}: headers become shorter or longer in plain files only; uncompress it first"
+            )
+    with rustfits.FITS(file, lenient=lenient) as fits:
         if fits.tail_nbytes:
             raise click.ClickException(f"{file}: {fits.tail_nbytes} bytes follow its HDUs; see: rustfits verify")
         with new_file(Path(file), flush=True) as made:
             with made.open("wb") as out:
                 for hdu in fits:
                     raw = raw_hdu(hdu)
-                    gone = SUMS if hdu.index in picked else ()
-                    out.write(header_bytes([card for card in raw.cards if keyword(card) not in gone]))
+                    out.write(header_bytes(change(raw) if hdu.index in indices else raw.cards))
                     for piece in raw.pieces():
                         out.write(piece)
                     out.write(fill_of(raw))
