@@ -161,6 +161,14 @@ def test_the_help_of_every_command_is_readable(name):
         assert not isinstance(parameter.default, Path), parameter.name
 
 
+def test_numbers_are_never_cut_in_two():
+    table = TextTable(("name", "min", "max"), right=slice(1, 3))
+    table.add("COMPRESSED_IMAGE", "12345.678", "98765.4321")
+    for width in (1, 10, 20, 30):
+        assert table.lines(width)[1].split()[1:] == ["12345.678", "98765.4321"]
+    assert max(map(len, table.lines(30))) <= 30
+
+
 # -- completion -------------------------------------------------------------------------------------------------------
 
 

@@ -39,10 +39,9 @@ class TextTable:
         widths = {column: max(len(row[column]) for row in self._rows) for column in used}
         while width is not None and sum(widths.values()) + len(GAP) * (len(used) - 1) > width:
             words = [column for column in used if column not in self._numbers and widths[column] > LEAST_WIDTH]
-            widest = max(words or used, key=lambda column: widths[column])  # numbers are cut last
-            if widths[widest] <= LEAST_WIDTH:
-                break
-            widths[widest] -= 1
+            if not words:
+                break  # a number in two pieces would be read as another one
+            widths[max(words, key=lambda column: widths[column])] -= 1
         lines = []
         for row in self._rows:
             parts = {column: fold(row[column], widths[column]) for column in used}
