@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import rustfits
-from rustfits_cli.files import check_output, new_file
+from rustfits_cli.files import check_output, new_file, reading
 from rustfits_cli.image import complete_codec, complete_file, hdu_option, pick_image
 from rustfits_cli.show import one_line
 
@@ -139,7 +139,7 @@ def cutout(
         raise click.UsageError("give SECTION and OUTPUT, or positions (--at, --sky, --list) and OUTPUT alone")
     output = Path(words[-1])
     check_output(file, output, overwrite=overwrite)
-    with rustfits.FITS(file, lenient=lenient) as fits:
+    with reading(file, lenient) as fits:
         hdu = pick_image(fits, key)
         if not around:
             shape = write_cutout(hdu, parse_section(words[0]), output, compress)

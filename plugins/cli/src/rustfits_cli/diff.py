@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 import rustfits
 from rustfits_cli.copying import without_cover
-from rustfits_cli.files import sentence
+from rustfits_cli.files import reading, sentence
 from rustfits_cli.headers import entries, lenient_option, shown
 from rustfits_cli.image import complete_file, hdus_option, pick_hdu
 from rustfits_cli.parts import parts
@@ -155,7 +155,7 @@ def diff(
         nshown=nshown,
     )
     try:
-        with rustfits.FITS(file, lenient=lenient) as a, rustfits.FITS(other, lenient=lenient) as b:
+        with reading(file, lenient) as a, reading(other, lenient) as b:
             found = list(compare_files(a, b, keys, rules))
     except (rustfits.FitsError, OSError, MemoryError) as error:
         fault = click.ClickException(sentence(error))

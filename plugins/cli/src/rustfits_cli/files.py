@@ -26,7 +26,29 @@ _SENTENCES = {
     errno.EPERM: "this may not be changed; see its permissions",
     errno.ENOSPC: "the disk is full",
     errno.EROFS: "the disk is read-only",
+    errno.EBADF: "standard input or output is closed",
 }
+
+
+def fill_closed_streams() -> None:
+    """Give standard streams that are closed a file that refuses: else the next file opened would be one of them.
+
+    What is read or written there becomes an `OSError`; what is told on standard error is dropped.
+    """
+    for number, (name, flags, mode) in enumerate(
+        (("stdin", os.O_WRONLY, "r"), ("stdout", os.O_RDONLY, "w"), ("stderr", os.O_WRONLY, "w"))
+    ):
+        if getattr(sys, name) is None:
+            try:
+                os.fstat(number)
+            except OSError:
+                if os.open(os.devnull, flags) == number:
+                    setattr(sys, name, os.fdopen(number, mode, closefd=False))
+
+
+def drop_output() -> None:
+    """Let nobody have what is left of standard output, which Python would try to write once more at the end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def expand(files: Sequence[str]) -> list[str]:

@@ -325,7 +325,7 @@ def checksum(
                 write_sums(file, keys, lenient)
         if file in failures.failed:
             continue
-        with failures.kept(file), rustfits.FITS(file, lenient=lenient) as fits:
+        with failures.kept(file), reading(file, lenient) as fits:
             hdus = chosen(fits, keys)
             missing = {hdu.index: codec_missing(hdu) for hdu in hdus}
             for hdu in hdus:

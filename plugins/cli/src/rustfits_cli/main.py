@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
@@ -12,7 +13,7 @@ import click
 
 import rustfits
 from rustfits_cli.describe import describe
-from rustfits_cli.files import Failures, each_file, expand, reading, sentence
+from rustfits_cli.files import Failures, drop_output, each_file, expand, fill_closed_streams, reading, sentence
 from rustfits_cli.image import complete_file
 from rustfits_cli.show import add_row, console, new_table, one_line, write_json
 from rustfits_cli.verify import CHECKS, Outcome, exit_code
@@ -50,6 +51,24 @@ class OwnFault(click.ClickException):
 
 class Commands(click.Group):
     """A group whose faults are one line: a damaged file is no reason for a traceback."""
+
+    def main(self, *arguments: Any, **options: Any) -> Any:
+        """Run the program; what standard output does not take is an error too, told once."""
+        fill_closed_streams()
+        told = False
+        try:
+            try:
+                return super().main(*arguments, **options)
+            except SystemExit as end:
+                told = bool(end.code)
+                raise
+            finally:
+                sys.stdout.flush()
+        except OSError as error:
+            drop_output()
+            if not told and error.errno != errno.EPIPE:
+                click.echo(f"Error: {sentence(error)}", err=True)
+            sys.exit(1)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands."""

@@ -11,7 +11,7 @@ import click
 from numpy.typing import NDArray
 
 import rustfits
-from rustfits_cli.files import check_output, new_file
+from rustfits_cli.files import check_output, new_file, reading
 from rustfits_cli.image import complete_file, hdu_option, pick_image, plane
 from rustfits_cli.preview import FORMATS, MAPS, STRETCHES, Look, contact_sheet, draw, parse_limits
 from rustfits_cli.show import one_line
@@ -88,7 +88,7 @@ def preview(
         limits = "minmax"
         stretch = "linear"
     look = Look(stretch, parse_limits(limits), colours, invert=invert)
-    with rustfits.FITS(file, lenient=lenient) as fits:
+    with reading(file, lenient) as fits:
         if every:
             images = [hdu for hdu in fits if isinstance(hdu, rustfits.ImageHDU) and hdu.has_data]
             if not images:

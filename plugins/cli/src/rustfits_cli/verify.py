@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import rustfits
+from rustfits_cli.files import reading
 
 CHECKS = ("structure", "DATASUM", "CHECKSUM", "ZDATASUM", "ZHECKSUM", "tiles")
 WORDS = {"ok": "ok", "bad": "BAD", "absent": "absent", "does not apply": "-"}
@@ -77,7 +78,7 @@ def verify(filename: str, *, decode: bool, lenient: bool | None = None) -> Outco
     Stray bytes and a damaged end are read past, since they are what is looked for, unless ``lenient`` is False.
     """
     try:
-        with rustfits.FITS(filename, lenient=lenient is not False) as fits:
+        with reading(filename, lenient=lenient is not False) as fits:
             return Outcome(filename, fits.verify(decode=decode))
     except (rustfits.FitsError, OSError) as error:
         return Outcome(filename, None, " ".join(str(error).split()))
