@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import io
 import re
+import shutil
+import subprocess
+import sys
 from base64 import b64decode
+from pathlib import Path
 
 import numpy as np
 import pytest
 from astropy.visualization import ZScaleInterval
 from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 from PIL import Image
 
 import rustfits
@@ -20,12 +27,15 @@ from rustfits_cli.preview import (
     Look,
     draw,
     parse_limits,
+    percentiles,
     shrink,
     stretch,
     write_preview,
     zscale,
 )
 from rustfits_cli.terminal import way_of
+
+DATA = Path(__file__).resolve().parents[3] / "tests" / "data"
 
 
 @pytest.fixture
@@ -254,3 +264,34 @@ def test_noise_that_is_nothing_beside_the_range_is_drawn_all_the_same():
     grey = stretch(pixels)
     assert grey[0, 0] == 255
     assert grey[0, 4] < 255
+
+
+@given(
+    hnp.arrays(np.float64, st.integers(1, 300), elements=st.floats(-1e300, 1e300)),
+    st.lists(st.floats(0, 100), min_size=1, max_size=3),
+)
+def test_percentiles_are_those_of_numpy(sample, shares):
+    expected = np.percentile(sample, shares)
+    scale = np.abs(sample).max()
+    assert np.allclose(percentiles(sample, *shares), expected, rtol=1e-9, atol=1e-12 * scale)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["preview", "m13_rice.fits", "new.png"],
+        ["preview", "m13.fits", "new.jpg", "--limits", "zscale"],
+        ["preview", "m13.fits", "new.png", "--limits", "99.5%", "--size", "64"],
+        ["pack", "-q", "m13.fits"],
+        ["unpack", "-q", "m13_rice.fits", "-o", "new.fits"],
+        ["cutout", "m13_rice.fits", "0:9,0:9", "new.fits"],
+    ],
+)
+def test_small_commands_load_no_masked_arrays(tmp_path, words):
+    for name in ("m13.fits", "m13_rice.fits"):
+        shutil.copy(DATA / name, tmp_path)
+    code = (
+        "import sys\nfrom rustfits_cli.main import main\n"
+        "main(sys.argv[1:], standalone_mode=False)\nassert 'numpy.ma' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code, *words], check=True, cwd=tmp_path, timeout=60)
