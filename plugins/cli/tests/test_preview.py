@@ -21,6 +21,7 @@ from PIL import Image
 
 import rustfits
 from rustfits_cli.main import main
+from rustfits_cli.plot import plot
 from rustfits_cli.preview import (
     MAPS,
     STRETCHES,
@@ -295,3 +296,28 @@ def test_small_commands_load_no_masked_arrays(tmp_path, words):
         "main(sys.argv[1:], standalone_mode=False)\nassert 'numpy.ma' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code, *words], check=True, cwd=tmp_path, timeout=60)
+
+
+@pytest.mark.parametrize(("value", "said"), [(0, "0"), (-1.5, "-1.5"), (np.nan, "nan")])
+def test_an_image_that_shows_nothing_is_told(tmp_path, value, said):
+    for name, last in (("same.fits", value), ("other.fits", 7)):
+        pixels = np.full((8, 9), value, "f4")
+        pixels[-1, -1] = last
+        rustfits.write(tmp_path / name, pixels)
+        done = CliRunner().invoke(main, ["preview", str(tmp_path / name), str(tmp_path / "x.png")])
+        assert done.exit_code == 0
+        assert (f"every pixel is {said}" in done.output) == (name == "same.fits")
+
+
+def test_every_number_of_a_plot_is_beside_its_point():
+    found = [
+        {"codec": "RICE_1", "setting": "", "ratio": 2 + 0.1 * n, "read": 100 + n, "write": 99 - n, "rms": 0.1 * n}
+        for n in range(9)
+    ]
+    canvas = plot(found, "title")
+    texts = [mark for kind, mark in canvas._marks if kind == "text" and mark[2].isdigit() and mark[3] == "middle"]
+    dots = [mark[:2] for kind, mark in canvas._marks if kind == "dot"]
+    numbers = [text for text in texts if int(text[2]) <= len(found)]
+    assert len(numbers) >= 2 * len(found) - 1
+    for x, y, *_ in numbers:
+        assert min(max(abs(x - u), abs(y - 4 - v)) for u, v in dots) > 6  # no dot hides it
