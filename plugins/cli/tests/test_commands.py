@@ -483,7 +483,7 @@ def test_bench_draws_what_it_prints(run, tmp_path, dtype):
         assert 0 < float(mark.get("cx")) < 1040
         assert 0 < float(mark.get("cy")) < 460
     with Image.open("x.png") as picture:
-        assert picture.size == (2080, 920)
+        assert picture.size == (2080 if dtype == "f4" else 1328, 920)  # of integers nothing is lost: one diagram
         assert len(set(picture.getcolors(1 << 20))) > 10
     assert ".svg or .png" in run("bench", "x.fits", "--plot", "x.pdf", code=1).output
 

@@ -133,7 +133,7 @@ def _points(
     for number, _, at in places:
         sides = [
             (at[0] + x, at[1] + y)
-            for x, y in ((12, 0), (0, -12), (0, 13), (-13, 0), (20, -12), (20, 13), (-20, -12), (-20, 13))
+            for x, y in ((12, 0), (0, -12), (0, 13), (-13, 0), (13, -11), (13, 12), (-13, -11), (-13, 12))
         ]
         others = [place for place in taken if place != at]
         rooms = [min((max(abs(x - u) / 13, abs(y - v) / 11) for u, v in others), default=2.0) for x, y in sides]
