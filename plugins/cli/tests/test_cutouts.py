@@ -87,6 +87,7 @@ def test_integers_need_a_value_for_the_outside(run, tmp_path):
     assert "fill" in run("x.fits", "--at", "0,0", "--size", 4, "out.fits", code=1).stderr
     run("x.fits", "--at", "0,0", "--size", 4, "--fill", 65535, "out.fits")
     assert rustfits.read("out.fits")[0, 0] == 65535
+    assert "need --fill (in HDU 0" in run("x.fits", "--at", "0,0", "--size", 4, "o.fits", code=1).stderr
     assert "no uint16 number" in run("x.fits", "--at", "0,0", "--fill", 0.5, "o.fits", code=1).stderr
 
 

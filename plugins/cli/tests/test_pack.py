@@ -895,3 +895,14 @@ def test_what_is_said_of_many_hdus_is_said_once():
     said = [*(f"HDU {number}: its sum is wrong" for number in (1, 2, 3)), "HDU 5 stays", "HDU 4: odd", "HDU 7: odd"]
     assert jobs.together(said) == ["HDUs 1 to 3: its sum is wrong", "HDU 5 stays", "HDUs 4, 7: odd"]
     assert jobs.together(["HDU 1: odd: very"]) == ["HDU 1: odd: very"]
+
+
+def test_what_is_packed_is_not_packed_again(run, tmp_path):
+    rustfits.write(tmp_path / "x.fits", np.zeros((5, 6), "i2"))
+    run("pack", "x.fits")
+    before = Path("x.fits.fz").read_bytes()
+    assert "x.fits.fz: the new file needs another name" in run("pack", "x.fits.fz", "--delete", code=2).stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["x.fits", "x.fits.fz"]
+    assert Path("x.fits.fz").read_bytes() == before
+    run("pack", "x.fits.fz", "--suffix", ".again")
+    assert Path("x.fits.fz.again").read_bytes() == before

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import rustfits
-from rustfits_cli.files import check_output, new_file, reading
+from rustfits_cli.files import check_output, new_file, reading, sentence
 from rustfits_cli.image import complete_codec, complete_file, hdu_option, pick_image
 from rustfits_cli.show import one_line
 
@@ -232,7 +232,10 @@ def write_cutouts(
         if fill != int(fill):
             raise rustfits.ImageError(f"--fill {fill:g} is no {hdu.dtype} number")
         value = int(fill)
-    boxes = hdu.cutouts([(*(0,) * lead, *place) for place in places], (*(1,) * lead, *shape), fill_value=value)
+    try:
+        boxes = hdu.cutouts([(*(0,) * lead, *place) for place in places], (*(1,) * lead, *shape), fill_value=value)
+    except rustfits.ImageError as error:
+        raise click.ClickException(sentence(error).replace("fill_value=", "--fill")) from error
     with new_file(output) as made, rustfits.FITS(made, "w+") as file, file.transaction():
         for number, (box, place) in enumerate(zip(boxes, places, strict=True), start=1):
             corner = [math.ceil(at - length / 2) for at, length in zip(place, shape, strict=True)]
