@@ -340,6 +340,15 @@ def test_rows_of_tables_are_compared(run, tmp_path, changed):
     assert changed is None or f"column {changed}: 1 of 5 rows differ" in shown
 
 
+@pytest.mark.skipif(shutil.which("funpack") is None, reason="funpack is not installed")
+@pytest.mark.parametrize("name", ["decam_ood_rice.fits", "decam_ooi_rice.fits"])
+def test_what_directs_fpack_is_no_difference(run, tmp_path, name):
+    subprocess.run(["funpack", "-O", tmp_path / "plain.fits", DATA / name], check=True, capture_output=True)
+    assert "FZALGOR" in run("header", "plain.fits").stdout
+    run("diff", DATA / name, "plain.fits")
+    run("diff", "plain.fits", DATA / name)
+
+
 def test_the_first_pixels_and_cells_that_differ_are_told(run, tmp_path):
     pytest.importorskip("rustfits_tables", reason="rustfits-tables is not installed")
     pixels, flux, tags = np.arange(600, dtype="i4").reshape(20, 30), np.arange(9.0), np.array(["a"] * 9)

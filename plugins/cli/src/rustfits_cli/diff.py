@@ -37,7 +37,9 @@ _OF_COMPRESSED_TABLE = (
     "ZDATASUM",
     "ZHECKSUM",
 )
+_OF_FPACK = ("FZALGOR", "FZTILE", "FZQVALUE", "FZQMETHD", "FZDTHRSD", "FZHSCALE", "FZINT2F")  # how to pack it
 _STRUCTURE = ("SIMPLE", "XTENSION", "BITPIX", "NAXIS*", "PCOUNT", "GCOUNT", "EXTEND", "TFIELDS", "TFORM*", "THEAP")
+_SKIPPED = (*_STRUCTURE, *_OF_FPACK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +142,8 @@ def diff(
     """Compare headers, pixels and tables of A and B, HDU by HDU.
 
     Images are compared as images, tables as tables: a compressed one and the same uncompressed are equal. CHECKSUM and
-    DATASUM are not compared, nor what says how an HDU is stored. The exit code is 0 if A and B are equal, 1 if not, 2
-    if one cannot be read.
+    DATASUM are not compared, nor what says how an HDU is stored or is to be packed. The exit code is 0 if A and B are
+    equal, 1 if not, 2 if one cannot be read.
     """
     rules = Rules(
         atol,
@@ -284,7 +286,7 @@ def _said(values: list[tuple[Any, str]] | None) -> str:
 
 def _cards(hdu: rustfits.HDU, rules: Rules) -> dict[str, list[tuple[Any, str]]]:
     own = hdu.image_header if isinstance(hdu, rustfits.ImageHDU) else hdu.header
-    skipped = (*rules.ignored, *_STRUCTURE)
+    skipped = (*rules.ignored, *_SKIPPED)
     if isinstance(hdu, rustfits.ImageHDU):
         skipped = (*skipped, "BSCALE", "BZERO", "BLANK")  # what they mean is compared as pixels
     elif own.get("ZTABLE") is True:
