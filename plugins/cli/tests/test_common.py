@@ -229,6 +229,7 @@ def test_numbers_are_never_cut_in_two():
     for width in (1, 10, 20, 30):
         assert table.lines(width)[1].split()[1:] == ["12345.678", "98765.4321"]
     assert max(map(len, table.lines(30))) <= 30
+    assert max(map(len, table.lines(27))) == 27  # with one blank between columns
 
 
 # -- completion -------------------------------------------------------------------------------------------------------
