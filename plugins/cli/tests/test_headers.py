@@ -60,6 +60,9 @@ def test_several_files_make_a_table(run, m13, tmp_path):
     assert lines[0].split() == ["file", "HDU", "OBJECT", "DONE", "EQUINOX"]
     assert lines[1].split() == ["b.fits", "0", "Vega", "T"]
     assert lines[2].split()[-1] == "2000.0"
+    lines = run("header", m13, "b.fits", DATA / "m13_rice.fits", "-k", "OBJECT").stdout.splitlines()
+    assert [line.split()[1:] for line in lines] == [["HDU", "OBJECT"], [], ["0", "Vega"], []]  # no file is left out
+    assert run("header", m13, m13.name, "-k", "NOSUCH*", code=1).stdout == ""
 
 
 def test_json_holds_what_astropy_reads(run, m13):

@@ -87,23 +87,32 @@ def header(
     if as_json:
         write_json(found)
     elif as_table:
-        show_table([entry for entry in found if entry["cards"]])
+        show_table(found)
     if patterns and not any(entry["cards"] for entry in found) and not failures.failed:
         raise click.ClickException(f"no card has a keyword {' or '.join(patterns)}")
     failures.exit(ctx)
 
 
 def show_table(found: list[dict[str, Any]]) -> None:
-    """Print a line for each HDU and a column for each keyword that occurs."""
-    columns = list(dict.fromkeys(card["keyword"] for entry in found for card in entry["cards"]))
-    table = new_table("file", "HDU", *columns)
+    """Print a line for each HDU that has a keyword, one for each file that has none, and a column for each keyword."""
+    having = {entry["filename"] for entry in found if entry["cards"]}
+    told = []
     for entry in found:
+        if entry["cards"]:
+            told.append(entry)
+        elif entry["filename"] not in having:
+            having.add(entry["filename"])
+            told.append(entry | {"index": ""})
+    columns = list(dict.fromkeys(card["keyword"] for entry in told for card in entry["cards"]))
+    if not columns:
+        return
+    table = new_table("file", "HDU", *columns)
+    for entry in told:
         values: dict[str, list[str]] = {}
         for card in entry["cards"]:
             values.setdefault(card["keyword"], []).append(shown(card["value"]))
-        add_row(
-            table, entry["filename"], str(entry["index"]), *("; ".join(values.get(column, [])) for column in columns)
-        )
+        cells = ("; ".join(values.get(column, [])) for column in columns)
+        add_row(table, entry["filename"], str(entry["index"]), *cells)
     console().print(table)
 
 
