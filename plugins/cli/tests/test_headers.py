@@ -473,6 +473,15 @@ def test_images_are_compressed_and_uncompressed_on_the_way(run, tmp_path, dtype)
     run("diff", "b.fits", "c.fits")
 
 
+def test_copy_names_the_option_that_floats_need(run, tmp_path):
+    rustfits.write(tmp_path / "a.fits", np.random.default_rng(0).normal(50, 9, (30, 40)).astype("f4"))
+    said = run("copy", "a.fits", "b.fits", "--compress", "RICE_1", code=1).stderr
+    assert "--compress must be a lossless codec" in said
+    assert "joined by --level" in said
+    run("copy", "a.fits", "b.fits", "--compress", "RICE_1", "--level", 4)
+    assert "--level goes with --compress" in run("copy", "a.fits", "c.fits", "--level", 4, code=2).stderr
+
+
 @pytest.mark.parametrize("blank", [None, 7])
 def test_scaled_integers_keep_their_numbers_and_their_scaling(run, tmp_path, blank):
     with rustfits.FITS(tmp_path / "a.fits", "w+") as fits:

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 import rustfits
-from rustfits_cli.files import check_output, expand, new_file, reading
+from rustfits_cli.files import check_output, expand, new_file, options_named, reading
 from rustfits_cli.headers import lenient_option
 from rustfits_cli.image import complete_codec, complete_file, pick_hdu
 from rustfits_cli.packing import CODECS, codec_named
@@ -51,6 +51,8 @@ def copy_hdus(
     """
     if (compress or tables) and decompress:
         raise click.UsageError("--compress and --tables exclude --decompress")
+    if level is not None and not compress:
+        raise click.UsageError("--level goes with --compress: it says how floats are rounded before")
     codec = None
     if compress:
         if compress.upper() not in CODECS:
@@ -120,4 +122,5 @@ def copy_hdu(
     pixels = hdu.read(scale=convention)
     if codec is not None and pixels.dtype.kind == "f":
         scaling["quantize"] = quantize
-    new.write_image(pixels, compress=codec, header=header, **scaling)
+    with options_named():
+        new.write_image(pixels, compress=codec, header=header, **scaling)

@@ -88,6 +88,23 @@ def sentence(error: BaseException) -> str:
     return one_line(error)
 
 
+_OPTIONS = {"compress must": "--compress must", "quantize=Quantize(...)": "--level", "fill_value=": "--fill"}
+
+
+@contextmanager
+def options_named() -> Iterator[None]:
+    """Return a context in which an error that names an argument names the option that stands for it."""
+    from rustfits import ImageError, InvalidParameter
+
+    try:
+        yield
+    except (ImageError, InvalidParameter) as error:
+        text = sentence(error)
+        for argument, option in _OPTIONS.items():
+            text = text.replace(argument, option)
+        raise click.ClickException(text) from error
+
+
 def each_file(files: Sequence[str], headings: bool = True) -> Iterator[str]:
     """Yield files; with several, each under its name."""
     several = expand(files)
