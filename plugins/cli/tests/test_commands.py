@@ -260,6 +260,17 @@ def test_verify_tells_why_an_image_cannot_be_decoded(run, packed):
     assert "COMPRESSED_DATA" in result.output
 
 
+def test_verify_says_a_line_for_each_file_if_told(run, packed, tmp_path):
+    bad = tmp_path / "bad.fits"
+    bad.write_bytes(packed.read_bytes()[:-2880] + bytes(2880))
+    (tmp_path / "no.fits").write_bytes(b"nothing")
+    result = run("verify", "-q", packed.name, bad.name, code=1)
+    assert result.stdout.splitlines() == ["packed.fits: ok", "bad.fits: bad HDUs: 1"]
+    result = run("verify", "-q", "no.fits", packed.name, code=2)
+    assert result.stdout.splitlines() == ["packed.fits: ok"]
+    assert result.stderr.count("\n") == 1
+
+
 def test_verify_names_the_package_of_a_missing_codec(run, packed):
     packed.write_bytes(packed.read_bytes().replace(b"'GZIP_2  '", b"'ODD_9   '"))
     result = run("verify", packed, code=2)

@@ -276,10 +276,13 @@ def codecs() -> None:
 @main.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", shell_complete=complete_file)
 @click.option("--decode/--no-decode", default=True, show_default=True, help="Also decode every pixel.")
+@click.option("-q", "--quiet", is_flag=True, help="One line for each FILE.")
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON list, an object for each FILE.")
 @lenient_option
 @click.pass_context
-def verify(ctx: click.Context, files: tuple[str, ...], *, decode: bool, as_json: bool, lenient: bool | None) -> None:
+def verify(
+    ctx: click.Context, files: tuple[str, ...], *, decode: bool, quiet: bool, as_json: bool, lenient: bool | None
+) -> None:
     """Look for damage in every HDU of each FILE: structure, checksums, tiles that cannot be decoded.
 
     The exit code is 0 if nothing is wrong, 1 if something is, and 2 if something could not be read.
@@ -289,7 +292,7 @@ def verify(ctx: click.Context, files: tuple[str, ...], *, decode: bool, as_json:
         outcome = verify_file(file, decode=decode, lenient=lenient)
         outcomes.append(outcome)
         if not as_json:
-            show_outcome(outcome)
+            show_outcome(outcome, quiet=quiet)
     if as_json:
         write_json([outcome.to_dict() for outcome in outcomes])
     ctx.exit(exit_code(outcomes))
@@ -312,14 +315,14 @@ def recover(file: str, how: Literal["apply", "discard"] | None) -> None:
     click.echo(rustfits.printable(f"{file} {done}; the journal is {f'now {aside}' if aside else 'used up'}"))
 
 
-def show_outcome(outcome: Outcome) -> None:
-    """Print what was found out about one file: a table, what it does not say, and the summary."""
-    rows = list(outcome.rows())
+def show_outcome(outcome: Outcome, *, quiet: bool) -> None:
+    """Print what was found out about one file: a table and what it does not say, unless ``quiet``, and the summary."""
+    rows = [] if quiet else list(outcome.rows())
     if rows:
         table = new_table("index", "name", *CHECKS)
         for row in rows:
             add_row(table, *row)
         console().print(table)
-    for remark in outcome.remarks():
+    for remark in () if quiet else outcome.remarks():
         click.echo(rustfits.printable(remark))
     click.echo(rustfits.printable(outcome.summary), err=outcome.report is None)
