@@ -688,6 +688,13 @@ def test_no_file_is_replaced_by_what_another_becomes(run, tmp_path):
     for order in (names, names[::-1], ("link/x.fits", "x.fits.fz")):
         said = run("pack", "--delete", "--force", *order, code=2).stderr
         assert "x.fits.fz: the new file needs another name" in said  # it ends in .fz, so that it is no FILE to pack
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "x.fits").write_bytes(before[0])
+    (tmp_path / "other").symlink_to(tmp_path / "out" / "x.fits")
+    for order in (("x.fits.fz", "other"), ("other", "x.fits.fz")):
+        said = run("unpack", "--force", "--delete", "--folder", "out", *order, code=2).stderr
+        assert "is a FILE too" in said
+    assert (tmp_path / "out" / "x.fits").read_bytes() == before[0]
     assert [(tmp_path / name).read_bytes() for name in names] == before
 
 
