@@ -135,7 +135,11 @@ def pack(
     if round_integers and (lossless or step is not None):
         raise click.UsageError("--round-integers goes with --level, which says how many steps the noise is")
     recipe = Recipe(chosen, parse_tile(tile), quantize, tables or only_tables, not only_tables, round_integers)
-    run(ctx, lambda file: file + suffix, recipe, **common)
+
+    def name_of(file: str) -> str:
+        return file if suffix and file.endswith(suffix) else file + suffix  # what is packed is not packed again
+
+    run(ctx, name_of, recipe, **common)
 
 
 @click.command()
