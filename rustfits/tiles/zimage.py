@@ -234,8 +234,8 @@ class TileTable(ImageFacts):
         for name, column in (("ZSCALE", scale), ("ZZERO", zero)):
             if column is None and name not in self.cards:
                 raise HeaderError(
-                    f"{name} is missing, as a column and as a keyword: without it the integers of quantised floats mean "
-                    "nothing (FITS 4.0, section 10.2)"
+                    f"{name} is missing, as a column and as a keyword: without it the integers of quantised floats "
+                    "mean nothing (FITS 4.0, section 10.2)"
                 )
         number = self.cards.real
         return self._quantization(method, scale or number("ZSCALE", 1.0), zero or number("ZZERO", 0.0))
