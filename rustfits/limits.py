@@ -68,7 +68,8 @@ MAX_READ_NBYTES: int | None = None
 """Bytes of the pixels that one call reads of an image; None for any number."""
 
 MAX_TILE_NBYTES: int | None = None
-"""Bytes of the pixels of one tile, which is decoded whole whatever part of it is read; None for any number."""
+"""Bytes of the pixels of one tile, which is decoded whole whatever part of it is read; None for any number. It is
+looked up when an image is first read."""
 
 FREE_NBYTES = 1 << 26
 """Bytes that the pixels of a read, and of each tile, may have whatever the size of the file."""
