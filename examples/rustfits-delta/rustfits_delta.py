@@ -4,7 +4,7 @@ import zlib
 
 import numpy as np
 
-from rustfits.plugin import TileCodec, hookimpl
+from rustfits.plugin import InvalidParameter, TileCodec, hookimpl
 
 
 class Delta1(TileCodec):
@@ -12,6 +12,12 @@ class Delta1(TileCodec):
 
     zcmptype = "DELTA_1"
     level: int = 6  # a parameter: Delta1(level=9, tile_shape=(64, 64))
+
+    def __post_init__(self):
+        """Check the parameters, as a user gave them or a header has them."""
+        super().__post_init__()  # tile_shape, heap_format
+        if not isinstance(self.level, int) or not 0 <= self.level <= 9:
+            raise InvalidParameter("level", self.level, "must be an int from 0 to 9")
 
     @classmethod
     def from_parameters(cls, parameters, **common):

@@ -73,12 +73,12 @@ class TileCodec:
     uncompressed : bool
         Whether its tiles are pixels as FITS stores them, which have a column of their own (FITS 4.0, section 10.1.3).
     bytewise : bool
-        Whether the streams of big-endian numbers are those of their bytes, taken as numbers of one byte.
+        Whether the codec packs plain bytes: big-endian numbers give the same stream as their bytes taken as ``u1``.
     decodes_prefixes : bool
         Whether `decode` may be asked for the first pixels of tiles alone: shapes of a batch with fewer pixels than the
         tiles have, in the order of the tile. What the rest of a tile's bytes say then does not matter, nor take time.
     api_version : int
-        Version of this contract that the codec was written for; to be set by a codec for a later one than 1.
+        Version of this contract that the codec was written for; 1 if the class does not say.
 
     Raises
     ------

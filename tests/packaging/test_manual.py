@@ -126,8 +126,8 @@ def test_the_examples_give_what_they_say(page, tmp_path, monkeypatch):
 RUN_BY = {
     "docs/arrays.md": "tests/arrays/test_manual.py",
     "docs/cluster.md": "plugins/arrays/tests/test_dask_manual.py",
-    "docs/hooks.md": "plugins/testing/tests/test_storage_page.py",
     "docs/remote.md": "plugins/remote/tests/test_remote_manual.py",
+    "docs/writing-a-storage.md": "plugins/testing/tests/test_storage_page.py",
     "docs/writing-a-codec.md": "tests/packaging/test_manual.py",
     "docs/writing-an-hdu-kind.md": "tests/packaging/test_manual.py",
     "docs/xarray-zarr.md": "plugins/arrays/tests/test_zarr_manual.py",
