@@ -106,17 +106,18 @@ class CodecConformance:
                         )
 
     def _encoded(self, tiles: Sequence[NDArray[Any]], codec: TileCodec | None = None) -> list[bytes]:
-        codec, what = (
-            codec or self.codec,
-            f"{len(tiles)} tiles of {tiles[0].dtype}, the first of shape {tiles[0].shape}",
-        )
+        count = "1 tile" if len(tiles) == 1 else f"{len(tiles)} tiles"
+        what = f"{count} of {tiles[0].dtype}, the first of shape {tiles[0].shape}"
         try:
-            encoded = encoded_by(codec, batch_of(tiles))
+            encoded = encoded_by(codec or self.codec, batch_of(tiles))
         except (CodecError, PluginError, NotImplementedError, MemoryError) as error:
+            remedy = (
+                "the class must declare less: pixel_dtypes, negative, tile_ndim, min_tile_axis, or limits of this suite"
+            )
+            if codec not in (None, self.codec):
+                remedy = f"{codec!r} must be refused when it is made, by InvalidParameter in __post_init__, or {remedy}"
             wrong(
-                f"{self._name}.encode failed for {what}: {error}; it must take all pixels of pixel_dtypes, or the "
-                "class "
-                "must declare less: pixel_dtypes, negative, tile_ndim, min_tile_axis, or limits of this suite"
+                f"{self._name}.encode failed for {what}: {error}; it must take all pixels of pixel_dtypes, or {remedy}"
             )
         hold(
             encoded.length.dtype == np.int64 and (encoded.length > 0).all(),
