@@ -193,7 +193,7 @@ FAULTS = {
     ),
     AssignsToTheName: (
         "every_pixel_comes_back",
-        r"left the array out of .* as it was; it must fill it, as in out\[...\]",
+        r"left the array out of .* as it was; it must fill all of it, as in out\[...\]",
     ),
     Unannotated: ("parameters_are_annotated", r"effort = 3 has no annotation.*write effort: int = 3"),
     OfTheMachine: ("every_pixel_comes_back", r"gave .* for pixel \d+ of .*, which was .*one byte order"),
