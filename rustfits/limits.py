@@ -67,6 +67,10 @@ MAX_READ_NPIXELS: int | None = None
 MAX_READ_NBYTES: int | None = None
 """Bytes of the pixels that one call reads of an image; None for any number."""
 
+MAX_TILE_NBYTES: int | None = None
+"""Bytes of the pixels of one tile, which is decoded whole whatever part of it is read; None for any number. It is
+looked up when an image is first read."""
+
 FREE_NBYTES = 1 << 26
 """Bytes that the pixels of a read, and of each tile, may have whatever the size of the file."""
 
@@ -101,13 +105,15 @@ def check_read(npixels: int, nbytes: int) -> None:
         raise LimitExceeded(_sentence(f"{nbytes} bytes of pixels", "MAX_READ_NBYTES", MAX_READ_NBYTES))
 
 
-def check_ratio(nbytes: int, file_nbytes: Callable[[], int]) -> None:
+def check_sizes(nbytes: int, tile_nbytes: int, file_nbytes: Callable[[], int]) -> None:
     """Refuse pixels that are out of proportion to the file, before memory is asked for them.
 
     Parameters
     ----------
     nbytes : int
-        Of the pixels.
+        Of the pixels that are read.
+    tile_nbytes : int
+        Of those of one tile.
     file_nbytes : callable
         Returns the bytes of the file; asked for many pixels alone.
 
@@ -115,6 +121,12 @@ def check_ratio(nbytes: int, file_nbytes: Callable[[], int]) -> None:
     ------
     LimitExceeded
     """
+    if MAX_TILE_NBYTES is not None and tile_nbytes > MAX_TILE_NBYTES:
+        raise LimitExceeded(
+            f"{tile_nbytes} bytes of pixels of one tile are more than rustfits.limits.MAX_TILE_NBYTES allows, "
+            f"{MAX_TILE_NBYTES}; raise it for files you trust"
+        )
+    nbytes = max(nbytes, tile_nbytes)
     if nbytes > FREE_NBYTES and nbytes > MAX_RATIO * file_nbytes():
         found = f"{nbytes} bytes of pixels out of a file of {file_nbytes()} bytes"
         raise LimitExceeded(_sentence(found, "MAX_RATIO", MAX_RATIO))

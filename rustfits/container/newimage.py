@@ -27,7 +27,7 @@ from rustfits.header.foreign import carried
 from rustfits.header.header import FITSHeader
 from rustfits.pixels.bitpix import STORED, bitpix_dtype, short_name, stored_form
 from rustfits.pixels.facts import ImageFacts
-from rustfits.pixels.scaling import Scaling
+from rustfits.pixels.scaling import Scaling, is_masked_array
 from rustfits.pixels.sections import full_section
 from rustfits.quantize.parameters import Quantize
 from rustfits.storage.openfile import OpenFile
@@ -109,7 +109,7 @@ class NewImage:
         new = cls.plan(pixels.dtype, pixels.shape, blank=blank, **arguments)
         if new.codec is None and not pixels.flags.c_contiguous:
             raise ImageError("data must be C-contiguous; pass numpy.ascontiguousarray(data)")
-        if blank is None and pixels.dtype.kind in "iu" and np.ma.is_masked(pixels):
+        if blank is None and pixels.dtype.kind in "iu" and is_masked_array(pixels) and np.ma.is_masked(pixels):
             raise ImageError("masked integer pixels need a number that stands for them: pass blank=")
         return new
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rustfits.header.cards import Cards
 
 ZERO, BLANK = b"\0", b" "  # what fills a data unit: blanks in an ASCII table, else zeros
+STANDARD_KINDS = ("IMAGE", "TABLE", "BINTABLE")  # of extensions, by XTENSION
 _SHOWN_FAULTS = 3
 
 
@@ -33,7 +34,7 @@ def own_verdicts(
     check_header : callable
         Raises a `FitsError` if the header does not say what its kind of HDU needs.
     """
-    faults = [*_header_faults(file, extent), *_data_faults(file, extent, cards)]
+    faults = [*_header_faults(file, extent), *_count_faults(cards), *_data_faults(file, extent, cards)]
     try:
         check_header()
     except FitsError as error:
@@ -82,6 +83,19 @@ def _header_faults(file: OpenFile, extent: Extent) -> list[str]:
     if not faults and end >= 0 and raw[end + CARD :].strip(b" "):
         faults.append("the bytes after END are not blank")
     return faults
+
+
+def _count_faults(cards: Cards) -> list[str]:
+    """Tell whether GCOUNT of an extension is what it must be (FITS 4.0, sections 4.4.1.2, 7.1.1, 7.2.1 and 7.3.1).
+
+    An extension of a kind that is not of the standard may have groups, but not none: it would have no data.
+    """
+    kind, count = cards.get("XTENSION"), cards.get("GCOUNT")
+    if not isinstance(kind, str) or not isinstance(count, int) or count == 1:
+        return []
+    if kind.strip() in STANDARD_KINDS:
+        return [f"GCOUNT is {count}; of an extension {kind.strip()} it must be 1"]
+    return [f"GCOUNT is {count}; it must be 1 or more, or there were no data"] if count < 1 else []
 
 
 def _data_faults(file: OpenFile, extent: Extent, cards: Cards) -> list[str]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,11 +19,17 @@ __all__ = [
     "blank_value",
     "dtype_bitpix",
     "fill_masked",
+    "is_masked_array",
     "short_name",
     "stored_form",
 ]
 
 CHUNK_NPIXELS = 1 << 16  # pixels scaled at a time: all intermediate arrays stay in the cache
+
+
+def is_masked_array(data: object) -> TypeGuard[np.ma.MaskedArray[Any, Any]]:
+    """Tell whether data are a masked array; `numpy.ma`, which is long to load, is not loaded for those that are not."""
+    return isinstance(data, getattr(sys.modules.get("numpy.ma"), "MaskedArray", ()))
 
 
 class Scaling(NamedTuple):
@@ -334,8 +341,9 @@ def fill_masked(values: NDArray[Any], scaling: Scaling, blank: int | None, *, wh
     ImageError
         If pixels are masked but integers have no BLANK, the dtype does not match, or a value has no stored form.
     """
-    data = np.asarray(values.data) if isinstance(values, np.ma.MaskedArray) else np.asarray(values)
-    mask = np.ma.getmask(values)
+    if not is_masked_array(values):
+        return np.asarray(values)
+    data, mask = np.asarray(values.data), np.ma.getmask(values)
     if mask is np.ma.nomask or not mask.any():
         return data
     scaling.check_dtype(data.dtype, what=what)

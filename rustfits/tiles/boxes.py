@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rustfits import limits
 from rustfits.codec.choice import active
 from rustfits.errors import FitsError
 from rustfits.parallel.threads import SMALL_NPIXELS
@@ -55,6 +56,8 @@ class Boxes:
         remote = decoder.storage.fetches_ahead  # its requests, and the bytes of them, take longer than arrays
         most = MAX_REMOTE_TABLE_NBYTES if remote else MAX_TABLE_NBYTES
         small = decoder.snapshot.layout.table_nbytes <= most and table.null_mask is None
+        if limits.MAX_TILE_NBYTES is not None and npixels * self._stored.itemsize > limits.MAX_TILE_NBYTES:
+            small = False  # the reader of any section says so
         self._max_ntiles = min(MAX_NTILES, SMALL_NPIXELS // max(npixels, 1)) if small else 0
         thin = npixels == self._grid.clipped[-1] and self._grid.ntiles > 1
         self._large = npixels * (THIN_NTILES if thin else 1) >= MIN_PREFIX_NPIXELS

@@ -97,14 +97,14 @@ class ForgivingDecoder(TileDecoder):
         try:
             survey = self.survey()
         except TruncatedFile as error:  # the table itself is not there
-            self.damage.update(dict.fromkeys(rows.tolist(), error))
+            self.damage.update(dict.fromkeys(rows.tolist(), _bare(error)))
             nothing = np.zeros(rows.size, dtype=np.int64)
             return TileEntries(rows, nothing.astype(np.int8), nothing, nothing, None)
         for index in np.flatnonzero(~np.array(survey.good)[rows]).tolist():
             try:
                 super().entries(rows[index : index + 1])
             except (TileDecodeError, TruncatedFile) as error:
-                self.damage[int(rows[index])] = error
+                self.damage[int(rows[index])] = _bare(error)
         return survey.entries.part(rows)
 
     def look_at_table(self, nbytes: int = 0) -> None:
@@ -132,7 +132,7 @@ class ForgivingDecoder(TileDecoder):
             return
         except (TileDecodeError, TruncatedFile) as error:
             if entries.rows.size == 1:
-                self.damage[int(entries.rows[0])] = error
+                self.damage[int(entries.rows[0])] = _bare(error)
                 out[...] = _lost(out)
                 return
         half = entries.rows.size // 2
@@ -223,6 +223,12 @@ def _reader(decoder: TileDecoder) -> TileReader:
 
 def _as_stored(decoder: TileDecoder) -> Scaling:
     return Scaling(decoder.table.stored)
+
+
+def _bare(error: FitsError) -> FitsError:
+    """Return an error without the frames that it came through: they keep the bytes and pixels of tiles in memory."""
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)
 
 
 def _lost(out: NDArray[Any]) -> float:

@@ -201,7 +201,7 @@ class TileDecoder:
         """
         if self._layout.table_nbytes > limits.FREE_NBYTES >> 6:  # the arrays that are made of it are far larger
             self._check_table()
-        limits.check_ratio(max(nbytes, prod(self.table.grid.clipped) * self.table.stored.itemsize), self.storage.size)
+        limits.check_sizes(nbytes, prod(self.table.grid.clipped) * self.table.stored.itemsize, self.storage.size)
 
     def _check_table(self) -> None:
         nrows, stop = self._layout.nrows, self._data_start + self._layout.table_nbytes

@@ -104,8 +104,12 @@ class Plan:
                 shapes = grid.tile_shapes(rows)
             return cls(rows, shapes, shapes.prod(axis=1, dtype=np.int64), batches)
         wanted = [(block, target) for target, section in enumerate(sections) for block in grid.select(section)]
-        # Sections may share tiles.
-        rows = np.unique(np.concatenate([np.empty(0, dtype=np.int64), *(block.rows for block, _ in wanted)]))
+        # Sections may share tiles. numpy.unique would do, but loads numpy.ma, a tenth of the start of a short program.
+        rows = np.concatenate([np.empty(0, dtype=np.int64), *(block.rows for block, _ in wanted)])
+        rows.sort()
+        is_first = np.ones(rows.size, dtype=np.bool_)
+        np.not_equal(rows[1:], rows[:-1], out=is_first[1:])
+        rows = rows[is_first]
         shapes = grid.tile_shapes(rows)
         npixels = shapes.prod(axis=1, dtype=np.int64)
         return cls(rows, shapes, npixels, _in_rows(wanted, rows, npixels, most) if rows.size else [])

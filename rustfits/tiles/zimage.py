@@ -231,6 +231,12 @@ class TileTable(ImageFacts):
             return self._constant_quantization(method)
         if method == "NONE":
             return None
+        for name, column in (("ZSCALE", scale), ("ZZERO", zero)):
+            if column is None and name not in self.cards:
+                raise HeaderError(
+                    f"{name} is missing, as a column and as a keyword: without it the integers of quantised floats "
+                    "mean nothing (FITS 4.0, section 10.2)"
+                )
         number = self.cards.real
         return self._quantization(method, scale or number("ZSCALE", 1.0), zero or number("ZZERO", 0.0))
 

@@ -98,3 +98,18 @@ assert discovery._manager.cache_info().currsize == 0
 def test_importing_starts_no_thread():
     code = "import rustfits, threading; rustfits.FITS; assert threading.active_count() == 1"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("compress", ["None", "'GZIP_2'"])
+@pytest.mark.parametrize("dtype", ["i2", "f4"])
+def test_writing_and_reading_plain_numbers_loads_no_masked_arrays(tmp_path, compress, dtype):
+    statement = f"""
+import rustfits
+pixels = numpy.arange(600).reshape(20, 30).astype({dtype!r})
+with rustfits.FITS({str(tmp_path / "x.fits")!r}, "w+") as fits:
+    hdu = fits.write_image(pixels, compress={compress})
+    hdu[0, 0] = 3
+    hdu[:2] = pixels[:2]
+    hdu.read_many([(slice(0, 3), slice(0, 3)), (slice(2, 9), slice(0, 3))])
+"""
+    assert "numpy.ma" not in loaded_by(statement)

@@ -70,6 +70,53 @@ def test_a_service_sets_how_much_one_read_may_have(kind, how, monkeypatch):
     np.testing.assert_array_equal(hdu[3, 4:9], PIXELS[3, 4:9])  # small parts are there all the time
 
 
+SMALL_READS = {
+    "pixel": lambda hdu: hdu[1, 1],
+    "box": lambda hdu: hdu[1:3, 1:3],
+    "steps": lambda hdu: hdu[1:9:2, 1:3],
+    "cutouts": lambda hdu: hdu.cutouts([(3, 3)], 3),
+    "damaged": lambda hdu: hdu.damaged_tiles(),
+}
+
+
+@pytest.mark.parametrize("codec", [rustfits.Gzip1, rustfits.Gzip2, rustfits.NoCompress])
+@pytest.mark.parametrize("how", [*READS, *SMALL_READS])
+def test_a_tile_larger_than_a_service_allows_is_not_decoded_for_any_part_of_it(codec, how, monkeypatch):
+    from rustfits.tiles.decode import TileDecoder
+
+    decoded, decode = [], TileDecoder.decode
+
+    def counted(self, entries, out, shapes):
+        decoded.append(out.nbytes)
+        decode(self, entries, out, shapes)
+
+    monkeypatch.setattr(TileDecoder, "decode", counted)
+    look = (READS | SMALL_READS)[how]
+    raw = file_of(PIXELS, compress=codec(tile_shape=(60, 100)))
+    monkeypatch.setattr(limits, "MAX_TILE_NBYTES", PIXELS.nbytes - 1)
+    hdu = image(raw)
+    for _ in range(3):  # compiled kernels take boxes from the second on
+        with pytest.raises(
+            rustfits.LimitExceeded, match=r"12000 bytes .* one tile .*limits\.MAX_TILE_NBYTES allows, 11999; .*HDU 1"
+        ):
+            look(hdu)
+    assert decoded == []
+    assert hdu.verify()["tiles"].status == "bad"
+    assert decoded == []
+    monkeypatch.setattr(limits, "MAX_TILE_NBYTES", PIXELS.nbytes)
+    look(image(raw))
+    assert max(decoded) <= PIXELS.nbytes
+
+
+def test_a_limit_of_tiles_leaves_images_of_small_tiles_alone(monkeypatch):
+    monkeypatch.setattr(limits, "MAX_TILE_NBYTES", 200)
+    hdu = image(file_of(PIXELS, compress=rustfits.Gzip1(tile_shape=(1, 100))))
+    np.testing.assert_array_equal(hdu.read(), PIXELS)
+    np.testing.assert_array_equal(hdu[3:9, 5:8], PIXELS[3:9, 5:8])
+    plain = image(file_of(PIXELS))
+    np.testing.assert_array_equal(plain.read(), PIXELS)
+
+
 def test_the_ratio_to_the_file_counts_beyond_what_is_free(monkeypatch):
     raw = file_of(np.zeros((2000, 1000), dtype=np.int16), compress=rustfits.Gzip1(tile_shape=(2000, 1000)))
     monkeypatch.setattr(limits, "MAX_RATIO", 100)

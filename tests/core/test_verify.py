@@ -147,6 +147,43 @@ def test_keywords_that_an_image_needs_are_checked():
     assert "keyword BZERO has 'high'" in verdict.reason
 
 
+def extension(kind, gcount, *, naxis1=99):
+    """Return a file of an empty primary HDU and an extension of bytes."""
+    groups = {"XTENSION": f"'{kind:8}'", "BITPIX": 8, "NAXIS": 2, "NAXIS1": naxis1, "NAXIS2": 1, "PCOUNT": 0}
+    cards = {**groups, "GCOUNT": gcount, "TFIELDS": 1, "TTYPE1": "'A       '"}
+    cards |= {"TFORM1": f"'A{naxis1}'", "TBCOL1": 1} if kind == "TABLE" else {"TFORM1": f"'{naxis1}B'"}
+    first = {"SIMPLE": "T", "BITPIX": 8, "NAXIS": 0}
+    head = [
+        "".join([*(f"{key:8}= {value:>20}".ljust(80) for key, value in part.items()), "END"]).ljust(2880).encode()
+        for part in (first, cards)
+    ]
+    nbytes = naxis1 * gcount
+    fill = b" " if kind == "TABLE" else b"\0"
+    return b"".join(head) + (bytes(b"1" * nbytes)).ljust(-(-nbytes // 2880) * 2880, fill)
+
+
+@pytest.mark.parametrize("kind", ["IMAGE", "TABLE", "BINTABLE"])
+@pytest.mark.parametrize("gcount", [0, 2])
+def test_an_extension_of_the_standard_has_one_group(kind, gcount):
+    verdict = FITS.from_bytes(extension(kind, gcount), lenient=True).verify()[1]["structure"]
+    assert verdict.status == "bad"
+    assert f"GCOUNT is {gcount}; of an extension {kind} it must be 1" in verdict.reason
+    assert "GCOUNT" not in FITS.from_bytes(extension(kind, 1)).verify()[1]["structure"].reason
+
+
+def test_an_extension_of_another_kind_may_have_groups_but_not_none():
+    verdicts = [FITS.from_bytes(extension("FOREIGN", gcount)).verify()[1]["structure"] for gcount in (0, 1, 3)]
+    assert [verdict.status for verdict in verdicts] == ["bad", "ok", "ok"]
+    assert "GCOUNT is 0; it must be 1 or more" in verdicts[0].reason
+
+
+def test_of_a_compressed_image_without_a_group_the_count_is_told():
+    raw = image_file(PIXELS, sums=False, compress=rustfits.Gzip1())
+    at = raw.index(b"GCOUNT  =")
+    raw[at : at + 80] = f"GCOUNT  = {0:>20}".ljust(80).encode()
+    assert "GCOUNT is 0" in FITS.from_bytes(raw, lenient=True).verify()[1]["structure"].reason
+
+
 def test_the_fill_of_ascii_tables_is_blanks():
     raw = bytearray((DATA / "ascii.fits").read_bytes())
     raw[-1] = 0

@@ -223,3 +223,18 @@ def test_tiles_may_share_their_bytes_and_lie_in_any_order_behind_a_gap():
         fits[1].write(rows + 1)
         assert "THEAP" not in fits[1].header
         np.testing.assert_array_equal(fits[1].read(), rows + 1)
+
+
+def test_errors_of_damaged_tiles_keep_no_pixels_by_the_frames_they_came_through():
+    from rustfits.tiles.damage import find
+
+    raw = WHOLE.copy()
+    start = int.from_bytes(raw[TABLE + 12 : TABLE + 16], "big")
+    raw[TABLE + 24 + start + 20] ^= 0x55  # the stream of row 2
+    raw[TABLE + 16 + 4 : TABLE + 20 + 4] = (1 << 30).to_bytes(4, "big")  # the descriptor of row 3
+    with opened(raw) as fits:
+        decoder = fits[1]._forgiving()
+        find(decoder)
+    assert sorted(decoder.damage) == [1, 2]
+    assert [error.__traceback__ for error in decoder.damage.values()] == [None, None]
+    assert [error.__cause__ or error.__context__ for error in decoder.damage.values()] == [None, None]

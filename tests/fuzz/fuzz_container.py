@@ -35,6 +35,7 @@ from fuzz_process import Ended, in_processes, limit
 from fuzz_seeds import tiny_seeds
 
 PIECE, ROUNDS = 50, 5000  # between two messages, and of one process: what it leaves behind is not to add up
+NCOLUMNS, MAX_NROWS = 6, 10_000  # columns that are read by themselves; rows of a table that is changed
 READ_NBYTES = 1 << 20  # of one read: more only takes time
 
 
@@ -44,7 +45,7 @@ def _try(what: Callable[[], object]) -> None:
 
 
 def TestOneInput(data: bytes) -> None:  # noqa: N802 - as fuzzers call it
-    """Open, list, verify and read what there is; anything but an error of the family is raised."""
+    """Open, list, verify, read and change what there is; anything but an error of the family is raised."""
     try:
         fits = rustfits.FITS.from_bytes(data)
     except rustfits.FitsError as error:
@@ -59,8 +60,8 @@ def TestOneInput(data: bytes) -> None:  # noqa: N802 - as fuzzers call it
             if isinstance(hdu, rustfits.ImageHDU):
                 _try(lambda hdu=hdu: _look_at_image(hdu))
             elif isinstance(hdu, rustfits.TableHDU):
-                _try(hdu.read)
-                _try(lambda hdu=hdu: hdu[1:3])
+                _try(lambda hdu=hdu: _look_at_table(hdu))
+                _try(lambda number=hdu.index: _change_table(data, number))
 
 
 def _look_at_image(hdu: rustfits.ImageHDU) -> None:
@@ -75,8 +76,40 @@ def _look_at_image(hdu: rustfits.ImageHDU) -> None:
         _try(lambda: hdu.read(on_error="mask"))
 
 
+def _look_at_table(hdu: rustfits.TableHDU) -> None:
+    _try(hdu.read)
+    nrows = hdu.nrows
+    _try(lambda: hdu[1:3])
+    _try(lambda: hdu.read(rows=slice(min(nrows, 5), None, -2)))
+    if nrows > 2:
+        _try(lambda: hdu.read(rows=[2, 0]))
+    for name in (hdu.dtype.names or ())[:NCOLUMNS]:
+        _try(lambda name=name: hdu.read_column(name))
+    _try(lambda: next(iter(hdu.iter(chunksize=7)), None))
+    if importlib.util.find_spec("pyarrow"):
+        _try(hdu.to_arrow)
+
+
+def _change_table(data: bytes, number: int) -> None:
+    """Change a copy of the file; what is written then has to be read."""
+    with rustfits.FITS.from_bytes(data, "r+") as fits:
+        hdu = fits[number]
+        if not 3 <= hdu.nrows <= MAX_NROWS:
+            return
+        two = hdu[0:2]
+        _try(lambda: hdu.write(two))
+        _try(lambda: hdu.append(two))
+        _try(lambda: hdu.delete_rows(1))
+        _try(lambda: hdu.delete_column(hdu.dtype.names[-1]))
+        _try(hdu.repack)
+        again = fits.to_bytes()
+    with rustfits.FITS.from_bytes(again) as fits:
+        fits[number].read()
+
+
 def _set_limits() -> None:
-    limits.MAX_READ_NBYTES = limits.FREE_NBYTES = limits.MAX_UNPACKED_NBYTES = READ_NBYTES
+    limits.MAX_READ_NBYTES = limits.MAX_TILE_NBYTES = READ_NBYTES
+    limits.FREE_NBYTES = limits.MAX_UNPACKED_NBYTES = READ_NBYTES
     np.seterr(all="ignore")
 
 

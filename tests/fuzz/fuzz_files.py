@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import gc
+import importlib.util
 import math
 import os
 import pkgutil
@@ -121,6 +122,14 @@ def table_jobs(hdu: Any) -> Iterator[Job]:
     yield "rows", hdu.read, None
     yield "some rows", lambda: hdu.read(rows=slice(0, 2)), lambda whole: whole[:2]
     yield "item", lambda: hdu[0:3], lambda whole: whole[:3]
+    nrows = hdu.nrows
+    yield "rows backwards", lambda: hdu.read(rows=slice(2, None, -1)), lambda whole: whole[2::-1]
+    if nrows > 2:
+        yield "chosen rows", lambda: hdu.read(rows=[2, 0]), lambda whole: whole[[2, 0]]
+    for name in (hdu.dtype.names or ())[:6]:
+        yield f"column {name!r}", lambda name=name: hdu.read_column(name), lambda whole, name=name: whole[name]
+    if importlib.util.find_spec("pyarrow"):
+        yield "arrow", hdu.to_arrow, lambda whole: None
 
 
 def same(found: Any, expected: Any) -> bool:
@@ -245,6 +254,8 @@ def import_all() -> None:
             for module in pkgutil.walk_packages(package.__path__, f"{name}."):
                 if "testing" not in module.name and not module.name.endswith("__main__"):
                     __import__(module.name)
+    with contextlib.suppress(ImportError):
+        import pyarrow  # noqa: F401
     with contextlib.suppress(ImportError):
         import PIL.Image
 

@@ -82,6 +82,40 @@ def test_without_columns_the_streams_hold_floats_whatever_zquantiz_says(text, re
     check(raw, floats, readers, unless=("astropy",) if text == "WHATEVER" else ())
 
 
+@pytest.mark.parametrize("codec", ["GZIP_1", "GZIP_2", "RICE_1"])
+@pytest.mark.parametrize("method", [None, *METHODS])
+@pytest.mark.parametrize(("kept", "missing"), [("ZSCALE", "ZZERO"), ("ZZERO", "ZSCALE")])
+def test_one_of_zscale_and_zzero_alone_makes_no_pixels(kept, missing, method, codec):
+    numbers = {kept: {"ZSCALE": SCALE, "ZZERO": ZEROS}[kept]}
+    cards = {} if method is None else {"ZQUANTIZ": method}
+    raw = file_of(numbers=numbers, cards=cards, codec=codec, columns={"COMPRESSED_DATA": "1PB", kept: "1D"})
+    reads = (
+        lambda hdu: hdu.read(),
+        lambda hdu: hdu[1:3, 4:9],
+        lambda hdu: hdu[0, 0],
+        lambda hdu: hdu.read_many([np.s_[:2], np.s_[3:]]),
+        lambda hdu: hdu.cutouts([(2, 2)], 3),
+        lambda hdu: hdu.read(on_error="mask"),
+    )
+    with rustfits.FITS.from_bytes(raw) as file:
+        for look in reads:
+            with pytest.raises(rustfits.HeaderError, match=f"{missing} is missing, as a column and as a keyword"):
+                look(file[1])
+        for decode in (True, False):
+            verdict = file[1].verify(decode=decode)["structure"]
+            assert verdict.status == "bad"
+            assert f"{missing} is missing" in verdict.reason
+
+
+@pytest.mark.parametrize(("column", "keyword"), [("ZSCALE", "ZZERO"), ("ZZERO", "ZSCALE")])
+def test_of_zscale_and_zzero_one_may_be_a_keyword(column, keyword):
+    number = {"ZSCALE": 0.25, "ZZERO": -3.5}[keyword]
+    numbers = {column: {"ZSCALE": SCALE, "ZZERO": ZEROS}[column]}
+    raw = file_of(numbers=numbers, cards={"ZQUANTIZ": "NO_DITHER", keyword: number, "ZBLANK": NULL})
+    used = {"scale": SCALE, "zero": ZEROS, keyword[1:].lower(): np.full(6, number)}
+    np.testing.assert_array_equal(read(raw), pixels_of("NO_DITHER", **used))
+
+
 @pytest.mark.parametrize("text", ["SUBTRACTIVE_DITHER_3", "dither"])
 def test_an_unknown_method_is_refused_by_its_name_when_pixels_are_read(text):
     with rustfits.FITS.from_bytes(file_of(cards={"ZQUANTIZ": text})) as file:

@@ -280,6 +280,18 @@ def test_a_file_of_a_server_that_was_changed_is_refused(server, path):
         group["Q_GZIP_2/image"][0, 0]
 
 
+def test_a_file_of_a_server_without_etags_is_known_by_its_time(server, path):
+    server.etags = False
+    content = path.read_bytes()
+    group = opened(references(server.put(content)))
+    check(group, path)
+    server.put(content[:-1] + b"\1")
+    assert group["Q_GZIP_2/image"].shape  # of which no chunk is read
+    server.time = "Thu, 01 Jan 1970 00:00:01 GMT"
+    with pytest.raises(rustfits.FileChanged, match="modified is 1, not"):
+        group["Q_GZIP_2/image"][0, 0]
+
+
 def test_a_file_of_another_place_is_known_by_its_size(server, path):
     content = path.read_bytes()
     group = opened(references(path, server.put(content)))

@@ -1,7 +1,9 @@
 """VirtualiZarr and Icechunk: pixels through files of this machine, http and S3; states; what they cannot do."""
 
+import contextlib
 import os
 import pickle
+from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -80,6 +82,15 @@ def test_a_virtual_file_that_was_changed_is_refused(virtualizarr, server, path, 
     group = parsed(f"file://{copy}", registry())
     os.utime(copy, ns=(1, 1))
     with pytest.raises(rustfits.FileChanged, match="mtime_ns is 1, not"):
+        group["Q_GZIP_2"]["image"][0, 0]
+
+
+def test_a_virtual_file_of_a_server_without_etags_is_known_by_its_time(virtualizarr, server, path):
+    server.etags = False
+    group = parsed(server.put(path.read_bytes()), over_http(server))
+    assert check(group, path) > 10
+    server.time = "Fri, 02 Jan 1970 00:00:01 GMT"
+    with pytest.raises(rustfits.FileChanged, match="modified is 86401, not"):
         group["Q_GZIP_2"]["image"][0, 0]
 
 
@@ -203,6 +214,24 @@ def test_icechunk_loses_the_port_of_a_server(icechunk, server, path):
     store.set_virtual_ref("b/c/0", f"{server.url}/a.fits", offset=0, length=4, validate_container=False)
     with pytest.raises(icechunk.IcechunkError, match=r"http://127\.0\.0\.1/a\.fits"):
         zarr.open_array(store, path="b", mode="r")[...]
+
+
+def test_icechunk_is_told_the_time_of_a_file_without_etag(icechunk, server, path, monkeypatch):
+    from rustfits_arrays.zarr import icechunk as module
+
+    server.etags, told = False, []
+    server.time = "Fri, 02 Jan 1970 00:00:01 GMT"
+
+    def spec(*place, **state):
+        told.append(state)
+        return icechunk.VirtualChunkSpec(*place, **state)
+
+    monkeypatch.setattr(module, "VirtualChunkSpec", spec)
+    session = of_folder(icechunk, path.parent).writable_session("main")
+    with contextlib.suppress(Exception):  # it has no container for this server
+        module.write_icechunk(server.put(path.read_bytes()), session.store)
+    assert told
+    assert all(state == {"last_updated_at_checksum": datetime(1970, 1, 2, 0, 0, 1, tzinfo=UTC)} for state in told)
 
 
 def test_icechunk_needs_a_container(icechunk, path, tmp_path):

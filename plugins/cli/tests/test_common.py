@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 from astropy.io import fits as astropy_fits
@@ -138,6 +139,68 @@ def test_a_fault_of_the_program_is_one_line_too(monkeypatch):
     assert isinstance(CliRunner().invoke(main, ["codecs"]).exception, RuntimeError)
 
 
+OUTPUTS = ["--help", "--version", "info --help", "info X", "header X", "diff X X", "stats X", "codecs", "pack X -o -"]
+
+
+@pytest.mark.parametrize("words", OUTPUTS)
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize(("how", "said"), [("> /dev/full", "the disk is full"), (">&-", "output is closed")])
+def test_output_that_nobody_takes_is_one_line_and_exit_code_1(words, unbuffered, how, said):
+    if "full" in how and not os.path.exists("/dev/full"):
+        pytest.skip("this system has no /dev/full")
+    arguments = words.replace("X", str(DATA / "m13.fits")).split()
+    command = ["sh", "-c", f'"$@" {how}', "sh", *PROGRAM, *arguments]
+    environment = os.environ | {"PYTHONUNBUFFERED": unbuffered}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env=environment)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert said in done.stderr
+
+
+def test_streams_that_are_closed_and_not_needed_are_no_fault(tmp_path):
+    command = f'"$@" pack -q {DATA / "m13.fits"} --folder {tmp_path} <&- >&- 2>&-'
+    subprocess.run(["sh", "-c", command, "sh", *PROGRAM], check=True, timeout=60)
+    assert np.array_equal(rustfits.read(tmp_path / "m13.fits.fz"), rustfits.read(DATA / "m13.fits"))
+    done = subprocess.run(["sh", "-c", '"$@" info - <&-', "sh", *PROGRAM], capture_output=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr.count(b"\n")) == (1, 1)
+    assert b"standard input or output is closed" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "info -",
+        "header -",
+        "stats -",
+        "verify -",
+        "checksum -",
+        "diff - m13.fits",
+        "diff m13.fits -",
+        "copy - new.fits",
+        "cutout - 0:3,0:3 new.fits",
+        "preview - new.png",
+        "pack - -o new.fits.fz",
+    ],
+)
+def test_a_file_comes_from_standard_input_too(tmp_path, words):
+    raw = (DATA / "m13.fits").read_bytes()
+    (tmp_path / "m13.fits").write_bytes(raw)
+    rustfits_process(*words.split(), input=raw, cwd=tmp_path)
+    for new in tmp_path.glob("new.fits*"):
+        found = rustfits.read(new)
+        assert np.array_equal(found, rustfits.read(DATA / "m13.fits")[: found.shape[0], : found.shape[1]])
+
+
+def test_random_groups_and_single_rows_are_told_as_what_they_are(tmp_path):
+    groups = astropy_fits.GroupData(np.zeros((3, 4, 5), "f4"), parnames=["UU"], pardata=[np.arange(3.0)], bitpix=-32)
+    astropy_fits.GroupsHDU(groups).writeto(tmp_path / "groups.fits")
+    listed = json.loads(rustfits_process("info", "--json", tmp_path / "groups.fits").stdout)[0]["hdus"]
+    assert (listed[0]["kind"], listed[0]["shape"]) == ("random groups", "3 groups of 4 x 5")
+    columns = [astropy_fits.Column("a", "J", array=[1])]
+    astropy_fits.BinTableHDU.from_columns(columns).writeto(tmp_path / "one.fits")
+    listed = json.loads(rustfits_process("info", "--json", tmp_path / "one.fits").stdout)[0]["hdus"]
+    assert (listed[1]["shape"], listed[1]["dtype"]) == ("1 row", "1 column")
+
+
 def test_tables_are_folded_at_blanks_and_no_wider_than_told():
     table = TextTable(("name", "text"))
     table.add("A", "many words that do not fit one line of it")
@@ -146,6 +209,27 @@ def test_tables_are_folded_at_blanks_and_no_wider_than_told():
     words = " ".join(lines).split()
     assert words[2:] == ["A", *"many words that do not fit one line of it".split()]  # noqa: SIM905
     assert len(table.lines()) == 2
+
+
+@pytest.mark.parametrize("name", main.list_commands(click.Context(main)))
+def test_the_help_of_every_command_is_readable(name):
+    text = CliRunner().invoke(main, [name, "--help"], env={"COLUMNS": "80"}, terminal_width=80).output
+    assert text.startswith("Usage: ")
+    assert "\\" not in text  # a mark for click that was not understood
+    assert max(map(len, text.splitlines())) <= 80
+    command = main.get_command(click.Context(main), name)
+    assert command is not None
+    for parameter in command.params:  # what the manual prints as it is
+        assert not isinstance(parameter.default, Path), parameter.name
+
+
+def test_numbers_are_never_cut_in_two():
+    table = TextTable(("name", "min", "max"), right=slice(1, 3))
+    table.add("COMPRESSED_IMAGE", "12345.678", "98765.4321")
+    for width in (1, 10, 20, 30):
+        assert table.lines(width)[1].split()[1:] == ["12345.678", "98765.4321"]
+    assert max(map(len, table.lines(30))) <= 30
+    assert max(map(len, table.lines(27))) == 27  # with one blank between columns
 
 
 # -- completion -------------------------------------------------------------------------------------------------------

@@ -87,6 +87,7 @@ def test_integers_need_a_value_for_the_outside(run, tmp_path):
     assert "fill" in run("x.fits", "--at", "0,0", "--size", 4, "out.fits", code=1).stderr
     run("x.fits", "--at", "0,0", "--size", 4, "--fill", 65535, "out.fits")
     assert rustfits.read("out.fits")[0, 0] == 65535
+    assert "need --fill (in HDU 0" in run("x.fits", "--at", "0,0", "--size", 4, "o.fits", code=1).stderr
     assert "no uint16 number" in run("x.fits", "--at", "0,0", "--fill", 0.5, "o.fits", code=1).stderr
 
 
@@ -112,3 +113,20 @@ def test_leading_axes_of_one_pixel_are_kept(run, tmp_path):
     assert np.array_equal(rustfits.read("out.fits"), cube[:, 8:12, 10:14])
     rustfits.write(tmp_path / "deep.fits", np.zeros((2, 3, 4)))
     assert "two axes" in run("deep.fits", "--at", "1,1", "o.fits", code=1).stderr
+
+
+def test_floats_are_rounded_where_it_is_asked_for_and_options_are_named_where_it_has_to_be(run, tmp_path):
+    pixels = np.random.default_rng(0).normal(100, 5, (40, 50)).astype("f4")
+    rustfits.write(tmp_path / "x.fits", pixels)
+    said = run("x.fits", "0:20,0:20", "out.fits", "--compress", "RICE_1", code=1).stderr
+    assert "--compress must be a lossless codec, such as GZIP_2" in said
+    assert "joined by --level" in said
+    assert not (tmp_path / "out.fits").exists()
+    run("x.fits", "0:20,0:20", "out.fits", "--compress", "RICE_1", "--level", 4)
+    run("x.fits", "--at", "10,10", "--size", 20, "boxes.fits", "--compress", "RICE_1", "--level", 4)
+    for name in ("out.fits", "boxes.fits"):
+        found = rustfits.read(name)
+        assert 0 < np.abs(found - pixels[:20, :20]).max() < 3
+    run("x.fits", "0:20,0:20", "bits.fits", "--compress", "GZIP_2")
+    assert np.array_equal(rustfits.read("bits.fits"), pixels[:20, :20])
+    assert "--level goes with --compress" in run("x.fits", "0:2,0:2", "o.fits", "--level", 4, code=2).stderr

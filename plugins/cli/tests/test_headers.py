@@ -60,6 +60,9 @@ def test_several_files_make_a_table(run, m13, tmp_path):
     assert lines[0].split() == ["file", "HDU", "OBJECT", "DONE", "EQUINOX"]
     assert lines[1].split() == ["b.fits", "0", "Vega", "T"]
     assert lines[2].split()[-1] == "2000.0"
+    lines = run("header", m13, "b.fits", DATA / "m13_rice.fits", "-k", "OBJECT").stdout.splitlines()
+    assert [line.split()[1:] for line in lines] == [["HDU", "OBJECT"], [], ["0", "Vega"], []]  # no file is left out
+    assert run("header", m13, m13.name, "-k", "NOSUCH*", code=1).stdout == ""
 
 
 def test_json_holds_what_astropy_reads(run, m13):
@@ -181,6 +184,31 @@ def test_checksums_are_written_and_checked(run, tmp_path):
     raw[2880] ^= 1
     Path("x.fits").write_bytes(raw)
     assert "BAD" in run("checksum", "x.fits", code=1).stdout
+
+
+def test_sums_of_what_a_compressed_hdu_unpacks_to_are_told(run, tmp_path):
+    with rustfits.FITS(tmp_path / "x.fits", "w+") as fits:
+        fits.write_image(np.arange(12, dtype="i2").reshape(3, 4), extname="SCI", compress="GZIP_2")
+    run("checksum", "--write", "x.fits")
+    found = json.loads(run("checksum", "--json", "x.fits").stdout)[1]
+    assert [found[key] for key in ("checksum", "datasum", "zhecksum", "zdatasum")] == ["ok"] * 4
+    with astropy_fits.open("x.fits", disable_image_compression=True) as peer:
+        assert (peer[1].verify_checksum(), peer[1].verify_datasum()) == (1, 1)
+    before = Path("x.fits").read_bytes()
+    run("checksum", "--write", "x.fits")  # nothing is missing now: only what is there is written again
+    assert Path("x.fits").read_bytes() == before
+    with astropy_fits.open("x.fits", disable_image_compression=True) as fits:
+        fits[1].header["ZDATASUM"] = "0"  # as some programs write it
+        fits.writeto("other.fits", checksum=True)
+    found = json.loads(run("checksum", "--json", "other.fits").stdout)[1]
+    assert [found[key] for key in ("checksum", "datasum", "zdatasum")] == ["ok", "ok", "-"]
+    heading, first, second = run("checksum", "other.fits").stdout.splitlines()
+    assert heading.split()[-4:] == ["CHECKSUM", "DATASUM", "ZHECKSUM", "ZDATASUM"]
+    assert (first.split()[-2:], second.split()[-4:]) == (["ok", "ok"], ["ok", "ok", "-", "-"])
+    assert "ZDATASUM" not in run("checksum", "--hdu", 0, "other.fits").stdout
+    Path("bad.fits").write_bytes(Path("other.fits").read_bytes()[:-2880] + bytes(2880))
+    found = json.loads(run("checksum", "--json", "bad.fits", code=1).stdout)[1]
+    assert (found["checksum"], found["datasum"]) == ("BAD", "BAD")
 
 
 # -- diff -------------------------------------------------------------------------------------------------------------
@@ -315,6 +343,72 @@ def test_rows_of_tables_are_compared(run, tmp_path, changed):
     assert changed is None or f"column {changed}: 1 of 5 rows differ" in shown
 
 
+@pytest.mark.skipif(shutil.which("funpack") is None, reason="funpack is not installed")
+@pytest.mark.parametrize("name", ["decam_ood_rice.fits", "decam_ooi_rice.fits"])
+def test_what_directs_fpack_is_no_difference(run, tmp_path, name):
+    subprocess.run(["funpack", "-O", tmp_path / "plain.fits", DATA / name], check=True, capture_output=True)
+    assert "FZALGOR" in run("header", "plain.fits").stdout
+    run("diff", DATA / name, "plain.fits")
+    run("diff", "plain.fits", DATA / name)
+
+
+def test_the_first_pixels_and_cells_that_differ_are_told(run, tmp_path):
+    pytest.importorskip("rustfits_tables", reason="rustfits-tables is not installed")
+    pixels, flux, tags = np.arange(600, dtype="i4").reshape(20, 30), np.arange(9.0), np.array(["a"] * 9)
+    for name, step in (("a.fits", 0), ("b.fits", 1)):
+        pixels[5:7, 8] += 100 * step
+        flux[[2, 4, 5]] += step
+        tags[7] = "b" if step else "a"
+        with rustfits.FITS(tmp_path / name, "w+") as fits:
+            fits.write_image(pixels, extname="SCI", compress="GZIP_2")
+            fits.write_table({"flux": flux, "tag": tags})
+    assert "in A" not in run("diff", "a.fits", "b.fits", code=1).stdout
+    lines = run("diff", "--show", 2, "a.fits", "b.fits", code=1).stdout.splitlines()
+    assert "HDU 1 SCI: pixel [5, 8]: 158 in A, 258 in B" in lines
+    assert "HDU 1 SCI: pixel [6, 8]: 188 in A, 288 in B" in lines
+    assert [line.partition(": ")[2] for line in lines if "row " in line] == [
+        "column flux, row 2: 2.0 in A, 3.0 in B",
+        "column flux, row 4: 4.0 in A, 5.0 in B",
+    ]
+    assert "HDU 2: column tag, row 7: a in A, b in B" in run("diff", "--show", 9, "a.fits", "b.fits", code=1).stdout
+    one = run("diff", "--show", 1, "a.fits", "b.fits", code=1).stdout
+    assert (one.count("pixel ["), one.count(", row ")) == (1, 1)
+
+
+def test_columns_and_hdus_may_be_left_out(run, tmp_path):
+    pytest.importorskip("rustfits_tables", reason="rustfits-tables is not installed")
+    for name, step in (("a.fits", 0), ("b.fits", 1)):
+        with rustfits.FITS(tmp_path / name, "w+") as fits:
+            fits.write_image(np.full((2, 2), step, "i2"), extname="LOG_7")
+            fits.write_table({"time": np.arange(3) + step, "flux": np.arange(3.0)}, extname="EVENTS")
+            if step:
+                fits.write_image(np.zeros((2, 2), "i2"), extname="LOG_8")
+    shown = run("diff", "a.fits", "b.fits", "--ignore-hdu", "log*", code=1).stdout
+    assert shown.splitlines()[:-1] == ["HDU 1 EVENTS: column time: 3 of 3 rows differ"]
+    run("diff", "a.fits", "b.fits", "--ignore-hdu", "LOG*", "--ignore-column", "T*")
+    run("diff", "a.fits", "b.fits", "--ignore-column", "T*", code=1)
+    run("diff", "a.fits", "b.fits", "--ignore-hdu", "LOG*", "--ignore-column", "FLUX", code=1)
+
+
+def test_tolerances_hold_for_floats_in_headers_if_asked_for(run, tmp_path):
+    for name, value, count, text in (
+        ("a.fits", 100.0, 3, "M13"),
+        ("b.fits", 100.001, 3, "M13"),
+        ("c.fits", 100, 4, "M14"),
+    ):
+        header = {"CRVAL1": (value, "degrees"), "COUNT": count, "OBJECT": text}
+        rustfits.write(tmp_path / name, np.zeros((2, 2), "i2"), header=header)
+    run("diff", "a.fits", "b.fits", "--rtol", 1e-4, code=1)
+    run("diff", "a.fits", "b.fits", "--rtol", 1e-4, "--tolerant-headers")
+    run("diff", "a.fits", "b.fits", "--atol", 0.01, "--tolerant-headers")
+    shown = run("diff", "a.fits", "b.fits", "--rtol", 1e-6, "--tolerant-headers", code=1).stdout
+    assert "CRVAL1: 100.0 / degrees in A, 100.001 / degrees in B" in shown
+    shown = run("diff", "b.fits", "c.fits", "--atol", 2, "--tolerant-headers", code=1).stdout
+    assert "CRVAL1" not in shown
+    assert "COUNT: 3 in A, 4 in B" in shown
+    assert "OBJECT: M13 in A, M14 in B" in shown
+
+
 # -- stats ------------------------------------------------------------------------------------------------------------
 
 
@@ -379,6 +473,15 @@ def test_images_are_compressed_and_uncompressed_on_the_way(run, tmp_path, dtype)
     run("diff", "b.fits", "c.fits")
 
 
+def test_copy_names_the_option_that_floats_need(run, tmp_path):
+    rustfits.write(tmp_path / "a.fits", np.random.default_rng(0).normal(50, 9, (30, 40)).astype("f4"))
+    said = run("copy", "a.fits", "b.fits", "--compress", "RICE_1", code=1).stderr
+    assert "--compress must be a lossless codec" in said
+    assert "joined by --level" in said
+    run("copy", "a.fits", "b.fits", "--compress", "RICE_1", "--level", 4)
+    assert "--level goes with --compress" in run("copy", "a.fits", "c.fits", "--level", 4, code=2).stderr
+
+
 @pytest.mark.parametrize("blank", [None, 7])
 def test_scaled_integers_keep_their_numbers_and_their_scaling(run, tmp_path, blank):
     with rustfits.FITS(tmp_path / "a.fits", "w+") as fits:
@@ -430,7 +533,8 @@ def test_sums_of_other_hdus_are_done_when_a_codec_is_missing(run, tmp_path, writ
     path.write_bytes(raw[:at] + b"'NOSUCH1" + raw[at + 8 :])
     result = run("checksum", path, "--json", *(["--write"] if write else []), code=1)
     found = json.loads(result.stdout)
-    assert [("error" in one, one.get("checksum")) for one in found[1:]] == [(False, "ok"), (False, "ok"), (True, None)]
+    assert [("error" in one, one.get("zhecksum")) for one in found[1:]] == [(False, "ok"), (False, "ok"), (True, None)]
+    assert found[1]["checksum"] == ("ok" if write else "absent")
     assert "NOSUCH1" in found[3]["error"]
     assert "HDU 3" in result.stderr
     assert "unread" in run("checksum", path, code=1).stdout

@@ -139,6 +139,18 @@ def test_funpack_gives_back_what_was_packed(run, tmp_path, codec):
 
 
 @needs_fpack
+@pytest.mark.parametrize("dtype", ["i2", "f4", "f8"])
+def test_gzip_2_by_default_is_smaller_than_that_of_fpack_and_funpack_reads_it(run, tmp_path, dtype):
+    pixels = np.random.default_rng(3).normal(1000, 12, (100, 3000)).astype(dtype)
+    rustfits.write(tmp_path / "noise.fits", pixels)
+    run("pack", "noise.fits", "--codec", "GZIP_2", "--lossless")
+    peer("fpack", "-g2", "-q", "0", "-O", "theirs.fz", "noise.fits")
+    assert (tmp_path / "noise.fits.fz").stat().st_size <= (tmp_path / "theirs.fz").stat().st_size
+    peer("funpack", "-O", "back.fits", "noise.fits.fz")
+    assert np.array_equal(rustfits.read(tmp_path / "back.fits"), pixels)
+
+
+@needs_fpack
 def test_funpack_gives_back_every_hdu_of_a_mosaic(run, mosaic):
     run("pack", mosaic, "--lossless")
     peer("funpack", "-O", "back.fits", f"{mosaic}.fz")
@@ -686,7 +698,15 @@ def test_no_file_is_replaced_by_what_another_becomes(run, tmp_path):
     before = [(tmp_path / name).read_bytes() for name in names]
     (tmp_path / "link").symlink_to(tmp_path)
     for order in (names, names[::-1], ("link/x.fits", "x.fits.fz")):
-        assert "is a FILE too" in run("pack", "--delete", "--force", *order, code=2).stderr
+        said = run("pack", "--delete", "--force", *order, code=2).stderr
+        assert "x.fits.fz: the new file needs another name" in said  # it ends in .fz, so that it is no FILE to pack
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "x.fits").write_bytes(before[0])
+    (tmp_path / "other").symlink_to(tmp_path / "out" / "x.fits")
+    for order in (("x.fits.fz", "other"), ("other", "x.fits.fz")):
+        said = run("unpack", "--force", "--delete", "--folder", "out", *order, code=2).stderr
+        assert "is a FILE too" in said
+    assert (tmp_path / "out" / "x.fits").read_bytes() == before[0]
     assert [(tmp_path / name).read_bytes() for name in names] == before
 
 
@@ -724,7 +744,9 @@ def test_wrong_pixels_under_right_checksums_are_told_and_nothing_is_deleted(run,
     assert "not deleted" in run("unpack", "--delete", "bad.fits.fz", code=1).stderr
     assert Path("bad.fits.fz").exists()
     assert not Path("bad.fits").exists()
-    assert "ZDATASUM" in run("unpack", "bad.fits.fz").stderr
+    said = run("unpack", "bad.fits.fz").stderr
+    assert "ZDATASUM was made of, though its bytes are those of its DATASUM" in said
+    assert "verify" not in said  # which would find nothing wrong
     command = [sys.executable, "-m", "rustfits_cli", "unpack", "-"]
     piped = subprocess.run(command, input=Path("bad.fits.fz").read_bytes(), capture_output=True, check=True)
     assert b"ZDATASUM" in piped.stderr
@@ -893,3 +915,14 @@ def test_what_is_said_of_many_hdus_is_said_once():
     said = [*(f"HDU {number}: its sum is wrong" for number in (1, 2, 3)), "HDU 5 stays", "HDU 4: odd", "HDU 7: odd"]
     assert jobs.together(said) == ["HDUs 1 to 3: its sum is wrong", "HDU 5 stays", "HDUs 4, 7: odd"]
     assert jobs.together(["HDU 1: odd: very"]) == ["HDU 1: odd: very"]
+
+
+def test_what_is_packed_is_not_packed_again(run, tmp_path):
+    rustfits.write(tmp_path / "x.fits", np.zeros((5, 6), "i2"))
+    run("pack", "x.fits")
+    before = Path("x.fits.fz").read_bytes()
+    assert "x.fits.fz: the new file needs another name" in run("pack", "x.fits.fz", "--delete", code=2).stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["x.fits", "x.fits.fz"]
+    assert Path("x.fits.fz").read_bytes() == before
+    run("pack", "x.fits.fz", "--suffix", ".again")
+    assert Path("x.fits.fz.again").read_bytes() == before

@@ -4,28 +4,39 @@ from __future__ import annotations
 
 import io
 import re
+import shutil
+import subprocess
+import sys
 from base64 import b64decode
+from pathlib import Path
 
 import numpy as np
 import pytest
 from astropy.visualization import ZScaleInterval
 from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 from PIL import Image
 
 import rustfits
 from rustfits_cli.main import main
+from rustfits_cli.plot import plot
 from rustfits_cli.preview import (
     MAPS,
     STRETCHES,
     Look,
     draw,
     parse_limits,
+    percentiles,
     shrink,
     stretch,
     write_preview,
     zscale,
 )
 from rustfits_cli.terminal import way_of
+
+DATA = Path(__file__).resolve().parents[3] / "tests" / "data"
 
 
 @pytest.fixture
@@ -254,3 +265,59 @@ def test_noise_that_is_nothing_beside_the_range_is_drawn_all_the_same():
     grey = stretch(pixels)
     assert grey[0, 0] == 255
     assert grey[0, 4] < 255
+
+
+@given(
+    hnp.arrays(np.float64, st.integers(1, 300), elements=st.floats(-1e300, 1e300)),
+    st.lists(st.floats(0, 100), min_size=1, max_size=3),
+)
+def test_percentiles_are_those_of_numpy(sample, shares):
+    expected = np.percentile(sample, shares)
+    scale = np.abs(sample).max()
+    assert np.allclose(percentiles(sample, *shares), expected, rtol=1e-9, atol=1e-12 * scale)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["preview", "m13_rice.fits", "new.png"],
+        ["preview", "m13.fits", "new.jpg", "--limits", "zscale"],
+        ["preview", "m13.fits", "new.png", "--limits", "99.5%", "--size", "64"],
+        ["pack", "-q", "m13.fits"],
+        ["unpack", "-q", "m13_rice.fits", "-o", "new.fits"],
+        ["cutout", "m13_rice.fits", "0:9,0:9", "new.fits"],
+    ],
+)
+def test_small_commands_load_no_masked_arrays(tmp_path, words):
+    for name in ("m13.fits", "m13_rice.fits"):
+        shutil.copy(DATA / name, tmp_path)
+    code = (
+        "import sys\nfrom rustfits_cli.main import main\n"
+        "main(sys.argv[1:], standalone_mode=False)\nassert 'numpy.ma' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code, *words], check=True, cwd=tmp_path, timeout=60)
+
+
+@pytest.mark.parametrize(("value", "said"), [(0, "0"), (-1.5, "-1.5"), (np.nan, "nan")])
+def test_an_image_that_shows_nothing_is_told(tmp_path, value, said):
+    for name, last in (("same.fits", value), ("other.fits", 7)):
+        pixels = np.full((8, 9), value, "f4")
+        pixels[-1, -1] = last
+        rustfits.write(tmp_path / name, pixels)
+        done = CliRunner().invoke(main, ["preview", str(tmp_path / name), str(tmp_path / "x.png")])
+        assert done.exit_code == 0
+        assert (f"every pixel is {said}" in done.output) == (name == "same.fits")
+
+
+def test_every_number_of_a_plot_is_beside_its_point():
+    found = [
+        {"codec": "RICE_1", "setting": "", "ratio": 2 + 0.1 * n, "read": 100 + n, "write": 99 - n, "rms": 0.1 * n}
+        for n in range(9)
+    ]
+    canvas = plot(found, "title")
+    texts = [mark for kind, mark in canvas._marks if kind == "text" and mark[2].isdigit() and mark[3] == "middle"]
+    dots = [mark[:2] for kind, mark in canvas._marks if kind == "dot"]
+    numbers = [text for text in texts if int(text[2]) <= len(found)]
+    assert len(numbers) >= 2 * len(found) - 1
+    for x, y, *_ in numbers:
+        assert min(max(abs(x - u), abs(y - 4 - v)) for u, v in dots) > 6  # no dot hides it

@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -242,3 +243,40 @@ def test_a_cut_hdu_of_an_unknown_kind_is_told_as_lost(tmp_path):
     found, _ = salvaged(path, 1)
     assert found["HDU 1"]["state"] == "lost"
     assert "not known" in found["HDU 1"]["said"]
+
+
+@pytest.mark.parametrize("kind", ["gzip", "bz2", "lzma"])
+@pytest.mark.parametrize("cut", [False, True])
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_what_comes_out_of_a_file_compressed_as_a_whole_is_kept(tmp_path, kind, cut, suffix):
+    pixels = np.random.default_rng(1).integers(0, 30000, (1000, 1000)).astype("i2")
+    rustfits.write(tmp_path / "plain.fits", pixels)
+    packed = import_module(kind).compress((tmp_path / "plain.fits").read_bytes())
+    path = tmp_path / f"whole.fits{suffix}"
+    path.write_bytes(packed[: len(packed) * 2 // 3] if cut else packed)
+    report, out = salvaged(path, code=int(cut))
+    found = rustfits.read(out)
+    assert report["HDU 0"]["state"] == ("mended" if cut else "whole")
+    assert ("stream" in report) == cut
+    assert str(path) in report["HDU 0"]["said"] or "rustfits-" not in report["HDU 0"]["said"]
+    ngood = pixels.size // 3 if cut else pixels.size  # bzip2 gives whole blocks of 900 kB
+    assert np.array_equal(found.ravel()[:ngood], pixels.ravel()[:ngood])
+
+
+@pytest.mark.parametrize(("magic", "program"), [(b"\x1f\x9d\x90", "uncompress"), (b"\x28\xb5\x2f\xfd", "zstd -d")])
+def test_streams_that_only_other_programs_read_are_named(tmp_path, magic, program):
+    (tmp_path / "x.fits").write_bytes(magic + b"1" * 3000)
+    command = [sys.executable, "-m", "rustfits_cli", "salvage", "x.fits", "out.fits"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert f"uncompress it first, with {program};" in done.stderr
+    assert not (tmp_path / "out.fits").exists()
+
+
+@pytest.mark.parametrize(("name", "said"), [("folder", "this is a folder"), ("nowhere.fits", "there is no such file")])
+def test_what_is_no_file_is_one_line_and_exit_code_1(tmp_path, name, said):
+    (tmp_path / "folder").mkdir()
+    command = [sys.executable, "-m", "rustfits_cli", "salvage", name, "out.fits"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert said in done.stderr

@@ -610,3 +610,11 @@ def test_sums_that_were_wrong_or_absent_stay_so(run, tmp_path):
     with rustfits.FITS("x.fits") as file:
         assert [file[key].verify_checksum() for key in (1, "Z", "W")] == [None, None, False]
         assert file["W"].header["ZHECKSUM"] == wrong
+
+
+@pytest.mark.parametrize("form", ["text", "csv", "json"])
+def test_of_a_table_without_columns_nothing_is_printed(run, tmp_path, form):
+    astropy_fits.HDUList([astropy_fits.PrimaryHDU(), astropy_fits.BinTableHDU(name="EMPTY")]).writeto("x.fits")
+    done = run("table", "x.fits", "--format", form)
+    assert done.stdout == ""
+    assert "HDU 1 of x.fits is a table without columns" in done.stderr

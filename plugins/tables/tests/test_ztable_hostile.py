@@ -361,3 +361,29 @@ def test_verify_counts_the_tiles_that_a_header_claims_and_goes_through_those_tha
     assert f" of {ncolumns * claimed} tiles cannot be decoded" in tiles.reason
     assert int(tiles.reason.split()[0]) >= ncolumns * (claimed - (len(raw) - DATA_START) // row_nbytes)
     assert 0 < len(tried) <= ncolumns * (len(raw) - DATA_START) // row_nbytes
+
+
+@pytest.mark.parametrize("ztilelen", [1, 16])
+@pytest.mark.parametrize(
+    "look",
+    [
+        lambda hdu: hdu.read(),
+        lambda hdu: hdu.read_column("D"),
+        lambda hdu: hdu.read(columns=["J", "S"]),
+        lambda hdu: hdu.read(rows=slice(None, None, -1)),
+        lambda hdu: hdu[5:],
+    ],
+    ids=["all", "column", "columns", "backwards", "slice"],
+)
+def test_rows_that_the_file_has_no_descriptors_for_are_not_counted(look, ztilelen):
+    claimed = 4_000_000
+    raw = with_cards(NAXIS2=claimed, ZNAXIS2=ztilelen * claimed, ZTILELEN=ztilelen)
+    hdu = rustfits.FITS.from_bytes(raw)[1]
+    tracemalloc.start()
+    try:
+        with pytest.raises(rustfits.TruncatedFile):
+            look(hdu)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 1 << 20  # an array of one number a tile would have 32 million bytes

@@ -535,7 +535,7 @@ class CompressedImageHDU(ImageHDU):
 
     def _check_header(self) -> None:
         super()._check_header()
-        _ = self._facts.sources
+        _ = self._facts.sources, self._facts.quantization
 
     def _pixel_verdicts(self, own: tuple[Verdict, Verdict], *, decode: bool) -> tuple[tuple[Verdict, ...], str]:
         from rustfits.hdu.compressed.verify import pixel_verdicts

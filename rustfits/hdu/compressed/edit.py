@@ -16,7 +16,7 @@ from rustfits.heap.spare import Spare
 from rustfits.heap.writer import HeapWriter, Run
 from rustfits.limits import MAX_NBYTES
 from rustfits.pixels.facts import ImageFacts
-from rustfits.pixels.scaling import Scaling, fill_masked
+from rustfits.pixels.scaling import Scaling, fill_masked, is_masked_array
 from rustfits.pixels.sections import Section, box_section
 from rustfits.quantize.dither import NULL_PIXEL
 from rustfits.quantize.parameters import Quantize
@@ -53,15 +53,17 @@ def checked_image(data: ArrayLike, shape: tuple[int, ...], facts: ImageFacts) ->
         If shape, dtype or a value does not fit, or pixels are masked that cannot be.
     """
     scaling = facts.scaling
-    pixels: NDArray[Any] = data if isinstance(data, np.ma.MaskedArray) else np.asarray(data)
+    pixels: NDArray[Any] = data if is_masked_array(data) else np.asarray(data)
     if pixels.shape != shape:
         raise ImageError(
             f"data of shape {pixels.shape} cannot be written: its shape must be that of the image, {shape}, as a "
             "compressed image is written whole"
         )
     if scaling.stored.kind == "f" and scaling.trivial and pixels.dtype.kind in "iuf":
+        if not is_masked_array(pixels):
+            return pixels
         if not np.ma.is_masked(pixels):
-            return np.asarray(pixels.data) if isinstance(pixels, np.ma.MaskedArray) else pixels
+            return np.asarray(pixels.data)
         with np.errstate(all="ignore"):
             pixels = np.ma.MaskedArray(np.ma.getdata(pixels).astype(scaling.stored), np.ma.getmask(pixels))
     scaling.check_dtype(pixels.dtype, what=facts.dtype_name)
@@ -73,7 +75,7 @@ def checked_image(data: ArrayLike, shape: tuple[int, ...], facts: ImageFacts) ->
 def checked_rows(data: ArrayLike, facts: ImageFacts) -> NDArray[Any]:
     """Check rows that are to be appended to an image, and fill their masked pixels; as `checked_image`."""
     shape = facts.shape
-    pixels: NDArray[Any] = data if isinstance(data, np.ma.MaskedArray) else np.asarray(data)
+    pixels: NDArray[Any] = data if is_masked_array(data) else np.asarray(data)
     if pixels.ndim != len(shape):
         raise ImageError(f"data has {pixels.ndim} axes (shape {pixels.shape}), but the image has {len(shape)} axes")
     if pixels.shape[1:] != shape[1:]:

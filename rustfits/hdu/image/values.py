@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from rustfits.errors import ImageError
 from rustfits.limits import MAX_NBYTES
-from rustfits.pixels.scaling import Scaling, fill_masked
+from rustfits.pixels.scaling import Scaling, fill_masked, is_masked_array
 
 
 def checked_pixels(data: object, ndim: int, scaling: Scaling, blank: int | None, *, what: str) -> NDArray[Any]:
@@ -51,7 +51,7 @@ def checked_pixels(data: object, ndim: int, scaling: Scaling, blank: int | None,
 
 def stored_scalar(value: object, scaling: Scaling, blank: int | None) -> np.generic[Any]:
     """Return the stored number for one physical value, which may be ``numpy.ma.masked``; errors as `invert_scalar`."""
-    if not isinstance(value, int | float) and np.ma.is_masked(value):
+    if is_masked_array(value) and np.ma.is_masked(value):
         if scaling.stored.kind == "f":
             return np.array([np.nan], dtype=scaling.stored)[0]  # type: ignore[no-any-return]
         if blank is None:

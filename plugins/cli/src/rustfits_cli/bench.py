@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -13,13 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 import rustfits
-from rustfits_cli.files import check_output, new_file
+from rustfits_cli.files import check_output, new_file, reading
 from rustfits_cli.headers import lenient_option
 from rustfits_cli.image import complete_file, hdu_option, pick_image
 from rustfits_cli.packing import CODECS, LOSSLESS, codec_named
 from rustfits_cli.show import add_row, console, new_table, one_line, write_json
 
 NREPEATS = 3
+LONG_SECONDS = 0.3  # of calls after which another one says hardly more
 LEVELS = (16.0, 8.0, 4.0, 2.0)
 COLUMNS = ("codec", "setting", "ratio", "write MB/s", "read MB/s", "largest error", "rms error", "")
 T = TypeVar("T")
@@ -39,19 +41,25 @@ T = TypeVar("T")
 def bench(*, file: str, key: str | None, picture: Path | None, as_json: bool, lenient: bool | None) -> None:
     """Compress an image of FILE with every codec and setting: ratio, speed, and errors in units of its noise.
 
-    The noise is that of differences of neighbours. Rates are of pixels, files opened and closed, the best of three.
+    The noise is that of differences of neighbours. Rates are of pixels, files opened and closed, the best of three
+    unless they take long.
     """
     if picture is not None:
         check_output(file, picture)
         if picture.suffix.lower() not in (".svg", ".png"):
             raise click.ClickException(f"{picture}: a plot is called .svg or .png")
-    with rustfits.FITS(file, lenient=lenient) as fits:
+    with reading(file, lenient) as fits:
         hdu = pick_image(fits, key)
         pixels = hdu.read()
         if pixels.dtype.kind == "f" and hdu.stored_dtype.kind != "f":
             pixels = hdu.read(scale=False)
     with tempfile.TemporaryDirectory(prefix="rustfits-bench-") as folder:
-        found = [measured(pixels, codec, quantize, Path(folder)) for codec, quantize in settings(pixels.dtype)]
+        wanted = list(settings(pixels.dtype))
+        found = []
+        for number, (codec, quantize) in enumerate(wanted):
+            show_progress(f"{number} of {len(wanted)} settings are done")
+            found.append(measured(pixels, codec, quantize, Path(folder)))
+        show_progress("")
     title = f"{' x '.join(map(str, pixels.shape))} pixels of {pixels.dtype}"
     noise = next((one["noise"] for one in found if "noise" in one), None)
     title += f", noise {noise:.6g}" if noise is not None else ""
@@ -74,6 +82,12 @@ def bench(*, file: str, key: str | None, picture: Path | None, as_json: bool, le
     console().print(table)
     if picture is not None:
         click.echo(f"plot: {one_line(picture.resolve())}")
+
+
+def show_progress(text: str) -> None:
+    """Show how far the work is, in a line of a terminal that the next text replaces."""
+    if sys.stderr.isatty():
+        click.echo(f"\r\033[K{text}", nl=False, err=True)
 
 
 def settings(dtype: np.dtype[Any]) -> Iterator[tuple[str, rustfits.Quantize | None]]:
@@ -119,9 +133,9 @@ def measured(pixels: NDArray[Any], codec: str, quantize: rustfits.Quantize | Non
 
 
 def best_of(work: Callable[[], T]) -> tuple[float, T]:
-    """Return the shortest time in seconds of a few calls, and what the last one returned."""
-    seconds = []
-    for _ in range(NREPEATS):
+    """Return the shortest time in seconds of a few calls, one if it is long, and what the last one returned."""
+    seconds: list[float] = []
+    while len(seconds) < NREPEATS and sum(seconds) < LONG_SECONDS:
         begin = time.perf_counter()
         outcome = work()
         seconds.append(time.perf_counter() - begin)

@@ -9,13 +9,13 @@ import click
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def command(ctx: click.Context, shell: str) -> None:
-    r"""Print what makes SHELL complete commands, files, HDUs and codecs.
+    """Print what makes SHELL complete commands, files, HDUs and codecs.
 
     \b
     bash:  eval "$(rustfits completion bash)"   in ~/.bashrc
     zsh:   eval "$(rustfits completion zsh)"    in ~/.zshrc
     fish:  rustfits completion fish > ~/.config/fish/completions/rustfits.fish
-    """
+    """  # noqa: D301  # click takes the backspace for: keep these lines
     from click.shell_completion import BashComplete, get_completion_class
 
     kind = get_completion_class(shell)

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 import rustfits
-from rustfits_cli.files import check_output, expand, new_file
+from rustfits_cli.files import check_output, expand, new_file, options_named, reading
 from rustfits_cli.headers import lenient_option
 from rustfits_cli.image import complete_codec, complete_file, pick_hdu
 from rustfits_cli.packing import CODECS, codec_named
@@ -51,6 +51,8 @@ def copy_hdus(
     """
     if (compress or tables) and decompress:
         raise click.UsageError("--compress and --tables exclude --decompress")
+    if level is not None and not compress:
+        raise click.UsageError("--level goes with --compress: it says how floats are rounded before")
     codec = None
     if compress:
         if compress.upper() not in CODECS:
@@ -63,7 +65,7 @@ def copy_hdus(
     count = 0
     with new_file(output) as made, rustfits.FITS(made, "w+") as new:
         for file, key in wanted:
-            with rustfits.FITS(file, lenient=lenient) as fits:
+            with reading(file, lenient) as fits:
                 every = without_cover(list(fits)) if decompress else list(fits)
                 for hdu in [pick_hdu(fits, key)] if key is not None else every:
                     copy_hdu(new, hdu, codec, quantize, decompress=decompress, tables=tables)
@@ -120,4 +122,5 @@ def copy_hdu(
     pixels = hdu.read(scale=convention)
     if codec is not None and pixels.dtype.kind == "f":
         scaling["quantize"] = quantize
-    new.write_image(pixels, compress=codec, header=header, **scaling)
+    with options_named():
+        new.write_image(pixels, compress=codec, header=header, **scaling)

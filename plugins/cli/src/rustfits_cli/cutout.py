@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import rustfits
-from rustfits_cli.files import check_output, new_file
+from rustfits_cli.files import check_output, new_file, options_named, reading
 from rustfits_cli.image import complete_codec, complete_file, hdu_option, pick_image
 from rustfits_cli.show import one_line
 
@@ -39,7 +39,13 @@ def parse_section(text: str) -> tuple[slice, ...]:
     return tuple(slices)
 
 
-def write_cutout(hdu: rustfits.ImageHDU, section: tuple[slice, ...], output: Path, compress: str | None) -> Any:
+def write_cutout(
+    hdu: rustfits.ImageHDU,
+    section: tuple[slice, ...],
+    output: Path,
+    compress: str | None,
+    quantize: rustfits.Quantize | None = None,
+) -> Any:
     """Write a section of ``hdu`` to a new file; reference pixels (CRPIXn) move along.
 
     Parameters
@@ -52,6 +58,8 @@ def write_cutout(hdu: rustfits.ImageHDU, section: tuple[slice, ...], output: Pat
         File to make, or to replace.
     compress : str or None
         Name of an algorithm.
+    quantize : Quantize, optional
+        How floats are rounded before.
 
     Returns
     -------
@@ -69,9 +77,14 @@ def write_cutout(hdu: rustfits.ImageHDU, section: tuple[slice, ...], output: Pat
     start = [part.indices(length)[0] for part, length in zip(section, hdu.shape, strict=False)]
     start += [0] * (hdu.ndim - len(start))
     pixels, blank = _nulls(hdu, pixels)
-    with new_file(output) as made, rustfits.FITS(made, "w+") as file:
+    with options_named(), new_file(output) as made, rustfits.FITS(made, "w+") as file:
         file.write_image(
-            pixels, extname=hdu.extname, compress=compress, blank=blank, header=_keywords(hdu.header, start)
+            pixels,
+            extname=hdu.extname,
+            compress=compress,
+            quantize=quantize if pixels.dtype.kind == "f" else None,
+            blank=blank,
+            header=_keywords(hdu.header, start),
         )
     return pixels.shape
 
@@ -112,6 +125,9 @@ def write_cutout(hdu: rustfits.ImageHDU, section: tuple[slice, ...], output: Pat
 @click.option(
     "--compress", shell_complete=complete_codec, help="Name of a codec, such as GZIP_2; not compressed if not given."
 )
+@click.option(
+    "--level", type=float, help="With --compress: floats become steps of noise/LEVEL; every bit if not given."
+)
 @click.option("--overwrite", is_flag=True, help="Replace OUTPUT if it is there.")
 @click.option("--lenient/--strict", "lenient", default=None, help="As for info.")
 def cutout(
@@ -126,6 +142,7 @@ def cutout(
     size: str,
     fill: float | None,
     compress: str | None,
+    level: float | None,
     overwrite: bool,
     lenient: bool | None,
 ) -> None:
@@ -139,10 +156,13 @@ def cutout(
         raise click.UsageError("give SECTION and OUTPUT, or positions (--at, --sky, --list) and OUTPUT alone")
     output = Path(words[-1])
     check_output(file, output, overwrite=overwrite)
-    with rustfits.FITS(file, lenient=lenient) as fits:
+    if level is not None and compress is None:
+        raise click.UsageError("--level goes with --compress: it says how floats are rounded before")
+    quantize = rustfits.Quantize(level=level, seed="checksum") if level else None
+    with reading(file, lenient) as fits:
         hdu = pick_image(fits, key)
         if not around:
-            shape = write_cutout(hdu, parse_section(words[0]), output, compress)
+            shape = write_cutout(hdu, parse_section(words[0]), output, compress, quantize)
             click.echo(f"cutout: {one_line(output.resolve())} ({' x '.join(map(str, shape))})")
             return
         places = [parse_pair(text) for text in positions]
@@ -151,7 +171,7 @@ def cutout(
             (sky if list_sky else places).extend(read_pairs(listed))
         places += sky_to_pixels(hdu, sky) if sky else []
         shape = parse_size(size)
-        write_cutouts(hdu, places, shape, output, compress=compress, fill=fill)
+        write_cutouts(hdu, places, shape, output, compress=compress, quantize=quantize, fill=fill)
     click.echo(f"cutout: {one_line(output.resolve())} ({len(places)} of {' x '.join(map(str, shape))})")
 
 
@@ -214,6 +234,7 @@ def write_cutouts(
     output: Path,
     *,
     compress: str | None,
+    quantize: rustfits.Quantize | None,
     fill: float | None,
 ) -> None:
     """Write boxes around positions as HDUs of one new file.
@@ -232,8 +253,9 @@ def write_cutouts(
         if fill != int(fill):
             raise rustfits.ImageError(f"--fill {fill:g} is no {hdu.dtype} number")
         value = int(fill)
-    boxes = hdu.cutouts([(*(0,) * lead, *place) for place in places], (*(1,) * lead, *shape), fill_value=value)
-    with new_file(output) as made, rustfits.FITS(made, "w+") as file, file.transaction():
+    with options_named():
+        boxes = hdu.cutouts([(*(0,) * lead, *place) for place in places], (*(1,) * lead, *shape), fill_value=value)
+    with options_named(), new_file(output) as made, rustfits.FITS(made, "w+") as file, file.transaction():
         for number, (box, place) in enumerate(zip(boxes, places, strict=True), start=1):
             corner = [math.ceil(at - length / 2) for at, length in zip(place, shape, strict=True)]
             start = [0] * lead + corner
@@ -246,6 +268,7 @@ def write_cutouts(
                 extname=name,
                 extver=version,
                 compress=compress,
+                quantize=quantize if pixels.dtype.kind == "f" else None,
                 blank=blank,
                 header=header,
             )

@@ -54,6 +54,9 @@ def describe(hdu: rustfits.HDU) -> Description:
     if isinstance(hdu, rustfits.ImageHDU):
         if not hdu.ndim:
             return Description(str(hdu.index), name, kind)
+        if not hdu.index and hdu.header.get("GROUPS") is True and not hdu.shape[-1]:  # FITS 4.0, section 6
+            shape = f"{_number(hdu.header.get('GCOUNT', 1), 'group')} of {_by(hdu.shape[:-1])}"
+            return Description(str(hdu.index), name, "random groups", shape, str(hdu.dtype))
         return Description(str(hdu.index), name, kind, _by(hdu.shape), str(hdu.dtype))
     if kind != "other":
         return _table(hdu, name, kind)
@@ -105,11 +108,15 @@ def _table(hdu: rustfits.HDU, name: str, kind: str) -> Description:
         index=str(hdu.index),
         name=name,
         kind=kind.removeprefix("compressed "),
-        shape=f"{nrows} rows",
-        dtype=f"{ncolumns} columns",
+        shape=_number(nrows, "row"),
+        dtype=_number(ncolumns, "column"),
         codec=" ".join(sorted(codecs)),
         tiles=tiles,
     )
+
+
+def _number(count: Any, what: str) -> str:
+    return f"{count} {what}{'s' if count != 1 else ''}"
 
 
 def _by(shape: tuple[int, ...]) -> str:

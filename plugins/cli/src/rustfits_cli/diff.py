@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 import rustfits
 from rustfits_cli.copying import without_cover
-from rustfits_cli.files import sentence
+from rustfits_cli.files import reading, sentence
 from rustfits_cli.headers import entries, lenient_option, shown
 from rustfits_cli.image import complete_file, hdus_option, pick_hdu
 from rustfits_cli.parts import parts
@@ -24,6 +24,7 @@ from rustfits_cli.unpacking import own_cards
 SAME, DIFFERENT, TROUBLE = 0, 1, 2  # exit codes
 MOST = 10  # keywords of an HDU that are told one by one
 PIECE_NBYTES = 4 << 20  # of rows that are compared at a time
+CELL_LENGTH = 60  # characters of a cell that is told
 OBJECT_NROWS = 1000  # the same of rows with cells of any length
 _OF_COMPRESSED_TABLE = (
     "ZTABLE",
@@ -36,7 +37,9 @@ _OF_COMPRESSED_TABLE = (
     "ZDATASUM",
     "ZHECKSUM",
 )
+_OF_FPACK = ("FZALGOR", "FZTILE", "FZQVALUE", "FZQMETHD", "FZDTHRSD", "FZHSCALE", "FZINT2F")  # how to pack it
 _STRUCTURE = ("SIMPLE", "XTENSION", "BITPIX", "NAXIS*", "PCOUNT", "GCOUNT", "EXTEND", "TFIELDS", "TFORM*", "THEAP")
+_SKIPPED = (*_STRUCTURE, *_OF_FPACK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,12 @@ class Rules:
         Whether comments of cards are.
     data : bool
         Whether pixels and rows are.
+    tolerant_headers : bool
+        Whether ``atol`` and ``rtol`` hold for floats in headers too.
+    columns, hdus : tuple of str
+        Patterns of columns, and of names of HDUs, that are not compared.
+    nshown : int
+        Most pixels, and most cells, of an HDU that are told one by one.
     """
 
     atol: float
@@ -60,6 +69,10 @@ class Rules:
     ignored: tuple[str, ...]
     comments: bool
     data: bool
+    tolerant_headers: bool = False
+    columns: tuple[str, ...] = ()
+    hdus: tuple[str, ...] = ()
+    nshown: int = 0
 
 
 @click.command()
@@ -71,11 +84,16 @@ class Rules:
     type=click.FloatRange(min=0),
     default=0.0,
     show_default=True,
-    help="Difference of pixels that does not count.",
+    help="Difference of pixels and cells that does not count.",
 )
 @click.option(
-    "--rtol", type=click.FloatRange(min=0), default=0.0, show_default=True, help="The same, in parts of the pixel in B."
+    "--rtol",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    show_default=True,
+    help="The same, in parts of the number in B.",
 )
+@click.option("--tolerant-headers", is_flag=True, help="Of floats in headers these differences do not count either.")
 @click.option(
     "--ignore",
     "ignored",
@@ -84,6 +102,18 @@ class Rules:
     help="Keyword that is not compared; * and ? stand for others; several are allowed.",
 )
 @click.option("--ignore-comments", is_flag=True, help="Do not compare comments of cards.")
+@click.option(
+    "--ignore-column", "columns", multiple=True, metavar="NAME", help="Column of tables that is not compared; so too."
+)
+@click.option("--ignore-hdu", "hdus", multiple=True, metavar="NAME", help="EXTNAME that is not compared; so too.")
+@click.option(
+    "--show",
+    "nshown",
+    type=click.IntRange(min=0),
+    default=0,
+    metavar="N",
+    help="Tell of each HDU the first N pixels or cells that differ.",
+)
 @click.option("--headers-only", is_flag=True, help="Do not compare pixels and rows.")
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON object.")
 @click.option("-q", "--quiet", is_flag=True, help="Only the exit code.")
@@ -98,8 +128,12 @@ def diff(
     keys: tuple[str, ...],
     atol: float,
     rtol: float,
+    tolerant_headers: bool,
     ignored: tuple[str, ...],
     ignore_comments: bool,
+    columns: tuple[str, ...],
+    hdus: tuple[str, ...],
+    nshown: int,
     headers_only: bool,
     as_json: bool,
     quiet: bool,
@@ -108,12 +142,22 @@ def diff(
     """Compare headers, pixels and tables of A and B, HDU by HDU.
 
     Images are compared as images, tables as tables: a compressed one and the same uncompressed are equal. CHECKSUM and
-    DATASUM are not compared, nor what says how an HDU is stored. The exit code is 0 if A and B are equal, 1 if not, 2
-    if one cannot be read.
+    DATASUM are not compared, nor what says how an HDU is stored or is to be packed. The exit code is 0 if A and B are
+    equal, 1 if not, 2 if one cannot be read.
     """
-    rules = Rules(atol, rtol, (*ignored, "CHECKSUM", "DATASUM"), not ignore_comments, not headers_only)
+    rules = Rules(
+        atol,
+        rtol,
+        (*ignored, "CHECKSUM", "DATASUM"),
+        comments=not ignore_comments,
+        data=not headers_only,
+        tolerant_headers=tolerant_headers,
+        columns=columns,
+        hdus=hdus,
+        nshown=nshown,
+    )
     try:
-        with rustfits.FITS(file, lenient=lenient) as a, rustfits.FITS(other, lenient=lenient) as b:
+        with reading(file, lenient) as a, reading(other, lenient) as b:
             found = list(compare_files(a, b, keys, rules))
     except (rustfits.FitsError, OSError, MemoryError) as error:
         fault = click.ClickException(sentence(error))
@@ -135,17 +179,23 @@ def compare_files(a: rustfits.FITS, b: rustfits.FITS, keys: Sequence[str], rules
     if keys:
         pairs = [(pick_hdu(a, key), pick_hdu(b, key)) for key in keys]
     else:
-        of_a, of_b = aligned(list(a), list(b))
+        kept_a, kept_b = ([hdu for hdu in side if not _fits(hdu.extname or "", rules.hdus)] for side in (a, b))
+        of_a, of_b = aligned(kept_a, kept_b)
         if len(of_a) != len(of_b):
             yield {"where": "file", "what": f"{len(of_a)} HDUs in A, {len(of_b)} in B"}
-        yield from _lone_keywords("A", list(a), of_a, rules)
-        yield from _lone_keywords("B", list(b), of_b, rules)
+        yield from _lone_keywords("A", kept_a, of_a, rules)
+        yield from _lone_keywords("B", kept_b, of_b, rules)
         pairs = list(zip(of_a, of_b, strict=False))
     for one, other in pairs:
         name = one.extname or ""
         where = f"HDU {one.index} {name}".rstrip()
         for what in compare_hdus(one, other, rules):
             yield {"where": where, "what": what}
+
+
+def _fits(name: str, patterns: Sequence[str]) -> bool:
+    """Return whether a name fits one of the patterns; case does not count."""
+    return any(fnmatchcase(name.upper(), pattern.upper()) for pattern in patterns)
 
 
 def aligned(a: list[rustfits.HDU], b: list[rustfits.HDU]) -> tuple[list[rustfits.HDU], list[rustfits.HDU]]:
@@ -207,13 +257,25 @@ def compare_headers(a: rustfits.HDU, b: rustfits.HDU, rules: Rules) -> Iterator[
     told = 0
     for key in dict.fromkeys([*of_a, *of_b]):
         values = of_a.get(key), of_b.get(key)
-        if values[0] == values[1]:
+        if values[0] == values[1] or (rules.tolerant_headers and _near(*values, rules)):
             continue
         told += 1
         if told <= MOST:
             yield f"{key}: {_said(values[0])} in A, {_said(values[1])} in B"
     if told > MOST:
         yield f"and {told - MOST} more keywords"
+
+
+def _near(one: list[tuple[Any, str]] | None, two: list[tuple[Any, str]] | None, rules: Rules) -> bool:
+    """Return whether the cards of a keyword differ in floats alone, and by no more than is allowed."""
+    if one is None or two is None or len(one) != len(two):
+        return False
+    for (value, comment), (other, other_comment) in zip(one, two, strict=True):
+        floats = float in (type(value), type(other)) and {type(value), type(other)} <= {int, float}
+        same = not unequal(np.asarray(float(value)), np.asarray(float(other)), rules) if floats else value == other
+        if not same or comment != other_comment:
+            return False
+    return True
 
 
 def _said(values: list[tuple[Any, str]] | None) -> str:
@@ -224,7 +286,7 @@ def _said(values: list[tuple[Any, str]] | None) -> str:
 
 def _cards(hdu: rustfits.HDU, rules: Rules) -> dict[str, list[tuple[Any, str]]]:
     own = hdu.image_header if isinstance(hdu, rustfits.ImageHDU) else hdu.header
-    skipped = (*rules.ignored, *_STRUCTURE)
+    skipped = (*rules.ignored, *_SKIPPED)
     if isinstance(hdu, rustfits.ImageHDU):
         skipped = (*skipped, "BSCALE", "BZERO", "BLANK")  # what they mean is compared as pixels
     elif own.get("ZTABLE") is True:
@@ -232,7 +294,7 @@ def _cards(hdu: rustfits.HDU, rules: Rules) -> dict[str, list[tuple[Any, str]]]:
     found: dict[str, list[tuple[Any, str]]] = {}
     for card in entries(own, [line for line in own.cards if line != "END"]):
         key = card["keyword"]
-        if key and not any(fnmatchcase(key.upper(), pattern.upper()) for pattern in skipped):
+        if key and not _fits(key, skipped):
             found.setdefault(key, []).append((card["value"], card["comment"] if rules.comments else ""))
     return found
 
@@ -248,23 +310,32 @@ def compare_images(a: rustfits.ImageHDU, b: rustfits.ImageHDU, rules: Rules) -> 
         return
     count, largest = 0, 0.0
     first: tuple[int, ...] = ()
+    shown_pixels: list[str] = []
     for key in parts(a):
         pixels, others = a[key], b[key]
         nulls, other_nulls = _nulls(a, key), _nulls(b, key)
         different = (unequal(pixels, others, rules) & ~(nulls | other_nulls)) | (nulls ^ other_nulls)
         if not different.any():
             continue
-        if not first:
-            place = np.argwhere(different)[0]
-            first = tuple(
-                int(at) + (part.start or 0) for at, part in zip(place, (*key, *[slice(0)] * a.ndim), strict=False)
+        corner = [part.start or 0 for part in key] + [0] * (a.ndim - len(key))
+        for place in np.argwhere(different)[: max(rules.nshown - len(shown_pixels), 0 if first else 1)]:
+            at = tuple((place + corner).tolist())
+            first = first or at
+            values = (
+                "no value" if null[tuple(place)] else f"{some[tuple(place)]}"
+                for some, null in (
+                    (pixels, np.broadcast_to(nulls, different.shape)),
+                    (others, np.broadcast_to(other_nulls, different.shape)),
+                )
             )
+            shown_pixels.append(f"pixel {list(at)}: {' in A, '.join(values)} in B")
         count += int(different.sum())
         away = _distances(pixels[different], others[different]).astype(np.float64)
         away[np.broadcast_to(nulls | other_nulls, different.shape)[different]] = np.nan
         largest = max(largest, float(np.nanmax(away)) if not np.isnan(away).all() else float("inf"))
     if count:
         yield f"{count} of {a.size} pixels differ, by up to {largest:g}; the first is {list(first)}"
+        yield from shown_pixels[: rules.nshown]
 
 
 def unequal(a: NDArray[Any], b: NDArray[Any], rules: Rules) -> NDArray[np.bool_]:
@@ -325,12 +396,13 @@ def _compare_rows(a: Any, b: Any, rules: Rules) -> Iterator[str]:
 
 def compare_tables(a: Any, b: Any, rules: Rules) -> Iterator[str]:
     """Yield how two tables differ; their rows are compared where rustfits-tables can read them."""
-    common = [name for name in a.colnames if name in b.colnames]
-    for side, one in (("A", a), ("B", b)):
-        names = [name for name in one.colnames if name not in common]
+    of_a, of_b = ([name for name in one.colnames if not _fits(name, rules.columns)] for one in (a, b))
+    common = [name for name in of_a if name in of_b]
+    for side, columns in (("A", of_a), ("B", of_b)):
+        names = [name for name in columns if name not in common]
         if names:
             yield f"columns in {side} alone: {', '.join(names)}"
-    if common != [name for name in b.colnames if name in common]:
+    if common != [name for name in of_b if name in common]:
         yield f"columns in another order: {', '.join(common)} in A"
     if a.nrows != b.nrows:
         yield f"{a.nrows} rows in A, {b.nrows} in B"
@@ -345,21 +417,35 @@ def compare_tables(a: Any, b: Any, rules: Rules) -> Iterator[str]:
             yield f"column {name}: {types[0]} in A, {types[1]} in B"
         if a.dtype[name].shape == b.dtype[name].shape and a.dtype[name].kind == b.dtype[name].kind:
             alike.append(name)
-    for name, count in _counts(a, b, alike, rules).items():
+    counts, cells = _counts(a, b, alike, rules)
+    for name, count in counts.items():
         if count:
             yield f"column {name}: {count} of {a.nrows} rows differ"
+    yield from cells
 
 
-def _counts(a: Any, b: Any, names: list[str], rules: Rules) -> dict[str, int]:
-    """Return how many rows of each column differ; some rows are in memory at a time."""
-    counts = dict.fromkeys(names, 0)
+def _counts(a: Any, b: Any, names: list[str], rules: Rules) -> tuple[dict[str, int], list[str]]:
+    """Return how many rows of each column differ, and the first cells; some rows are in memory at a time."""
+    counts, cells = dict.fromkeys(names, 0), list[str]()
     width = sum(a.dtype[name].itemsize for name in names)
     step = OBJECT_NROWS if any(a.dtype[name].hasobject for name in names) else max(PIECE_NBYTES // max(width, 1), 1)
     for first in range(0, a.nrows if names else 0, step):
         which = slice(first, min(first + step, a.nrows))
-        for name, different in _different_rows(_rows(a, which, names, b), _rows(b, which, names, a), rules):
-            counts[name] += different
-    return counts
+        of_a, of_b = _rows(a, which, names, b), _rows(b, which, names, a)
+        for name, different in _different_rows(of_a, of_b, rules):
+            counts[name] += int(different.sum())
+            for row in np.flatnonzero(different)[: rules.nshown - len(cells)].tolist():
+                one, other = (_cell(columns[name][row]) for columns in (of_a, of_b))
+                cells.append(f"column {name}, row {first + row}: {one} in A, {other} in B")
+    return counts, cells
+
+
+def _cell(value: Any) -> str:
+    """Return a cell as text; of one without value, that it has none, and of a long one the beginning."""
+    if value is np.ma.masked:
+        return "no value"
+    text = " ".join(str(value).split()) or "empty"
+    return text if len(text) <= CELL_LENGTH else f"{text[:CELL_LENGTH]}..."
 
 
 def _type_of(hdu: Any, name: str) -> str:
@@ -385,16 +471,17 @@ def _rows(hdu: Any, which: slice, names: list[str], other: Any) -> dict[str, NDA
 
 def _different_rows(
     columns: dict[str, NDArray[Any]], others: dict[str, NDArray[Any]], rules: Rules
-) -> Iterator[tuple[str, int]]:
-    """Yield each column with the number of its rows that differ."""
+) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+    """Yield each column with which of its rows differ."""
     for name, column in columns.items():
         other = others[name]
         if column.dtype == object:
-            yield name, sum(not _same_cells(one, two, rules) for one, two in zip(column, other, strict=True))
+            same = [_same_cells(one, two, rules) for one, two in zip(column, other, strict=True)]
+            yield name, ~np.array(same, bool)
             continue
         different = unequal(np.ma.getdata(column), np.ma.getdata(other), rules)
         different |= np.ma.getmaskarray(column) != np.ma.getmaskarray(other)
-        yield name, int(np.any(different.reshape(len(column), -1), axis=1).sum())
+        yield name, np.any(different.reshape(len(column), -1), axis=1)
 
 
 def _same_cells(one: Any, two: Any, rules: Rules) -> bool:

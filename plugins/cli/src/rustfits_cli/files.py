@@ -26,7 +26,29 @@ _SENTENCES = {
     errno.EPERM: "this may not be changed; see its permissions",
     errno.ENOSPC: "the disk is full",
     errno.EROFS: "the disk is read-only",
+    errno.EBADF: "standard input or output is closed",
 }
+
+
+def fill_closed_streams() -> None:
+    """Give standard streams that are closed a file that refuses: else the next file opened would be one of them.
+
+    What is read or written there becomes an `OSError`; what is told on standard error is dropped.
+    """
+    for number, (name, flags, mode) in enumerate(
+        (("stdin", os.O_WRONLY, "r"), ("stdout", os.O_RDONLY, "w"), ("stderr", os.O_WRONLY, "w"))
+    ):
+        if getattr(sys, name) is None:
+            try:
+                os.fstat(number)
+            except OSError:
+                if os.open(os.devnull, flags) == number:
+                    setattr(sys, name, os.fdopen(number, mode, closefd=False))
+
+
+def drop_output() -> None:
+    """Let nobody have what is left of standard output, which Python would try to write once more at the end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def expand(files: Sequence[str]) -> list[str]:
@@ -64,6 +86,23 @@ def sentence(error: BaseException) -> str:
     if isinstance(error, MemoryError):
         return "there is not enough memory"
     return one_line(error)
+
+
+_OPTIONS = {"compress must": "--compress must", "quantize=Quantize(...)": "--level", "fill_value=": "--fill"}
+
+
+@contextmanager
+def options_named() -> Iterator[None]:
+    """Return a context in which an error that names an argument names the option that stands for it."""
+    from rustfits import ImageError, InvalidParameter
+
+    try:
+        yield
+    except (ImageError, InvalidParameter) as error:
+        text = sentence(error)
+        for argument, option in _OPTIONS.items():
+            text = text.replace(argument, option)
+        raise click.ClickException(text) from error
 
 
 def each_file(files: Sequence[str], headings: bool = True) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from shutil import copymode
@@ -14,8 +14,9 @@ import click
 import rustfits
 from rustfits_cli.files import Failures, each_file, expand, new_file, reading, sentence
 from rustfits_cli.image import complete_file, hdus_option, pick_hdu
-from rustfits_cli.rawcards import fill_of, header_bytes, keyword, raw_hdu
+from rustfits_cli.rawcards import RawHDU, fill_of, header_bytes, keyword, raw_hdu, with_checksums
 from rustfits_cli.show import add_row, console, new_table, write_json
+from rustfits_cli.verify import WORDS
 
 lenient_option = click.option("--lenient/--strict", "lenient", default=None, help="As for info.")
 files_argument = click.argument("files", nargs=-1, required=True, metavar="FILE...", shell_complete=complete_file)
@@ -24,6 +25,8 @@ _CHANGE = re.compile(r"(?P<key>[A-Za-z0-9_-][A-Za-z0-9_ .-]*?)\s*(?:=(?P<rest>.*
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[EeDd][+-]?[0-9]+)?")
 SUMS = ("CHECKSUM", "DATASUM")
+SUM_COMMENTS = ("HDU checksum", "data unit checksum")
+CHECKSUMS = (*SUMS, "ZHECKSUM", "ZDATASUM")
 COMMENTARY = {"COMMENT": "add_comment", "HISTORY": "add_history", "": "add_blank"}
 
 
@@ -84,23 +87,32 @@ def header(
     if as_json:
         write_json(found)
     elif as_table:
-        show_table([entry for entry in found if entry["cards"]])
+        show_table(found)
     if patterns and not any(entry["cards"] for entry in found) and not failures.failed:
         raise click.ClickException(f"no card has a keyword {' or '.join(patterns)}")
     failures.exit(ctx)
 
 
 def show_table(found: list[dict[str, Any]]) -> None:
-    """Print a line for each HDU and a column for each keyword that occurs."""
-    columns = list(dict.fromkeys(card["keyword"] for entry in found for card in entry["cards"]))
-    table = new_table("file", "HDU", *columns)
+    """Print a line for each HDU that has a keyword, one for each file that has none, and a column for each keyword."""
+    having = {entry["filename"] for entry in found if entry["cards"]}
+    told = []
     for entry in found:
+        if entry["cards"]:
+            told.append(entry)
+        elif entry["filename"] not in having:
+            having.add(entry["filename"])
+            told.append(entry | {"index": ""})
+    columns = list(dict.fromkeys(card["keyword"] for entry in told for card in entry["cards"]))
+    if not columns:
+        return
+    table = new_table("file", "HDU", *columns)
+    for entry in told:
         values: dict[str, list[str]] = {}
         for card in entry["cards"]:
             values.setdefault(card["keyword"], []).append(shown(card["value"]))
-        add_row(
-            table, entry["filename"], str(entry["index"]), *("; ".join(values.get(column, [])) for column in columns)
-        )
+        cells = ("; ".join(values.get(column, [])) for column in columns)
+        add_row(table, entry["filename"], str(entry["index"]), *cells)
     console().print(table)
 
 
@@ -159,7 +171,7 @@ def set_keywords(
     quiet: bool,
     lenient: bool | None,
 ) -> None:
-    r"""Give keywords of each FILE new values; of one FILE all changes are made, or none.
+    """Give keywords of each FILE new values; of one FILE all changes are made, or none.
 
     \b
     OBJECT=M13              text, a number, T or F, as the value looks
@@ -171,7 +183,7 @@ def set_keywords(
 
     A CHECKSUM, or ZHECKSUM of a compressed HDU, that was right is renewed. The exit code is 1 if a FILE could not be
     changed.
-    """
+    """  # noqa: D301  # click takes the backspace for: keep these lines
     first = next((number for number, word in enumerate(words) if is_change(word)), len(words))
     files, changes = expand(words[:first]), [parse_change(word) for word in words[first:]]
     if not files or not changes:
@@ -302,38 +314,40 @@ def checksum(
 ) -> None:
     """Check the CHECKSUM and DATASUM of each FILE, or write or remove them.
 
+    So of compressed HDUs ZHECKSUM and ZDATASUM, which are of what they unpack to; a dash says that such a sum tells
+    nothing: it is of floats before they were rounded, or of other pixels, while DATASUM is right.
+
     The exit code is 0 if none is wrong, 1 if one is, or if a FILE cannot be read or changed, or an HDU needs a codec
     that is not installed; the others are done. `verify` says more.
     """
     if write and remove:
         raise click.UsageError("--write excludes --remove")
     failures, found, wrong = Failures(), [], False
-    words = {True: "ok", False: "BAD", None: "absent"}
-    table = new_table("file", "HDU", "name", "CHECKSUM", "DATASUM")
+    table = new_table("file", "HDU", "name", *CHECKSUMS)
     for file in expand(files):
         if remove:
             with failures.kept(file):
                 remove_sums(file, keys, lenient)
             continue
-        with failures.kept(file), rustfits.FITS(file, "r+" if write else "r", lenient=lenient) as fits:
+        with failures.kept(file):
+            if write:
+                write_sums(file, keys, lenient)
+        if file in failures.failed:
+            continue
+        with failures.kept(file), reading(file, lenient) as fits:
             hdus = chosen(fits, keys)
             missing = {hdu.index: codec_missing(hdu) for hdu in hdus}
-            if write:
-                with fits.transaction():
-                    for hdu in hdus:
-                        if not missing[hdu.index]:
-                            hdu.add_checksum()
             for hdu in hdus:
                 entry = {"filename": file, "index": hdu.index, "name": hdu.extname or ""}
                 if missing[hdu.index]:
                     failures.add(f"{file}, HDU {hdu.index}", missing[hdu.index])
                     found.append(entry | {"error": missing[hdu.index]})
-                    add_row(table, file, str(hdu.index), hdu.extname or "", "unread", "unread")
+                    add_row(table, file, str(hdu.index), hdu.extname or "", "unread", "unread", "", "")
                     continue
-                verdicts = hdu.verify_checksum(), hdu.verify_datasum()
-                wrong = wrong or False in verdicts
-                add_row(table, file, str(hdu.index), hdu.extname or "", *(words[verdict] for verdict in verdicts))
-                found.append(entry | {"checksum": words[verdicts[0]], "datasum": words[verdicts[1]]})
+                verdicts = sums_of(hdu)
+                wrong = wrong or WORDS["bad"] in verdicts.values()
+                add_row(table, file, str(hdu.index), hdu.extname or "", *(verdicts.get(one, "") for one in CHECKSUMS))
+                found.append(entry | {name.lower(): word for name, word in verdicts.items()})
     if as_json:
         write_json(found)
     elif found:
@@ -341,6 +355,37 @@ def checksum(
     failures.exit(ctx)
     if wrong:
         ctx.exit(1)
+
+
+def sums_of(hdu: rustfits.HDU) -> dict[str, str]:
+    """Return a word for each checksum: for CHECKSUM and DATASUM, and for others that a compressed HDU has."""
+    others = [name for name in CHECKSUMS[2:] if name in hdu.header]
+    report = hdu.verify(decode=bool(others))
+    return {name: WORDS[report[name].status] for name in (*CHECKSUMS[:2], *others)}
+
+
+def write_sums(file: str, keys: Sequence[str], lenient: bool | None) -> None:
+    """Write every checksum of the HDUs that keys name, of those whose codec is there; errors as `remove_sums`."""
+    with rustfits.FITS(file, "r+", lenient=lenient) as fits, fits.transaction():
+        hdus = [hdu for hdu in chosen(fits, keys) if not codec_missing(hdu)]
+        for hdu in hdus:
+            hdu.add_checksum()
+        lacking = [hdu.index for hdu in hdus if lacks_sums(hdu)]
+    if lacking:
+        complete_sums(file, lacking, lenient)
+
+
+def lacks_sums(hdu: rustfits.HDU) -> bool:
+    """Return whether a compressed HDU has no CHECKSUM or DATASUM, which are not what `add_checksum` adds to it."""
+    compressed = hdu.header.get("ZIMAGE") is True or hdu.header.get("ZTABLE") is True
+    return compressed and not all(name in hdu.header for name in SUMS)
+
+
+def complete_sums(file: str, indices: Collection[int], lenient: bool | None) -> None:
+    """Write a file anew with CHECKSUM and DATASUM in the compressed HDUs of some indices; errors as `remove_sums`."""
+    from rustfits_cli.checking import sum_of
+
+    rewrite(file, lambda raw: with_checksums(raw.cards, sum_of(raw), SUM_COMMENTS), indices, lenient)
 
 
 def remove_sums(file: str, keys: Sequence[str], lenient: bool | None) -> None:
@@ -351,19 +396,26 @@ def remove_sums(file: str, keys: Sequence[str], lenient: bool | None) -> None:
     click.ClickException
         If the file is compressed as a whole, or something that is no HDU follows the last one.
     """
-    with Path(file).open("rb") as opened:
-        if opened.read(6) != b"SIMPLE":
-            raise click.ClickException(f"{file}: headers are taken out of plain files only; uncompress it first")
     with rustfits.FITS(file, lenient=lenient) as fits:
         picked = {hdu.index for hdu in chosen(fits, keys)}
+    rewrite(file, lambda raw: [card for card in raw.cards if keyword(card) not in SUMS], picked, lenient)
+
+
+def rewrite(file: str, change: Callable[[RawHDU], list[bytes]], indices: Collection[int], lenient: bool | None) -> None:
+    """Write a file anew with other cards in the HDUs of some indices; errors as `remove_sums`."""
+    with Path(file).open("rb") as opened:
+        if opened.read(6) != b"SIMPLE":
+            raise click.ClickException(
+                f"{file}: headers become shorter or longer in plain files only; uncompress it first"
+            )
+    with rustfits.FITS(file, lenient=lenient) as fits:
         if fits.tail_nbytes:
             raise click.ClickException(f"{file}: {fits.tail_nbytes} bytes follow its HDUs; see: rustfits verify")
         with new_file(Path(file), flush=True) as made:
             with made.open("wb") as out:
                 for hdu in fits:
                     raw = raw_hdu(hdu)
-                    gone = SUMS if hdu.index in picked else ()
-                    out.write(header_bytes([card for card in raw.cards if keyword(card) not in gone]))
+                    out.write(header_bytes(change(raw) if hdu.index in indices else raw.cards))
                     for piece in raw.pieces():
                         out.write(piece)
                     out.write(fill_of(raw))

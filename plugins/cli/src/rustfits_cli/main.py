@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
@@ -12,7 +13,7 @@ import click
 
 import rustfits
 from rustfits_cli.describe import describe
-from rustfits_cli.files import Failures, each_file, expand, reading, sentence
+from rustfits_cli.files import Failures, drop_output, each_file, expand, fill_closed_streams, reading, sentence
 from rustfits_cli.image import complete_file
 from rustfits_cli.show import add_row, console, new_table, one_line, write_json
 from rustfits_cli.verify import CHECKS, Outcome, exit_code
@@ -50,6 +51,24 @@ class OwnFault(click.ClickException):
 
 class Commands(click.Group):
     """A group whose faults are one line: a damaged file is no reason for a traceback."""
+
+    def main(self, *arguments: Any, **options: Any) -> Any:
+        """Run the program; what standard output does not take is an error too, told once."""
+        fill_closed_streams()
+        told = False
+        try:
+            try:
+                return super().main(*arguments, **options)
+            except SystemExit as end:
+                told = bool(end.code)
+                raise
+            finally:
+                sys.stdout.flush()
+        except OSError as error:
+            drop_output()
+            if not told and error.errno != errno.EPIPE:
+                click.echo(f"Error: {sentence(error)}", err=True)
+            sys.exit(1)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands."""
@@ -105,7 +124,7 @@ def main() -> None:
     "-o",
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
-    default=Path("rustfits-demo.png"),
+    default="rustfits-demo.png",
     show_default=True,
     help="Where the preview goes.",
 )
@@ -257,10 +276,13 @@ def codecs() -> None:
 @main.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", shell_complete=complete_file)
 @click.option("--decode/--no-decode", default=True, show_default=True, help="Also decode every pixel.")
+@click.option("-q", "--quiet", is_flag=True, help="One line for each FILE.")
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON list, an object for each FILE.")
 @lenient_option
 @click.pass_context
-def verify(ctx: click.Context, files: tuple[str, ...], *, decode: bool, as_json: bool, lenient: bool | None) -> None:
+def verify(
+    ctx: click.Context, files: tuple[str, ...], *, decode: bool, quiet: bool, as_json: bool, lenient: bool | None
+) -> None:
     """Look for damage in every HDU of each FILE: structure, checksums, tiles that cannot be decoded.
 
     The exit code is 0 if nothing is wrong, 1 if something is, and 2 if something could not be read.
@@ -270,7 +292,7 @@ def verify(ctx: click.Context, files: tuple[str, ...], *, decode: bool, as_json:
         outcome = verify_file(file, decode=decode, lenient=lenient)
         outcomes.append(outcome)
         if not as_json:
-            show_outcome(outcome)
+            show_outcome(outcome, quiet=quiet)
     if as_json:
         write_json([outcome.to_dict() for outcome in outcomes])
     ctx.exit(exit_code(outcomes))
@@ -293,14 +315,14 @@ def recover(file: str, how: Literal["apply", "discard"] | None) -> None:
     click.echo(rustfits.printable(f"{file} {done}; the journal is {f'now {aside}' if aside else 'used up'}"))
 
 
-def show_outcome(outcome: Outcome) -> None:
-    """Print what was found out about one file: a table, what it does not say, and the summary."""
-    rows = list(outcome.rows())
+def show_outcome(outcome: Outcome, *, quiet: bool) -> None:
+    """Print what was found out about one file: a table and what it does not say, unless ``quiet``, and the summary."""
+    rows = [] if quiet else list(outcome.rows())
     if rows:
         table = new_table("index", "name", *CHECKS)
         for row in rows:
             add_row(table, *row)
         console().print(table)
-    for remark in outcome.remarks():
+    for remark in () if quiet else outcome.remarks():
         click.echo(rustfits.printable(remark))
     click.echo(rustfits.printable(outcome.summary), err=outcome.report is None)

@@ -78,7 +78,9 @@ def _common(command: Callable[..., Any]) -> Callable[..., Any]:
     "--scale", type=click.IntRange(min=0), default=0, show_default=True, help="Of HCOMPRESS_1: what may be lost."
 )
 @click.option(
-    "--gzip-level", type=click.IntRange(0, 12), default=1, show_default=True, help="Of GZIP_1 and GZIP_2: 1 is fast."
+    "--gzip-level",
+    type=click.IntRange(0, 9),
+    help="Of GZIP_1 and GZIP_2: 9 is small. Default: 1; of GZIP_2 with rustfits-accel a faster way of its own.",
 )
 @click.option("--tables", is_flag=True, help="Compress tables too; needs rustfits-tables.")
 @click.option("--only-tables", is_flag=True, help="Compress tables, and no images.")
@@ -101,7 +103,7 @@ def pack(
     seed: str,
     lossless: bool,
     scale: int,
-    gzip_level: int,
+    gzip_level: int | None,
     tables: bool,
     only_tables: bool,
     round_integers: bool,
@@ -133,7 +135,11 @@ def pack(
     if round_integers and (lossless or step is not None):
         raise click.UsageError("--round-integers goes with --level, which says how many steps the noise is")
     recipe = Recipe(chosen, parse_tile(tile), quantize, tables or only_tables, not only_tables, round_integers)
-    run(ctx, lambda file: file + suffix, recipe, **common)
+
+    def name_of(file: str) -> str:
+        return file if suffix and file.endswith(suffix) else file + suffix  # what is packed is not packed again
+
+    run(ctx, name_of, recipe, **common)
 
 
 @click.command()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from math import prod
 from typing import IO, Any
 
@@ -13,7 +14,6 @@ from numpy.typing import NDArray
 
 import rustfits
 from rustfits_cli.rawcards import (
-    BLOCK,
     COPY_NBYTES,
     RawHDU,
     card_of,
@@ -21,6 +21,7 @@ from rustfits_cli.rawcards import (
     header_bytes,
     keyword,
     padded,
+    raw_hdu,
     renamed,
     with_checksums,
 )
@@ -28,6 +29,7 @@ from rustfits_cli.rawcards import (
 BAND_NBYTES = 16 << 20  # of pixels that are encoded at once: each band costs some milliseconds, whatever its size
 HUGE_NBYTES = 1 << 31  # of pixels, from which on offsets in the heap need 64 bits
 NULL = -2147483647  # the integer that stands for NaN, CFITSIO's
+FPACK_GZIP_LEVEL = 1
 SEEDS = 10_000  # of the table of random numbers (FITS 4.0, section 10.2.1): ZDITHER0 is 1 to 10000
 VARIABLE = "data format of field: variable length array"
 CHECKSUM_COMMENTS = ("HDU checksum", "data unit checksum")
@@ -168,7 +170,7 @@ def pack_image(
             header = made.header
             if quantize is not None and not first:
                 quantize = replace(quantize, seed=int(header.get("ZDITHER0", 1)))
-            steps = table.add(header, file.to_bytes(), pixels, quantize)
+            steps = table.add(raw_hdu(made), pixels, quantize)
             made.set_tile_cache_size(0)  # each tile is read once, if at all
             look(key, Band(pixels, made, tile, codec, quantize, steps))
             first += int(header["NAXIS2"])
@@ -213,13 +215,19 @@ def directed(hdu: rustfits.HDU, recipe: Recipe) -> Recipe | None:
     return recipe
 
 
-def codec_named(name: str, *, scale: float = 0, gzip_level: int = 1) -> Any:
-    """Return a codec by the name of its algorithm; gzip at the level that fpack has, if not told otherwise."""
+def codec_named(name: str, *, scale: float = 0, gzip_level: int | None = None) -> Any:
+    """Return a codec by the name of its algorithm.
+
+    Gzip has the level of fpack, if not told otherwise; but where rustfits-accel codes each byte plane of GZIP_2 by
+    itself, that is both faster and smaller than any level.
+    """
     if name == "HCOMPRESS_1":
         return rustfits.Hcompress1(scale=int(scale))
     classes = {"RICE_1": "Rice1", "PLIO_1": "Plio1", "NOCOMPRESS": "NoCompress"}
     if name in classes:
         return getattr(rustfits, classes[name])()
+    if gzip_level is None and not (name == "GZIP_2" and find_spec("rustfits_accel")):
+        gzip_level = FPACK_GZIP_LEVEL
     return getattr(rustfits, {"GZIP_1": "Gzip1", "GZIP_2": "Gzip2"}[name])(level=gzip_level)
 
 
@@ -260,19 +268,17 @@ class _Table:
         self._start, self._heap = out.seek(0, 2), 0
         self._sum, self._crc = rustfits.Datasum(), 0
 
-    def add(
-        self, header: rustfits.FITSHeader, whole: bytes, pixels: NDArray[Any], quantize: rustfits.Quantize | None
-    ) -> NDArray[np.float64] | None:
-        """Take the tiles of a band, the second HDU of a file; return the quantum of each."""
+    def add(self, made: RawHDU, pixels: NDArray[Any], quantize: rustfits.Quantize | None) -> NDArray[np.float64] | None:
+        """Take the tiles of a band, an HDU in memory; return the quantum of each."""
+        header = made.hdu.header
         if pixels.dtype.kind == "f" and not self._has_nulls:
             self._has_nulls = _has_nulls(pixels)
         nrows, width = int(header["NAXIS2"]), int(header["NAXIS1"])
-        data = BLOCK + len(header.tostring())
-        heap = data + int(header.get("THEAP", nrows * width))
-        stop = data + nrows * width + int(header["PCOUNT"])
+        heap = int(header.get("THEAP", nrows * width))
         names = [str(header[f"TTYPE{number}"]) for number in range(1, int(header["TFIELDS"]) + 1)]
         forms = {name: str(header[f"TFORM{number}"]) for number, name in enumerate(names, start=1)}
-        rows = np.frombuffer(whole, [(name, *_element(form)) for name, form in forms.items()], nrows, data)
+        columns = [(name, *_element(form)) for name, form in forms.items()]
+        rows = np.frombuffer(b"".join(made.pieces(0, nrows * width)), columns, nrows)
         kept = {}
         for name, form in forms.items():
             values = rows[name].copy()
@@ -287,16 +293,12 @@ class _Table:
             self._parameters = [(str(header[f"ZNAME{number}"]), header[f"ZVAL{number}"]) for number in numbers]
             self._heap = self._out.seek(self._heap_start(quantize))
         self._rows.append(kept)
-        self._write(np.frombuffer(whole, np.uint8, stop - heap, heap))
-        return kept["ZSCALE"].astype(np.float64) if "ZSCALE" in kept else None
-
-    def _write(self, heap: NDArray[np.uint8]) -> None:
-        for start in range(0, heap.size, COPY_NBYTES):
-            piece = heap[start : start + COPY_NBYTES]
+        for piece in made.pieces(heap):
             self._sum.update(piece)
-            self._crc = crc32(piece.data, self._crc)
-            self._out.write(piece.data)
-        self._nbytes += heap.size
+            self._crc = crc32(piece, self._crc)
+            self._out.write(piece)
+        self._nbytes += made.data_nbytes - heap
+        return kept["ZSCALE"].astype(np.float64) if "ZSCALE" in kept else None
 
     def _order(self) -> list[str]:
         return [name for name in COLUMNS if name in self._forms]

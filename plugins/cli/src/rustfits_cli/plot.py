@@ -19,9 +19,16 @@ Point = tuple[float, float]
 
 
 class Canvas:
-    """What a diagram is drawn on: kept as marks, written as SVG or painted by pillow."""
+    """What a diagram is drawn on: kept as marks, written as SVG or painted by pillow.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    width : int
+        In points of a screen.
+    """
+
+    def __init__(self, width: int) -> None:
+        self._width = width
         self._marks: list[tuple[str, tuple[Any, ...]]] = []
 
     def line(self, start: Point, stop: Point, colour: str) -> None:
@@ -45,9 +52,9 @@ class Canvas:
 
     def _svg(self) -> str:
         lines = [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" '
-            'font-family="sans-serif" font-size="12">',
-            f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>',
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {self._width} {HEIGHT}" width="{self._width}" '
+            f'height="{HEIGHT}" font-family="sans-serif" font-size="12">',
+            f'<rect width="{self._width}" height="{HEIGHT}" fill="white"/>',
         ]
         for kind, mark in self._marks:
             if kind == "line":
@@ -68,7 +75,7 @@ class Canvas:
         from PIL import Image, ImageDraw, ImageFont
 
         scale = 2  # sharp on screens of today
-        picture = Image.new("RGB", (WIDTH * scale, HEIGHT * scale), "white")
+        picture = Image.new("RGB", (self._width * scale, HEIGHT * scale), "white")
         pen, font = ImageDraw.Draw(picture), ImageFont.load_default(12 * scale)
         for kind, mark in self._marks:
             if kind == "line":
@@ -85,27 +92,31 @@ class Canvas:
 
 
 def plot(found: Sequence[dict[str, Any]], title: str) -> Canvas:
-    """Return the plot of what `bench` has measured: ratio against the speed of reading, and against the error."""
-    canvas, tried = Canvas(), [one for one in found if "refusal" not in one]
+    """Return the plot of what `bench` has measured: ratio against speed, and against error if there is any."""
+    tried = [one for one in found if "refusal" not in one]
+    lossy = [(number, one) for number, one in enumerate(tried, start=1) if one["rms"] > 0]
+    canvas = Canvas(WIDTH if lossy else WIDTH - PANEL[0] - GAP)
     names = list(dict.fromkeys(one["codec"] for one in tried))
     colours = {name: COLOURS[number % len(COLOURS)] for number, name in enumerate(names)}
     canvas.text((LEFT, 24), title, bold=True)
     ratios = Axis.of([one["ratio"] for one in tried], LEFT, PANEL[0], "ratio")
     speeds = Axis.of([one[key] for one in tried for key in ("read", "write")], TOP + PANEL[1], -PANEL[1], "MB/s")
     _frame(canvas, ratios, speeds)
-    for hollow, key in ((True, "write"), (False, "read")):
-        places = [(number, one, (ratios(one["ratio"]), speeds(one[key]))) for number, one in enumerate(tried, start=1)]
-        _points(canvas, places, colours, hollow=hollow)
-    lossy = [(number, one) for number, one in enumerate(tried, start=1) if one["rms"] > 0]
+    written = [(ratios(one["ratio"]), speeds(one["write"])) for one in tried]
+    for one, at in zip(tried, written, strict=True):
+        canvas.dot(at, colours[one["codec"]], hollow=True)
+    places = [(number, one, (ratios(one["ratio"]), speeds(one["read"]))) for number, one in enumerate(tried, start=1)]
+    _points(canvas, places, colours, written)
     left = LEFT + PANEL[0] + GAP
     if lossy:
         again = Axis.of([one["ratio"] for _, one in lossy], left, PANEL[0], "ratio")
         errors = Axis.of([one["rms"] for _, one in lossy], TOP + PANEL[1], -PANEL[1], "rms error, noises")
         _frame(canvas, again, errors)
         _points(canvas, [(number, one, (again(one["ratio"]), errors(one["rms"]))) for number, one in lossy], colours)
-    else:
-        canvas.text((left, TOP + PANEL[1] / 2), "no setting loses anything")
-    _legend(canvas, tried, colours)
+        left += PANEL[0] + GAP
+    bottom = _legend(canvas, tried, colours, left - 40)
+    if not lossy:
+        canvas.text((left - 45, bottom + 30), "no setting loses anything")
     return canvas
 
 
@@ -113,19 +124,20 @@ def _points(
     canvas: Canvas,
     places: Sequence[tuple[int, dict[str, Any], Point]],
     colours: dict[str, str],
-    *,
-    hollow: bool = False,
+    drawn: Sequence[Point] = (),
 ) -> None:
-    """Draw points, full ones with their numbers, each at a side where there is room."""
-    taken = [at for _, _, at in places]
-    for number, one, at in places:
-        canvas.dot(at, colours[one["codec"]], hollow=hollow)
-        if hollow:
-            continue
-        sides = [(at[0] + x, at[1] + y) for x, y in ((12, 0), (0, -12), (0, 13), (-13, 0), (20, -12), (20, 13))]
+    """Draw points with their numbers, each at the side where there is most room between others and those ``drawn``."""
+    for _, one, at in places:
+        canvas.dot(at, colours[one["codec"]])
+    taken = [*drawn, *(at for _, _, at in places)]
+    for number, _, at in places:
+        sides = [
+            (at[0] + x, at[1] + y)
+            for x, y in ((12, 0), (0, -12), (0, 13), (-13, 0), (13, -11), (13, 12), (-13, -11), (-13, 12))
+        ]
         others = [place for place in taken if place != at]
-        free = [(x, y) for x, y in sides if all(abs(x - u) > 12 or abs(y - v) > 11 for u, v in others)]
-        where = (free or sides)[0]
+        rooms = [min((max(abs(x - u) / 13, abs(y - v) / 11) for u, v in others), default=2.0) for x, y in sides]
+        where = sides[max(range(len(sides)), key=lambda side: min(rooms[side], 1.01))]
         taken.append(where)
         canvas.text((where[0], where[1] + 4), str(number), anchor="middle")
 
@@ -185,8 +197,9 @@ def _frame(canvas: Canvas, across: Axis, up: Axis) -> None:
     canvas.text((left - 40, top - 10), up.name)
 
 
-def _legend(canvas: Canvas, tried: Sequence[dict[str, Any]], colours: dict[str, str]) -> None:
-    left, top = LEFT + 2 * (PANEL[0] + GAP) - 40, float(TOP)
+def _legend(canvas: Canvas, tried: Sequence[dict[str, Any]], colours: dict[str, str], left: float) -> float:
+    """Say what the colours and numbers mean; return where that ends."""
+    top = float(TOP)
     step = min(20.0, (HEIGHT - TOP - 60) / max(len(tried), 1))
     for number, one in enumerate(tried, start=1):
         canvas.dot((left, top - 4), colours[one["codec"]])
@@ -196,3 +209,4 @@ def _legend(canvas: Canvas, tried: Sequence[dict[str, Any]], colours: dict[str, 
     canvas.text((left + 12, top + 10), "read")
     canvas.dot((left + 60, top + 6), INK, hollow=True)
     canvas.text((left + 72, top + 10), "written")
+    return top + 10

@@ -231,9 +231,9 @@ def limits_of(sample: NDArray[np.float64], look: Look) -> tuple[float, float, fl
     if isinstance(look.limits, tuple):
         return *look.limits, SOFT_PART
     if look.limits == "auto":
-        sky, white = np.percentile(sample, [50.0, 99.8])
-        noise = 1.4826 * np.median(np.abs(sample - sky))
-        noise = noise or np.std(sample)  # masks: most pixels are equal, and the median deviation is 0
+        sky, white = percentiles(sample, 50.0, 99.8)
+        noise = 1.4826 * percentiles(np.abs(sample - sky), 50.0)[0]
+        noise = noise or float(np.std(sample))  # masks: most pixels are equal, and the median deviation is 0
         noise = max(noise, 1e-9 * abs(sky)) or 1.0
         black = sky - 1.5 * noise
         white = max(white, sky + 3.0 * noise)
@@ -242,15 +242,29 @@ def limits_of(sample: NDArray[np.float64], look: Look) -> tuple[float, float, fl
     if look.limits == "zscale":
         return *zscale(sample), SOFT_PART
     share = 100.0 if look.limits == "minmax" else float(look.limits)
-    low, high = np.percentile(sample, [50 - share / 2, 50 + share / 2])
-    return float(low), float(high), SOFT_PART
+    low, high = percentiles(sample, 50 - share / 2, 50 + share / 2)
+    return low, high, SOFT_PART
+
+
+def percentiles(sample: NDArray[np.float64], *shares: float) -> list[float]:
+    """Return the values below which shares of finite numbers lie, in percent, as NumPy interpolates them.
+
+    NumPy's own loads `numpy.ma` first, a tenth of the time that a small picture takes.
+    """
+    places = [share / 100 * (sample.size - 1) for share in shares]
+    pairs = [(int(place), min(int(place) + 1, sample.size - 1)) for place in places]
+    ordered = np.partition(sample, sorted({at for pair in pairs for at in pair}))
+    return [
+        float(ordered[low]) * (1 - (place - low)) + float(ordered[high]) * (place - low)
+        for place, (low, high) in zip(places, pairs, strict=True)
+    ]
 
 
 def zscale(sample: NDArray[np.float64]) -> tuple[float, float]:
     """Return IRAF's limits: those of a line through the sorted pixels, outliers left out, steepened by the contrast."""
     ordered = np.sort(sample[:: max(1, sample.size // ZSCALE_NSAMPLES)][:ZSCALE_NSAMPLES])
     count = ordered.size
-    low, high, median = float(ordered[0]), float(ordered[-1]), float(np.median(ordered))
+    low, high, median = float(ordered[0]), float(ordered[-1]), percentiles(ordered, 50.0)[0]
     places = np.arange(count, dtype=np.float64)
     kept = np.ones(count, dtype=bool)
     for _ in range(ZSCALE_ROUNDS):

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 from numpy.typing import NDArray
 
 import rustfits
-from rustfits_cli.files import check_output, new_file
+from rustfits_cli.files import check_output, new_file, reading
 from rustfits_cli.image import complete_file, hdu_option, pick_image, plane
 from rustfits_cli.preview import FORMATS, MAPS, STRETCHES, Look, contact_sheet, draw, parse_limits
 from rustfits_cli.show import one_line
@@ -87,21 +88,24 @@ def preview(
     if level is not None and limits == "auto":
         limits = "minmax"
         stretch = "linear"
-    look = Look(stretch, parse_limits(limits), colours, invert=invert)
-    with rustfits.FITS(file, lenient=lenient) as fits:
+    look, remark = Look(stretch, parse_limits(limits), colours, invert=invert), ""
+    with reading(file, lenient) as fits:
         if every:
             images = [hdu for hdu in fits if isinstance(hdu, rustfits.ImageHDU) and hdu.has_data]
             if not images:
                 raise click.ClickException(f"no image with data in {file}")
-            picture: Any = contact_sheet([(drawn(hdu, level), title(hdu)) for hdu in images], look, size)
+            pixels = [drawn(hdu, level) for hdu in images]
+            titles = [title(hdu) + alike(one, ": all {}") for hdu, one in zip(images, pixels, strict=True)]
+            picture: Any = contact_sheet(list(zip(pixels, titles, strict=True)), look, size)
         else:
-            picture = draw(drawn(pick_image(fits, key), level), look, size, enlarge=enlarge)
+            image = drawn(pick_image(fits, key), level)
+            picture, remark = draw(image, look, size, enlarge=enlarge), alike(image, "; every pixel is {}")
     if terminal is not None:
         click.echo(rendered(picture, way_of(os.environ) if terminal == "auto" else terminal), nl=False, color=True)
     if output is not None:
         with new_file(output) as made:  # whose name says the format: pillow then loads no other
             picture.save(made, quality=92)
-        click.echo(f"preview: {one_line(output.resolve())} ({picture.width} x {picture.height})")
+        click.echo(f"preview: {one_line(output.resolve())} ({picture.width} x {picture.height}){remark}")
 
 
 def drawn(hdu: rustfits.ImageHDU, level: float | None) -> NDArray[Any]:
@@ -118,6 +122,12 @@ def drawn(hdu: rustfits.ImageHDU, level: float | None) -> NDArray[Any]:
     if hdu.stored_dtype.kind != "f":
         raise rustfits.ImageError(f"HDU {hdu.index} has integers, which keep every bit: there is no error to draw")
     return rustfits.quantization_error(pixels, "GZIP_2", rustfits.Quantize(level=level, seed=1)).difference
+
+
+def alike(pixels: NDArray[Any], said: str) -> str:
+    """Return the number that all pixels are, put into ``said``: a picture of them shows nothing; else an empty text."""
+    same = pixels.min() == pixels.max() or bool(np.isnan(pixels).all())
+    return said.format(f"{pixels.flat[0]:g}") if same else ""
 
 
 def title(hdu: rustfits.ImageHDU) -> str:

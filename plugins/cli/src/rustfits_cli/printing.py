@@ -78,7 +78,11 @@ def table_command(
     elif form == "parquet":
         raise click.UsageError("parquet is no text: name a file with --output")
     with reading(file, lenient) as fits:
-        wanted = Rows(pick_table(fits, key), names, rows, comparisons)
+        table = pick_table(fits, key)
+        if not table.colnames:
+            click.echo(one_line(f"HDU {table.index} of {file} is a table without columns: nothing to print"), err=True)
+            return
+        wanted = Rows(table, names, rows, comparisons)
         if form == "parquet" and output is not None:
             click.echo(f"table: {one_line(output.resolve())} ({wanted.write_parquet(output)} rows)")
         elif output is not None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import io
+import tempfile
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from importlib import import_module
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import click
 import numpy as np
@@ -18,6 +21,14 @@ from rustfits_cli.image import complete_file
 from rustfits_cli.rawcards import BLOCK, card_of, header_bytes, padded
 from rustfits_cli.show import one_line, write_json
 
+_STREAMS = {
+    b"\x1f\x8b": "gzip",
+    b"BZh": "bz2",
+    b"\xfd7zXZ": "lzma",
+    b"\x28\xb5\x2f\xfd": "zstd -d",
+    b"\x1f\x9d": "uncompress",
+}  # first bytes of files that are compressed as a whole; the module that reads them, or the program
+_PIECE_NBYTES = 1 << 16
 _WINDOW = 1024 * BLOCK  # of a file, looked through for headers at a time
 _AS_TEXT = bytes(
     byte if 0x20 <= byte <= 0x7E else ord("_") for byte in range(256)
@@ -99,7 +110,7 @@ class Part(io.RawIOBase):
 
 
 @click.command("salvage")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path), shell_complete=complete_file)
+@click.argument("file", type=click.Path(path_type=Path), shell_complete=complete_file)
 @click.argument("output", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--overwrite", is_flag=True, help="Replace OUTPUT if it is there.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
@@ -112,8 +123,9 @@ def salvage(ctx: click.Context, *, file: Path, output: Path, overwrite: bool, as
     all was whole, else 1.
     """
     check_output(str(file), output, overwrite=overwrite)
-    with new_file(output) as made, rustfits.FITS(made, "w+") as new:
-        found = list(salvaged(file, new))
+    with new_file(output) as made, rustfits.FITS(made, "w+") as new, unpacked(file) as (plain, fault):
+        found = [replace(one, said=one.said.replace(str(plain), str(file))) for one in salvaged(plain, new)]
+        found += [Found("stream", "lost", fault)] if fault else []
         if not len(new):
             raise click.ClickException(
                 f"{file}: there is no sound HDU in it: {found[-1].said if found else 'it is empty'}"
@@ -125,6 +137,51 @@ def salvage(ctx: click.Context, *, file: Path, output: Path, overwrite: bool, as
             click.echo(one_line(f"{one.what}: {one.state}: {one.said}"))
         click.echo(f"salvage: {one_line(output.resolve())}")
     ctx.exit(int(any(one.state != "whole" for one in found)))
+
+
+@contextmanager
+def unpacked(path: Path) -> Iterator[tuple[Path, str]]:
+    """Return a context that gives a plain file of what comes out of one compressed as a whole, and why not all does.
+
+    Raises
+    ------
+    click.ClickException
+        If a program for other files has to uncompress it.
+    LimitExceeded
+        If more comes out of it than `rustfits.limits` allows.
+    """
+    with path.open("rb") as file:
+        magic = file.read(max(map(len, _STREAMS)))
+    kind = next((kind for first, kind in _STREAMS.items() if magic.startswith(first)), "")
+    if not kind:
+        yield path, ""
+        return
+    if kind not in ("gzip", "bz2", "lzma"):
+        raise click.ClickException(f"{path}: uncompress it first, with {kind}; then salvage what comes out")
+    with tempfile.TemporaryDirectory(prefix="rustfits-") as folder:
+        plain = Path(folder) / "uncompressed.fits"  # no other name: one in .gz would be uncompressed again
+        with plain.open("wb") as out, import_module(kind).open(path) as stream:
+            fault = uncompress(stream, out)
+        yield plain, fault
+
+
+def uncompress(stream: Any, out: IO[bytes]) -> str:
+    """Write what comes out of a stream; return what ended it early, or nothing."""
+    nbytes = 0
+    try:
+        while piece := stream.read1(_PIECE_NBYTES):
+            nbytes += len(piece)
+            if nbytes > rustfits.limits.MAX_UNPACKED_NBYTES:
+                raise rustfits.LimitExceeded(
+                    f"more than {rustfits.limits.MAX_UNPACKED_NBYTES} bytes come out of it; "
+                    "rustfits.limits.MAX_UNPACKED_NBYTES bounds them"
+                )
+            out.write(piece)
+    except rustfits.LimitExceeded:
+        raise
+    except Exception as error:  # zlib, bz2 and lzma have errors of their own
+        return f"{nbytes} bytes came out of the compressed stream, which is damaged or cut behind them: {error}"
+    return ""
 
 
 @dataclass(frozen=True, slots=True)

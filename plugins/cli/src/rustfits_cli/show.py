@@ -37,18 +37,19 @@ class TextTable:
         used = [column for column in range(len(self._rows[0])) if any(row[column] for row in self._rows[1:])]
         used = used or list(range(len(self._rows[0])))
         widths = {column: max(len(row[column]) for row in self._rows) for column in used}
+        gap = GAP
         while width is not None and sum(widths.values()) + len(GAP) * (len(used) - 1) > width:
             words = [column for column in used if column not in self._numbers and widths[column] > LEAST_WIDTH]
-            widest = max(words or used, key=lambda column: widths[column])  # numbers are cut last
-            if widths[widest] <= LEAST_WIDTH:
+            if not words:
+                gap = " "  # a number in two pieces would be read as another one
                 break
-            widths[widest] -= 1
+            widths[max(words, key=lambda column: widths[column])] -= 1
         lines = []
         for row in self._rows:
             parts = {column: fold(row[column], widths[column]) for column in used}
             for number in range(max(map(len, parts.values()))):
                 cells = [self._cell(parts[column], number, column, widths[column]) for column in used]
-                lines.append(GAP.join(cells).rstrip())
+                lines.append(gap.join(cells).rstrip())
         return lines
 
     def _cell(self, parts: list[str], number: int, column: int, width: int) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import rustfits
+from rustfits_cli.files import reading
 
 CHECKS = ("structure", "DATASUM", "CHECKSUM", "ZDATASUM", "ZHECKSUM", "tiles")
 WORDS = {"ok": "ok", "bad": "BAD", "absent": "absent", "does not apply": "-"}
@@ -42,8 +43,9 @@ class Outcome:
         """One line."""
         if self.report is None:
             return f"{self.filename}: cannot be read: {self.error}"
+        unread = ", ".join(str(hdu.index) for hdu in self.report if hdu.unread)
         if self.report.ok:
-            return f"{self.filename}: ok"
+            return f"{self.filename}: ok{f' as far as it could be read: HDU {unread} could not' if unread else ''}"
         bad = [str(hdu.index) for hdu in self.report if not hdu.ok]
         found = [f"bad HDUs: {', '.join(bad)}"] if bad else []
         return f"{self.filename}: {'; '.join([*found, *(['bad tail'] if self.report.tail.status == 'bad' else [])])}"
@@ -58,7 +60,8 @@ class Outcome:
         for hdu in self.report or ():
             yield from (f"HDU {hdu.index}: {verdict.check}: {verdict.reason}" for verdict in hdu.bad)
             if hdu.unread:
-                yield f"HDU {hdu.index}: the pixels cannot be read here: {hdu.unread}"
+                data = "pixels" if "IMAGE" in hdu.kind.upper() else "rows"
+                yield f"HDU {hdu.index}: the {data} cannot be read here: {hdu.unread}"
         if self.report is not None and self.report.tail_nbytes:
             yield f"tail: {self.report.tail.reason}"
 
@@ -75,7 +78,7 @@ def verify(filename: str, *, decode: bool, lenient: bool | None = None) -> Outco
     Stray bytes and a damaged end are read past, since they are what is looked for, unless ``lenient`` is False.
     """
     try:
-        with rustfits.FITS(filename, lenient=lenient is not False) as fits:
+        with reading(filename, lenient=lenient is not False) as fits:
             return Outcome(filename, fits.verify(decode=decode))
     except (rustfits.FitsError, OSError) as error:
         return Outcome(filename, None, " ".join(str(error).split()))

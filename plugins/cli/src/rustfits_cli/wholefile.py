@@ -214,8 +214,8 @@ class _Work:
                 self._shift = -1
                 continue
             if isinstance(hdu, rustfits.CompressedImageHDU):
-                self._look_at_checksum(raw, strict=strict)
-                self._unpack_image(hdu, raw, strict=strict)
+                intact = self._look_at_checksum(raw, strict=strict)
+                self._unpack_image(hdu, raw, intact=intact, strict=strict)
                 continue
             if hdu.header.get("ZTABLE") is True and isinstance(hdu, getattr(rustfits, "CompressedTableHDU", ())):
                 self._look_at_checksum(raw, strict=strict)
@@ -237,11 +237,13 @@ class _Work:
         index = hdu.index if index is None else index
         self.checks.append((index + self._shift, lambda after: image.confirm(after, packed)))
 
-    def _unpack_image(self, hdu: rustfits.CompressedImageHDU, raw: RawHDU, *, strict: bool) -> None:
+    def _unpack_image(self, hdu: rustfits.CompressedImageHDU, raw: RawHDU, *, intact: bool, strict: bool) -> None:
         index = hdu.index + self._shift
         total, same = unpack_image(hdu, raw, self._out, self._tell, first=not index)
         if not same:
-            self._doubt(f"HDU {hdu.index}: its pixels are not those that its ZDATASUM was made of", strict=strict)
+            why = ", though its bytes are those of its DATASUM" if intact else "; see: rustfits verify"
+            what = f"HDU {hdu.index}: its pixels are not those that its ZDATASUM was made of"
+            self._doubt(f"{what}{why}", strict=strict)
         self.checks.append((index, lambda after: check_sum(after, total, hdu.index)))
 
     def _copy(self, hdu: rustfits.HDU, raw: RawHDU) -> None:
@@ -283,7 +285,8 @@ class _Work:
             cards, total = made.cards, sum_of(made)
             names = [keyword(card) for card in cards]
             if not checksums_are_right([card for card in cards if keyword(card) == "DATASUM"], total):
-                self._doubt(f"HDU {raw.hdu.index}: its rows are not those that its ZDATASUM was made of", strict=strict)
+                what = f"HDU {raw.hdu.index}: its rows are not those that its ZDATASUM was made of"
+                self._doubt(f"{what}; see: rustfits verify", strict=strict)
             if "CHECKSUM" in names and "DATASUM" in names and not checksums_are_right(cards, total):
                 cards = with_checksums(cards, total)
             self._write_table(raw.hdu.index, made, cards)
@@ -308,17 +311,19 @@ class _Work:
         nbytes = made.data_nbytes
         self.checks.append((index + self._shift, lambda after: check_written(after, cards, nbytes, crc, index)))
 
-    def _look_at_checksum(self, raw: RawHDU, *, strict: bool) -> None:
-        if not checksums_are_right(raw.cards, sum_of(raw)):
+    def _look_at_checksum(self, raw: RawHDU, *, strict: bool) -> bool:
+        """Tell the user if the bytes of an HDU are not what they were; return whether DATASUM shows that they are."""
+        right = checksums_are_right(raw.cards, sum_of(raw))
+        if not right:
             what = f"HDU {raw.hdu.index}: its CHECKSUM or DATASUM is not that of its bytes"
-            self._doubt(what, strict=strict)
+            self._doubt(f"{what}; see: rustfits verify", strict=strict)
+        return right and any(keyword(card) == "DATASUM" for card in raw.cards)
 
     def _doubt(self, what: str, *, strict: bool) -> None:
         """Tell the user that an HDU may be damaged, or raise an error if its file is to go."""
-        said = f"{what}; see: rustfits verify"
         if strict:
-            raise Different(f"{said}; it may be damaged, so the original is not deleted")
-        self._done.remarks.append(said)
+            raise Different(f"{what}; it may be damaged, so the original is not deleted")
+        self._done.remarks.append(what)
 
 
 def _is_plain_image(hdu: rustfits.HDU) -> bool:

@@ -144,12 +144,12 @@ class TileRows:
         columns = [self.facts.coded(one) for one in cells]
         if len(rows) * sum(column.nbytes for column in columns) <= SMALL_NBYTES:
             return
-        for runs in self._groups(Runs.of(rows, self.facts.tile_nrows)):
+        for runs in self._groups(rows):
             self._entries([self.tiles_of(column) for column in columns], runs)
 
     def jobs(self, rows: Rows, columns: Sequence[CodedColumn]) -> Iterator[list[Job]]:
         """Return what is to be done, column by column, in groups that need little memory; errors as `check`."""
-        for runs in self._groups(Runs.of(rows, self.facts.tile_nrows)):
+        for runs in self._groups(rows):
             entries = self._entries(columns, runs)
             yield [
                 Job(column, runs.part(first, stop), found.part(slice(first, stop)))
@@ -157,7 +157,12 @@ class TileRows:
                 for first, stop in self._batches(column, runs)
             ]
 
-    def _groups(self, runs: Runs) -> Iterator[Runs]:
+    def _groups(self, rows: Rows) -> Iterator[Runs]:
+        """Cut rows, once the file is known to have what describes their tiles: a header may claim any number."""
+        if len(rows):
+            last = max(rows[0], rows[-1]) if isinstance(rows, range) else int(rows.max())
+            self.unit.require((last // self.facts.tile_nrows + 1) * self.facts.layout.row_nbytes)
+        runs = Runs.of(rows, self.facts.tile_nrows)
         step = max(GROUP_NBYTES // max(self.facts.layout.row_nbytes, 1), 1)
         for first in range(0, runs.tile.size, step):
             yield runs.part(first, first + step)

@@ -46,7 +46,7 @@ def row_verdicts(
 def _tiles(tiles: TileRows) -> tuple[Verdict, str]:
     """Decode every tile of every column."""
     facts = tiles.facts
-    damage: list[FitsError] = []
+    damage: list[str] = []  # not the errors: their frames would keep every tile in memory
     try:
         columns = [facts.coded(one) for one in facts.cells if isinstance(one, Cells)]
     except (CodecNotInstalled, PluginError) as error:
@@ -59,13 +59,13 @@ def _tiles(tiles: TileRows) -> tuple[Verdict, str]:
             try:
                 _decode(tiles, column, np.arange(first, min(first + facts.tile_nrows, facts.nrows)))
             except FitsError as error:
-                damage.append(error)
+                damage.append(error._sentence())
     count, nlost = facts.ntiles * len(columns), len(damage) + (facts.ntiles - there) * len(columns)
     if cut is not None and nlost > len(damage):
-        damage.append(cut)
+        damage.append(cut._sentence())
     if not damage:
         return Verdict("tiles", "ok", f"all {facts.ntiles} tiles of all {len(columns)} columns can be decoded"), ""
-    shown = "; ".join(error._sentence() for error in damage[:SHOWN])
+    shown = "; ".join(damage[:SHOWN])
     left = nlost - min(len(damage), SHOWN)
     more = f"; and {left} more" if left else ""
     return Verdict("tiles", "bad", f"{nlost} of {count} tiles cannot be decoded: {shown}{more}"), ""

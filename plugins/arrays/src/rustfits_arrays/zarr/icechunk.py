@@ -88,6 +88,8 @@ class _Writer:
         state: dict[str, Any] = {}
         if "etag" in layout.state:
             state["etag_checksum"] = layout.state["etag"]
+        elif "modified" in layout.state:
+            state["last_updated_at_checksum"] = datetime.fromtimestamp(layout.state["modified"], UTC)
         elif "mtime_ns" in layout.state:
             # Icechunk compares whole seconds: the end of that in which the file was changed.
             state["last_updated_at_checksum"] = datetime.fromtimestamp(layout.state["mtime_ns"] // 10**9 + 1, UTC)

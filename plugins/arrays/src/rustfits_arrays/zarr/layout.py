@@ -15,6 +15,7 @@ from rustfits.plugin import Reference, reference_of, stored_tiles
 from rustfits_arrays.images import attributes, dimensions
 from rustfits_arrays.zarr.blocks import over_blocks, run_of_units, whole_run
 from rustfits_arrays.zarr.packed import pack, pack_bytes
+from rustfits_arrays.zarr.states import seconds_of
 
 TILES = "rustfits.tiles"
 PIXELS = "rustfits.pixels"
@@ -139,8 +140,10 @@ def _state(reference: Reference, same: bool) -> dict[str, Any]:
     mark = rest[0] if same and rest else None
     if isinstance(mark, int):
         state["mtime_ns"] = mark
-    elif mark is not None and mark.removeprefix("W/").startswith('"'):  # not a time
+    elif mark is not None and mark.removeprefix("W/").startswith('"'):
         state["etag"] = mark
+    elif mark is not None and (seconds := seconds_of(mark)) is not None:
+        state["modified"] = seconds
     return state
 
 

@@ -7,6 +7,8 @@ import os
 import weakref
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlparse
 
@@ -27,7 +29,8 @@ async def confirm(getter: Any, state: State, file: str) -> None:
         fsspec reads, and of a `virtualizarr.manifests.ManifestStore`. Icechunk minds ETags and seconds itself. Of other
         stores, such as those into which chunks were copied, nothing is asked.
     state : dict
-        ``size``, and ``mtime_ns`` or ``etag``, as far as they are known.
+        ``size``, and ``mtime_ns`` or ``etag``, as far as they are known; of servers without ETags ``modified``, the
+        second of the last change, as `seconds_of` gives it.
     file : str
         The URL of the file when the references were made.
 
@@ -124,7 +127,8 @@ def _asked_of_references(store: Any, path: str) -> Asked | None:
     async def ask() -> State:
         target.invalidate_cache()
         about = await target._info(url)
-        return {"size": about.get("size"), "etag": about.get("ETag") or about.get("etag") or about.get("e_tag")}
+        tag = about.get("ETag") or about.get("etag") or about.get("e_tag")
+        return {"size": about.get("size"), "etag": tag, "modified": seconds_of(about.get("Last-Modified"))}
 
     return url, ask
 
@@ -152,9 +156,19 @@ def _asked_of_manifests(store: Any, path: str) -> Asked | None:
     async def ask() -> State:
         # Not every server answers HEAD.
         about = (await get_async(source, key, options={"range": (0, 1)})).meta
-        return {"size": about["size"], "etag": about.get("e_tag")}
+        return {"size": about["size"], "etag": about.get("e_tag"), "modified": seconds_of(about.get("last_modified"))}
 
     return url, ask
+
+
+def seconds_of(time: str | datetime | None) -> int | None:
+    """Return the seconds since 1970 of a time, or of an HTTP date (RFC 9110, section 5.6.7); None if it is neither."""
+    if isinstance(time, str):
+        try:
+            time = parsedate_to_datetime(time)
+        except ValueError:
+            return None
+    return None if time is None else int(time.timestamp())
 
 
 def _local_path(url: str) -> str | None:

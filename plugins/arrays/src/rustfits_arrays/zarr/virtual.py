@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from contextlib import closing
+from email.utils import format_datetime
 from typing import Any
 from urllib.parse import urlparse
 
@@ -95,7 +96,7 @@ class _Resolved(Storage):
         self._store, self._path, self.name, self.location = store, path, url, url
         answer = obstore.get(store, path, options={"range": (0, _BLOCK_NBYTES)})  # not every server answers HEAD
         self._size = int(answer.meta["size"])
-        self._identity = self._size, answer.meta.get("e_tag") or str(answer.meta.get("last_modified"))
+        self._identity = self._size, answer.meta.get("e_tag") or format_datetime(answer.meta["last_modified"])
         self._blocks = {0: bytes(answer.bytes())}
         self.head = bytes(memoryview(self._block(0))[:HEAD_NBYTES]) if self._size else b""
 
@@ -104,7 +105,7 @@ class _Resolved(Storage):
         return self._size
 
     def identity(self) -> Identity:
-        """Return size and ETag."""
+        """Return size and ETag, or time."""
         return self._identity
 
     def _block(self, number: int) -> bytes:
