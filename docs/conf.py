@@ -70,7 +70,9 @@ def without_last_blanks(app: object, doctree: nodes.document) -> None:
 def load_commands() -> None:
     """Load the commands that are loaded when they are called: the page of options shows only those that are there."""
     for name in main.list_commands(None):
-        main.add_command(main.get_command(None, name), name)
+        command = main.get_command(None, name)
+        command.name = name  # which is the heading
+        main.add_command(command)
 
 
 def setup(app: object) -> None:
