@@ -4,12 +4,14 @@ import inspect
 import itertools
 import re
 import zlib
+from importlib.metadata import EntryPoint
 
 import numpy as np
 import pytest
 
 from rustfits.plugin import EncodedTiles, InvalidParameter, TileCodec
 from rustfits.testing import CodecConformance
+from rustfits_testing import conformance
 
 
 class Right(TileCodec):
@@ -130,6 +132,13 @@ class HasAFault(Right):
         return {}["nothing"]
 
 
+class RefusesWithOneText(Right):
+    def __post_init__(self):
+        super(Right, self).__post_init__()
+        if self.level != 6:
+            raise InvalidParameter("level is 6")
+
+
 class LiesOfLengths(Right):
     def encode(self, batch):
         tiles = super().encode(batch)
@@ -210,6 +219,7 @@ FAULTS = {
     NamesNumbersOtherwise: ("abilities_are_declared", r"pixel_dtypes has \['int16', 'u2'\]; it must name one of u1"),
     ForgetsItsParent: ("equal_parameters", r"must call super\(\)\.__post_init__\(\)"),
     HasAFault: ("every_pixel_comes_back", r"KeyError: a fault of its own"),
+    RefusesWithOneText: ("other_parameters", r"an InvalidParameter is made of the name of the parameter"),
     LiesOfLengths: ("every_pixel_comes_back", r"returned \d+ bytes with 1 lengths for 1 tiles: it breaks the contract"),
     MakesNoBytes: ("every_pixel_comes_back", r"gave lengths array\(\[0\].*no tile may have no bytes"),
     ReturnsText: ("every_pixel_comes_back", r"encode failed .*memoryview: a bytes-like object is required"),
@@ -252,3 +262,12 @@ def test_a_fault_is_found_and_said_in_a_sentence(kind):
     for error in found.values():
         assert isinstance(error, pytest.fail.Exception | AssertionError)
         assert re.search(sentence, str(error).replace("\n", " ")), str(error)
+
+
+def test_an_entry_point_of_another_name_is_told(monkeypatch):
+    package = Right.__module__.partition(".")[0]
+    point = EntryPoint("RIGHT", f"{package}.plugin", "rustfits.codecs")
+    monkeypatch.setattr(conformance, "entry_points", lambda group: [point])
+    suite = type("Suite", (CodecConformance,), {"codec": Right()})()
+    with pytest.raises(pytest.fail.Exception, match=f"RIGHT_1, but {package} offers RIGHT in.*must be zcmptype"):
+        suite.test_the_installed_name_gives_this_class()

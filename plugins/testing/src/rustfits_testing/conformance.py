@@ -16,6 +16,7 @@ import pickle
 import tracemalloc
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import entry_points
 from typing import Any, ClassVar, NoReturn
 
 import numpy as np
@@ -96,7 +97,12 @@ class CodecConformance:
                 for value in _beside(getattr(self.codec, field.name)):
                     try:
                         yield dataclasses.replace(self.codec, **{field.name: value})
-                    except (CodecError, ValueError, TypeError, OverflowError):
+                    except (CodecError, ValueError, TypeError, OverflowError) as error:
+                        hold(
+                            "__init__()" not in str(error),
+                            f"{self._name}({field.name}={value!r}) raised {error}; an InvalidParameter is made of the "
+                            "name of the parameter, its value, and what is allowed",
+                        )
                         continue  # no value that the algorithm knows
                     except Exception as error:
                         wrong(
@@ -221,9 +227,25 @@ class CodecConformance:
                 )
 
     def test_the_installed_name_gives_this_class(self) -> None:
+        package = type(self.codec).__module__.partition(".")[0]
         if self.codec.zcmptype not in codecs():
+            offered = [
+                point.name
+                for point in entry_points(group="rustfits.codecs")
+                if point.value.partition(":")[0].partition(".")[0] == package
+            ]
+            hold(
+                not offered,
+                f"{self._name}.zcmptype is {self.codec.zcmptype}, but {package} offers {', '.join(offered)} in the "
+                "group rustfits.codecs: the name of the entry point must be zcmptype",
+            )
             pytest.skip(f"no distribution that offers {self.codec.zcmptype} is installed")
-        assert codec_class(self.codec.zcmptype) is type(self.codec)
+        found = codec_class(self.codec.zcmptype)
+        hold(
+            found is type(self.codec),
+            f"{self.codec.zcmptype} is installed as {found.__module__}.{found.__name__}, not as {self._name} of "
+            f"{type(self.codec).__module__}; one name has one class",
+        )
 
     def test_parameters_cannot_be_changed(self) -> None:
         for name in ("tile_shape", "zcmptype", "anything"):
