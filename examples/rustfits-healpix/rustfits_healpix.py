@@ -37,6 +37,14 @@ class HealpixHDU(TableHDU):
         return self.read_column(name).reshape(-1)
 
 
+def carry(header, cards):
+    """Add what the user says beside the data, but for keywords that are there and those that describe other data."""
+    more = carried_cards(header, cards.keys())
+    for key in [key for key in more.keys() if key not in ("COMMENT", "HISTORY", "")]:  # noqa: SIM118 - no mapping
+        cards.adopt(more, key)
+    cards.adopt_commentary(more)
+
+
 class Healpix(HDUKind):
     """What the core asks."""
 
@@ -53,7 +61,7 @@ class Healpix(HDUKind):
         return self.CONVENTION if isinstance(data, HealpixMap) else 0
 
     def write(self, data, *, extname=None, header=None):
-        """Return the HDU: its header, and what fills it."""
+        """Return the HDU: its header, and what fills it. Whatever is wrong is found now, before the file changes."""
         values = np.ascontiguousarray(data.values, ">f8")
         nside = round((values.size / 12) ** 0.5)
         if values.ndim != 1 or 12 * nside**2 != values.size or not nside:
@@ -63,13 +71,11 @@ class Healpix(HDUKind):
                 *[("XTENSION", "BINTABLE"), ("BITPIX", 8), ("NAXIS", 2), ("NAXIS1", 8), ("NAXIS2", values.size)],
                 *[("PCOUNT", 0), ("GCOUNT", 1), ("TFIELDS", 1), ("TTYPE1", "SIGNAL"), ("TFORM1", "1D")],
                 *([("EXTNAME", extname)] if extname else []),
-                *[("PIXTYPE", "HEALPIX"), ("ORDERING", data.ordering), ("NSIDE", nside), ("INDXSCHM", "IMPLICIT")],
+                *[("PIXTYPE", "HEALPIX"), ("ORDERING", data.ordering), ("INDXSCHM", "IMPLICIT")],
+                ("NSIDE", nside, "there are 12 * NSIDE ** 2 pixels"),  # keyword, value, comment
             ]
         )
-        more = carried_cards(header, cards.keys())  # what the user says beside the data
-        for key in [key for key in more.keys() if key not in ("COMMENT", "HISTORY", "")]:  # noqa: SIM118 - no mapping
-            cards.adopt(more, key)
-        cards.adopt_commentary(more)
+        carry(header, cards)
         return NewHDU(cards, lambda hdu: DataUnit(hdu).write(0, values))
 
 

@@ -6,6 +6,7 @@ import doctest
 import inspect
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -45,6 +46,18 @@ def test_the_manual_lists_every_command():
     main = pytest.importorskip("rustfits_cli.main", reason="not installed: rustfits-cli").main
     listed = set(re.findall(r"^\| `rustfits (\w+)", (ROOT / "docs" / "command-line.md").read_text(), re.MULTILINE))
     assert listed == set(main.list_commands(None))  # also those that are loaded when they are called
+
+
+def test_the_page_of_options_has_every_command():
+    """The page shows what is in `commands`; most are loaded only when they are called."""
+    pytest.importorskip("docutils", reason="not installed: docutils")
+    main = pytest.importorskip("rustfits_cli.main", reason="not installed: rustfits-cli").main
+    before = dict(main.commands)
+    try:
+        runpy.run_path(str(ROOT / "docs" / "conf.py"))["load_commands"]()
+        assert set(main.commands) == set(main.list_commands(None)) > set(before)
+    finally:
+        main.commands = before
 
 
 def test_the_manual_lists_every_page():
@@ -156,7 +169,8 @@ def test_the_codec_in_the_manual_is_the_one_in_examples():
 
 def test_the_kind_in_the_manual_is_the_one_in_examples():
     text = (ROOT / "docs" / "writing-an-hdu-kind.md").read_text()
-    module, project = re.findall(r"```(?:python|toml)\n(.*?)```", text, re.DOTALL)
+    module, project, writing = re.findall(r"```(?:python|toml)\n(.*?)```", text, re.DOTALL)
+    assert writing in (ROOT / "examples" / "rustfits-healpix" / "rustfits_healpix.py").read_text()
     folder = ROOT / "examples" / "rustfits-groups"
     assert module == (folder / "rustfits_groups.py").read_text()
     shown, real = tomllib.loads(project)["project"], tomllib.loads((folder / "pyproject.toml").read_text())["project"]

@@ -31,8 +31,9 @@ def a_file() -> bytes:
 class StorageConformance:
     """Checks that every storage must pass.
 
-    A subclass defines the fixture ``storage``: one that holds `content`, open, and closed by whoever made it. With
-    ``writable`` set on it, it is changed too.
+    A subclass defines the fixture ``storage``: one that holds `content`, open. One test reads a file in it by
+    `FITS.from_storage`, which closes it; a fixture that closes the others as well needs a ``close`` that may be called
+    twice. With ``writable`` set on the storage, it is changed too.
 
     Attributes
     ----------
