@@ -37,7 +37,7 @@ class ColumnTable(ArrowTable, Protocol):
         """The header."""
 
     @property
-    def _place(self) -> str:
+    def _place(self) -> object:
         """What messages call the HDU."""
 
     def _read_columns(
