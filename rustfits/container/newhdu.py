@@ -15,6 +15,7 @@ from rustfits.hdu.image.cards import empty_primary_cards
 from rustfits.hdu.kind import HDUKind, NewHDU
 from rustfits.hdu.kinds import kind_of, kind_that_takes
 from rustfits.hdu.table import needs_package
+from rustfits.header.cards import Cards
 from rustfits.storage.openfile import OpenFile
 
 
@@ -96,5 +97,9 @@ def _required(entry: str) -> HDUKind:
 
 def _checked(kind: HDUKind, new: object) -> NewHDU:
     if not isinstance(new, NewHDU):
-        raise PluginError(f"{type(kind).__name__} planned {new!r}; it must be a NewHDU")
+        raise PluginError(f"{type(kind).__name__} planned {new!r:.60}; it must be a NewHDU")
+    if not isinstance(new.cards, Cards) or not (new.fill is None or callable(new.fill)):
+        raise PluginError(
+            f"{type(kind).__name__} planned {new!r:.60}; its cards must be Cards, and fill callable or None"
+        )
     return new

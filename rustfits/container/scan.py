@@ -8,7 +8,7 @@ from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
 from rustfits import limits
-from rustfits.errors import FitsError, HeaderError, LimitExceeded, NotAFitsFile, TruncatedFile
+from rustfits.errors import FitsError, HeaderError, LimitExceeded, NotAFitsFile, PluginError, TruncatedFile
 from rustfits.header.card import CARD, find_end, legible
 from rustfits.header.cards import Cards
 from rustfits.header.state import hdu_name
@@ -162,6 +162,8 @@ def _checked_size(storage: Storage) -> int:
     size = len(storage.head)
     if not 0 < size < HEAD_NBYTES:  # it is not all there is
         size = storage.size()
+    if not hasattr(size, "__index__") or size < 0:
+        raise PluginError(f"{type(storage).__name__} of {storage.name} says that its size is {size!r:.40}, no bytes")
     if size < BLOCK:
         found = f"it has {size} bytes, less than one block of {BLOCK} bytes" if size else "it is empty (0 bytes)"
         raise NotAFitsFile(f"{storage.name} is not a valid FITS file: {found}")

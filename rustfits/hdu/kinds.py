@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rustfits.codec import installed
-from rustfits.errors import NotSupported, PluginError, how_to_install
+from rustfits.errors import FitsError, NotSupported, PluginError, how_to_install
 from rustfits.hdu.base import HDU
 from rustfits.hdu.image.image import ImageHDU
 from rustfits.header.cards import Cards
@@ -127,13 +129,13 @@ def _best_class(name: str, cards: Cards, primary: bool) -> type[HDU]:
     found: list[tuple[int, str, HDUKind | None]] = [(own, f"rustfits {__version__}", None)]
     for plugin, kind in registry.hdu_kinds(lambda entry: _class_of(entry) == name.upper()):
         asked = _checked(plugin, kind)
-        match = asked.match(cards, primary)
+        match = _fit(plugin, "match", partial(asked.match, cards, primary))
         if match:
             found.append((match, plugin.origin, asked))
     best = _most_specific(found, f"a header of the class {name}")
     if best is None:
         return _own_class(name)
-    chosen: object = best.hdu_class(cards)
+    chosen = _answer(type(best).__name__, "hdu_class", partial(best.hdu_class, cards))
     if not (isinstance(chosen, type) and issubclass(chosen, HDU)):
         raise PluginError(f"{type(best).__name__} chose {chosen!r} for an HDU; it must be a subclass of rustfits.HDU")
     return chosen
@@ -146,6 +148,24 @@ def _most_specific(found: list[tuple[int, str, HDUKind | None]], what: str) -> H
         names = " and ".join(origin for origin, _ in best)
         raise PluginError(f"{names} are equally fit for {what}; uninstall one of them")
     return best[0][1]
+
+
+def _fit(plugin: Plugin, method: str, ask: Callable[[], object]) -> int:
+    """Return how specifically a kind says that it fits."""
+    fit = _answer(plugin.origin, method, ask)
+    if not isinstance(fit, int):
+        raise PluginError(f"{method} of a kind of HDU of {plugin.origin} returned {fit!r:.60}; it must return an int")
+    return fit
+
+
+def _answer(who: str, method: str, ask: Callable[[], object]) -> object:
+    """Return what a method of a kind answers; whatever it raises that is none of ours is its fault."""
+    try:
+        return ask()
+    except (FitsError, NotImplementedError, MemoryError):
+        raise
+    except Exception as error:
+        raise PluginError(f"{method} of a kind of HDU of {who} failed ({type(error).__name__}: {error})") from error
 
 
 def _checked(plugin: Plugin, kind: object) -> HDUKind:
@@ -195,7 +215,7 @@ def kind_that_takes(data: object) -> HDUKind | None:
     found: list[tuple[int, str, HDUKind | None]] = []
     for plugin, kind in registry.hdu_kinds(lambda _: True):
         asked = _checked(plugin, kind)
-        fit = asked.takes(data)
+        fit = _fit(plugin, "takes", partial(asked.takes, data))
         if fit:
             found.append((fit, plugin.origin, asked))
     return _most_specific(found, f"writing a {type(data).__name__}") if found else None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rustfits.errors import ReadOnlyFile, TransactionUndone, TruncatedFile
+from rustfits.errors import PluginError, ReadOnlyFile, TransactionUndone, TruncatedFile
 from rustfits.storage.watch import Watch
 
 if TYPE_CHECKING:
@@ -204,7 +204,12 @@ class Storage(ABC):
             if found != nbytes:
                 raise self._too_short(offset, nbytes, found)
 
-    def _too_short(self, offset: int, nbytes: int, found: int) -> TruncatedFile:
+    def _too_short(self, offset: int, nbytes: int, found: int) -> TruncatedFile | PluginError:
+        if not isinstance(found, int | np.integer) or not 0 <= found < nbytes:
+            return PluginError(
+                f"{type(self).__name__} of {self.name} read {found!r:.40} bytes, where {nbytes} were asked for from "
+                f"byte {offset}: _read_into must return an int, of what it put there"
+            )
         wanted = f"wanted {nbytes} bytes from byte {offset}"
         return TruncatedFile(f"{self.name} ends at byte {offset + found}: {wanted}; the file is truncated")
 

@@ -299,3 +299,13 @@ def test_the_bytes_of_what_is_no_file_go_without_the_garbage_collector():
         assert kept() is None
     finally:
         gc.enable()
+
+
+def test_the_sum_of_pixels_is_reckoned_without_a_copy_of_them():
+    from rustfits.hdu.compressed.sums import _big_endian
+
+    pixels = PIXELS.astype("f4")
+    expected = pixels.astype(">f4").tobytes()
+    found = _big_endian(pixels)
+    assert found.tobytes() == expected
+    assert np.shares_memory(found, pixels)

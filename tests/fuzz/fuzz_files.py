@@ -32,6 +32,7 @@ from typing import Any
 import numpy as np
 
 import rustfits
+from rustfits import limits
 
 sys.path.insert(0, str(Path(__file__).parent))
 from fuzz_mutate import mutated
@@ -60,6 +61,7 @@ class Outcome:
     faults: list[str] = field(default_factory=list)
     errors: Counter[str] = field(default_factory=Counter)
     read_nbytes: int = 0
+    lacked: bool = False  # memory, in the last attempt that failed
 
     @contextlib.contextmanager
     def attempt(self, what: str) -> Iterator[None]:
@@ -69,6 +71,7 @@ class Outcome:
         except rustfits.FitsError as error:
             self.said(what, str(error))
             self.errors[type(error).__name__] += 1
+            self.lacked = isinstance(error, rustfits.OutOfMemory)
         except Exception as error:
             place = traceback.extract_tb(error.__traceback__)[-1]
             text = f"{what}: {type(error).__name__}: {str(error)[:100]} at {Path(place.filename).name}:{place.lineno}"
@@ -160,10 +163,10 @@ def use(path: Path, outcome: Outcome) -> None:
             with outcome.attempt("look"):
                 hdu.header.get("NAXIS")
                 outcome.said("look", f"{hdu!r}\n{hdu.header}\n{hdu.header!r}")
-            use_data(hdu, outcome)
+            use_data(hdu, outcome, path.stat().st_size)
 
 
-def use_data(hdu: rustfits.HDU, outcome: Outcome) -> None:
+def use_data(hdu: rustfits.HDU, outcome: Outcome, file_nbytes: int) -> None:
     """Read the data of an HDU in all ways, which must agree with the first if that had them all."""
     jobs: Iterator[Job] = iter(())
     with outcome.attempt("kind"):
@@ -177,6 +180,7 @@ def use_data(hdu: rustfits.HDU, outcome: Outcome) -> None:
         if job is None:
             return
         what, read, part = job
+        outcome.lacked = False
         with outcome.attempt(what):
             found = read()
             outcome.had(found)
@@ -190,6 +194,12 @@ def use_data(hdu: rustfits.HDU, outcome: Outcome) -> None:
                 found = found[0] if what == "cutouts" else found
                 if expected is not None and not same(found, expected):
                     outcome.faults.append(f"{what}: not what the whole has there")
+        if outcome.lacked and isinstance(hdu, rustfits.ImageHDU):
+            # A process of a GiB has no room for pixels that the limits allow: they count, or the lack is a fault.
+            nbytes = hdu.size * hdu.stored_dtype.itemsize
+            if nbytes <= PEAK_NBYTES or nbytes > limits.MAX_RATIO * file_nbytes:
+                outcome.faults.append(f"{what}: no memory for {nbytes} bytes of pixels")
+            outcome.read_nbytes = max(outcome.read_nbytes, nbytes)
 
 
 def use_commands(path: Path, outcome: Outcome, printed: Path) -> None:

@@ -6,14 +6,17 @@ import json
 import shutil
 import subprocess
 import sys
+import tracemalloc
 from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pytest
 from astropy.io import fits as astropy_fits
+from click.testing import CliRunner
 
 import rustfits
+from rustfits_cli.main import main
 
 DATA = Path(__file__).resolve().parents[3] / "tests" / "data"
 PIXELS = (np.arange(600, dtype=np.int32) ** 2 % 1000).reshape(20, 30)
@@ -280,3 +283,24 @@ def test_what_is_no_file_is_one_line_and_exit_code_1(tmp_path, name, said):
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
     assert said in done.stderr
+
+
+def test_a_table_that_claims_many_rows_is_cut_without_a_list_of_them(tmp_path):
+    with rustfits.FITS("mem://", "w+") as fits:
+        fits.write_table({"a": np.arange(100, dtype="i4")})
+        raw = bytes(fits.to_bytes())
+    at = raw.index(b"NAXIS2  =", 2880)
+    raw = raw[: at + 10] + b"500000".rjust(20) + raw[at + 30 :]
+    path, out = tmp_path / "claims.fits", tmp_path / "out.fits"
+    path.write_bytes(raw)
+    tracemalloc.start()
+    try:
+        result = CliRunner().invoke(main, ["salvage", str(path), str(out)])
+        assert out.exists(), result.output
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 12_000_000
+    with rustfits.FITS(out) as fits:
+        np.testing.assert_array_equal(fits[1].read()["a"][:100], np.arange(100))
+        assert fits[1].nrows == 720  # the last block is filled with zeros

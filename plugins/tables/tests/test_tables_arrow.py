@@ -385,3 +385,17 @@ def test_no_library_is_loaded_by_tables():
     """
     out = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], check=True, capture_output=True, text=True)
     assert out.stdout == "[]\n"
+
+
+@pytest.mark.parametrize(("library", "method"), [("pyarrow", "to_arrow"), ("polars", "to_polars")])
+def test_a_library_without_memory_is_an_error_of_ours(library, method, monkeypatch):
+    taker = pytest.importorskip(library, reason=f"not installed: {library}")
+
+    def without_memory(source):
+        raise MemoryError("malloc of size 256 failed")
+
+    monkeypatch.setattr(taker, "table" if library == "pyarrow" else "DataFrame", without_memory)
+    with rustfits.FITS("mem://", "w+") as fits:
+        hdu = fits.write_table({"a": np.arange(3)})
+        with pytest.raises(rustfits.OutOfMemory, match=r"HDU 1.*malloc of size 256"):
+            getattr(hdu, method)()

@@ -115,7 +115,8 @@ def verify_checksum(
 
 
 def _big_endian(pixels: NDArray[Any]) -> NDArray[Any]:
-    return np.ascontiguousarray(pixels, dtype=pixels.dtype.newbyteorder(">"))
+    """Turn the bytes of pixels that nobody else has, in place: a row of tiles may be as large as the image."""
+    return pixels.byteswap(inplace=True) if np.little_endian else pixels
 
 
 def _header_sum(cards: Cards, table: TileTable, data: int, checksum: str) -> int:

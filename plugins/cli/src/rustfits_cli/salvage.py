@@ -417,12 +417,12 @@ def mend_rows(hdu: Any, cut: rustfits.HDU, missing: int) -> int:
     width, nrows, heap = int(header["NAXIS1"]), int(header["NAXIS2"]), int(header.get("PCOUNT", 0))
     there = max(int(cut.extent.data_nbytes) - missing, 0)
     kept = min(there // width if width else nrows, nrows)
-    lost = list(range(kept, nrows))
-    if heap and kept:
-        lost = sorted(lost + unreadable(cut, 0, kept))
-    hdu.delete_rows(lost)
+    hdu.delete_rows(slice(kept, nrows))  # as many as a header claims: no list has them
+    damaged = unreadable(cut, 0, kept) if heap and kept else []
+    if damaged:
+        hdu.delete_rows(damaged)
     renew_sums(hdu)
-    return nrows - len(lost)
+    return kept - len(damaged)
 
 
 def unreadable(table: Any, first: int, stop: int) -> list[int]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from rustfits import FITSHeader, NotSupported, is_protected_key
+from rustfits import FITSHeader, NotSupported, OutOfMemory, is_protected_key
 from rustfits_tables.arrow import ArrowSource, ArrowTable
 from rustfits_tables.columns import Cells
 from rustfits_tables.facts import AnyCells
@@ -35,6 +35,10 @@ class ColumnTable(ArrowTable, Protocol):
     @property
     def header(self) -> FITSHeader:
         """The header."""
+
+    @property
+    def _place(self) -> object:
+        """What messages call the HDU."""
 
     def _read_columns(
         self, columns: Sequence[str] | None, rows: RowsArgument
@@ -61,23 +65,25 @@ def library(name: str) -> Any:
 
 def to_arrow(hdu: ColumnTable, columns: Sequence[str] | None, rows: RowsArgument) -> pyarrow.Table:
     """Return a table of pyarrow; see `TableHDU.to_arrow`."""
-    table: pyarrow.Table = _taken(library("pyarrow").table, ArrowSource(hdu, columns, rows))
+    table: pyarrow.Table = _taken(library("pyarrow").table, hdu, ArrowSource(hdu, columns, rows))
     return table
 
 
 def to_polars(hdu: ColumnTable, columns: Sequence[str] | None, rows: RowsArgument) -> polars.DataFrame:
     """Return a DataFrame of polars; see `TableHDU.to_polars`."""
-    frame: polars.DataFrame = _taken(library("polars").DataFrame, ArrowSource(hdu, columns, rows))
+    frame: polars.DataFrame = _taken(library("polars").DataFrame, hdu, ArrowSource(hdu, columns, rows))
     return frame
 
 
-def _taken(take: Callable[[ArrowSource], Any], source: ArrowSource) -> Any:
+def _taken(take: Callable[[ArrowSource], Any], hdu: ColumnTable, source: ArrowSource) -> Any:
     """Return what a library makes of a stream; our own error if that fails."""
     try:
         return take(source)
     except Exception as error:
         if source.fault is not None:
             raise source.fault from error
+        if isinstance(error, MemoryError):
+            raise OutOfMemory(f"there is not enough memory for what was read of {hdu._place}: {error}") from error
         raise
 
 
