@@ -213,7 +213,9 @@ class OpenFile:
     def content(self) -> bytes:
         """Return all bytes of the file, as `FITS.to_bytes` does; `FitsIOError` if it is fetched by parts."""
         if self.storage.partial and not self.closed:
-            raise FitsIOError(f"{self.filename} is fetched by parts: to have all of its bytes, pass ranged=False")
+            raise FitsIOError(
+                f"{self.filename} is fetched by parts: to have all of its bytes, pass remote=Remote(ranged=False)"
+            )
         self.complete()
         with self.reading(self.filename):
             return bytes(self.storage.read(0, self.storage.size()))

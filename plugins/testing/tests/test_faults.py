@@ -192,7 +192,7 @@ FAULTS = {
     ForgetsItsParameter: ("other_parameters", r"'LEVEL': 7.*from_parameters must read what parameters writes"),
     NeedsWhatTheHeaderDoesNotSay: ("other_parameters", r"gives other pixels.*decoding needs must be among parameters"),
     RefusesInItsOwnWay: ("other_parameters", r"level=5\) raised KeyError.*must be refused by InvalidParameter"),
-    DeclaresTooMuch: ("every_pixel_comes_back", r"encode failed for 1 tiles of int32.*the class must declare less"),
+    DeclaresTooMuch: ("every_pixel_comes_back", r"level=6\)\.encode failed for 1 tile of int32.*must declare less"),
     LiesOfLengths: ("every_pixel_comes_back", r"returned \d+ bytes with 1 lengths for 1 tiles: it breaks the contract"),
     MakesNoBytes: ("every_pixel_comes_back", r"gave lengths array\(\[0\].*no tile may have no bytes"),
     ReturnsText: ("every_pixel_comes_back", r"encode failed .*memoryview: a bytes-like object is required"),

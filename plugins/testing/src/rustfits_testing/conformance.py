@@ -108,15 +108,15 @@ class CodecConformance:
     def _encoded(self, tiles: Sequence[NDArray[Any]], codec: TileCodec | None = None) -> list[bytes]:
         codec, what = (
             codec or self.codec,
-            f"{len(tiles)} tiles of {tiles[0].dtype}, the first of shape {tiles[0].shape}",
+            f"{len(tiles)} tile{'s' * (len(tiles) != 1)} of {tiles[0].dtype}, the first of shape {tiles[0].shape}",
         )
         try:
             encoded = encoded_by(codec, batch_of(tiles))
         except (CodecError, PluginError, NotImplementedError, MemoryError) as error:
             wrong(
-                f"{self._name}.encode failed for {what}: {error}; it must take all pixels of pixel_dtypes, or the "
-                "class "
-                "must declare less: pixel_dtypes, negative, tile_ndim, min_tile_axis, or limits of this suite"
+                f"{codec!r}.encode failed for {what}: {error}; it must take all pixels of pixel_dtypes, or the class "
+                "must declare less: pixel_dtypes, negative, tile_ndim, min_tile_axis, or limits of this suite. A "
+                "parameter that the algorithm does not allow must be refused by InvalidParameter in __post_init__"
             )
         hold(
             encoded.length.dtype == np.int64 and (encoded.length > 0).all(),
