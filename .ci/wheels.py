@@ -16,6 +16,7 @@ PLACES = [*sorted(path.parent for path in ROOT.glob("plugins/*/pyproject.toml"))
 
 def build(place: Path, target: Path) -> int:
     """Build one wheel and return the exit status of pip, whose output is shown as one piece."""
+    shutil.rmtree(place / "build", ignore_errors=True)  # modules that are no more would be in the wheel
     pip = [sys.executable, "-I", "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
     done = subprocess.run(
         [*pip, "--wheel-dir", str(target), str(place)],

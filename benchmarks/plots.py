@@ -37,9 +37,10 @@ def ratios(result: dict[str, Any], path: Path, reference: str = "rustfits 0.1.8"
         axes.barh([row + (number - len(names) / 2 + 0.5) * height for row in rows], values, height, label=name)
     axes.axvline(1, color="black", linewidth=1)
     axes.set(xscale="log", xlabel=f"times as fast as {reference}", yticks=range(len(there)), yticklabels=list(there))
+    axes.margins(y=0.01)
     axes.invert_yaxis()
     axes.legend(loc="upper center", bbox_to_anchor=(0.4, -0.03), ncols=len(names), frameon=False)
-    figure.savefig(path)
+    figure.savefig(path, bbox_inches="tight")  # the legend is wider than the axes
 
 
 def threads(result: dict[str, Any], path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from docutils import nodes
 
 import rustfits
+from rustfits_cli.main import main
 
 project = "rustfits"
 author = "the rustfits authors"
@@ -66,7 +67,16 @@ def without_last_blanks(app: object, doctree: nodes.document) -> None:
         block.children = [nodes.Text(block.rawsource)]
 
 
+def load_commands() -> None:
+    """Load the commands that are loaded when they are called: the page of options shows only those that are there."""
+    for name in main.list_commands(None):
+        command = main.get_command(None, name)
+        command.name = name  # which is the heading
+        main.add_command(command)
+
+
 def setup(app: object) -> None:
     """Connect what this file defines, before Napoleon sees the text."""
     app.connect("autodoc-process-docstring", draw_tree, priority=400)  # type: ignore[attr-defined]
     app.connect("doctree-read", without_last_blanks)  # type: ignore[attr-defined]
+    load_commands()

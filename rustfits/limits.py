@@ -88,17 +88,7 @@ cells may share bytes (FITS 4.0, section 7.3.6), so that a small file can name a
 
 
 def check_read(npixels: int, nbytes: int) -> None:
-    """Refuse a read that is larger than the limits, before memory is asked for it.
-
-    Parameters
-    ----------
-    npixels, nbytes : int
-        Of all pixels that are to be read.
-
-    Raises
-    ------
-    LimitExceeded
-    """
+    """Raise `LimitExceeded` for a read that is larger than the limits, before memory is asked for it."""
     if MAX_READ_NPIXELS is not None and npixels > MAX_READ_NPIXELS:
         raise LimitExceeded(_sentence(f"{npixels} pixels", "MAX_READ_NPIXELS", MAX_READ_NPIXELS))
     if MAX_READ_NBYTES is not None and nbytes > MAX_READ_NBYTES:
@@ -106,20 +96,14 @@ def check_read(npixels: int, nbytes: int) -> None:
 
 
 def check_sizes(nbytes: int, tile_nbytes: int, file_nbytes: Callable[[], int]) -> None:
-    """Refuse pixels that are out of proportion to the file, before memory is asked for them.
+    """Raise `LimitExceeded` for pixels out of proportion to the file, before memory is asked for them.
 
     Parameters
     ----------
-    nbytes : int
-        Of the pixels that are read.
-    tile_nbytes : int
-        Of those of one tile.
+    nbytes, tile_nbytes : int
+        Of the pixels that are read, and of those of one tile.
     file_nbytes : callable
         Returns the bytes of the file; asked for many pixels alone.
-
-    Raises
-    ------
-    LimitExceeded
     """
     if MAX_TILE_NBYTES is not None and tile_nbytes > MAX_TILE_NBYTES:
         raise LimitExceeded(
@@ -133,18 +117,13 @@ def check_sizes(nbytes: int, tile_nbytes: int, file_nbytes: Callable[[], int]) -
 
 
 def check_lost(lost: int, total: int, file_nbytes: int) -> None:
-    """Refuse to make up an image of pixels that are lost, if hardly any are there.
+    """Refuse to make up an image of pixels that are lost, if hardly any are there: with `LimitExceeded`.
 
     Parameters
     ----------
     lost, total : int
         Bytes of the pixels that are known to be lost, and of all.
     file_nbytes : int
-        Bytes of the file.
-
-    Raises
-    ------
-    LimitExceeded
     """
     most = FREE_NBYTES // 4 + MAX_LOST_RATIO * (total - lost + file_nbytes)
     if lost > most:

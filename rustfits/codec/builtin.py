@@ -105,7 +105,7 @@ class Gzip1(TileCodec):
         Early CFITSIO gzipped every integer tile at 32 bits, and some writers keep single precision of an f8 image;
         the present CFITSIO takes the width from the length.
         """
-        fault: TileDecodeError | None = None
+        faults: list[TileDecodeError] = []
         stop = 0
         for tile, npixels in enumerate(batch.npixels.tolist()):
             begin, stop = stop, stop + npixels
@@ -114,16 +114,16 @@ class Gzip1(TileCodec):
             try:
                 self._decode_any_width(single, out[begin:stop])
             except TileDecodeError as error:
-                fault = fault or error
-        if fault is not None:
-            raise fault
+                faults = faults or [error]
+        if faults:
+            raise faults.pop()  # no variable of this frame, which it holds, is to hold it
 
     def _decode_any_width(self, single: TileBatch, out: NDArray[Any]) -> None:
         try:
             self.decode_exactly(single, out)
             return
         except TileDecodeError as error:
-            fault = error
+            faults = [error]
         for itemsize, number in (FLOATS if out.dtype.kind == "f" else INTEGERS).items():
             if itemsize == out.itemsize:
                 continue
@@ -139,7 +139,7 @@ class Gzip1(TileCodec):
                 raise TileDecodeError(self.zcmptype, int(single.row[0]), reason)
             out[...] = kept
             return
-        raise fault
+        raise faults.pop()
 
 
 class Gzip2(Gzip1):

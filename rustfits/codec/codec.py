@@ -322,7 +322,7 @@ class TileCodec:
         PluginError
             If `decode_tile` breaks its contract.
         """
-        fault: TileDecodeError | None = None
+        faults: list[TileDecodeError] = []
         stop = 0
         for start, length, shape, row in zip(
             batch.start.tolist(), batch.length.tolist(), batch.shape.tolist(), batch.row.tolist(), strict=True
@@ -334,17 +334,17 @@ class TileCodec:
             except (NotImplementedError, MemoryError):
                 raise
             except Exception as error:  # decoders have errors of their own: zlib.error, the OSError of bz2
-                if fault is None:
-                    fault = TileDecodeError(self.zcmptype, row, str(error) or type(error).__name__)
-                    fault.__cause__ = error
+                if not faults:
+                    faults.append(TileDecodeError(self.zcmptype, row, str(error) or type(error).__name__))
+                    faults[0].__cause__ = error
                 continue
             if returned is not None and returned is not target:
                 raise PluginError(
                     f"{type(self).__name__}.decode_tile of {self.zcmptype} returned {type(returned).__name__}; it must "
                     "fill the array out that it is given, as in out[...] = pixels, and return nothing"
                 )
-        if fault is not None:
-            raise fault
+        if faults:
+            raise faults.pop()  # what it holds, this frame among it, would stay in memory if a variable held it
 
     def decode_exactly(self, batch: TileBatch, out: NDArray[Any]) -> None:
         """Decode tiles whose streams hold numbers as wide as those of ``out``; as `decode`.

@@ -120,7 +120,7 @@ class Kernels:
         TileDecodeError
             For the first damaged tile, after all others are done; the reason begins with "decompression".
         """
-        fault: TileDecodeError | None = None
+        faults: list[TileDecodeError] = []
         data = batch.data.data
         stop = 0
         for start, length, expected, row in zip(
@@ -130,11 +130,11 @@ class Kernels:
             try:
                 self.inflate_tile(data[start : start + length], out[begin:stop], itemsize, shuffled)
             except (ValueError, zlib.error) as error:
-                if fault is None:
-                    fault = TileDecodeError(algorithm, row, f"decompression failed: {error}")
-                    fault.__cause__ = error
-        if fault is not None:
-            raise fault
+                if not faults:
+                    faults.append(TileDecodeError(algorithm, row, f"decompression failed: {error}"))
+                    faults[0].__cause__ = error
+        if faults:
+            raise faults.pop()  # as `TileCodec.decode` does
 
     def inflate_tile(self, stream: memoryview, out: Bytes, itemsize: int, shuffled: bool) -> None:
         """Inflate one stream into ``out``; what `inflate` calls for each tile.

@@ -81,22 +81,22 @@ class HDUList:
             return
         with self._scanning, self._file.reading(self._file.filename):
             while self._rest is not None and (index is None or index >= len(self._hdus)):
-                fault = None
+                faults: list[FitsError] = []
                 try:
                     extent, header = next(self._rest)
                 except StopIteration:
                     self._rest = None
                     return
                 except FitsError as error:
-                    fault = error
-                if fault is None:
+                    faults.append(error)
+                if not faults:
                     self._file.extents.append(extent)
                     self._hdus.append(header)
                     continue
                 # A generator that has raised is at its end: what may be better the next time begins anew.
                 known: list[tuple[Extent, Header]] = [(extent, b"") for extent in self._file.extents]
                 self._rest = self._again()
-                self._note_damage(contents(self._file.storage, known, fault))
+                self._note_damage(contents(self._file.storage, known, faults))
                 self._rest = None
 
     def _again(self) -> Iterator[tuple[Extent, Header]]:

@@ -254,7 +254,7 @@ def _open_url(url: str, mode: str, options: Remote | None, near: int) -> Storage
         storage.close()
         raise LocationError(
             f"{storage.name} is compressed as a whole by {packing.name}, whatever its name, and so not seekable; "
-            "pass remote=Remote(ranged=False)"
+            "pass Remote(ranged=False)"
         )
     return storage
 

@@ -137,11 +137,11 @@ def check_url(url: str, mode: str, remote: Remote | None) -> None:
         return
     if remote.ranged and shown.lower().endswith(".gz"):
         raise LocationError(
-            f"{shown} is not seekable: a gzip file must be read from its start; pass remote=Remote(ranged=False)"
+            f"{shown} is not seekable: a gzip file must be read from its start; pass Remote(ranged=False)"
         )
     if url_scheme(url) in ("ftp", "ftps"):
         if remote.ranged:
-            raise LocationError(f"{shown}: ranged access needs http or https; pass remote=Remote(ranged=False)")
+            raise LocationError(f"{shown}: ranged access needs http or https; pass Remote(ranged=False)")
         if remote.headers is not None or remote.timeout is not None:
             raise LocationError(f"{shown}: headers= and timeout= are for http and https")
 

@@ -115,30 +115,30 @@ def scan_whole(storage: Storage, *, lenient: bool | None = None) -> Contents:
     watch, tries = storage.watch, None
     while True:
         hdus: list[tuple[Extent, Header]] = []
-        fault: FitsError | None = None
+        faults: list[FitsError] = []  # none or one
         try:
             for found in scan(storage, lenient=lenient):
                 hdus.append(found)  # noqa: PERF402  # those before a fault are wanted
         except FitsError as error:
-            fault = error
+            faults.append(error)
         if watch is None or watch.unchanged():
             break
         tries = tries or Tries(storage.name)
         tries.again()
         watch.opened(changed=True)
         storage.head = b""
-    return contents(storage, hdus, fault)
+    return contents(storage, hdus, faults)
 
 
-def contents(storage: Storage, hdus: list[tuple[Extent, Header]], fault: FitsError | None) -> Contents:
+def contents(storage: Storage, hdus: list[tuple[Extent, Header]], faults: list[FitsError]) -> Contents:
     """Return what was found, up to a fault if there is one, which is raised if it is not one of what follows HDUs."""
-    if fault is None:
+    if not faults:
         return Contents(hdus, None, foreign=False)
-    if not hdus or not isinstance(fault, HeaderError | TruncatedFile | LimitExceeded):
-        raise fault
+    if not hdus or not isinstance(faults[0], HeaderError | TruncatedFile | LimitExceeded):
+        raise faults.pop()  # a variable that held it would keep the bytes of the file in memory, by the frames it holds
     stop = hdus[-1][0].stop
     beginning = storage.read(stop, min(len(_EXTENSION), storage.size() - stop))
-    return Contents(hdus, fault, foreign=not _begins_as_hdu(beginning))
+    return Contents(hdus, faults[0], foreign=not _begins_as_hdu(beginning))
 
 
 def _ends(storage: Storage, start: int, size: int) -> bool:

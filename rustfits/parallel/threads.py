@@ -210,5 +210,8 @@ class _Crew:
 
     def raise_first(self) -> None:
         """Raise the failure of the first item that failed."""
-        if self._faults:
-            raise self._faults[min(self._faults)]
+        try:
+            if self._faults:
+                raise self._faults[min(self._faults)]
+        finally:  # else the failure holds this frame, which holds the failure, and all arrays of both stay for a while
+            self._faults.clear()

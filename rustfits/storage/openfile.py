@@ -214,7 +214,7 @@ class OpenFile:
         """Return all bytes of the file, as `FITS.to_bytes` does; `FitsIOError` if it is fetched by parts."""
         if self.storage.partial and not self.closed:
             raise FitsIOError(
-                f"{self.filename} is fetched by parts: to have all of its bytes, pass remote=Remote(ranged=False)"
+                f"{self.filename} is fetched by parts: to have all of its bytes, pass Remote(ranged=False)"
             )
         self.complete()
         with self.reading(self.filename):

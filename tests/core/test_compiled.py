@@ -31,8 +31,10 @@ def test_the_header_is_where_strangers_look_for_it():
 
 
 def test_the_copies_of_the_header_in_our_plugins_are_equal_to_it():
-    header = (ROOT / "rustfits" / "include" / "rustfits.h").read_bytes()
+    header = Path(rustfits.get_include(), "rustfits.h").read_bytes()
     copies = list(ROOT.glob("plugins/*/src/*/c/rustfits.h"))
+    if not (ROOT / "plugins").is_dir():
+        pytest.skip("not here: the plugins, which a source distribution of the core lacks")
     assert copies
     for copy in copies:
         assert copy.read_bytes() == header, copy

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import gc
 import resource
 import subprocess
 import sys
+import types
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -238,3 +242,60 @@ def test_errors_of_damaged_tiles_keep_no_pixels_by_the_frames_they_came_through(
     assert sorted(decoder.damage) == [1, 2]
     assert [error.__traceback__ for error in decoder.damage.values()] == [None, None]
     assert [error.__cause__ or error.__context__ for error in decoder.damage.values()] == [None, None]
+
+
+def verified(fits):
+    str(fits.verify())
+
+
+def masked(fits):
+    fits[1].read(on_error="mask")
+
+
+@functools.cache
+def with_cut_streams(codec):
+    with rustfits.FITS("mem://", "w+") as fits:
+        image = np.random.default_rng(4).integers(0, 1000, (1100, 1000)).astype("i2")
+        hdu = fits.write_image(image, compress=getattr(rustfits, codec)(tile_shape=(100, 1000)))
+        raw, start, row_nbytes = bytearray(fits.to_bytes()), hdu._extent.data_start, hdu.header["NAXIS1"]
+    for row in (2, 7):
+        place = start + (row + 1) * row_nbytes - 8  # of the last descriptor
+        raw[place : place + 4] = (int.from_bytes(raw[place : place + 4], "big") - 9).to_bytes(4, "big")
+    return raw
+
+
+@pytest.mark.parametrize("nthreads", [1, 2])
+@pytest.mark.parametrize("read", [verified, masked, lambda fits: fits[1].read(), lambda fits: fits[1][:, 3]])
+@pytest.mark.parametrize("codec", ["Gzip1", "Gzip2", "NoCompress"])
+def test_what_held_a_damaged_tile_goes_without_the_garbage_collector(codec, read, nthreads):
+    """An error in a variable of a frame that it holds itself keeps that frame's arrays, tens of MB of a large image."""
+    raw = with_cut_streams(codec)
+    before = rustfits.get_num_threads()
+    rustfits.set_num_threads(nthreads)
+    gc.collect()
+    gc.disable()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        with opened(raw) as fits, contextlib.suppress(rustfits.TileDecodeError):
+            read(fits)
+        gc.collect()
+        kept = [found for found in gc.garbage if isinstance(found, types.FrameType | BaseException)]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+        rustfits.set_num_threads(before)
+    assert kept == []
+
+
+def test_the_bytes_of_what_is_no_file_go_without_the_garbage_collector():
+    gc.collect()
+    gc.disable()
+    try:
+        with pytest.raises(rustfits.HeaderError) as caught:
+            rustfits.FITS.from_bytes(b"x" * 5760)
+        kept = weakref.ref(caught.value)
+        del caught
+        assert kept() is None
+    finally:
+        gc.enable()

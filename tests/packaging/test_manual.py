@@ -6,6 +6,7 @@ import doctest
 import inspect
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -45,6 +46,18 @@ def test_the_manual_lists_every_command():
     main = pytest.importorskip("rustfits_cli.main", reason="not installed: rustfits-cli").main
     listed = set(re.findall(r"^\| `rustfits (\w+)", (ROOT / "docs" / "command-line.md").read_text(), re.MULTILINE))
     assert listed == set(main.list_commands(None))  # also those that are loaded when they are called
+
+
+def test_the_page_of_options_has_every_command():
+    """The page shows what is in `commands`; most are loaded only when they are called."""
+    pytest.importorskip("docutils", reason="not installed: docutils")
+    main = pytest.importorskip("rustfits_cli.main", reason="not installed: rustfits-cli").main
+    before = dict(main.commands)
+    try:
+        runpy.run_path(str(ROOT / "docs" / "conf.py"))["load_commands"]()
+        assert set(main.commands) == set(main.list_commands(None)) > set(before)
+    finally:
+        main.commands = before
 
 
 def test_the_manual_lists_every_page():

@@ -21,7 +21,7 @@ def run(*command, path):
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
     """Return a folder with the package, built by pip, as another environment would hold it."""
-    pytest.importorskip("setuptools", reason="builds the package")
+    pytest.importorskip("setuptools", minversion="77", reason="not installed: setuptools>=77, which builds the package")
     folder = tmp_path_factory.mktemp("third_party")
     source, target = folder / "source", folder / "site"
     shutil.copytree(PACKAGE, source)  # pip builds in the source folder

@@ -116,6 +116,20 @@ class DeclaresTooMuch(Right):
         return super().encode_tile(pixels)
 
 
+class NamesNumbersOtherwise(Right):
+    pixel_dtypes = ("int16", "u2")
+
+
+class ForgetsItsParent(Right):
+    def __post_init__(self):
+        pass
+
+
+class HasAFault(Right):
+    def encode_tile(self, pixels):
+        return {}["nothing"]
+
+
 class LiesOfLengths(Right):
     def encode(self, batch):
         tiles = super().encode(batch)
@@ -179,7 +193,7 @@ FAULTS = {
     ),
     AssignsToTheName: (
         "every_pixel_comes_back",
-        r"left the array out of .* as it was; it must fill it, as in out\[...\]",
+        r"left the array out of .* as it was; it must fill all of it, as in out\[...\]",
     ),
     Unannotated: ("parameters_are_annotated", r"effort = 3 has no annotation.*write effort: int = 3"),
     OfTheMachine: ("every_pixel_comes_back", r"gave .* for pixel \d+ of .*, which was .*one byte order"),
@@ -192,7 +206,10 @@ FAULTS = {
     ForgetsItsParameter: ("other_parameters", r"'LEVEL': 7.*from_parameters must read what parameters writes"),
     NeedsWhatTheHeaderDoesNotSay: ("other_parameters", r"gives other pixels.*decoding needs must be among parameters"),
     RefusesInItsOwnWay: ("other_parameters", r"level=5\) raised KeyError.*must be refused by InvalidParameter"),
-    DeclaresTooMuch: ("every_pixel_comes_back", r"level=6\)\.encode failed for 1 tile of int32.*must declare less"),
+    DeclaresTooMuch: ("every_pixel_comes_back", r"encode failed for 1 tile of int32.*the class must declare less"),
+    NamesNumbersOtherwise: ("abilities_are_declared", r"pixel_dtypes has \['int16', 'u2'\]; it must name one of u1"),
+    ForgetsItsParent: ("equal_parameters", r"must call super\(\)\.__post_init__\(\)"),
+    HasAFault: ("every_pixel_comes_back", r"KeyError: a fault of its own"),
     LiesOfLengths: ("every_pixel_comes_back", r"returned \d+ bytes with 1 lengths for 1 tiles: it breaks the contract"),
     MakesNoBytes: ("every_pixel_comes_back", r"gave lengths array\(\[0\].*no tile may have no bytes"),
     ReturnsText: ("every_pixel_comes_back", r"encode failed .*memoryview: a bytes-like object is required"),

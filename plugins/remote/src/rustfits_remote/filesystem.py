@@ -41,7 +41,7 @@ class FileSystemFile(Transport):
         size = state[0]
         if not isinstance(size, int):
             if nbytes is not None:
-                raise FitsIOError(f"{self.name}: its size is not told; pass remote=Remote(ranged=False) to download it")
+                raise FitsIOError(f"{self.name}: its size is not told; pass Remote(ranged=False) to download it")
             size = -1
         if nbytes is None:
             data = self._called(lambda: bytes(self._fs.cat_file(self._path)))
@@ -74,8 +74,7 @@ class FileSystemFile(Transport):
             raise PassingFault(f"{len(data)} of {wanted} bytes came")
         if len(data) > wanted:
             raise FitsIOError(
-                f"{self.name}: {len(data)} bytes came instead of {wanted}; pass remote=Remote(ranged=False) to "
-                "download it"
+                f"{self.name}: {len(data)} bytes came instead of {wanted}; pass Remote(ranged=False) to download it"
             )
         return data
 

@@ -112,8 +112,7 @@ class HTTPFile(Transport):
         elif status == 200:
             self._leave(answer)
             raise FitsIOError(
-                f"{self.name}: the server ignores Range, so that no parts can be had; pass remote=Remote(ranged=False) "
-                "to download it"
+                f"{self.name}: the server ignores Range, so no parts come; pass Remote(ranged=False) to download it"
             )
         else:
             begin, size = self._range_of(answer, deadline)
@@ -121,7 +120,7 @@ class HTTPFile(Transport):
                 self._leave(answer)
                 wanted_ones = f"those from {start} on" if start else "the first"
                 raise FitsIOError(
-                    f"{self.name}: bytes from {begin} on came, not {wanted_ones}; pass remote=Remote(ranged=False)"
+                    f"{self.name}: bytes from {begin} on came, not {wanted_ones}; pass Remote(ranged=False)"
                 )
         end = _bounds(found.get("Content-Range"))[1]
         wanted = None if nbytes is None else max(min(start + nbytes, size, end + 1) - start, 0)
@@ -150,7 +149,7 @@ class HTTPFile(Transport):
             self._check_state(answer)
             self._leave(answer)
             raise FitsIOError(
-                f"{self.name}: the server ignores Range of a sudden; pass remote=Remote(ranged=False) to download it"
+                f"{self.name}: the server ignores Range of a sudden; pass Remote(ranged=False) to download it"
             )
         begin, size = self._range_of(answer, deadline)
         if size != self._size:
@@ -199,9 +198,7 @@ class HTTPFile(Transport):
         if parsed is None or parsed[0] == "" or parsed[1] < 0 or encoding.lower() != "identity":
             self._leave(answer)
             what = f"Content-Range is {found!r}, Content-Encoding {encoding!r}"
-            raise FitsIOError(
-                f"{self.name}: parts cannot be told ({what}); pass remote=Remote(ranged=False) to download it"
-            )
+            raise FitsIOError(f"{self.name}: parts cannot be told ({what}); pass Remote(ranged=False) to download it")
         return int(parsed[0]), parsed[1]
 
     # -- requests -------------------------------------------------------------------------------------------------

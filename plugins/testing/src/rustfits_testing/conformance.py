@@ -106,17 +106,22 @@ class CodecConformance:
                         )
 
     def _encoded(self, tiles: Sequence[NDArray[Any]], codec: TileCodec | None = None) -> list[bytes]:
-        codec, what = (
-            codec or self.codec,
-            f"{len(tiles)} tile{'s' * (len(tiles) != 1)} of {tiles[0].dtype}, the first of shape {tiles[0].shape}",
-        )
+        count = "1 tile" if len(tiles) == 1 else f"{len(tiles)} tiles"
+        what = f"{count} of {tiles[0].dtype}, the first of shape {tiles[0].shape}"
         try:
-            encoded = encoded_by(codec, batch_of(tiles))
+            encoded = encoded_by(codec or self.codec, batch_of(tiles))
         except (CodecError, PluginError, NotImplementedError, MemoryError) as error:
+            said, cause = str(error), error.__cause__
+            if cause is not None and not isinstance(cause, ValueError) and type(cause).__name__ not in said:
+                said += f" ({type(cause).__name__}: a fault of its own?)"
+            remedy = (
+                "the class must declare less: pixel_dtypes, negative, tile_ndim, min_tile_axis, or limits of this suite"
+            )
+            if codec not in (None, self.codec):
+                remedy = f"{codec!r} must be refused when it is made, by InvalidParameter in __post_init__, or {remedy}"
             wrong(
-                f"{codec!r}.encode failed for {what}: {error}; it must take all pixels of pixel_dtypes, or the class "
-                "must declare less: pixel_dtypes, negative, tile_ndim, min_tile_axis, or limits of this suite. A "
-                "parameter that the algorithm does not allow must be refused by InvalidParameter in __post_init__"
+                f"{self._name}.encode failed for {what}: {said}; it returns the bytes of the tile, and leaves its "
+                f"pixels, which are read-only, alone; it must take all pixels of pixel_dtypes, or {remedy}"
             )
         hold(
             encoded.length.dtype == np.int64 and (encoded.length > 0).all(),
@@ -153,7 +158,7 @@ class CodecConformance:
         found, given = (np.ascontiguousarray(each).view(np.uint8).reshape(-1) for each in (decoded, tile))
         if (found == FILLS[0]).all() and not (given == FILLS[0]).all():
             wrong(
-                f"{self._name}.decode left the array out of {what} as it was; it must fill it, as in "
+                f"{self._name}.decode left the array out of {what} as it was; it must fill all of it, as in "
                 "out[...] = pixels: assigning to the name out, or returning an array, changes nothing"
             )
         if self.codec.lossless and (found != given).any():
@@ -175,15 +180,24 @@ class CodecConformance:
 
     def test_abilities_are_declared_in_the_words_of_the_contract(self) -> None:
         codec = self.codec
-        assert codec.zcmptype == codec.zcmptype.strip().upper() != ""
-        assert codec.zcmptype.isascii()
-        assert len(codec.zcmptype) <= 68, "a string card holds 68 characters"
-        assert codec.pixel_dtypes
-        assert set(codec.pixel_dtypes) <= set(PIXEL_DTYPES)
-        assert codec.descriptor_type in ("B", "I")
-        assert codec.tile_ndim is None or codec.tile_ndim >= 1
-        assert codec.min_tile_axis >= 1
-        assert codec.api_version == API_VERSION
+        name = codec.zcmptype
+        hold(
+            name == name.strip().upper() != "" and name.isascii() and len(name) <= 68,
+            f"{self._name}.zcmptype is {name!r}; it must be 1 to 68 ASCII characters, capitals, without blanks around",
+        )
+        strange = [name for name in codec.pixel_dtypes if name not in PIXEL_DTYPES]
+        hold(
+            codec.pixel_dtypes and not strange,
+            f"{self._name}.pixel_dtypes has {strange}; it must name one of {', '.join(PIXEL_DTYPES)} at least, and no "
+            "other: unsigned numbers come as signed ones",
+        )
+        for attribute, allowed in (("descriptor_type", ("B", "I")), ("api_version", (API_VERSION,))):
+            found = getattr(codec, attribute)
+            hold(found in allowed, f"{self._name}.{attribute} is {found!r}; it must be one of {allowed}")
+        for attribute in ("tile_ndim", "min_tile_axis"):
+            found = getattr(codec, attribute)
+            optional = found is None and attribute == "tile_ndim"
+            hold(optional or found >= 1, f"{self._name}.{attribute} is {found!r}; it must be 1 or more")
 
     def test_parameters_are_annotated(self) -> None:
         known = {*dir(TileCodec), *TileCodec.__annotations__}
@@ -223,15 +237,21 @@ class CodecConformance:
     def test_equal_parameters_make_equal_codecs(self) -> None:
         cls = type(self.codec)
         tile = self._shapes()[0]
-        assert cls(tile_shape=tile) == cls(tile_shape=list(tile), heap_format="p")
+        hold(
+            cls(tile_shape=tile) == cls(tile_shape=list(tile), heap_format="p"),
+            f"{cls.__name__}(tile_shape={tile}) and {cls.__name__}(tile_shape={list(tile)}, heap_format='p') differ; a "
+            "__post_init__ of its own must call super().__post_init__(), which makes them alike",
+        )
         assert hash(cls(tile_shape=tile)) == hash(cls(tile_shape=np.array(tile)))  # type: ignore[arg-type]
         assert cls(tile_shape=tile) != cls(tile_shape=tile, heap_format="Q")
         different: object = self.codec.zcmptype
         assert self.codec != different
 
     def test_copies_and_pickles_are_equal(self) -> None:
-        assert pickle.loads(pickle.dumps(self.codec)) == self.codec
-        assert copy.deepcopy(self.codec) == self.codec
+        hold(
+            pickle.loads(pickle.dumps(self.codec)) == self.codec == copy.deepcopy(self.codec),
+            f"a copy of {self.codec!r} is not equal to it; what it keeps must be parameters alone",
+        )
 
     def test_the_repr_builds_an_equal_codec(self) -> None:
         cls = type(self.codec)
