@@ -30,10 +30,7 @@ def open_location(
     ----------
     filename : str
         Path, ``mem://``, ``file://`` URL, or a URL of a scheme that a plugin opens.
-    mode : {'r', 'r+', 'w+', 'x'}
-    remote : None, 'ranged' or Remote
-        Only with URLs that a plugin opens.
-    durability : {'process', 'power'}
+    mode, remote, durability
         As for `FITS`.
     near : int
         The byte at which reading begins, if the headers are known already: then the file is not compressed as a whole.

@@ -325,9 +325,8 @@ def fill_masked(values: NDArray[Any], scaling: Scaling, blank: int | None, *, wh
     ----------
     values : array, perhaps masked
         Physical values of `Scaling.dtype`, or stored numbers; any byte order.
-    scaling : Scaling
     blank : int or None
-        The stored integer that means "no value"; see `blank_value`.
+        See `blank_value`.
     what : str
         The keyword that messages name, such as "HDU BITPIX".
 

@@ -87,12 +87,9 @@ class LocalStorage(Storage):
     Parameters
     ----------
     path : str
-    mode : {'r', 'r+', 'w+', 'x'}
-        Read; read and write; write anew; write what must not be there yet. The last two write to a new file, which
-        takes the name at the first commit, or when this is closed. Where that cannot be, they write in place.
-    durability : {'process', 'power'}
-        What a transaction survives as a whole: that the process is killed, or that the power fails too, which makes
-        it wait for the disk.
+    mode, durability
+        As for `FITS`. 'w+' and 'x' write to a new file, which takes the name at the first commit, or when this is
+        closed. Where that cannot be, they write in place.
 
     Raises
     ------

@@ -76,27 +76,9 @@ class Boxes:
         return None if reader is None else reader(key)
 
     def read(self, section: Section) -> NDArray[Any] | None:
-        """Return the stored pixels of a section, or None if it is not one for this way.
+        """Return the stored pixels of a section as a new array, or None if it is not one for this way.
 
-        Parameters
-        ----------
-        section : Section
-
-        Returns
-        -------
-        array of shape ``section.count``, or None
-            A new array. None too if a descriptor is wrong; nothing is decoded then.
-
-        Raises
-        ------
-        TileDecodeError
-            If a tile is damaged.
-        CodecNotInstalled, PluginError
-            If a tile needs a codec that is not there.
-        TruncatedFile
-            If the file ends before the table, or before the bytes of one of the tiles.
-        HeaderError
-            If the columns cannot be those of a compressed image.
+        None too if a descriptor is wrong; nothing is decoded then. Other errors are those of `TileReader.read`.
         """
         if not self._max_ntiles or section.step != self._ones or 0 in section.count:
             return None

@@ -59,10 +59,7 @@ class TileRecoder:
         ------
         ImageError
             If a value lies outside the scale of a quantised tile.
-        TileEncodeError
-            If the codec cannot hold the pixels of a tile.
-        TileDecodeError, FitsIOError
-            If a tile has no data, or they are damaged.
+        TileEncodeError, TileDecodeError, FitsIOError
         """
         try:
             entries = self._decoder.entries(np.concatenate([part.rows for part in parts]))

@@ -49,19 +49,10 @@ def compressed_cards(
 
     Parameters
     ----------
-    codec : TileCodec
-    dtype : dtype-like
-        What the user sees, unsigned conventions included; byte order does not matter.
-    dims : sequence of int
-        Shape, numpy order; the first axis may be empty.
     quantize : Quantize, optional
         How to make integers of floats.
-    extname, extver, blank, bscale, bzero : optional
+    dtype, dims, extname, extver, blank, bscale, bzero
         As for `image_cards`.
-
-    Returns
-    -------
-    Cards
 
     Raises
     ------

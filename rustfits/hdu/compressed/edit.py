@@ -127,16 +127,12 @@ def assigned(
 
     Parameters
     ----------
-    decoder : TileDecoder
-        Of the image.
     section : Section
         Not empty.
     values, scaling
         As for `TileRecoder.recode`.
     quantize : Quantize or None
         Level and seed for the tiles that are covered whole.
-    spare : Spare
-        Of the image.
 
     Raises
     ------
@@ -205,17 +201,7 @@ def encoded(
         The changes that came with tiles that were encoded before these, and are not in the table yet. Without such
         tiles, and with an empty heap, these are the first of the image.
 
-    Returns
-    -------
-    batches, changes
-        As from `encode_blocks`.
-
-    Raises
-    ------
-    HeaderError
-        If the table cannot hold the tiles.
-    TileEncodeError
-        If the codec cannot hold the pixels of a tile.
+    Returns, and errors, as of `encode_blocks`.
     """
     quantization = snapshot.table.quantization
     null = NULL_PIXEL
@@ -280,12 +266,8 @@ def extended(
         Of the image as it is.
     pixels : array
         Checked rows, at least one.
-    scaling : Scaling
-        Of these rows.
     quantize : Quantize or None
         Level and seed for the tiles that begin with them.
-    spare : Spare
-        Of the image.
 
     Raises
     ------

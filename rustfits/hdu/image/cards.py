@@ -39,15 +39,8 @@ def image_cards(
         Shape, numpy order; the first axis may be empty, and ``()`` means no data.
     primary : bool
         Whether it is the first HDU of its file.
-    extname, extver : str, int, optional
-    blank : int, optional
-        The pixel that means "no value".
-    bscale, bzero : float, optional
-        What makes physical values of the pixels, which are stored as they are.
-
-    Returns
-    -------
-    Cards
+    extname, extver, blank, bscale, bzero : optional
+        Of the keywords.
 
     Raises
     ------

@@ -58,19 +58,10 @@ def gather(
 
 
 def boxes(centers: ArrayLike, shape: int | Sequence[int], ndim: int) -> tuple[NDArray[np.int64], tuple[int, ...]]:
-    """Return the first pixel of the box around each position, and the shape of the boxes.
+    """Return the first pixel of the box around each position, and the shape of the boxes; as `ImageHDU.cutouts`.
 
     A box of even length has one pixel more before its centre than after it; a fractional position takes the box
     whose middle is nearest to it.
-
-    Parameters
-    ----------
-    centers : (n, ndim) array-like of int or float
-        Pixel positions, numpy order; integers are the middles of pixels.
-    shape : int or sequence of int
-        Pixels along each axis of a box; one number for all axes.
-    ndim : int
-        Axes of the image.
 
     Raises
     ------
