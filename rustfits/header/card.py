@@ -173,14 +173,8 @@ def format_cards(start: str, value: object, comment: str, *, cut: bool = False) 
         How the card begins, value indicator included; see `keys.key_field`.
     value : object
         Anything `plain_value` takes; None leaves the value undefined.
-    comment : str
     cut : bool
         Whether a comment that has no room is cut short instead of refused.
-
-    Returns
-    -------
-    list of str
-        Each of 80 characters; the second and later ones are CONTINUE cards.
 
     Raises
     ------

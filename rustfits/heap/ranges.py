@@ -40,11 +40,6 @@ def merge_ranges(start: Int64s, length: Int64s, *, max_gap: int) -> tuple[Int64s
     ------
     ValueError
         If ``start`` does not ascend.
-
-    Examples
-    --------
-    >>> merge_ranges(np.array([0, 10, 500]), np.array([10, 20, 5]), max_gap=64)
-    (array([  0, 500]), array([30,  5]))
     """
     if (np.diff(start) < 0).any():
         raise ValueError("start must ascend; sort the ranges first")
@@ -66,7 +61,6 @@ def read_ranges(
 
     Parameters
     ----------
-    storage : Storage
     base : int
         Byte of the storage from which ``start`` counts.
     start, length : (n,) int64 array
@@ -245,10 +239,8 @@ def check_descriptors(
 
     Parameters
     ----------
-    storage : Storage
     heap : (int, int)
         First byte of the heap in the storage, and its length in bytes.
-    column : Column
     cells : (count, start)
         From `descriptors`, ``(n,)`` int64 arrays.
     rows : (n,) int64 array

@@ -205,15 +205,7 @@ def unpack(chunks: Iterator[bytes], packing: Packing, name: str) -> bytearray:
     Parameters
     ----------
     chunks : iterator of bytes
-        The compressed bytes, `CHUNK_NBYTES` at a time.
-    packing : Packing
-    name : str
-        What messages call the file.
-
-    Returns
-    -------
-    bytearray
-        What all streams hold. Zeros after the last one, which tapes leave, are ignored.
+        The compressed bytes, `CHUNK_NBYTES` at a time. Zeros after the last stream, which tapes leave, are ignored.
 
     Raises
     ------

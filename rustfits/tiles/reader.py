@@ -62,12 +62,7 @@ class TileReader:
             If a tile has no data, or they are damaged.
         CodecNotInstalled, PluginError
             If a tile needs a codec that is not there.
-        TruncatedFile
-            If the file ends before the table, or before the bytes of one of the tiles.
-        HeaderError
-            If the columns cannot be those of a compressed image.
-        LimitExceeded
-            If it is more than `rustfits.limits` allows.
+        TruncatedFile, HeaderError, LimitExceeded
         """
         # Integers in a key make it none that kernels know, but it selects a box all the same.
         box = self.cut(section.key) if section.dropped else None

@@ -25,14 +25,6 @@ def read_present(
 ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """Read the pixels of an uncompressed image that are in the file.
 
-    Parameters
-    ----------
-    storage : Storage
-    start : int
-        Byte at which the data unit starts.
-    shape : tuple of int
-    stored : dtype
-
     Returns
     -------
     pixels : array of ``shape`` and ``stored`` dtype
