@@ -92,19 +92,8 @@ def server():
 @pytest.fixture(scope="session")
 def s3_bucket():
     """Return options for a server of this machine that speaks S3 and has a bucket, its file system, its address."""
-    moto = pytest.importorskip("moto.server", reason="not installed: moto")
-    for name in ("s3fs", "rustfits_remote"):
-        pytest.importorskip(name, reason=f"not installed: {name}")
-    import fsspec
+    sys.path.append(str(ROOT / "plugins" / "remote" / "tests"))
+    from buckets import s3_server
 
-    running = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    running.start()
-    host, port = running.get_host_and_port()
-    endpoint = f"http://{host}:{port}"
-    options = {"key": "k", "secret": "5ecret", "client_kwargs": {"endpoint_url": endpoint}}
-    system = fsspec.filesystem("s3", **options)
-    system.mkdir("exposures")
-    yield options, system, endpoint
-    type(system).clear_instance_cache()
-    system.close_session(system.loop, system.s3)  # its sockets would be a warning after the last test
-    running.stop()
+    with s3_server("exposures") as found:
+        yield found

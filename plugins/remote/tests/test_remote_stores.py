@@ -14,12 +14,11 @@ from ipaddress import ip_address
 import fsspec
 import numpy as np
 import pytest
+from buckets import s3_server
 
 import rustfits
 from rustfits import FITS, FileChanged, FileMissing, Remote
 from rustfits.plugin import OpenFailed, Storage
-
-ANONYMOUS = {"key": "k", "secret": "5ecret"}
 
 
 def made(seed=1, count=3):
@@ -157,16 +156,8 @@ def test_http_with_options_is_read_by_fsspec(server):
 
 @pytest.fixture(scope="module")
 def bucket():
-    moto = pytest.importorskip("moto.server", reason="not installed: moto")
-    pytest.importorskip("s3fs", reason="not installed: s3fs")
-    running = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    running.start()
-    host, port = running.get_host_and_port()
-    options = {**ANONYMOUS, "client_kwargs": {"endpoint_url": f"http://{host}:{port}"}}
-    system = fsspec.filesystem("s3", **options)
-    system.mkdir("night")
-    yield options, system
-    running.stop()
+    with s3_server("night") as (options, system, _):
+        yield options, system
 
 
 @pytest.fixture(params=["s3fs", "obstore"])

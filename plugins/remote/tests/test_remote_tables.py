@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from buckets import s3_server
 
 import rustfits
 
@@ -33,24 +34,13 @@ PLAIN = [name for name, path in FILES.items() if path.read_bytes()[:6] == b"SIMP
 @pytest.fixture(scope="module")
 def bucket():
     """Return what puts a file into a bucket, and how that is read."""
-    moto = pytest.importorskip("moto.server", reason="not installed: moto")
-    fsspec = pytest.importorskip("fsspec", reason="not installed: fsspec")
-    pytest.importorskip("s3fs", reason="not installed: s3fs")
-    running = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    running.start()
-    host, port = running.get_host_and_port()
-    options = {"key": "k", "secret": "5ecret", "client_kwargs": {"endpoint_url": f"http://{host}:{port}"}}
-    system = fsspec.filesystem("s3", **options)
-    system.mkdir("catalogues")
+    with s3_server("catalogues") as (options, system, _):
 
-    def put(content, name):
-        system.pipe(f"catalogues/{name}", content)
-        return f"s3://catalogues/{name}"
+        def put(content, name):
+            system.pipe(f"catalogues/{name}", content)
+            return f"s3://catalogues/{name}"
 
-    yield put, rustfits.Remote(options=options)
-    type(system).clear_instance_cache()
-    system.close_session(system.loop, system.s3)
-    running.stop()
+        yield put, rustfits.Remote(options=options)
 
 
 def outcome(read):

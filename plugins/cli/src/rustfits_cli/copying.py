@@ -12,7 +12,7 @@ import click
 import rustfits
 from rustfits_cli.files import check_output, expand, new_file, options_named, reading
 from rustfits_cli.headers import lenient_option
-from rustfits_cli.image import complete_codec, complete_file, pick_hdu
+from rustfits_cli.image import complete_codec, complete_file, pick_hdu, rounding
 from rustfits_cli.packing import CODECS, codec_named
 from rustfits_cli.show import one_line
 from rustfits_cli.unpacking import has_cover
@@ -51,14 +51,12 @@ def copy_hdus(
     """
     if (compress or tables) and decompress:
         raise click.UsageError("--compress and --tables exclude --decompress")
-    if level is not None and not compress:
-        raise click.UsageError("--level goes with --compress: it says how floats are rounded before")
     codec = None
     if compress:
         if compress.upper() not in CODECS:
             raise click.BadParameter(f"{compress} is none of {', '.join(CODECS)}", param_hint="--compress")
         codec = codec_named(CODECS[compress.upper()])
-    quantize = rustfits.Quantize(level=level, seed="checksum") if level else None
+    quantize = rounding(level, compress)
     wanted = list(sources(files))
     for file, _ in wanted:
         check_output(file, output, overwrite=overwrite)

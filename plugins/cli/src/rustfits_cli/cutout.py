@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 import rustfits
 from rustfits_cli.files import check_output, new_file, options_named, reading
-from rustfits_cli.image import complete_codec, complete_file, hdu_option, pick_image
+from rustfits_cli.image import complete_codec, complete_file, hdu_option, pick_image, rounding
 from rustfits_cli.show import one_line
 
 REFERENCE_PIXEL = re.compile(r"CRPIX([1-9])[A-Z]?")
@@ -156,9 +156,7 @@ def cutout(
         raise click.UsageError("give SECTION and OUTPUT, or positions (--at, --sky, --list) and OUTPUT alone")
     output = Path(words[-1])
     check_output(file, output, overwrite=overwrite)
-    if level is not None and compress is None:
-        raise click.UsageError("--level goes with --compress: it says how floats are rounded before")
-    quantize = rustfits.Quantize(level=level, seed="checksum") if level else None
+    quantize = rounding(level, compress)
     with reading(file, lenient) as fits:
         hdu = pick_image(fits, key)
         if not around:

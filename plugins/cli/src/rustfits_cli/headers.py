@@ -14,7 +14,7 @@ import click
 import rustfits
 from rustfits_cli.files import Failures, each_file, expand, new_file, reading, sentence
 from rustfits_cli.image import complete_file, hdus_option, pick_hdu
-from rustfits_cli.rawcards import RawHDU, fill_of, header_bytes, keyword, raw_hdu, with_checksums
+from rustfits_cli.rawcards import CHECKSUM_COMMENTS, RawHDU, fill_of, header_bytes, keyword, raw_hdu, with_checksums
 from rustfits_cli.show import add_row, console, new_table, write_json
 from rustfits_cli.verify import WORDS
 
@@ -25,7 +25,6 @@ _CHANGE = re.compile(r"(?P<key>[A-Za-z0-9_-][A-Za-z0-9_ .-]*?)\s*(?:=(?P<rest>.*
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[EeDd][+-]?[0-9]+)?")
 SUMS = ("CHECKSUM", "DATASUM")
-SUM_COMMENTS = ("HDU checksum", "data unit checksum")
 CHECKSUMS = (*SUMS, "ZHECKSUM", "ZDATASUM")
 COMMENTARY = {"COMMENT": "add_comment", "HISTORY": "add_history", "": "add_blank"}
 
@@ -385,7 +384,7 @@ def complete_sums(file: str, indices: Collection[int], lenient: bool | None) -> 
     """Write a file anew with CHECKSUM and DATASUM in the compressed HDUs of some indices; errors as `remove_sums`."""
     from rustfits_cli.checking import sum_of
 
-    rewrite(file, lambda raw: with_checksums(raw.cards, sum_of(raw), SUM_COMMENTS), indices, lenient)
+    rewrite(file, lambda raw: with_checksums(raw.cards, sum_of(raw), CHECKSUM_COMMENTS), indices, lenient)
 
 
 def remove_sums(file: str, keys: Sequence[str], lenient: bool | None) -> None:

@@ -22,6 +22,13 @@ def complete_codec(ctx: click.Context, parameter: click.Parameter, incomplete: s
     return [name for name in rustfits.codecs() if name.startswith(incomplete.upper())]
 
 
+def rounding(level: float | None, compress: str | None) -> rustfits.Quantize | None:
+    """Return how floats are rounded by --level before they go into a codec; None if every bit is kept."""
+    if level is not None and not compress:
+        raise click.UsageError("--level goes with --compress: it says how floats are rounded before")
+    return rustfits.Quantize(level=level, seed="checksum") if level else None
+
+
 def complete_hdu(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
     """Return names and numbers of the HDUs of the file that stands before."""
     from rustfits_cli.describe import describe

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 import rustfits
 from rustfits_cli.rawcards import (
+    CHECKSUM_COMMENTS,
     COPY_NBYTES,
     RawHDU,
     card_of,
@@ -32,7 +33,6 @@ NULL = -2147483647  # the integer that stands for NaN, CFITSIO's
 FPACK_GZIP_LEVEL = 1
 SEEDS = 10_000  # of the table of random numbers (FITS 4.0, section 10.2.1): ZDITHER0 is 1 to 10000
 VARIABLE = "data format of field: variable length array"
-CHECKSUM_COMMENTS = ("HDU checksum", "data unit checksum")
 PARAMETER_COMMENTS = {
     "BLOCKSIZE": ("compression block size", "pixels per block"),
     "BYTEPIX": ("bytes per pixel (1, 2, 4, or 8)", "bytes per pixel (1, 2, 4, or 8)"),

@@ -19,6 +19,7 @@ except ImportError:
 BLOCK = 2880
 CARD = 80
 COPY_NBYTES = 256 << 10  # that are read or written at once: the CPU has them at hand for what comes next
+CHECKSUM_COMMENTS = ("HDU checksum", "data unit checksum")
 crc32 = _crc32
 
 

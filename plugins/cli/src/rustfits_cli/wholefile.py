@@ -16,8 +16,9 @@ import numpy as np
 import rustfits
 from rustfits_cli.checking import Different, ImageCheck, check_copy, check_sum, check_written, sum_of
 from rustfits_cli.files import flush_folder, flush_to_disk, sentence
-from rustfits_cli.packing import CHECKSUM_COMMENTS, Band, Recipe, directed, pack_image
+from rustfits_cli.packing import Band, Recipe, directed, pack_image
 from rustfits_cli.rawcards import (
+    CHECKSUM_COMMENTS,
     RawHDU,
     card_of,
     checksums_are_right,
